@@ -1,0 +1,94 @@
+package sessiontest
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+)
+
+// OtherSite is the origin of the requests that CrossSite builds.
+const OtherSite = "https://other.example"
+
+// Request is a request from one of the site's own pages, with the jar's
+// cookies. target may leave out the host ("/login"): then it is the jar's own.
+// Do not send it through a client that has this jar too, or every cookie goes
+// twice. It panics when target is not an address.
+func (j *Jar) Request(method, target string, body io.Reader) *http.Request {
+	r := j.request(method, target, body, sameSite)
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	if !safeMethod(method) {
+		r.Header.Set("Origin", r.URL.Scheme+"://"+r.URL.Host)
+	}
+	return r
+}
+
+// CrossSite is a request that a page of another site caused. topLevel is a
+// link followed or a form sent, so that the visitor lands on the page; false is
+// a fetch, an image or a frame. Lax cookies go along only with a top-level GET,
+// Strict ones never, SameSite=None ones always. The request carries the
+// Sec-Fetch and Origin fields that browsers send.
+func (j *Jar) CrossSite(method, target string, body io.Reader, topLevel bool) *http.Request {
+	from, mode, dest := subresource, "no-cors", "empty"
+	if topLevel {
+		from, mode, dest = navigation, "navigate", "document"
+	}
+	r := j.request(method, target, body, from)
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	r.Header.Set("Sec-Fetch-Mode", mode)
+	r.Header.Set("Sec-Fetch-Dest", dest)
+	if !safeMethod(method) {
+		r.Header.Set("Origin", OtherSite)
+	}
+	return r
+}
+
+// Receive stores the Set-Cookie lines of header, the answer to r. When a page
+// of another site caused r, and not at top level, SameSite cookies are refused
+// in the answer as well.
+func (j *Jar) Receive(r *http.Request, header http.Header) {
+	foreign := r.Header.Get("Sec-Fetch-Site") == "cross-site" && r.Header.Get("Sec-Fetch-Mode") != "navigate"
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, line := range header.Values("Set-Cookie") {
+		j.store(j.resolve(r.URL.String()), line, foreign)
+	}
+}
+
+// Do has h answer r, which Request or CrossSite made, and stores the cookies
+// of the answer. Redirects are not followed.
+func (j *Jar) Do(h http.Handler, r *http.Request) *http.Response {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	response := w.Result()
+	j.Receive(r, response.Header)
+	return response
+}
+
+// request is made as a server would see it, and can be sent by a client too:
+// RequestURI stays empty.
+func (j *Jar) request(method, target string, body io.Reader, from origin) *http.Request {
+	u := j.resolve(target)
+	r, err := http.NewRequest(method, u.String(), body)
+	if err != nil {
+		panic("sessiontest: the request cannot be built: " + err.Error())
+	}
+	r.RemoteAddr = "192.0.2.1:1234"
+	if cookies := line(j.send(u, from, method)); cookies != "" {
+		r.Header.Set("Cookie", cookies)
+	}
+	return r
+}
+
+// resolve reads target as a link on the jar's own page.
+func (j *Jar) resolve(target string) *url.URL {
+	u, err := mustURL(j.home()).Parse(target)
+	if err != nil {
+		panic("sessiontest: " + target + " is not an address")
+	}
+	return mustURL(u.String())
+}
+
+func safeMethod(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
+}
