@@ -1,0 +1,397 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Backend is what a Core asks of whoever made it. Load and Save are called
+// under the Core's lock and must not call it back.
+type Backend interface {
+	// Load merges the request's session. It is called at most once.
+	Load(ctx context.Context) (*View, error)
+	// Save writes what needs no header, and says what a commit would say.
+	Save(ctx context.Context, o Outcome) error
+	// LateRead and LateChange are told of what happens after the header has gone.
+	LateRead()
+	LateChange(what string)
+}
+
+// ErrLate is returned (wrapped) for a change after the response's header.
+var ErrLate = errors.New("carryon: the session was changed after the response's header had been written; " +
+	"change it before the first byte, or call Save before a long response")
+
+// Core is one request's session. It is safe for concurrent use.
+type Core struct {
+	mu      sync.Mutex
+	backend Backend
+	ctx     context.Context // of the request, for loads that name none
+
+	loaded  bool
+	touched bool // anything was asked of it
+	view    *View
+	loadErr error
+
+	changes Changes
+	faults  []error // values that could not be encoded
+	sealed  bool    // the header has gone
+	late    error   // the first change that came too late
+}
+
+// Init prepares c, which may be part of a larger struct.
+func (c *Core) Init(ctx context.Context, b Backend) { c.ctx, c.backend = ctx, b }
+
+// ContextKey is the key under which a context holds a request's *session.Session.
+type ContextKey struct{}
+
+var absent = &View{Verdict: Absent}
+
+// load loads once. The lock is held.
+func (c *Core) load(ctx context.Context) error {
+	if c.loaded {
+		return c.loadErr
+	}
+	c.loaded, c.touched = true, true
+	if c.sealed {
+		c.backend.LateRead()
+	}
+	c.view, c.loadErr = c.backend.Load(ctx)
+	if c.view == nil {
+		c.view = absent
+	}
+	return c.loadErr
+}
+
+// Load loads the session if it is not, under ctx (nil: the request's).
+func (c *Core) Load(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ctx == nil {
+		ctx = c.ctx
+	}
+	return c.load(ctx)
+}
+
+// View is the merged session as it was loaded.
+func (c *Core) View() *View {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_ = c.load(c.ctx)
+	return c.view
+}
+
+// LoadErr is what the load ended in, if it has run.
+func (c *Core) LoadErr() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.loadErr
+}
+
+// LateErr is the first change that came too late, if any did.
+func (c *Core) LateErr() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.late
+}
+
+// Err is the first fault: of the load, of a value, or of a late change.
+func (c *Core) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err()
+}
+
+func (c *Core) err() error {
+	switch {
+	case c.loadErr != nil:
+		return c.loadErr
+	case len(c.faults) > 0:
+		return errors.Join(c.faults...)
+	}
+	return c.late
+}
+
+// base is what the handler's reads fall through to.
+func (c *Core) base(name string) (Entry, bool) {
+	if c.changes.Cleared || c.changes.Destroyed || c.view.Head == nil {
+		return Entry{}, false
+	}
+	e, ok := c.view.State.Find(name)
+	return e, ok && !e.Dead()
+}
+
+func (c *Core) op(name string) (int, bool) {
+	return slices.BinarySearchFunc(c.changes.Ops, name, func(o Op, n string) int {
+		return strings.Compare(o.Name, n)
+	})
+}
+
+// Get returns the value of a name as CBOR, nil where there is none.
+func (c *Core) Get(name string) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.get(name)
+}
+
+func (c *Core) get(name string) []byte {
+	if c.load(c.ctx) != nil {
+		return nil
+	}
+	if i, ok := c.op(name); ok {
+		return c.changes.Ops[i].Value
+	}
+	e, _ := c.base(name)
+	return e.Value
+}
+
+// Set gives a name a value; equal bytes are no change.
+func (c *Core) Set(name string, value []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.set(name, value)
+}
+
+// Swap sets a name only if its value is still old, and tells whether it was.
+func (c *Core) Swap(name string, old, value []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if have := c.get(name); (have == nil) != (old == nil) || !slices.Equal(have, old) {
+		return false
+	}
+	c.set(name, value)
+	return true
+}
+
+func (c *Core) set(name string, value []byte) {
+	if !c.writable("Set") {
+		return
+	}
+	if len(name) == 0 || len(name) > MaxName {
+		c.faults = append(c.faults, errors.New("carryon: a session key must have 1 to 255 bytes; choose another name"))
+		return
+	}
+	have, ok := c.base(name)
+	if ok && slices.Equal(have.Value, value) {
+		c.drop(name)
+		return
+	}
+	c.put(Op{Name: name, Value: value})
+}
+
+// Delete removes a name.
+func (c *Core) Delete(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.get(name) != nil && c.writable("Delete") {
+		c.remove(name, Stamp{})
+	}
+}
+
+// Pop returns the value of a name and removes it.
+func (c *Core) Pop(name string) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	value := c.get(name)
+	if value == nil || !c.writable("Pop") {
+		return value
+	}
+	e, _ := c.base(name)
+	c.remove(name, e.Stamp)
+	return value
+}
+
+func (c *Core) remove(name string, taken Stamp) {
+	if _, ok := c.base(name); !ok {
+		c.drop(name) // it was set by this very request
+		return
+	}
+	c.put(Op{Name: name, Taken: taken})
+}
+
+func (c *Core) put(op Op) {
+	i, ok := c.op(op.Name)
+	if ok {
+		c.changes.Ops[i] = op
+	} else {
+		c.changes.Ops = slices.Insert(c.changes.Ops, i, op)
+	}
+	c.root()
+}
+
+func (c *Core) drop(name string) {
+	if i, ok := c.op(name); ok {
+		c.changes.Ops = slices.Delete(c.changes.Ops, i, i+1)
+	}
+}
+
+// root draws the root of the generation that the changes begin, if they do.
+func (c *Core) root() {
+	if c.changes.Root == (Root{}) && c.changes.Begins(c.view) {
+		c.changes.Root = NewRoot()
+	}
+}
+
+// writable loads and tells whether a change still has an effect.
+func (c *Core) writable(what string) bool {
+	if c.load(c.ctx) != nil {
+		return false // the commit reports the load's error; nothing may look written
+	}
+	if c.sealed {
+		if c.late == nil {
+			c.late = ErrLate
+		}
+		c.backend.LateChange(what)
+		return false
+	}
+	return true
+}
+
+// Fault notes a value that could not be encoded; the commit reports it.
+func (c *Core) Fault(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.touched = true
+	c.faults = append(c.faults, err)
+}
+
+// Clear removes every name.
+func (c *Core) Clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.writable("Clear") {
+		return
+	}
+	c.changes.Ops = nil
+	if c.view.Head != nil && !c.changes.Destroyed && slices.ContainsFunc(c.view.State.Entries, alive) {
+		c.changes.Cleared = true
+	}
+}
+
+func alive(e Entry) bool { return !e.Dead() }
+
+// Renew gives the session a new id and keeps its values.
+func (c *Core) Renew() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.writable("Renew") {
+		c.changes.Renewed = true
+		c.changes.Root = NewRoot()
+	}
+}
+
+// Destroy ends the session; what is set afterwards begins another.
+func (c *Core) Destroy() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.writable("Destroy") {
+		c.changes = Changes{Destroyed: true, Root: NewRoot()}
+		c.faults = nil
+	}
+}
+
+// Names lists the names that have a value, sorted.
+func (c *Core) Names() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.load(c.ctx) != nil {
+		return nil
+	}
+	var names []string
+	if !c.changes.Cleared && !c.changes.Destroyed && c.view.Head != nil {
+		for _, e := range c.view.State.Entries {
+			if _, ok := c.op(e.Name); !ok && !e.Dead() {
+				names = append(names, strings.Clone(e.Name))
+			}
+		}
+	}
+	for _, op := range c.changes.Ops {
+		if op.Value != nil {
+			names = append(names, op.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Generation tells which generation the session is in now: its root, and
+// whether the visitor's browser brought it. A zero root means that nothing is
+// written yet.
+func (c *Core) Generation() (root Root, isNew bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_ = c.load(c.ctx)
+	switch {
+	case c.writes() && c.changes.Begins(c.view):
+		return c.changes.Root, c.view.Head == nil || c.changes.Destroyed
+	case c.view.Head == nil || c.changes.Destroyed:
+		return Root{}, true
+	}
+	return c.view.Head.Root, false
+}
+
+// writes tells whether the changes leave a session to be written. A renewal of
+// nothing, and nothing after a destruction, leave none.
+func (c *Core) writes() bool {
+	ch := &c.changes
+	if ch.Destroyed || c.view.Head == nil {
+		return len(ch.Ops) > 0
+	}
+	return len(ch.Ops) > 0 || ch.Cleared || ch.Renewed
+}
+
+// Times are the session's creation and end; zero where it is new.
+func (c *Core) Times() (created, end int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_ = c.load(c.ctx)
+	if c.view.Head == nil || c.changes.Destroyed {
+		return 0, 0
+	}
+	return c.view.Head.Created, c.view.Head.End
+}
+
+// Commit calls write, under the lock, with what is to be written. After it the
+// session takes no more changes.
+func (c *Core) Commit(write func(Outcome) error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sealed = true
+	return write(c.outcome())
+}
+
+// Save has the backend write what it can before the response.
+func (c *Core) Save(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.load(ctx); err != nil {
+		return err
+	}
+	if c.late != nil {
+		return c.late
+	}
+	return c.backend.Save(ctx, c.outcome())
+}
+
+func (c *Core) outcome() Outcome {
+	if !c.touched {
+		return Outcome{}
+	}
+	o := Outcome{Touched: true, View: c.view, Changes: &c.changes, Err: c.loadErr}
+	if o.Err == nil {
+		o.Err = errors.Join(c.faults...)
+	}
+	o.Writes = c.view != nil && c.loadErr == nil && c.writes()
+	return o
+}
+
+// Outcome is what a request leaves to be committed.
+type Outcome struct {
+	Touched bool     // anything was asked of the session
+	View    *View    // nil where it was never loaded
+	Changes *Changes // what the handler did
+	Writes  bool     // the changes leave a session to be written
+	Err     error    // of the load, or of a value that could not be encoded
+}

@@ -1,0 +1,183 @@
+package core
+
+import (
+	"slices"
+)
+
+// The keys of the content map, ascending on the wire; a field that has its
+// default is absent.
+const (
+	keyKind = iota + 1
+	keyRoot
+	keyCreated
+	keyEnd
+	keyBorn
+	keyFamily
+	keyOrphan
+	keyBrowser
+	keyFloor
+	keyHorizon
+	keyStamps
+	keyEntries
+	keyNeeds
+	keyIdle
+	keySubject
+	keyBound
+	keyNumber
+	keyETag
+	keyMoved
+)
+
+// AppendContent appends the part of f that its name follows from. Times are
+// offsets from Created, which every other time of a session is at or after.
+func (f *Fragment) AppendContent(b []byte) []byte {
+	w := contentWriter{b: append(b, majorMap<<5), at: len(b), f: f}
+	w.header()
+	w.state()
+	w.extras()
+	// Fewer than 24 fields: the map's head is one byte, set last.
+	w.b[w.at] |= w.fields
+	return w.b
+}
+
+// AppendPlaintext appends what is sealed: the content, then the last-seen time.
+func (f *Fragment) AppendPlaintext(b []byte) []byte {
+	b = f.AppendContent(b)
+	return appendUint(b, uint64(max(f.Seen-f.Created, 0)))
+}
+
+type contentWriter struct {
+	b      []byte
+	at     int
+	f      *Fragment
+	fields byte
+}
+
+func (w *contentWriter) key(k uint64) {
+	w.fields++
+	w.b = appendUint(w.b, k)
+}
+
+func (w *contentWriter) offset(ms int64) { w.b = appendUint(w.b, uint64(ms-w.f.Created)) }
+
+func (w *contentWriter) stamp(key uint64, s Stamp) {
+	w.key(key)
+	w.b = appendHead(w.b, majorArray, 2)
+	w.offset(s.At)
+	w.b = appendUint(w.b, uint64(s.ID))
+}
+
+func (w *contentWriter) flag(key uint64, set bool) {
+	if set {
+		w.key(key)
+		w.b = append(w.b, simpleTrue)
+	}
+}
+
+func (w *contentWriter) number(key, n uint64) {
+	if n != 0 {
+		w.key(key)
+		w.b = appendUint(w.b, n)
+	}
+}
+
+func (w *contentWriter) bytes(key uint64, v []byte) {
+	w.key(key)
+	w.b = appendBytes(w.b, v)
+}
+
+func (w *contentWriter) header() {
+	f := w.f
+	w.number(keyKind, uint64(f.Kind))
+	w.bytes(keyRoot, f.Root[:])
+	w.key(keyCreated)
+	w.b = appendUint(w.b, uint64(f.Created))
+	w.key(keyEnd)
+	w.offset(f.End)
+	w.stamp(keyBorn, f.Born)
+	if f.Family != (Family{}) {
+		w.bytes(keyFamily, f.Family[:])
+	}
+	w.flag(keyOrphan, f.Orphan)
+	w.flag(keyBrowser, f.Browser)
+}
+
+func (w *contentWriter) state() {
+	f := w.f
+	if !f.Floor.IsZero() {
+		w.stamp(keyFloor, f.Floor)
+	}
+	if f.Horizon != 0 {
+		w.key(keyHorizon)
+		w.offset(f.Horizon)
+	}
+	stamps := f.stamps()
+	if len(stamps) > 0 {
+		w.key(keyStamps)
+		w.b = appendHead(w.b, majorArray, uint64(2*len(stamps)))
+		for _, s := range stamps {
+			w.offset(s.At)
+			w.b = appendUint(w.b, uint64(s.ID))
+		}
+	}
+	w.entries(stamps)
+	w.needs(stamps)
+}
+
+func (w *contentWriter) entries(stamps []Stamp) {
+	if len(w.f.Entries) == 0 {
+		return
+	}
+	w.key(keyEntries)
+	w.b = appendHead(w.b, majorArray, uint64(3*len(w.f.Entries)))
+	for _, e := range w.f.Entries {
+		w.b = appendText(w.b, e.Name)
+		w.b = appendUint(w.b, index(stamps, e.Stamp))
+		switch {
+		case !e.Dead():
+			w.b = appendBytes(w.b, e.Value)
+		case e.Gone == e.Stamp.At:
+			w.b = append(w.b, simpleNull)
+		default: // a popped value: its tombstone bears the stamp of what it took
+			w.offset(e.Gone)
+		}
+	}
+}
+
+func (w *contentWriter) needs(stamps []Stamp) {
+	if len(w.f.Needs) == 0 {
+		return
+	}
+	w.key(keyNeeds)
+	w.b = appendHead(w.b, majorArray, uint64(2*len(w.f.Needs)))
+	for _, n := range w.f.Needs {
+		w.b = appendText(w.b, n.Name)
+		ref := 2 * index(stamps, n.Stamp)
+		if n.Gone {
+			ref++
+		}
+		w.b = appendUint(w.b, ref)
+	}
+}
+
+func (w *contentWriter) extras() {
+	f := w.f
+	w.number(keyIdle, uint64(f.Idle))
+	if f.Subject != nil {
+		w.bytes(keySubject, f.Subject)
+	}
+	if f.Bound != 0 {
+		w.key(keyBound)
+		w.offset(f.Bound)
+	}
+	w.number(keyNumber, f.Number)
+	if f.ETag != ([16]byte{}) {
+		w.bytes(keyETag, f.ETag[:])
+	}
+	w.number(keyMoved, f.Moved)
+}
+
+func index(stamps []Stamp, s Stamp) uint64 {
+	i, _ := slices.BinarySearchFunc(stamps, s, Stamp.Compare)
+	return uint64(i)
+}

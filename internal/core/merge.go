@@ -1,0 +1,352 @@
+package core
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// Fate is what the merge made of one fragment.
+type Fate byte
+
+const (
+	// Accepted fragments make up the state.
+	Accepted Fate = iota + 1
+	// Covered fragments are accepted and add nothing to another that is.
+	Covered
+	// Dead fragments belong to a generation that lost for ever.
+	Dead
+	// Late fragments contradict what another knows to be dead.
+	Late
+	// Torn fragments need a write that is not there (yet).
+	Torn
+	// Ended fragments are past their absolute lifetime.
+	Ended
+	// Idle fragments have not been used for longer than the idle timeout.
+	Idle
+)
+
+// Verdict says what was found, in one word of the list that session.Reason is.
+type Verdict byte
+
+const (
+	// Present: there is a session.
+	Present Verdict = iota
+	// Absent: there is nothing of ours that could be opened.
+	Absent
+	// ExpiredIdle and ExpiredEnd: there was one.
+	ExpiredIdle
+	ExpiredEnd
+	// LoggedOut: it was destroyed.
+	LoggedOut
+	// Incomplete: parts of it are missing.
+	Incomplete
+)
+
+// View is a merged jar: one session's state, and what each fragment is worth.
+type View struct {
+	Verdict   Verdict
+	Head      *Fragment   // of the winning generation: its header fields; nil where there is no session
+	State     State       // of the session
+	Fragments []*Fragment // all that were opened, in the order of the merge
+	Fates     []Fate      // what each is worth
+
+	Seen     int64  // when the visitor was last seen
+	MaxAt    int64  // the highest clock value in the jar
+	MaxBorn  int64  // the highest birth in the jar
+	Unopened int    // cookies of ours that could not be opened, but may be by another replica
+	Closed   string // why the last of the cookies that did not open did not
+	Loaded   int64  // when the jar was read
+}
+
+// Any tells whether the request carried anything of ours that opened.
+func (v *View) Any() bool { return len(v.Fragments) > 0 }
+
+// Count is how many fragments have one of the fates.
+func (v *View) Count(fates ...Fate) (n int) {
+	for _, f := range v.Fates {
+		if slices.Contains(fates, f) {
+			n++
+		}
+	}
+	return n
+}
+
+// Merge makes one state of the fragments of a jar. Their order does not matter.
+// idle is the idle timeout in milliseconds (0: none), unopened the number of
+// cookies of ours that are present but closed to this replica.
+func Merge(fragments []*Fragment, unopened int, now, idle int64) View {
+	v := View{Fragments: fragments, Unopened: unopened, Loaded: now, Verdict: Absent}
+	v.Fates = make([]Fate, len(fragments))
+	if len(fragments) > 1 {
+		slices.SortFunc(v.Fragments, inOrder)
+	}
+	for _, f := range fragments {
+		v.MaxAt = max(v.MaxAt, f.highest())
+		v.MaxBorn = max(v.MaxBorn, f.Born.At)
+	}
+	if winner := v.elect(now, idle); winner != nil {
+		v.merge(winner)
+	}
+	return v
+}
+
+// inOrder is any total order that all replicas share.
+func inOrder(a, b *Fragment) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), strings.Compare(a.Suffix, b.Suffix))
+}
+
+// generation is one root's fragments, as the election sees them.
+type generation struct {
+	head    *Fragment
+	logout  bool
+	seen    int64
+	expired Fate // 0, Ended or Idle
+}
+
+// elect chooses the generation that counts and marks the fragments of the
+// others. It returns nil, and sets the verdict, where there is no session.
+func (v *View) elect(now, idle int64) *Fragment {
+	gens := v.generations(now, idle)
+	var over Stamp // the newest birth of what has expired: nothing older may come back
+	for _, g := range gens {
+		if g.expired != 0 {
+			if !g.head.Orphan {
+				over = laterStamp(over, g.head.Born)
+			}
+			v.Verdict = ExpiredEnd
+			if g.expired == Idle {
+				v.Verdict = ExpiredIdle
+			}
+		}
+	}
+	var best *generation
+	for i := range gens {
+		g := &gens[i]
+		if g.expired == 0 && g.head.Born.Compare(over) >= 0 && (best == nil || g.beats(best)) {
+			best = g
+		}
+	}
+	for i, f := range v.Fragments {
+		v.Fates[i] = fateOf(f, gens, best)
+	}
+	switch {
+	case best == nil:
+		return nil
+	case best.logout:
+		v.Verdict = LoggedOut
+		return nil
+	}
+	v.Seen = best.seen
+	return best.head
+}
+
+func (v *View) generations(now, idle int64) []generation {
+	gens := make([]generation, 0, 4)
+	for _, f := range v.Fragments {
+		i := slices.IndexFunc(gens, func(g generation) bool { return g.head.Root == f.Root })
+		if i < 0 {
+			i = len(gens)
+			gens = append(gens, generation{head: f})
+		}
+		g := &gens[i]
+		g.logout = g.logout || f.Kind == Logout
+		g.seen = max(g.seen, f.Seen)
+	}
+	for i := range gens {
+		g := &gens[i]
+		limit := idle
+		if g.head.Idle != 0 {
+			limit = g.head.Idle
+		}
+		switch {
+		case now >= g.head.End:
+			g.expired = Ended
+		case limit > 0 && !g.logout && now-g.seen >= limit:
+			g.expired = Idle
+		}
+	}
+	return gens
+}
+
+// beats is the order of generations: one that was begun by a request without
+// any of ours never displaces one that exists; of the others the last born
+// wins, and of two orphans the first, so that both tabs see the same.
+func (g *generation) beats(h *generation) bool {
+	if g.head.Orphan != h.head.Orphan {
+		return h.head.Orphan
+	}
+	c := g.head.Born.Compare(h.head.Born)
+	if g.head.Orphan {
+		c = -c
+	}
+	if c == 0 && g.logout != h.logout {
+		return g.logout
+	}
+	if c == 0 {
+		c = slices.Compare(g.head.Root[:], h.head.Root[:])
+	}
+	return c > 0
+}
+
+func fateOf(f *Fragment, gens []generation, best *generation) Fate {
+	for i := range gens {
+		if g := &gens[i]; g.head.Root == f.Root {
+			switch {
+			case g == best:
+				return Accepted
+			case g.expired != 0:
+				return g.expired
+			}
+		}
+	}
+	return Dead
+}
+
+// merge computes the state of the winning generation: what contradicts a
+// horizon is dropped whole, then what is not closed, until nothing changes.
+func (v *View) merge(winner *Fragment) {
+	v.dropLate()
+	for v.join() {
+	}
+	if !v.hasSnapshot() {
+		v.Verdict = Incomplete
+		v.State = State{}
+		return
+	}
+	v.Verdict, v.Head = Present, winner
+	v.markCovered()
+}
+
+func (v *View) counts(i int) bool { return v.Fates[i] == Accepted && v.Fragments[i].Kind == Data }
+
+func (v *View) hasSnapshot() bool {
+	for i, f := range v.Fragments {
+		if v.counts(i) && f.Snapshot() {
+			return true
+		}
+	}
+	return false
+}
+
+// dropLate lets the snapshots with a horizon, highest first, throw out whole
+// what holds a write that they know to be dead. With the assumptions of
+// SPEC.md nothing is ever thrown out: by the time a horizon rises over a
+// write, all that builds on that write has been seen.
+func (v *View) dropLate() {
+	var judges []int
+	for i, f := range v.Fragments {
+		if v.counts(i) && f.Snapshot() && f.Horizon != 0 {
+			judges = append(judges, i)
+		}
+	}
+	slices.SortStableFunc(judges, func(a, b int) int {
+		return cmp.Compare(v.Fragments[b].Horizon, v.Fragments[a].Horizon)
+	})
+	for at, j := range judges {
+		if v.Fates[j] != Accepted {
+			continue
+		}
+		for i, f := range v.Fragments {
+			if v.counts(i) && !slices.Contains(judges[:at+1], i) && contradicts(v.Fragments[j], f) {
+				v.Fates[i] = Late
+			}
+		}
+	}
+}
+
+// contradicts tells whether f holds a write that x's horizon says is dead.
+func contradicts(x, f *Fragment) bool {
+	for _, e := range f.Entries {
+		if e.Stamp.At > x.Horizon || e.Stamp.Compare(x.Floor) < 0 {
+			continue
+		}
+		known, ok := x.Find(e.Name)
+		if ok && newer(known, e) < 0 || !ok && !e.Dead() {
+			return true
+		}
+	}
+	return false
+}
+
+// join makes the state of all that is accepted and marks as torn what it does
+// not support; it reports whether anything was.
+func (v *View) join() (changed bool) {
+	v.State = State{}
+	horizon, first := int64(0), true
+	for i, f := range v.Fragments {
+		if !v.counts(i) {
+			continue
+		}
+		if f.Snapshot() {
+			horizon = max(horizon, f.Horizon)
+		}
+		if first {
+			v.State, first = f.state(), false
+		} else {
+			v.State = Join(v.State, f.state())
+		}
+	}
+	for i, f := range v.Fragments {
+		if v.counts(i) && !f.Snapshot() && !v.State.supports(f, horizon) {
+			v.Fates[i], changed = Torn, true
+		}
+	}
+	return changed
+}
+
+// supports tells whether s, whose snapshots reach up to horizon, shows all that
+// the delta f builds on, or something newer in its place.
+func (s *State) supports(f *Fragment, horizon int64) bool {
+	if f.Horizon > horizon {
+		return false
+	}
+	for _, n := range f.Needs {
+		if n.Stamp.Compare(s.Floor) < 0 {
+			continue // cleared since
+		}
+		e, ok := s.Find(n.Name)
+		switch {
+		case !ok && !(n.Gone && n.Stamp.At <= horizon):
+			return false
+		case ok && e.Stamp.Compare(n.Stamp) < 0:
+			return false
+		case ok && n.Gone && e.Stamp == n.Stamp && !e.Dead():
+			return false
+		}
+	}
+	return true
+}
+
+// markCovered finds what another accepted snapshot makes superfluous.
+func (v *View) markCovered() {
+	for i, f := range v.Fragments {
+		if !v.counts(i) {
+			continue
+		}
+		for j, x := range v.Fragments {
+			if i != j && v.Fates[j] == Accepted && x.Snapshot() && x.covers(f) &&
+				!(f.Snapshot() && f.covers(x) && f.Suffix < x.Suffix) {
+				v.Fates[i] = Covered
+				break
+			}
+		}
+	}
+}
+
+// covers tells whether the snapshot x says at least what f says.
+func (x *Fragment) covers(f *Fragment) bool {
+	if f.Root != x.Root || f.Floor.Compare(x.Floor) > 0 || f.Horizon > x.Horizon {
+		return false
+	}
+	for _, e := range f.Entries {
+		if e.Stamp.Compare(x.Floor) < 0 {
+			continue
+		}
+		known, ok := x.Find(e.Name)
+		if ok && newer(known, e) < 0 || !ok && (!e.Dead() || e.Stamp.At > x.Horizon) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,82 @@
+package core
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/base64"
+	"encoding/binary"
+)
+
+// Root is the secret of one generation of a session. Only sealed values hold
+// it; what others may see of it is derived.
+type Root [32]byte
+
+// NewRoot draws a root.
+func NewRoot() (r Root) {
+	rand.Read(r[:]) // never fails: crypto/rand ends the program instead
+	return r
+}
+
+// NewWriteID draws the write id of one request.
+func NewWriteID() uint32 {
+	var b [4]byte
+	rand.Read(b[:])
+	return binary.BigEndian.Uint32(b[:])
+}
+
+func (r Root) derive(info string, n int) []byte {
+	key, err := hkdf.Key(sha256.New, r[:], nil, info, n)
+	if err != nil { // only for lengths beyond 255 hashes
+		panic("carryon: deriving " + info + ": " + err.Error())
+	}
+	return key
+}
+
+// ID is the generation's public id: 22 characters of base64url, 128 bits.
+func (r Root) ID() string {
+	return base64.RawURLEncoding.EncodeToString(r.derive("carryon session id", 16))
+}
+
+// FamilyOf is the family of a generation: its own in a first generation, the
+// inherited one after a Renew.
+func FamilyOf(f *Fragment) (fam Family) {
+	if f.Family != (Family{}) {
+		return f.Family
+	}
+	copy(fam[:], f.Root.derive("carryon session family", len(fam)))
+	return fam
+}
+
+// SuffixLen is the length of a name's suffix in characters.
+const SuffixLen = 10
+
+var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// Name sets f's suffix from its content: 50 bits of an HMAC under a key of the
+// root, so that a name tells nothing and equal contents have equal names. The
+// idle clock has a fixed name, for it is meant to be overwritten.
+func (f *Fragment) Name() {
+	mac := hmac.New(sha256.New, f.Root.derive("carryon fragment name", 32))
+	if f.Kind == SeenMark {
+		mac.Write([]byte("seen"))
+	} else {
+		mac.Write(f.AppendContent(nil))
+	}
+	f.Suffix = base32Lower.EncodeToString(mac.Sum(nil)[:7])[:SuffixLen]
+}
+
+// IsSuffix tells whether s has the form of a suffix.
+func IsSuffix(s string) bool {
+	if len(s) != SuffixLen {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '2' || c > '7') {
+			return false
+		}
+	}
+	return true
+}

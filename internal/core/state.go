@@ -1,0 +1,96 @@
+package core
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// State is what a session says: for each name its newest write, tombstones
+// included, and the two floors under which writes are dead.
+type State struct {
+	Entries []Entry // by name
+	Floor   Stamp   // of the last Clear
+	Horizon int64   // up to here, what is lacking is dead (ms)
+}
+
+// Find returns the entry of a name, tombstones included.
+func (s *State) Find(name string) (Entry, bool) { return find(s.Entries, name) }
+
+// newer orders two writes of one name: by stamp; of one stamp the tombstone
+// wins, for it was put there by a Pop that saw the value. The rest only makes
+// the order total.
+func newer(a, b Entry) int {
+	if c := a.Stamp.Compare(b.Stamp); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(a.Gone, b.Gone); c != 0 {
+		return c
+	}
+	return bytes.Compare(a.Value, b.Value)
+}
+
+// Join is the least state that knows both a and b. It is commutative,
+// associative and idempotent; it looks at stamps, never at who came first.
+func Join(a, b State) State {
+	out := State{Floor: laterStamp(a.Floor, b.Floor), Horizon: max(a.Horizon, b.Horizon)}
+	out.Entries = make([]Entry, 0, len(a.Entries)+len(b.Entries))
+	keep := func(e Entry) {
+		if e.Stamp.Compare(out.Floor) >= 0 {
+			out.Entries = append(out.Entries, e)
+		}
+	}
+	i, j := 0, 0
+	for i < len(a.Entries) && j < len(b.Entries) {
+		x, y := a.Entries[i], b.Entries[j]
+		switch c := strings.Compare(x.Name, y.Name); {
+		case c < 0:
+			keep(x)
+			i++
+		case c > 0:
+			keep(y)
+			j++
+		default:
+			if newer(x, y) >= 0 {
+				keep(x)
+			} else {
+				keep(y)
+			}
+			i, j = i+1, j+1
+		}
+	}
+	for _, e := range a.Entries[i:] {
+		keep(e)
+	}
+	for _, e := range b.Entries[j:] {
+		keep(e)
+	}
+	return out
+}
+
+func (f *Fragment) state() State {
+	s := State{Entries: f.Entries, Floor: f.Floor, Horizon: f.Horizon}
+	return s
+}
+
+// collect drops the tombstones that nothing in flight can contradict any more
+// and raises the horizon over them. The limit is rounded so that readers who
+// tidy the same jar at about the same time write the same content.
+func (s *State) collect(loaded int64) {
+	limit := loaded - Settled
+	limit -= limit % Window
+	top := s.Horizon
+	for _, e := range s.Entries {
+		if e.Dead() && e.Gone <= limit {
+			top = max(top, e.Stamp.At)
+		}
+	}
+	if top == s.Horizon {
+		return
+	}
+	s.Horizon = top
+	s.Entries = slices.DeleteFunc(slices.Clone(s.Entries), func(e Entry) bool {
+		return e.Dead() && e.Gone <= limit
+	})
+}

@@ -1,0 +1,182 @@
+package core
+
+import (
+	"slices"
+	"strings"
+)
+
+// Op is what a request does to one name.
+type Op struct {
+	Name  string
+	Value []byte // the new value as CBOR; nil deletes
+	Taken Stamp  // of a Pop: the stamp of the value it took; else zero
+}
+
+// Changes is what a request does to its session, in the order: destroy, renew,
+// clear, then the operations.
+type Changes struct {
+	Ops       []Op // by name, each once
+	Cleared   bool
+	Renewed   bool
+	Destroyed bool
+	Root      Root // of the generation that these changes begin, where they begin one
+}
+
+// Write is what the changes are written with.
+type Write struct {
+	Now      int64  // ms
+	ID       uint32 // the request's write id
+	Lifetime int64  // ms, of a session that begins
+	Browser  bool   // a session that begins ends with the browser
+}
+
+// Begins tells whether the changes start a new generation: where there is no
+// session, or the one there is was renewed or destroyed.
+func (c *Changes) Begins(v *View) bool { return v.Head == nil || c.Renewed || c.Destroyed }
+
+// Stamp is the stamp of all that w writes: above everything in the jar.
+func (v *View) Stamp(w Write) Stamp { return Stamp{At: max(w.Now, v.MaxAt+1), ID: w.ID} }
+
+func (v *View) birth(w Write) Stamp { return Stamp{At: max(w.Now, v.MaxBorn+1), ID: w.ID} }
+
+// header is the part of a new fragment that all of its generation share.
+func (v *View) header(c *Changes, w Write) Fragment {
+	if !c.Begins(v) {
+		f := *v.Head
+		f.Suffix, f.Kind, f.Entries, f.Needs = "", Data, nil, nil
+		f.Floor, f.Horizon, f.Seen = v.State.Floor, v.State.Horizon, w.Now
+		f.Number, f.ETag, f.Moved = 0, [16]byte{}, 0
+		return f
+	}
+	born := v.birth(w)
+	f := Fragment{Kind: Data, Root: c.Root, Born: born, Seen: w.Now}
+	if v.Head != nil && !c.Destroyed {
+		f.Family = FamilyOf(v.Head)
+		f.Created, f.End, f.Browser = v.Head.Created, v.Head.End, v.Head.Browser
+		f.Idle, f.Subject, f.Bound = v.Head.Idle, v.Head.Subject, v.Head.Bound
+		return f
+	}
+	f.Created, f.End, f.Browser = w.Now, w.Now+w.Lifetime, w.Browser
+	f.Orphan = !v.Any() && !c.Renewed && !c.Destroyed
+	return f
+}
+
+// changed is the state that the changes leave.
+func (v *View) changed(c *Changes, w Write) State {
+	stamp := v.Stamp(w)
+	var s State
+	if v.Head != nil && !c.Destroyed {
+		s = v.State
+	}
+	if c.Cleared {
+		s = State{Floor: stamp, Horizon: s.Horizon}
+	}
+	if c.Begins(v) {
+		s = restamped(s, stamp)
+	}
+	return Join(s, State{Entries: c.entries(stamp, w.Now, s), Floor: s.Floor})
+}
+
+// restamped is s as a new generation carries it: nothing of the old one can
+// land beside it, so that neither tombstones nor floors are needed, and all
+// entries are of the one write that began it.
+func restamped(s State, stamp Stamp) State {
+	var out State
+	for _, e := range s.Entries {
+		if !e.Dead() {
+			e.Stamp = stamp
+			out.Entries = append(out.Entries, e)
+		}
+	}
+	return out
+}
+
+// entries are the writes that the operations amount to on the state s.
+// Deleting what is not there is nothing.
+func (c *Changes) entries(stamp Stamp, now int64, s State) []Entry {
+	out := make([]Entry, 0, len(c.Ops))
+	for _, op := range c.Ops {
+		have, ok := s.Find(op.Name)
+		switch {
+		case op.Value != nil:
+			out = append(out, Entry{Name: op.Name, Stamp: stamp, Value: op.Value})
+		case !ok || have.Dead():
+		case op.Taken == have.Stamp:
+			out = append(out, Entry{Name: op.Name, Stamp: have.Stamp, Gone: max(now, have.Stamp.At)})
+		default:
+			out = append(out, Entry{Name: op.Name, Stamp: stamp, Gone: stamp.At})
+		}
+	}
+	return out
+}
+
+// Snapshot is the whole state after the changes, as one fragment. Tombstones
+// are collected only where nothing unknown is in the jar.
+func (v *View) Snapshot(c *Changes, w Write) *Fragment {
+	f := v.header(c, w)
+	s := v.changed(c, w)
+	if c.Begins(v) {
+		s.Entries = slices.DeleteFunc(s.Entries, Entry.Dead)
+	} else if v.Unopened == 0 && v.Count(Torn) == 0 {
+		s.collect(v.Loaded)
+	}
+	f.Entries, f.Floor, f.Horizon = s.Entries, s.Floor, s.Horizon
+	f.Name()
+	return &f
+}
+
+// Delta is the changes alone, as a fragment that builds on the state that the
+// request saw.
+func (v *View) Delta(c *Changes, w Write) *Fragment {
+	f := v.header(c, w)
+	if c.Cleared {
+		f.Floor = v.Stamp(w)
+	}
+	f.Entries = c.entries(v.Stamp(w), w.Now, v.State)
+	if !c.Cleared {
+		f.Needs = v.State.needs(f.Entries)
+	}
+	f.Name()
+	return &f
+}
+
+// needs lists what own does not replace.
+func (s *State) needs(own []Entry) []Need {
+	needs := make([]Need, 0, len(s.Entries))
+	for _, e := range s.Entries {
+		if _, ok := slices.BinarySearchFunc(own, e.Name, func(o Entry, n string) int {
+			return strings.Compare(o.Name, n)
+		}); !ok {
+			needs = append(needs, Need{Name: e.Name, Stamp: e.Stamp, Gone: e.Dead()})
+		}
+	}
+	return needs
+}
+
+// Farewell is the fragment that says that the session was destroyed: a
+// generation of its own, so that whatever of the old one lands later is dead.
+func (v *View) Farewell(root Root, w Write) *Fragment {
+	f := &Fragment{Kind: Logout, Root: root, Born: v.birth(w), Created: w.Now, End: w.Now + w.Lifetime, Seen: w.Now}
+	if v.Head != nil {
+		f.End = max(v.Head.End, w.Now+Settled)
+	}
+	f.Name()
+	return f
+}
+
+// Touched is f with a newer last-seen time: the same content, so the same name.
+func (f *Fragment) Touched(now int64) *Fragment {
+	t := *f
+	t.Seen = max(now, f.Seen)
+	return &t
+}
+
+// Reseen is the idle clock of v's session at now.
+func (v *View) Reseen(now int64) *Fragment {
+	h := v.Head
+	f := &Fragment{Kind: SeenMark, Root: h.Root, Family: h.Family, Born: h.Born, Orphan: h.Orphan,
+		Created: h.Created, End: h.End, Browser: h.Browser, Idle: h.Idle,
+		Subject: h.Subject, Bound: h.Bound, Seen: max(now, v.Seen)}
+	f.Name()
+	return f
+}

@@ -1,0 +1,230 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/carryon-go/carryon/keyring"
+)
+
+// Defaults and bounds of [Config].
+const (
+	DefaultName        = "__Host-session"
+	DefaultLifetime    = 24 * time.Hour
+	DefaultIdleTimeout = 2 * time.Hour
+	// MaxLifetime is what browsers keep a cookie at most (RFC 6265bis section 5.5).
+	MaxLifetime = 400 * 24 * time.Hour
+)
+
+// Config says how sessions are kept. Only Keys is required; the zero value of
+// every other field is a safe default.
+type Config struct {
+	// Keys is the ring that seals and opens: *keyring.Keys, or a fixed
+	// *keyring.Ring in tests. Required.
+	Keys keyring.Provider
+
+	// Name is the base name of the cookies, an RFC 6265 token without dots;
+	// "" means "__Host-session", or "__Secure-session" where Domain or a Path
+	// other than "/" is set (a browser would refuse "__Host-" there).
+	Name string
+
+	// Audience parts programs (or staging and production) that share a key
+	// ring: a session sealed for one audience does not open for another.
+	Audience string
+
+	// Path is the cookies' Path attribute; "" means "/".
+	Path string
+
+	// Domain is the cookies' Domain attribute. The default, "", keeps them to
+	// this very host. With a domain, every subdomain can read and set them.
+	Domain string
+
+	// SameSite is Lax where it is 0. None lets other sites send the cookies.
+	SameSite http.SameSite
+
+	// Lifetime is how long a session lives, however much it is used; 0 means
+	// 24 h, at most 400 days. It is sealed into the session when that begins.
+	Lifetime time.Duration
+
+	// IdleTimeout is how long a session lives without being used; 0 means 2 h,
+	// negative no idle limit.
+	IdleTimeout time.Duration
+
+	// TouchAfter is how old the last-seen time must be before a response that
+	// changes nothing renews it; 0 means half of IdleTimeout, negative every
+	// request. A session can end this much before IdleTimeout is over.
+	TouchAfter time.Duration
+
+	// BrowserSession makes cookies that browsers forget when they are closed
+	// (no Max-Age); many browsers bring them back with their windows.
+	BrowserSession bool
+
+	// ErrorHandler answers a request whose session could not be loaded or
+	// written: nothing of the handler's response has been sent. The default
+	// sends 503 where a replica or a store may recover and 500 else, as plain
+	// text without details.
+	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
+
+	// Observer is told what happened; it must not block. Nil costs a branch.
+	Observer func(ctx context.Context, e Event)
+
+	// Clock is the time; nil means time.Now.
+	Clock func() time.Time
+
+	// Logger gets the warnings of New; nil means slog.Default().
+	Logger *slog.Logger
+
+	// DangerouslyAllowPlainHTTP drops Secure and the name's prefix, so that
+	// whoever is on the network path can read and plant sessions. It is not
+	// needed for development: browsers accept the safe default on
+	// http://localhost and http://127.0.0.1.
+	DangerouslyAllowPlainHTTP bool
+}
+
+// settings is a Config with its defaults filled in.
+type settings struct {
+	Config
+	attributes string // of every cookie that is set, after Max-Age
+	lifetime   int64  // ms
+	idle       int64  // ms, 0: none
+	touch      int64  // ms
+}
+
+// New checks the configuration and returns all its faults at once.
+func New(c Config) (*Sessions, error) {
+	s := settings{Config: c}
+	s.fill()
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	if c.DangerouslyAllowPlainHTTP {
+		s.Logger.Warn("carryon: sessions travel over plain http: anyone on the way can read and plant them; " +
+			"this is for development only, and http://localhost works without it")
+	}
+	return &Sessions{settings: s}, nil
+}
+
+func (s *settings) fill() {
+	if s.Path == "" {
+		s.Path = "/"
+	}
+	if s.Name == "" {
+		s.Name = s.defaultName()
+	}
+	if s.SameSite == 0 || s.SameSite == http.SameSiteDefaultMode {
+		s.SameSite = http.SameSiteLaxMode
+	}
+	s.Lifetime = orDefault(s.Lifetime, DefaultLifetime)
+	s.IdleTimeout = orDefault(s.IdleTimeout, DefaultIdleTimeout)
+	s.TouchAfter = orDefault(s.TouchAfter, s.IdleTimeout/2)
+	s.lifetime = s.Lifetime.Milliseconds()
+	s.idle = max(s.IdleTimeout.Milliseconds(), 0)
+	s.touch = max(s.TouchAfter.Milliseconds(), 0)
+	if s.ErrorHandler == nil {
+		s.ErrorHandler = answerError
+	}
+	if s.Clock == nil {
+		s.Clock = time.Now
+	}
+	if s.Logger == nil {
+		s.Logger = slog.Default()
+	}
+	s.attributes = s.cookieAttributes()
+}
+
+func orDefault(d, def time.Duration) time.Duration {
+	if d == 0 {
+		return def
+	}
+	return d
+}
+
+func (s *settings) defaultName() string {
+	switch {
+	case s.DangerouslyAllowPlainHTTP:
+		return "session"
+	case s.Domain != "" || s.Path != "/":
+		return "__Secure-session"
+	}
+	return DefaultName
+}
+
+// check lists every fault. A configuration that a browser would refuse is one.
+func (s *settings) check() error {
+	var faults []error
+	fault := func(bad bool, format string, args ...any) {
+		if bad {
+			faults = append(faults, fmt.Errorf("carryon: "+format, args...))
+		}
+	}
+	fault(s.Keys == nil, "Config.Keys is nil; open a ring with keyring.Open, or use keyring.Ephemeral() in development")
+	s.checkName(fault)
+	s.checkScope(fault)
+	s.checkTimes(fault)
+	return errors.Join(faults...)
+}
+
+func (s *settings) checkName(fault func(bool, string, ...any)) {
+	fault(!isToken(s.Name), "Config.Name %q is not a cookie name (RFC 6265: letters, digits and !#$%%&'*+-^_`|~)", s.Name)
+	fault(strings.Contains(s.Name, "."), "Config.Name %q has a dot, which parts the name from its suffix; leave it out", s.Name)
+	fault(len(s.Name) > 64, "Config.Name has %d bytes; 64 is the most, for it is sent with every cookie", len(s.Name))
+	host, secure := hasPrefix(s.Name, "__Host-"), hasPrefix(s.Name, "__Secure-") || hasPrefix(s.Name, "__Http-")
+	fault(host && (s.Domain != "" || s.Path != "/"),
+		"Config.Name %q: browsers refuse \"__Host-\" with a Domain or a Path other than \"/\"; use \"__Secure-\"", s.Name)
+	fault((host || secure) && s.DangerouslyAllowPlainHTTP,
+		"Config.Name %q: browsers refuse this prefix without Secure; drop the prefix or DangerouslyAllowPlainHTTP", s.Name)
+}
+
+func (s *settings) checkScope(fault func(bool, string, ...any)) {
+	fault(!strings.HasPrefix(s.Path, "/") || !isAttribute(s.Path) || len(s.Path) > 1024,
+		"Config.Path must begin with \"/\", have at most 1024 bytes, and no semicolon or control character")
+	fault(s.Domain != "" && !isDomain(s.Domain), "Config.Domain %q is not a host name; give it without scheme, port and path", s.Domain)
+	fault(s.SameSite < http.SameSiteDefaultMode || s.SameSite > http.SameSiteNoneMode, "Config.SameSite %d is not one of http.SameSite…Mode", s.SameSite)
+	fault(s.SameSite == http.SameSiteNoneMode && s.DangerouslyAllowPlainHTTP,
+		"Config.SameSite is None, which browsers refuse without Secure; drop DangerouslyAllowPlainHTTP")
+}
+
+func (s *settings) checkTimes(fault func(bool, string, ...any)) {
+	fault(s.Lifetime < 0, "Config.Lifetime is negative; 0 means %v, at most %v", DefaultLifetime, MaxLifetime)
+	fault(s.Lifetime > 0 && s.Lifetime < time.Second, "Config.Lifetime is %v; cookies count in whole seconds", s.Lifetime)
+	fault(s.Lifetime > MaxLifetime, "Config.Lifetime is %v, but browsers keep a cookie for at most %v", s.Lifetime, MaxLifetime)
+	fault(s.IdleTimeout > 0 && s.TouchAfter >= s.IdleTimeout,
+		"Config.TouchAfter (%v) must be shorter than IdleTimeout (%v), or sessions in use would end", s.TouchAfter, s.IdleTimeout)
+}
+
+func hasPrefix(s, prefix string) bool {
+	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
+}
+
+func isToken(s string) bool {
+	const special = "!#$%&'*+-.^_`|~"
+	for i := range len(s) {
+		c := s[i]
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte(special, c) >= 0) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func isAttribute(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r < 0x20 || r >= 0x7f || r == ';' }) < 0
+}
+
+func isDomain(s string) bool {
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || strings.IndexFunc(label, notHost) >= 0 {
+			return false
+		}
+	}
+	return len(s) <= 253
+}
+
+func notHost(r rune) bool {
+	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-')
+}

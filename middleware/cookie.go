@@ -1,0 +1,46 @@
+package middleware
+
+import (
+	"net/http"
+	"strconv"
+)
+
+// cookieAttributes is the constant tail of every Set-Cookie line.
+func (s *settings) cookieAttributes() string {
+	a := "; Path=" + s.Path
+	if s.Domain != "" {
+		a += "; Domain=" + s.Domain
+	}
+	if !s.DangerouslyAllowPlainHTTP {
+		a += "; Secure"
+	}
+	a += "; HttpOnly"
+	switch s.SameSite {
+	case http.SameSiteStrictMode:
+		a += "; SameSite=Strict"
+	case http.SameSiteNoneMode:
+		a += "; SameSite=None"
+	default:
+		a += "; SameSite=Lax"
+	}
+	return a
+}
+
+// appendCookie appends one Set-Cookie line up to where the value goes;
+// http.SetCookie would look at every byte of the value again.
+func (s *settings) appendName(b []byte, name string) []byte {
+	return append(append(b, name...), '=')
+}
+
+// appendAttributes ends a line; maxAge in seconds, negative for none.
+func (s *settings) appendAttributes(b []byte, maxAge int64) []byte {
+	if maxAge >= 0 {
+		b = strconv.AppendInt(append(b, "; Max-Age="...), maxAge, 10)
+	}
+	return append(b, s.attributes...)
+}
+
+// expireLine is the Set-Cookie line that removes a cookie of ours.
+func (s *settings) expireLine(name string) string {
+	return string(s.appendAttributes(s.appendName(make([]byte, 0, len(name)+len(s.attributes)+16), name), 0))
+}

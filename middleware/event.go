@@ -1,0 +1,49 @@
+package middleware
+
+import (
+	"time"
+
+	"github.com/carryon-go/carryon/session"
+)
+
+// EventKind names what an [Event] tells of.
+type EventKind string
+
+// The kinds of events.
+const (
+	// EventLoaded: the session was looked at for the first time in a request.
+	EventLoaded EventKind = "loaded"
+	// EventRefused: a cookie of ours was not accepted; Reason says why.
+	EventRefused EventKind = "refused"
+	// EventCommitted: the response sets or expires cookies.
+	EventCommitted EventKind = "committed"
+	// EventFailed: the commit ended in Err, and ErrorHandler answered.
+	EventFailed EventKind = "failed"
+	// EventLateChange: a change came after the header and was refused.
+	EventLateChange EventKind = "late change"
+	// EventLateRead: the session was read first after the header had gone, so
+	// a personal page may have left without Vary and Cache-Control.
+	EventLateRead EventKind = "late read"
+	// EventUncached: the handler had marked a response as publicly cacheable
+	// that changes the session; it was sent as "private, no-store" instead.
+	EventUncached EventKind = "uncached"
+	// EventHijacked: the connection was hijacked while there were cookies to
+	// set; they are in the header map, for whoever writes the response.
+	EventHijacked EventKind = "hijacked"
+)
+
+// Event is one thing that happened to one session. It never carries cookie
+// values, session values or key material.
+type Event struct {
+	Kind      EventKind
+	Reason    session.Reason // why the visitor, or one cookie, was not recognised
+	SessionID string         // the public id, where there is a session
+	KeyID     string         // of the key concerned, 8 hex digits
+	Set       int            // cookies set
+	Expired   int            // cookies expired
+	Bytes     int            // of the session cookies in the request, or of the Set-Cookie lines
+	Fragments int            // that make up the session
+	Duration  time.Duration  // of the step
+	Detail    string         // which change came late
+	Err       error          // of a failed commit
+}

@@ -1,0 +1,162 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/session"
+)
+
+// Request is what a session needs of a request.
+type Request struct {
+	Method  string   // as in HTTP; decides whether a touch may be written
+	Cookies []string // the Cookie field lines, any number
+}
+
+// Response is what a session needs of the response that is about to begin.
+type Response struct {
+	Status       int    // the status code
+	CacheControl string // as the program set it
+}
+
+// Fields is what the session adds to the response's header.
+type Fields struct {
+	SetCookie    []string // Set-Cookie lines, to be added in this order
+	Vary         bool     // add Cookie to Vary
+	CacheControl string   // replaces the program's, unless empty
+}
+
+// Exchange is one request's session between Begin and Finish. It is the
+// request's context, too. It is never reused: handlers' goroutines may hold it.
+type Exchange struct {
+	context.Context
+	sessions *Sessions
+	request  Request
+	core     core.Core
+	session  session.Session
+	jar      []sealedCookie // what the load found of ours
+	done     bool           // committed
+}
+
+// Begin notes the request and does no I/O and no parsing. The returned context
+// carries the session for [session.From]; it is the exchange itself.
+func (m *Sessions) Begin(ctx context.Context, r Request) (context.Context, *Exchange) {
+	x := &Exchange{}
+	m.begin(x, ctx, r)
+	return x, x
+}
+
+func (m *Sessions) begin(x *Exchange, ctx context.Context, r Request) {
+	x.Context, x.sessions, x.request = ctx, m, r
+	x.core.Init(ctx, x)
+	x.session = session.Wrap(&x.core)
+}
+
+// Commit decides what the response does to the visitor's cookies. It must be
+// called once, before the response's header is written; after it the session
+// takes no more changes. With an error nothing may be sent of the handler's
+// response: the visitor's cookies stay as they were.
+func (x *Exchange) Commit(ctx context.Context, r Response) (Fields, error) {
+	var out Fields
+	err := x.core.Commit(func(o core.Outcome) (err error) {
+		if x.done {
+			return errCommitted
+		}
+		x.done = true
+		out, err = x.fields(ctx, o, r)
+		return err
+	})
+	if err != nil && x.sessions.Observer != nil {
+		x.observe(ctx, Event{Kind: EventFailed, Err: err})
+	}
+	return out, err
+}
+
+var errCommitted = errors.New("carryon: Commit was called twice for one request; call it once, before the header is written")
+
+// Finish ends the exchange when the handler has returned. It returns
+// [session.ErrLate] where a change came after the commit and was lost.
+func (x *Exchange) Finish(context.Context) error { return x.core.LateErr() }
+
+func (x *Exchange) fields(ctx context.Context, o core.Outcome, r Response) (Fields, error) {
+	if !o.Touched {
+		return Fields{}, nil
+	}
+	if o.Err != nil {
+		return Fields{}, o.Err
+	}
+	p, err := x.plan(o, r)
+	if err != nil {
+		return Fields{}, err
+	}
+	out := Fields{Vary: true}
+	if out.SetCookie, err = x.seal(p); err != nil {
+		return Fields{}, err
+	}
+	x.cacheControl(ctx, &out, o, r, p)
+	if len(out.SetCookie) > 0 && x.sessions.Observer != nil {
+		x.observeCommit(ctx, p, out)
+	}
+	return out, nil
+}
+
+// cacheControl keeps personal responses out of shared caches: one that sets a
+// cookie is not stored at all, one that read a session is private.
+func (x *Exchange) cacheControl(ctx context.Context, out *Fields, o core.Outcome, r Response, p plan) {
+	switch {
+	case p.changes:
+		out.CacheControl = "private, no-store"
+		if public(r.CacheControl) {
+			x.observe(ctx, Event{Kind: EventUncached})
+		}
+	case r.CacheControl == "" && o.View != nil && o.View.Head != nil:
+		out.CacheControl = "private"
+	}
+}
+
+// public tells whether shared caches may keep a response with this
+// Cache-Control (RFC 9111 section 3): Set-Cookie alone does not stop them.
+func public(cacheControl string) bool {
+	shared := false
+	for directive := range strings.SplitSeq(cacheControl, ",") {
+		name, value, _ := strings.Cut(trim(directive), "=")
+		switch strings.ToLower(name) {
+		case "private", "no-store":
+			return false
+		case "public", "s-maxage", "immutable":
+			shared = true
+		case "max-age":
+			shared = shared || value != "0"
+		}
+	}
+	return shared
+}
+
+// Save is the session's Save: what is in cookies can only be checked.
+func (x *Exchange) Save(_ context.Context, o core.Outcome) error {
+	if o.Err != nil {
+		return o.Err
+	}
+	p, err := x.plan(o, Response{Status: 200})
+	if err != nil {
+		return err
+	}
+	_, err = x.seal(p)
+	return err
+}
+
+// LateRead is told by the session.
+func (x *Exchange) LateRead() { x.observe(x, Event{Kind: EventLateRead}) }
+
+// LateChange is told by the session.
+func (x *Exchange) LateChange(what string) {
+	x.observe(x, Event{Kind: EventLateChange, Reason: session.LateChange, Detail: what})
+}
+
+func (x *Exchange) observe(ctx context.Context, e Event) {
+	if f := x.sessions.Observer; f != nil {
+		f(ctx, e)
+	}
+}

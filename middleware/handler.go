@@ -1,0 +1,91 @@
+package middleware
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"strings"
+
+	"github.com/carryon-go/carryon/session"
+)
+
+// httpExchange is one request under net/http: the exchange, its writer and the
+// request, in one allocation.
+type httpExchange struct {
+	Exchange
+	writer  writer
+	request *http.Request
+	outer   http.Header // what was in the header before the handler; nil if nothing
+}
+
+func (x *httpExchange) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
+	if h := w.Header(); len(h) > 0 {
+		x.outer = maps.Clone(h)
+	}
+	x.writer = writer{rw: w, x: x}
+	x.request = r.WithContext(&x.Exchange)
+	next.ServeHTTP(&x.writer, x.request)
+	// A panic does not come here: it commits nothing and goes on.
+	_ = x.writer.finish()
+	_ = x.Finish(x)
+}
+
+// commit puts the session's fields into the header, or answers with an error
+// page in place of the handler's response.
+func (x *httpExchange) commit(status int) error {
+	h := x.writer.rw.Header()
+	fields, err := x.Commit(x, Response{Status: status, CacheControl: h.Get("Cache-Control")})
+	if err != nil {
+		x.fail(err)
+		return err
+	}
+	fields.apply(h)
+	return nil
+}
+
+func (f *Fields) apply(h http.Header) {
+	if len(f.SetCookie) > 0 {
+		h["Set-Cookie"] = append(h["Set-Cookie"], f.SetCookie...)
+	}
+	if f.Vary && !varies(h["Vary"]) {
+		h.Add("Vary", "Cookie")
+	}
+	if f.CacheControl != "" {
+		h.Set("Cache-Control", f.CacheControl)
+	}
+}
+
+func varies(lines []string) bool {
+	for _, line := range lines {
+		for field := range strings.SplitSeq(line, ",") {
+			if f := trim(field); f == "*" || strings.EqualFold(f, "Cookie") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// fail answers by ErrorHandler, which gets the writer below ours and none of
+// the handler's headers.
+func (x *httpExchange) fail(err error) {
+	h := x.writer.rw.Header()
+	clear(h)
+	maps.Copy(h, x.outer)
+	if !varies(h["Vary"]) {
+		h.Add("Vary", "Cookie")
+	}
+	h.Set("Cache-Control", "private, no-store")
+	x.sessions.ErrorHandler(x.writer.rw, x.request, err)
+}
+
+// answerError is the default ErrorHandler.
+func answerError(w http.ResponseWriter, _ *http.Request, err error) {
+	status := http.StatusServiceUnavailable
+	var encode *session.EncodeError
+	var decode *session.DecodeError
+	if errors.Is(err, session.ErrTooLarge) || errors.As(err, &encode) || errors.As(err, &decode) {
+		status = http.StatusInternalServerError
+	}
+	http.Error(w, http.StatusText(status)+": the session could not be kept; please try again", status)
+}

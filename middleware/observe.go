@@ -1,0 +1,45 @@
+package middleware
+
+import (
+	"context"
+	"time"
+
+	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/session"
+)
+
+// observeLoad tells of every cookie that was refused, then of the load itself.
+func (x *Exchange) observeLoad(ctx context.Context, v *core.View, refused []refusal, took time.Duration) {
+	for _, r := range refused {
+		x.observe(ctx, Event{Kind: EventRefused, Reason: r.reason, KeyID: r.key})
+	}
+	for i, f := range v.Fragments {
+		if reason := fateReason(v.Fates[i]); reason != "" {
+			x.observe(ctx, Event{Kind: EventRefused, Reason: reason, SessionID: f.Root.ID()})
+		}
+	}
+	e := Event{Kind: EventLoaded, Reason: session.ReasonOf(v), Duration: took, Fragments: v.Count(core.Accepted, core.Covered)}
+	for _, c := range x.jar {
+		e.Bytes += len(c.name) + 1 + len(c.value)
+	}
+	if v.Head != nil {
+		e.SessionID = v.Head.Root.ID()
+	}
+	x.observe(ctx, e)
+}
+
+func fateReason(f core.Fate) session.Reason {
+	switch f {
+	case core.Dead:
+		return session.Superseded
+	case core.Late:
+		return session.Late
+	case core.Torn:
+		return session.Torn
+	case core.Ended:
+		return session.Expired
+	case core.Idle:
+		return session.ExpiredIdle
+	}
+	return ""
+}

@@ -1,0 +1,69 @@
+package middleware
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/session"
+)
+
+// Sessions keeps the sessions of one cookie name. Make one with [New] and
+// share it; it is immutable and safe for concurrent use.
+type Sessions struct{ settings }
+
+// Handler returns next with a session in every request's context; handlers get
+// it by [session.From]. A handler that never asks for it costs two allocations
+// and sends nothing of ours. Mounting the same Sessions again further in does
+// nothing; different ones nest.
+func (m *Sessions) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if m.exchange(r.Context()) != nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		x := &httpExchange{}
+		m.begin(&x.Exchange, r.Context(), Request{Method: r.Method, Cookies: r.Header["Cookie"]})
+		x.serve(w, r, next)
+	})
+}
+
+// Loaded is Handler for routes that must not take a failed load for an absent
+// session: it loads the session before next runs, and answers by ErrorHandler
+// where that fails.
+func (m *Sessions) Loaded(next http.Handler) http.Handler {
+	return m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := m.From(r.Context()).Load(r.Context()); err != nil {
+			return // the commit at the handler's end answers
+		}
+		next.ServeHTTP(w, r)
+	}))
+}
+
+// From returns the session that this Sessions put into ctx, where several are
+// nested; it panics where there is none.
+func (m *Sessions) From(ctx context.Context) *session.Session {
+	if x := m.exchange(ctx); x != nil {
+		return &x.session
+	}
+	panic("carryon: Sessions.From: this context did not pass this Sessions' Handler; " +
+		"wrap the handler that serves this route, and pass r.Context() on")
+}
+
+func (m *Sessions) exchange(ctx context.Context) *Exchange {
+	x, _ := ctx.Value(m).(*Exchange)
+	return x
+}
+
+// Value lets the exchange be the request's context: one allocation for both.
+func (x *Exchange) Value(key any) any {
+	switch k := key.(type) {
+	case core.ContextKey:
+		return &x.session
+	case *Sessions:
+		if k == x.sessions {
+			return x
+		}
+	}
+	return x.Context.Value(key)
+}

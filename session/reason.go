@@ -1,0 +1,73 @@
+package session
+
+import "github.com/carryon-go/carryon/internal/core"
+
+// Reason says why a visitor was not recognised, or a cookie refused. The words
+// are stable: logs, metrics and alerts may be built on them.
+type Reason string
+
+// The reasons.
+const (
+	// Recognised: nothing was refused.
+	Recognised Reason = ""
+	// Absent: the request carried no session cookie.
+	Absent Reason = "absent"
+	// Malformed: the cookie is not of the form that this library writes.
+	Malformed Reason = "malformed"
+	// WrongLength: the cookie was cut or extended on its way.
+	WrongLength Reason = "wrong length"
+	// UnknownFormat: it was sealed in a format that this version lacks.
+	UnknownFormat Reason = "unknown format"
+	// UnknownKey: it was sealed by a key that this replica's ring does not have
+	// (yet). The cookie is left where it is.
+	UnknownKey Reason = "unknown key"
+	// DeadKey: it was sealed by a key that has expired or was revoked.
+	DeadKey Reason = "dead key"
+	// BadSeal: it was changed, made up, or moved here from another cookie,
+	// program or audience; these cannot be told apart.
+	BadSeal Reason = "bad seal"
+	// Torn: pieces of it are missing.
+	Torn Reason = "torn"
+	// Expired: its absolute lifetime has ended.
+	Expired Reason = "expired"
+	// ExpiredIdle: it was not used for longer than the idle timeout.
+	ExpiredIdle Reason = "expired (idle)"
+	// LoggedOut: it was destroyed.
+	LoggedOut Reason = "logged out"
+	// Superseded: it belongs to a session that was renewed or replaced.
+	Superseded Reason = "superseded"
+	// Late: it contradicts what is known to be dead: it landed later than any
+	// response may, or was put back from an old copy.
+	Late Reason = "late"
+	// WrongFormat: its key is in the ring, for another format.
+	WrongFormat Reason = "wrong format"
+	// TooMany: the request carried more of our cookies than are looked at.
+	TooMany Reason = "too many"
+	// TooLarge: it does not fit the limits.
+	TooLarge Reason = "too large"
+	// LateChange: it was changed after the response's header.
+	LateChange Reason = "late change"
+)
+
+// ReasonOf is the reason that a merge amounts to. Like [Wrap] it is for this
+// module's own packages.
+func ReasonOf(v *core.View) Reason {
+	switch v.Verdict {
+	case core.Present:
+		return Recognised
+	case core.ExpiredEnd:
+		return Expired
+	case core.ExpiredIdle:
+		return ExpiredIdle
+	case core.LoggedOut:
+		return LoggedOut
+	case core.Incomplete:
+		if v.Unopened == 0 {
+			return Torn
+		}
+	}
+	if v.Closed != "" {
+		return Reason(v.Closed)
+	}
+	return Absent
+}

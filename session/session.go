@@ -1,0 +1,129 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"github.com/carryon-go/carryon/internal/core"
+)
+
+// Session is one visitor's session as one request sees it. Its methods may be
+// called by several goroutines; changes count until the response's header is
+// written, and after it are refused with [ErrLate].
+//
+// A failed load is not an empty session: reads then give nothing, changes are
+// dropped, [Session.Err] says why, and the response becomes an error page.
+type Session struct{ core *core.Core }
+
+// Wrap makes the Session of a core. It is for this module's own packages: the
+// argument's type cannot be named outside of it.
+func Wrap(c *core.Core) Session { return Session{core: c} }
+
+// From returns the session of the innermost middleware that ctx passed.
+// It panics where there is none: that is a route outside of the middleware, a
+// mistake of the program's wiring and not of a visitor's.
+func From(ctx context.Context) *Session {
+	if s, ok := Lookup(ctx); ok {
+		return s
+	}
+	panic("carryon: session.From: this context has no session; wrap the handler that serves this route: " +
+		"http.ListenAndServe(addr, sessions.Handler(mux)), and pass r.Context() on")
+}
+
+// Lookup returns the session of the innermost middleware that ctx passed, and
+// whether there is one.
+func Lookup(ctx context.Context) (*Session, bool) {
+	s, ok := ctx.Value(core.ContextKey{}).(*Session)
+	return s, ok && s != nil
+}
+
+// NewContext returns a copy of ctx that carries s: for frameworks with a
+// context of their own, and for tests.
+func NewContext(ctx context.Context, s *Session) context.Context {
+	return context.WithValue(ctx, core.ContextKey{}, s)
+}
+
+// Load reads the session now, under ctx, if that has not happened yet, and
+// returns why it could not: nil also where there simply is none. Whoever must
+// not take a store's outage for "nobody is logged in" calls it first; a later
+// call returns the same answer.
+func (s *Session) Load(ctx context.Context) error { return s.core.Load(ctx) }
+
+// Save writes the changes so far where they need no header: a stored session's
+// record. For a session in cookies it only says, before the handler goes on,
+// which error the commit would end in (nil, [ErrTooLarge], an unencodable value,
+// [ErrLate]).
+func (s *Session) Save(ctx context.Context) error { return s.core.Save(ctx) }
+
+// Err is the first thing that went wrong with this session: its load, a value
+// that could not be encoded, a change that came too late. Nil otherwise.
+func (s *Session) Err() error { return s.core.Err() }
+
+// Reason says why this visitor was not recognised; [Recognised] (empty) where
+// the request brought a session.
+func (s *Session) Reason() Reason {
+	return ReasonOf(s.core.View())
+}
+
+// ID is the session's public id, 22 characters of base64url. It is safe to log:
+// nothing can be opened with it. It is empty until something is written, and
+// changes with Renew.
+func (s *Session) ID() string {
+	root, _ := s.core.Generation()
+	if root == (core.Root{}) {
+		return ""
+	}
+	return root.ID()
+}
+
+// IsNew tells whether this request brought no session, or has destroyed the
+// one it brought.
+func (s *Session) IsNew() bool {
+	_, isNew := s.core.Generation()
+	return isNew
+}
+
+// Created is when the session began (UTC, to the millisecond); Renew keeps it.
+// It is zero in a session that this request begins.
+func (s *Session) Created() time.Time {
+	created, _ := s.core.Times()
+	return timeOrZero(created)
+}
+
+// Expires is when the absolute lifetime ends (UTC), however much the session
+// is used. It is zero in a session that this request begins.
+func (s *Session) Expires() time.Time {
+	_, end := s.core.Times()
+	return timeOrZero(end)
+}
+
+func timeOrZero(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return core.Time(ms)
+}
+
+// Has tells whether a value is set under name.
+func (s *Session) Has(name string) bool { return s.core.Get(name) != nil }
+
+// Names lists the names that have a value, sorted.
+func (s *Session) Names() []string { return s.core.Names() }
+
+// Delete removes the value under name. Removing what is not there is no change.
+func (s *Session) Delete(name string) { s.core.Delete(name) }
+
+// Clear removes all values and keeps the session, its id and its times.
+// Clear and [Session.Renew] together are what express-session calls regenerate.
+func (s *Session) Clear() { s.core.Clear() }
+
+// Renew gives the session a new id and keeps its values and its creation time.
+// Call it whenever the visitor's rights change: at login, at a second factor,
+// when acting as somebody else. What other requests write to the old session
+// at the same moment is dropped, by intent.
+func (s *Session) Renew() { s.core.Renew() }
+
+// Destroy ends the session: the response expires its cookies and marks it as
+// logged out, so that no slow response can bring it back. What is set afterwards
+// begins a new session in the same response.
+func (s *Session) Destroy() { s.core.Destroy() }
