@@ -1,0 +1,161 @@
+package bench
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// BenchmarkSession walks the whole table; names are scenario/size/contestant.
+// Compare across contestants with cmd/compare, which interleaves them; this
+// form is for benchstat and for profiles.
+func BenchmarkSession(b *testing.B) {
+	for _, cell := range cells() {
+		b.Run(cell.String(), func(b *testing.B) {
+			rig, err := NewRig(cell)
+			require.NoError(b, err)
+			if rig == nil {
+				b.Skip("takes no part in this scenario")
+			}
+			b.ReportAllocs()
+			before := cpuTime()
+			for b.Loop() {
+				rig.Do()
+			}
+			b.ReportMetric(float64(cpuTime()-before)/float64(b.N), "cpu-ns/op")
+			b.ReportMetric(float64(rig.WireBytes), "cookie-B")
+		})
+	}
+}
+
+func cells() (all []Cell) {
+	for _, scenario := range Scenarios {
+		for _, size := range Sizes {
+			for _, contestant := range Contestants() {
+				all = append(all, Cell{scenario, size, contestant})
+			}
+		}
+	}
+	return all
+}
+
+func TestEveryCellGivesRightAnswers(t *testing.T) {
+	for _, cell := range cells() {
+		t.Run(cell.String(), func(t *testing.T) {
+			rig, err := NewRig(cell)
+			require.NoError(t, err)
+			if rig == nil {
+				return
+			}
+			data, err := NewData(cell.Size)
+			require.NoError(t, err)
+			for range 3 { // the timed path itself, over and over the same request
+				rig.Do()
+				checkAnswer(t, rig, data)
+			}
+		})
+	}
+}
+
+func checkAnswer(t *testing.T, rig *Rig, data Data) {
+	t.Helper()
+	body := string(rig.sink.body)
+	switch {
+	case rig.Scenario == Change:
+		require.Contains(t, tokens, body)
+		require.NotEmpty(t, rig.sink.header["Set-Cookie"], "changes must reach the visitor")
+		return
+	case rig.Scenario == Untouched, rig.Contestant.Name == Bare:
+		require.Equal(t, "ok", body)
+	case rig.Scenario == Read:
+		require.Equal(t, data.User.Name, body)
+	default:
+		require.Empty(t, body)
+	}
+	require.Empty(t, rig.sink.header["Set-Cookie"])
+}
+
+func TestCheckRefusesWrongAnswers(t *testing.T) {
+	data, err := NewData(1000)
+	require.NoError(t, err)
+	good := func() *Site {
+		site, err := floor(newCTR)(data)
+		require.NoError(t, err)
+		return site
+	}
+	_, err = check(good(), data)
+	require.NoError(t, err)
+
+	faults := map[string]func(*Site){
+		"reads nothing":         func(s *Site) { s.Read = untouched },
+		"forgets the change":    func(s *Site) { s.Change = s.Read },
+		"stores nothing":        func(s *Site) { s.Login = untouched },
+		"writes when untouched": func(s *Site) { s.Untouched = s.Login },
+	}
+	for name, break_ := range faults {
+		site := good()
+		break_(site)
+		_, err := check(site, data)
+		require.Error(t, err, name)
+	}
+}
+
+func TestFloorsRefuseEveryFlippedBit(t *testing.T) {
+	for _, make := range []func() (sealer, error){newCTR, newXAES} {
+		s, err := make()
+		require.NoError(t, err)
+		sealed := s.seal(nil, []byte("plain"))
+		plain, ok := s.open(nil, sealed)
+		require.True(t, ok)
+		require.Equal(t, "plain", string(plain))
+		for i := range sealed {
+			sealed[i] ^= 1
+			_, ok := s.open(nil, sealed)
+			require.False(t, ok, i)
+			sealed[i] ^= 1
+			_, ok = s.open(nil, sealed[:i])
+			require.False(t, ok, i)
+		}
+	}
+}
+
+// The vectors of C2SP's XAES-256-GCM specification, one per value of the bit
+// that decides how CMAC's subkey is made.
+func TestXAESVectors(t *testing.T) {
+	tests := []struct {
+		key  byte
+		aad  string
+		want string
+	}{
+		{0x01, "", "ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271"},
+		{0x03, "c2sp.org/XAES-256-GCM", "986ec1832593df5443a179437fd083bf3fdb41abd740a21f71eb769d"},
+	}
+	for _, test := range tests {
+		key := make([]byte, 32)
+		for i := range key {
+			key[i] = test.key
+		}
+		d, err := newXAESDeriver(key)
+		require.NoError(t, err)
+		nonce := []byte("ABCDEFGHIJKLMNOPQRSTUVWX")
+		got := d.gcm(nonce).Seal(nil, nonce[12:], []byte("XAES-256-GCM"), []byte(test.aad))
+		require.Equal(t, test.want, hex.EncodeToString(got))
+	}
+}
+
+func TestDataHasItsSize(t *testing.T) {
+	for _, size := range append(Sizes, 101, 399, 400, 8000, 64000) {
+		d, err := NewData(size)
+		require.NoError(t, err)
+		encoded, err := json.Marshal(d)
+		require.NoError(t, err)
+		require.Len(t, encoded, int(size))
+		again, err := NewData(size)
+		require.NoError(t, err)
+		require.Equal(t, d, again)
+	}
+	_, err := NewData(50)
+	require.ErrorContains(t, err, "the least is")
+}

@@ -1,0 +1,103 @@
+package bench
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strings"
+)
+
+// check walks a visitor through a site and gives the cookies of the session
+// that Login made. It is an error if any page shows what it should not.
+func check(site *Site, d Data) (cookies string, err error) {
+	v, err := newVisitor()
+	if err != nil {
+		return "", err
+	}
+	v.visit(site.Login, Change)
+	if cookies = v.cookies(); cookies == "" {
+		return "", fmt.Errorf("bench: the login set no cookie")
+	}
+	v.expect("the session after login", v.visit(site.Dump, Read), asJSON(d))
+	v.expect("read", v.visit(site.Read, Read), d.User.Name)
+	v.expect("untouched", v.visit(site.Untouched, Untouched), "ok")
+	v.expect("the cookies after reading", v.cookies(), cookies)
+
+	for range 3 {
+		d.CSRF = v.visit(site.Change, Change)
+		v.expect("the session after a change", v.visit(site.Dump, Read), asJSON(d))
+	}
+	v.expect("read after changes", v.visit(site.Read, Read), d.User.Name)
+	v.expectDead(site.Read, cookies)
+	return cookies, v.err
+}
+
+// expectDead reads with no cookie and with every value damaged: in both cases
+// there must be no user.
+func (v *visitor) expectDead(read http.Handler, cookies string) {
+	damaged := ""
+	for pair := range strings.SplitSeq(cookies, "; ") {
+		middle := (strings.IndexByte(pair, '=') + len(pair)) / 2
+		other := byte('A')
+		if pair[middle] == other {
+			other = 'B'
+		}
+		damaged += pair[:middle] + string(other) + pair[middle+1:] + "; "
+	}
+	for what, brought := range map[string]string{"no cookie": "", "a damaged cookie": damaged} {
+		w := serve(read, Read, strings.TrimSuffix(brought, "; "))
+		v.expect("the user with "+what, string(w.body), "")
+	}
+}
+
+// visitor has a cookie jar and goes from page to page until one is wrong.
+type visitor struct {
+	jar *cookiejar.Jar
+	url *url.URL
+	err error
+}
+
+func newVisitor() (*visitor, error) {
+	jar, err := cookiejar.New(nil)
+	return &visitor{jar: jar, url: &url.URL{Scheme: "https", Host: "shop.example", Path: "/news"}}, err
+}
+
+func (v *visitor) visit(h http.Handler, scenario Scenario) string {
+	w := serve(h, scenario, v.cookies())
+	if w.status >= 400 && v.err == nil {
+		v.err = fmt.Errorf("bench: a page answered %d: %s", w.status, w.body)
+	}
+	v.jar.SetCookies(v.url, (&http.Response{Header: w.header}).Cookies())
+	return string(w.body)
+}
+
+func (v *visitor) cookies() string {
+	var pairs []string
+	for _, c := range v.jar.Cookies(v.url) {
+		pairs = append(pairs, c.Name+"="+c.Value)
+	}
+	return strings.Join(pairs, "; ")
+}
+
+func (v *visitor) expect(what, got, want string) {
+	if got != want && v.err == nil {
+		v.err = fmt.Errorf("bench: %s: got %.200q, want %.200q", what, got, want)
+	}
+}
+
+func serve(h http.Handler, scenario Scenario, cookies string) *sink {
+	w := new(sink)
+	w.reset()
+	h.ServeHTTP(w, newRequest(scenario, cookies))
+	return w
+}
+
+func asJSON(d Data) string {
+	b, err := json.Marshal(d)
+	if err != nil {
+		panic(err) // it was encoded when it was made
+	}
+	return string(b)
+}

@@ -1,0 +1,67 @@
+package bench
+
+import (
+	"runtime"
+	"slices"
+	"time"
+)
+
+// Sample is what one operation cost, as the mean over a short run.
+type Sample struct {
+	CPU, Wall float64 // nanoseconds; CPU is the whole process's
+	Allocs    float64
+	Bytes     float64 // allocated
+}
+
+// Measure runs the rig n times. It collects garbage first, so that nobody pays
+// for what another has left behind.
+func (r *Rig) Measure(n int) Sample {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	cpu, wall := cpuTime(), time.Now()
+	for range n {
+		r.Do()
+	}
+	usedWall, usedCPU := time.Since(wall), cpuTime()-cpu
+	runtime.ReadMemStats(&after)
+	per := func(total float64) float64 { return total / float64(n) }
+	return Sample{
+		CPU:    per(float64(usedCPU)),
+		Wall:   per(float64(usedWall)),
+		Allocs: per(float64(after.Mallocs - before.Mallocs)),
+		Bytes:  per(float64(after.TotalAlloc - before.TotalAlloc)),
+	}
+}
+
+// Runs gives how often the rig can run in about d, at least once.
+func (r *Rig) Runs(d time.Duration) int {
+	n := 16
+	for ; ; n *= 2 {
+		began := time.Now()
+		for range n {
+			r.Do()
+		}
+		if took := time.Since(began); took > d/8 {
+			return max(1, int(float64(n)*float64(d)/float64(took)))
+		}
+	}
+}
+
+// Median takes each figure's median of its own. It panics without samples.
+func Median(samples []Sample) Sample {
+	of := func(figure func(Sample) float64) float64 {
+		list := make([]float64, len(samples))
+		for i, s := range samples {
+			list[i] = figure(s)
+		}
+		slices.Sort(list)
+		return (list[(len(list)-1)/2] + list[len(list)/2]) / 2
+	}
+	return Sample{
+		CPU:    of(func(s Sample) float64 { return s.CPU }),
+		Wall:   of(func(s Sample) float64 { return s.Wall }),
+		Allocs: of(func(s Sample) float64 { return s.Allocs }),
+		Bytes:  of(func(s Sample) float64 { return s.Bytes }),
+	}
+}

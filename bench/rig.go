@@ -1,0 +1,164 @@
+package bench
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Scenario is what a request does with the session.
+type Scenario string
+
+// The scenarios. All but Anonymous carry the visitor's session cookies.
+const (
+	Untouched Scenario = "untouched" // the handler does not ask for the session
+	Read      Scenario = "read"      // it reads one key, the user
+	Change    Scenario = "change"    // it changes one key, the CSRF token
+	Anonymous Scenario = "anonymous" // it reads one key, and there is no session
+)
+
+// Scenarios in the order of the tables.
+var Scenarios = []Scenario{Untouched, Read, Change, Anonymous}
+
+// Cell is one place in the table.
+type Cell struct {
+	Scenario   Scenario
+	Size       Size
+	Contestant Contestant
+}
+
+// String is the cell's name as benchmarks print it: read/1KB/carryon.
+func (c Cell) String() string {
+	return string(c.Scenario) + "/" + c.Size.String() + "/" + c.Contestant.Name
+}
+
+// Rig is one cell, ready to run: a request that is prepared, a writer that
+// counts, and the handler between them. Not for concurrent use.
+type Rig struct {
+	Cell
+	WireBytes int // of the session's cookies in the request, names and "; " in
+
+	handler  http.Handler
+	prepared http.Request
+	request  http.Request
+	sink     sink
+}
+
+// othersCookies are what a real site's visitors bring along beside the session.
+const othersCookies = "_ga=GA1.2.1132045781.1767225600; theme=dark"
+
+// NewRig builds and checks one cell: whoever gives wrong answers is not timed.
+// It is nil where the contestant takes no part in the scenario.
+func NewRig(c Cell) (*Rig, error) {
+	data, err := NewData(c.Size)
+	if err != nil {
+		return nil, err
+	}
+	site, err := c.Contestant.Build(data)
+	if err != nil {
+		return nil, err
+	}
+	handler := site.handler(c.Scenario)
+	if handler == nil {
+		return nil, nil
+	}
+	cookies := ""
+	if site.Read != nil {
+		if cookies, err = check(site, data); err != nil {
+			return nil, err
+		}
+	}
+	rig := &Rig{Cell: c, WireBytes: len(cookies), handler: handler}
+	if c.Scenario == Anonymous {
+		cookies = ""
+	}
+	rig.prepared = *newRequest(c.Scenario, cookies)
+	return rig, nil
+}
+
+func (s *Site) handler(scenario Scenario) http.Handler {
+	switch scenario {
+	case Read:
+		return s.Read
+	case Change:
+		return s.Change
+	case Anonymous:
+		if s.Read == nil {
+			return s.Untouched
+		}
+		return s.Read
+	}
+	return s.Untouched
+}
+
+// Do serves the request once. The request is a fresh copy every time, as a
+// server's would be: gorilla keeps what it has decoded in the request itself.
+func (r *Rig) Do() {
+	r.request = r.prepared
+	r.sink.reset()
+	r.handler.ServeHTTP(&r.sink, &r.request)
+}
+
+// newRequest is a request as net/http's server would make it.
+func newRequest(scenario Scenario, cookies string) *http.Request {
+	method := http.MethodGet
+	if scenario == Change {
+		method = http.MethodPost
+	}
+	header := http.Header{
+		"Accept":     {"text/html,application/xhtml+xml"},
+		"User-Agent": {"Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0"},
+		"Cookie":     {strings.TrimSuffix(othersCookies+"; "+cookies, "; ")},
+	}
+	r := &http.Request{
+		Method: method, URL: &url.URL{Path: "/news"}, RequestURI: "/news",
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: header, Body: http.NoBody, Host: "shop.example", RemoteAddr: "192.0.2.7:50123",
+	}
+	return r.WithContext(connection)
+}
+
+// connection is the context of a visitor's connection, which stays open.
+var connection = func() context.Context {
+	ctx := context.WithValue(context.Background(), http.ServerContextKey, new(http.Server))
+	ctx, cancel := context.WithCancel(ctx)
+	_ = cancel
+	return ctx
+}()
+
+// sink is the least http.ResponseWriter: it keeps what was written last.
+type sink struct {
+	header http.Header
+	status int
+	body   []byte
+}
+
+func (s *sink) reset() {
+	if s.header == nil {
+		s.header = make(http.Header, 8)
+	}
+	clear(s.header)
+	s.status, s.body = 0, s.body[:0]
+}
+
+func (s *sink) Header() http.Header { return s.header }
+
+func (s *sink) WriteHeader(status int) {
+	if s.status == 0 && status >= 200 {
+		s.status = status
+	}
+}
+
+func (s *sink) Write(b []byte) (int, error) {
+	s.WriteHeader(http.StatusOK)
+	s.body = append(s.body, b...)
+	return len(b), nil
+}
+
+// WriteString saves the copy, as net/http's own writer does.
+func (s *sink) WriteString(text string) (int, error) {
+	s.WriteHeader(http.StatusOK)
+	s.body = append(s.body, text...)
+	return len(text), nil
+}
