@@ -1,0 +1,149 @@
+package carryon_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	module = "github.com/carryon-go/carryon"
+	cbor   = "github.com/fxamacker/cbor/v2"
+)
+
+// mayImport says what the code of each package may import beside the standard
+// library; its tests may import more. Imports point one way: a line here may
+// name only what stands above it. A new package must be added on purpose.
+var mayImport = []struct {
+	path    string
+	imports []string
+}{
+	{"internal/core", []string{cbor}},
+	{"keyring", nil},
+	{"fallback", nil},
+	{"fallback/fallbacktest", []string{"fallback"}},
+	{"fallback/sqlstore", []string{"fallback"}},
+	{"session", []string{"internal/core", cbor}}, // values are CBOR
+	{"codec", []string{"keyring"}},
+	{"middleware", []string{"internal/core", "session", "codec", "keyring", "fallback"}},
+	{"sessiontest", []string{"internal/core", "session", "keyring", "middleware"}},
+	{"cmd/carryon", []string{"internal/core", "keyring", "codec", "middleware"}},
+	{"", nil}, // the package documentation
+}
+
+// linked is all that a program which imports Carryon is made to link: no test
+// library among it.
+var linked = []string{cbor, "github.com/x448/float16"}
+
+// listed is what go list tells of a package.
+type listed struct {
+	ImportPath string
+	Imports    []string
+	Standard   bool
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	packages := goList(t)
+	require.Empty(t, faults(packages), "the layers are in CONTRIBUTING.md")
+}
+
+func TestWrongImportsAreFaults(t *testing.T) {
+	tests := map[string]listed{
+		"codec may not import middleware":   {ImportPath: module + "/codec", Imports: []string{"fmt", module + "/middleware"}},
+		"keyring may not import " + cbor:    {ImportPath: module + "/keyring", Imports: []string{cbor}},
+		"fallback may not import session":   {ImportPath: module + "/fallback", Imports: []string{module + "/session"}},
+		"cmd/carryon may not import fallb":  {ImportPath: module + "/cmd/carryon", Imports: []string{module + "/fallback"}},
+		"surprise has no line in mayImport": {ImportPath: module + "/surprise"},
+		"github.com/stretchr/testify/asse":  {ImportPath: "github.com/stretchr/testify/assert"},
+		"pgregory.net/rapid is linked into": {ImportPath: "pgregory.net/rapid"},
+	}
+	for want, wrong := range tests {
+		got := faults([]listed{{ImportPath: "net/http", Standard: true}, {ImportPath: module + "/keyring"}, wrong})
+		require.Len(t, got, 1, want)
+		require.Contains(t, got[0], want)
+	}
+}
+
+func TestTheTableItselfPointsOneWay(t *testing.T) {
+	seen := []string{cbor}
+	for _, line := range mayImport {
+		require.Subset(t, seen, line.imports, "%s is allowed what stands below it", line.path)
+		seen = append(seen, line.path)
+	}
+}
+
+// faults says what is wrong with the packages, one sentence each.
+func faults(packages []listed) (found []string) {
+	for _, p := range packages {
+		path, ours := within(p.ImportPath)
+		switch {
+		case ours:
+			found = append(found, wrongImports(path, p.Imports)...)
+		case !p.Standard && !slices.Contains(linked, p.ImportPath):
+			found = append(found, p.ImportPath+" is linked into every program that imports Carryon")
+		}
+	}
+	return found
+}
+
+func wrongImports(path string, imports []string) (found []string) {
+	for _, line := range mayImport {
+		if line.path != path {
+			continue
+		}
+		for _, imported := range imports {
+			short, ours := within(imported)
+			if (ours || external(imported)) && !slices.Contains(line.imports, short) {
+				found = append(found, fmt.Sprintf("%s may not import %s", path, short))
+			}
+		}
+		return found
+	}
+	return []string{path + " has no line in mayImport: say what it may import"}
+}
+
+// within gives the path of a package of ours inside the module, "" for its root.
+func within(path string) (short string, ours bool) {
+	if path == module {
+		return "", true
+	}
+	short, ours = strings.CutPrefix(path, module+"/")
+	return short, ours
+}
+
+// external reports whether a path is of a module: its first part has a dot, as
+// no package of the standard library has.
+func external(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return strings.Contains(first, ".")
+}
+
+// goList lists the packages of this module and all that they need, tests left out.
+func goList(t *testing.T) (packages []listed) {
+	t.Helper()
+	command := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports,Standard", "./...")
+	command.Env = append(os.Environ(), "GOWORK=off")
+	var stderr strings.Builder
+	command.Stderr = &stderr
+	out, err := command.Output()
+	require.NoError(t, err, stderr.String())
+
+	decoder := json.NewDecoder(strings.NewReader(string(out)))
+	for {
+		var p listed
+		err := decoder.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return packages
+		}
+		require.NoError(t, err)
+		packages = append(packages, p)
+	}
+}
