@@ -1,0 +1,13 @@
+module github.com/carryon-go/carryon/examples
+
+go 1.26.0
+
+require github.com/carryon-go/carryon v0.0.0
+
+require (
+	github.com/fxamacker/cbor/v2 v2.10.0 // indirect
+	github.com/x448/float16 v0.8.4 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+)
+
+replace github.com/carryon-go/carryon => ..

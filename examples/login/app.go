@@ -1,0 +1,203 @@
+package main
+
+import (
+	"embed"
+	"encoding/json"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/session"
+)
+
+// User is who is logged in. What must agree belongs under one key, so a role
+// would go in here too.
+type User struct {
+	Name  string
+	Since time.Time
+}
+
+// user is the one value that this program keeps in its sessions.
+const user session.Key[User] = "user"
+
+// maxName is how many characters a name may have.
+const maxName = 40
+
+var (
+	//go:embed pages/*.html
+	pageFiles embed.FS
+	//go:embed style.css
+	styleFile []byte
+
+	pages = parsePages("home", "login", "news", "error")
+)
+
+// page is what the templates know.
+type page struct {
+	Title   string
+	User    *User // nil: nobody is logged in
+	Expires time.Time
+	News    []article
+
+	Next, Name, Problem string // of the login form
+}
+
+// newApp is the whole program as one handler.
+func newApp(sessions *middleware.Sessions) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", home)
+	mux.HandleFunc("GET /login", loginForm)
+	mux.HandleFunc("POST /login", login)
+	mux.HandleFunc("POST /logout", logout)
+	mux.Handle("GET /news", membersOnly(http.HandlerFunc(news)))
+	mux.HandleFunc("GET /style.css", style)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("ok\n")) })
+
+	// SameSite=Lax keeps the cookie out of other sites' forms; this also keeps
+	// their forms from logging a visitor in, which needs no cookie at all.
+	guarded := http.NewCrossOriginProtection().Handler(mux)
+	return headers(sessions.Handler(guarded))
+}
+
+func home(w http.ResponseWriter, r *http.Request) {
+	s := session.From(r.Context())
+	render(w, r, http.StatusOK, "home", page{Title: "首页", Expires: s.Expires()})
+}
+
+func loginForm(w http.ResponseWriter, r *http.Request) {
+	p := page{Title: "登录", Next: localPath(r.FormValue("next"))}
+	switch session.From(r.Context()).Reason() {
+	case session.Expired, session.ExpiredIdle:
+		p.Problem = "登录已过期,请重新登录。"
+	}
+	render(w, r, http.StatusOK, "login", p)
+}
+
+func login(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
+	name, next := strings.TrimSpace(r.FormValue("name")), localPath(r.FormValue("next"))
+	if n := utf8.RuneCountInString(name); n == 0 || n > maxName || !utf8.ValidString(name) {
+		render(w, r, http.StatusUnprocessableEntity, "login",
+			page{Title: "登录", Next: next, Problem: "请输入姓名,最多 40 个字。"})
+		return
+	}
+	s := session.From(r.Context())
+	s.Renew() // a new id: whoever planted the old session is left with nothing
+	user.Set(s, User{Name: name, Since: time.Now()})
+	http.Redirect(w, r, next, http.StatusSeeOther)
+}
+
+func logout(w http.ResponseWriter, r *http.Request) {
+	session.From(r.Context()).Destroy()
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+func news(w http.ResponseWriter, r *http.Request) {
+	if wantsJSON(r) {
+		writeJSON(w, http.StatusOK, map[string]any{"news": articles})
+		return
+	}
+	render(w, r, http.StatusOK, "news", page{Title: "新闻", News: articles})
+}
+
+// membersOnly lets only visitors who are logged in through. Others are sent
+// to the login form, and from there to where they wanted to go; a program that
+// wants JSON gets 401.
+func membersOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Add("Vary", "Accept")
+		s := session.From(r.Context())
+		if s.Load(r.Context()) != nil {
+			return // the session could not be read: answerError answers, not "please log in"
+		}
+		if _, ok := user.Get(s); ok {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if wantsJSON(r) {
+			writeJSON(w, http.StatusUnauthorized, map[string]string{"error": "请先登录", "reason": string(s.Reason())})
+			return
+		}
+		// A slash needs no escaping in a query, and reads better without.
+		next := strings.ReplaceAll(url.QueryEscape(r.URL.RequestURI()), "%2F", "/")
+		http.Redirect(w, r, "/login?next="+next, http.StatusSeeOther)
+	})
+}
+
+// localPath is next where that is a path of this very site, else "/": nobody
+// may use our login to send visitors elsewhere ("//evil.example", "/\evil").
+func localPath(next string) string {
+	u, err := url.Parse(next)
+	bad := func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f }
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil ||
+		!strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.ContainsFunc(next, bad) {
+		return "/"
+	}
+	return next
+}
+
+// wantsJSON is a request that asks for JSON and not for a page.
+func wantsJSON(r *http.Request) bool {
+	accept := r.Header.Get("Accept")
+	return strings.Contains(accept, "application/json") && !strings.Contains(accept, "text/html")
+}
+
+func render(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
+	if u, ok := user.Get(session.From(r.Context())); ok {
+		p.User = &u
+	}
+	write(w, status, name, p)
+}
+
+func write(w http.ResponseWriter, status int, name string, p page) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	if err := pages[name].ExecuteTemplate(w, "layout.html", p); err != nil {
+		slog.Error("login: the page broke off", "page", name, "error", err)
+	}
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(v)
+}
+
+// answerError is what a visitor sees when the session could not be read or
+// kept; nothing of the page has been sent. Errors carry no secrets.
+func answerError(w http.ResponseWriter, r *http.Request, err error) {
+	slog.Error("login: the session could not be read or kept", "path", r.URL.Path, "error", err)
+	write(w, http.StatusServiceUnavailable, "error", page{Title: "出错了"})
+}
+
+func style(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/css; charset=utf-8")
+	w.Header().Set("Cache-Control", "public, max-age=300")
+	w.Write(styleFile)
+}
+
+func parsePages(names ...string) map[string]*template.Template {
+	parsed := map[string]*template.Template{}
+	for _, name := range names {
+		parsed[name] = template.Must(template.ParseFS(pageFiles, "pages/layout.html", "pages/"+name+".html"))
+	}
+	return parsed
+}
+
+// headers are sent with every page: it loads nothing from elsewhere and is
+// shown in no frame.
+func headers(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy",
+			"default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "same-origin")
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+	"unicode/utf8"
+
+	"github.com/carryon-go/carryon/session"
+)
+
+const (
+	// maxBody is how large a value may be before the session is even asked.
+	maxBody = 1 << 20
+	// maxDelay bounds ?delay=, which holds a connection open.
+	maxDelay = 30 * time.Second
+)
+
+// call makes an API call of a function that works on a session. The body is
+// read first, then the session, then comes the delay: so that what another
+// request writes meanwhile is not seen by this one, and a client that goes away
+// is noticed.
+func (a *app) call(do func(w http.ResponseWriter, r *http.Request, s *session.Session, body string)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		delay, ok := delayOf(r)
+		if !ok {
+			writeError(w, http.StatusBadRequest, "delay must be a duration from 0s to "+maxDelay.String()+", such as 200ms", "bad delay")
+			return
+		}
+		body, ok := readBody(w, r)
+		if !ok {
+			return
+		}
+		s := session.From(r.Context())
+		if s.Load(r.Context()) != nil || !a.sleep(r, delay) {
+			return // a session that cannot be read is answered by answerError
+		}
+		do(w, r, s, body)
+	}
+}
+
+func (a *app) getSession(w http.ResponseWriter, r *http.Request, s *session.Session, _ string) {
+	writeJSON(w, http.StatusOK, look(r, s, a.name))
+}
+
+func putValue(w http.ResponseWriter, r *http.Request, s *session.Session, body string) {
+	if !utf8.ValidString(body) {
+		writeError(w, http.StatusBadRequest, "the value is not UTF-8 text", "bad value")
+		return
+	}
+	key(r).Set(s, body)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func getValue(w http.ResponseWriter, r *http.Request, s *session.Session, _ string) {
+	value, err := key(r).Lookup(s)
+	switch {
+	case errors.Is(err, session.ErrNoValue):
+		writeError(w, http.StatusNotFound, "the session has no value under this name", reasonOr(s, "no value"))
+	case err != nil:
+		writeError(w, http.StatusInternalServerError, err.Error(), "no text")
+	default:
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		io.WriteString(w, value)
+	}
+}
+
+func deleteValue(w http.ResponseWriter, r *http.Request, s *session.Session, _ string) {
+	key(r).Delete(s)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func renew(w http.ResponseWriter, _ *http.Request, s *session.Session, _ string) {
+	s.Renew()
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func destroy(w http.ResponseWriter, _ *http.Request, s *session.Session, _ string) {
+	s.Destroy()
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// key is the session key that the path names.
+func key(r *http.Request) session.Key[string] { return session.Key[string](r.PathValue("name")) }
+
+// delayOf is what ?delay= asks for, 0 where it is not given.
+func delayOf(r *http.Request) (time.Duration, bool) {
+	text := r.URL.Query().Get("delay")
+	if text == "" {
+		return 0, true
+	}
+	d, err := time.ParseDuration(text)
+	return d, err == nil && d >= 0 && d <= maxDelay
+}
+
+// sleep waits, and is false when the client went away meanwhile.
+func sleep(r *http.Request, d time.Duration) bool {
+	if d == 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-r.Context().Done():
+		return false
+	}
+}
+
+func readBody(w http.ResponseWriter, r *http.Request) (string, bool) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		writeError(w, http.StatusRequestEntityTooLarge, "the value has more than 1 MiB", string(session.TooLarge))
+	case err != nil:
+		writeError(w, http.StatusBadRequest, "the value could not be read", "bad value")
+	}
+	return string(body), err == nil
+}
+
+// answerError is asked when a session could not be loaded or written; nothing
+// of the handler's answer has been sent. The library's errors carry no values.
+func answerError(w http.ResponseWriter, r *http.Request, err error) {
+	slog.Error("playground: the session could not be read or kept", "method", r.Method, "path", r.URL.Path, "error", err)
+	switch {
+	case errors.Is(err, session.ErrTooLarge):
+		writeError(w, http.StatusRequestEntityTooLarge, err.Error(), string(session.TooLarge))
+	case errors.Is(err, session.ErrUnknownKey):
+		writeError(w, http.StatusServiceUnavailable, err.Error(), string(session.UnknownKey))
+	case errors.Is(err, session.ErrNoKey):
+		writeError(w, http.StatusServiceUnavailable, err.Error(), "no active key")
+	default:
+		writeError(w, http.StatusInternalServerError, err.Error(), "failed")
+	}
+}
+
+// reasonOr is why the visitor was not recognised, or other where it was.
+func reasonOr(s *session.Session, other string) string {
+	if reason := s.Reason(); reason != session.Recognised {
+		return string(reason)
+	}
+	return other
+}
+
+func wrongMethod(allow string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", allow)
+		writeError(w, http.StatusMethodNotAllowed, "this address takes "+allow, "wrong method")
+	}
+}
+
+func notFound(w http.ResponseWriter, r *http.Request) {
+	writeError(w, http.StatusNotFound, "there is no such call", "not found")
+}
+
+func writeError(w http.ResponseWriter, status int, text, reason string) {
+	writeJSON(w, status, map[string]string{"error": text, "reason": reason})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(v)
+}

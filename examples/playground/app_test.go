@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/sessiontest"
+)
+
+// client is a jar in front of a fresh program.
+type client struct {
+	*testing.T
+	jar *sessiontest.Jar
+	app http.Handler
+}
+
+func newClient(t *testing.T) *client {
+	ring, err := keyring.Generate(time.Now().Add(-time.Hour))
+	require.NoError(t, err)
+	o := options{name: middleware.DefaultName, lifetime: middleware.DefaultLifetime, idle: middleware.DefaultIdleTimeout}
+	sessions, err := middleware.New(o.config(ring))
+	require.NoError(t, err)
+	return &client{t, &sessiontest.Jar{}, newApp(sessions, o)}
+}
+
+func (c *client) call(method, target, body string) (*http.Response, string) {
+	c.Helper()
+	response := c.jar.Do(c.app, c.jar.Request(method, target, strings.NewReader(body)))
+	text, err := io.ReadAll(response.Body)
+	require.NoError(c, err)
+	return response, string(text)
+}
+
+// want makes a call and checks its status; it gives the body.
+func (c *client) want(status int, method, target, body string) string {
+	c.Helper()
+	response, text := c.call(method, target, body)
+	require.Equal(c, status, response.StatusCode, "%s %s: %s", method, target, text)
+	return text
+}
+
+func (c *client) picture() (p picture) {
+	c.Helper()
+	require.NoError(c, json.Unmarshal([]byte(c.want(200, "GET", "/api/session", "")), &p))
+	return p
+}
+
+func TestSessionIsNotCreatedByLooking(t *testing.T) {
+	c := newClient(t)
+	require.JSONEq(t, `{"id":"","new":true,"created":null,"expires":null,"names":[],"cookies":[],"request_cookie_bytes":0}`,
+		c.want(200, "GET", "/api/session", ""))
+	c.want(404, "GET", "/api/values/a", "")
+	c.want(204, "DELETE", "/api/values/a", "")
+	require.Empty(t, c.jar.Names())
+}
+
+func TestValuesComeAndGo(t *testing.T) {
+	c := newClient(t)
+	for _, test := range []struct{ path, text string }{
+		{"greeting", "你好"}, {"empty", ""}, {"a%2Fb%20c", "x"}, {"%E5%90%8D", "名"}, {"lines", "1\r\n2\x00"},
+	} {
+		c.want(204, "PUT", "/api/values/"+test.path, test.text)
+		require.Equal(t, test.text, c.want(200, "GET", "/api/values/"+test.path, ""))
+	}
+	require.Equal(t, []string{"a/b c", "empty", "greeting", "lines", "名"}, c.picture().Names)
+	c.want(204, "DELETE", "/api/values/greeting", "")
+	c.want(404, "GET", "/api/values/greeting", "")
+}
+
+func TestPictureShowsTheRequest(t *testing.T) {
+	c := newClient(t)
+	c.want(204, "PUT", "/api/values/a", "1")
+	c.jar.Set("other=cookie; Path=/")
+	p := c.picture()
+	require.False(t, p.New)
+	require.Len(t, p.ID, 22)
+	require.Equal(t, 24*time.Hour, p.Expires.Sub(*p.Created))
+	require.Equal(t, []string{"a"}, p.Names)
+	require.Len(t, p.Cookies, 1, "only those of the session")
+	require.Equal(t, c.jar.Bytes()-len("othercookie"), p.Cookies[0].Bytes)
+	require.Equal(t, len(c.jar.Header("")), p.RequestCookieBytes, "all of the header")
+}
+
+func TestRenewAndDestroy(t *testing.T) {
+	c := newClient(t)
+	c.want(204, "PUT", "/api/values/a", "1")
+	before := c.picture()
+	c.want(204, "POST", "/api/renew", "")
+	after := c.picture()
+	require.NotEqual(t, before.ID, after.ID)
+	require.Equal(t, before.Created, after.Created)
+	require.Equal(t, "1", c.want(200, "GET", "/api/values/a", ""))
+	c.want(204, "POST", "/api/destroy", "")
+	require.True(t, c.picture().New)
+	require.Contains(t, c.want(404, "GET", "/api/values/a", ""), `"reason":"logged out"`)
+}
+
+func TestErrorsAreJSON(t *testing.T) {
+	c := newClient(t)
+	c.want(204, "PUT", "/api/values/kept", "1")
+	for _, test := range []struct {
+		method, target, body string
+		status               int
+		reason               string
+	}{
+		{"GET", "/api/values/none", "", 404, "no value"},
+		{"PUT", "/api/values/big", strings.Repeat("x", 5000), 413, "too large"},
+		{"PUT", "/api/values/big", strings.Repeat("x", maxBody+1), 413, "too large"},
+		{"PUT", "/api/values/a", "\xff", 400, "bad value"},
+		{"PUT", "/api/values/a?delay=x", "", 400, "bad delay"},
+		{"PUT", "/api/values/a?delay=-1s", "", 400, "bad delay"},
+		{"PUT", "/api/values/a?delay=31s", "", 400, "bad delay"},
+		{"POST", "/api/session", "", 405, "wrong method"},
+		{"PATCH", "/api/values/a", "", 405, "wrong method"},
+		{"GET", "/api/destroy", "", 405, "wrong method"},
+		{"GET", "/api/nothing", "", 404, "not found"},
+	} {
+		response, text := c.call(test.method, test.target, test.body)
+		require.Equal(t, test.status, response.StatusCode, "%s %s", test.method, test.target)
+		require.Equal(t, "application/json", response.Header.Get("Content-Type"))
+		var answer struct{ Error, Reason string }
+		require.NoError(t, json.Unmarshal([]byte(text), &answer), text)
+		require.Equal(t, test.reason, answer.Reason)
+		require.NotEmpty(t, answer.Error)
+		require.Empty(t, response.Header.Values("Set-Cookie"))
+	}
+	require.Equal(t, []string{"kept"}, c.picture().Names)
+}
+
+func TestOtherSitesAreRefused(t *testing.T) {
+	c := newClient(t)
+	c.want(204, "PUT", "/api/values/a", "1")
+	for method, target := range map[string]string{"PUT": "/api/values/a", "DELETE": "/api/values/a", "POST": "/api/destroy"} {
+		response := c.jar.Do(c.app, c.jar.CrossSite(method, target, strings.NewReader("2"), false))
+		require.Equal(t, http.StatusForbidden, response.StatusCode)
+	}
+	require.Equal(t, "1", c.want(200, "GET", "/api/values/a", ""))
+}
+
+func TestBadCookieIsNoError(t *testing.T) {
+	c := newClient(t)
+	c.want(204, "PUT", "/api/values/a", "1")
+	name := c.jar.Names()[0]
+	c.jar.Put(name, "A"+c.jar.Value(name)[1:len(c.jar.Value(name))-1]+"A")
+	p := c.picture()
+	require.True(t, p.New)
+	require.Len(t, p.Cookies, 1)
+	c.want(404, "GET", "/api/values/a", "")
+}
+
+// TestDelayIsBetweenReadAndWrite has one call read, then another write, then
+// the first write: it cannot know of the second's write, but both stay.
+func TestDelayIsBetweenReadAndWrite(t *testing.T) {
+	c := newClient(t)
+	c.want(204, "PUT", "/api/values/a", "1")
+	entered, leave := make(chan struct{}), make(chan struct{})
+	a := &app{name: middleware.DefaultName, sleep: func(r *http.Request, d time.Duration) bool {
+		require.Equal(t, 200*time.Millisecond, d)
+		close(entered)
+		<-leave
+		return true
+	}}
+	ring, err := keyring.Generate(time.Now().Add(-time.Hour))
+	require.NoError(t, err)
+	sessions, err := middleware.New(options{}.config(ring))
+	require.NoError(t, err)
+	mux := http.NewServeMux()
+	mux.HandleFunc("PUT /api/values/{name}", a.call(putValue))
+	w := httptest.NewRecorder()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		sessions.Handler(mux).ServeHTTP(w, httptest.NewRequest("PUT", "/api/values/b?delay=200ms", strings.NewReader("2")))
+	}()
+	<-entered
+	require.Empty(t, w.Header().Values("Set-Cookie"), "not changed yet")
+	close(leave)
+	<-done
+	require.Len(t, w.Header().Values("Set-Cookie"), 1)
+}
+
+func TestDelayEndsWhenTheClientLeaves(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	r := httptest.NewRequest("GET", "/", nil).WithContext(ctx)
+	require.False(t, sleep(r, time.Hour))
+	require.True(t, sleep(r, 0))
+	require.True(t, sleep(httptest.NewRequest("GET", "/", nil), time.Millisecond))
+}
+
+func TestPageAndHealth(t *testing.T) {
+	c := newClient(t)
+	for target, want := range map[string]string{
+		"/": middleware.DefaultName, "/style.css": "body", "/playground.js": "/api/session", "/healthz": "ok",
+	} {
+		response, text := c.call("GET", target, "")
+		require.Equal(t, http.StatusOK, response.StatusCode)
+		require.Contains(t, text, want)
+		require.Empty(t, response.Header.Values("Vary"), "%s does not touch the session", target)
+	}
+}

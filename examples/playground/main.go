@@ -1,0 +1,103 @@
+// Command playground is a page and a JSON API to poke at a session by hand and
+// by program.
+//
+//	go run ./examples/playground
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/middleware"
+)
+
+// options are the flags.
+type options struct {
+	addr, keys, name string
+	lifetime, idle   time.Duration
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.addr, "addr", "127.0.0.1:8080", "`address` to listen on (port 0: any free one)")
+	flag.StringVar(&o.keys, "keys", "", "key `file`, as \"carryon keys init\" makes it (default: keys that end with the program)")
+	flag.StringVar(&o.name, "name", middleware.DefaultName, "base `name` of the session cookies")
+	flag.DurationVar(&o.lifetime, "lifetime", middleware.DefaultLifetime, "how long a session lives")
+	flag.DurationVar(&o.idle, "idle", middleware.DefaultIdleTimeout, "how long it lives unused (negative: no limit)")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, o); err != nil {
+		fmt.Fprintln(os.Stderr, "playground: error:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx ends.
+func run(ctx context.Context, o options) error {
+	keys, err := openKeys(ctx, o.keys)
+	if err != nil {
+		return err
+	}
+	sessions, err := middleware.New(o.config(keys))
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", o.addr)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("会话实验台:%s\n", pageURL(listener.Addr().(*net.TCPAddr)))
+	return serve(ctx, listener, newApp(sessions, o))
+}
+
+func openKeys(ctx context.Context, file string) (keyring.Provider, error) {
+	if file == "" {
+		return keyring.Ephemeral(), nil
+	}
+	return keyring.Open(ctx, keyring.File(file))
+}
+
+func (o options) config(keys keyring.Provider) middleware.Config {
+	return middleware.Config{
+		Keys: keys, Name: o.name, Lifetime: o.lifetime, IdleTimeout: o.idle,
+		ErrorHandler: answerError,
+	}
+}
+
+// serve answers until ctx ends, then lets the requests under way finish.
+func serve(ctx context.Context, listener net.Listener, h http.Handler) error {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	done := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		last, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		done <- server.Shutdown(last)
+	}()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-done
+}
+
+// pageURL is the address to type into a browser on this machine. The session
+// cookie is Secure: browsers accept that over plain http on 127.0.0.1 and on
+// localhost only.
+func pageURL(a *net.TCPAddr) string {
+	host := a.IP.String()
+	if a.IP.IsUnspecified() {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, fmt.Sprint(a.Port)) + "/"
+}
