@@ -1,0 +1,109 @@
+package codec
+
+import (
+	"time"
+
+	"github.com/carryon-go/carryon/keyring"
+)
+
+// MaxPlaintext is the most that [Seal] takes and [Open] gives, in bytes: 1 MiB,
+// which is far more than any client keeps in cookies. The header could say 16.
+const MaxPlaintext = 1 << 20
+
+// A Binding is what a value is sealed for. It is authenticated, not stored: to
+// open the value, the same binding has to be given again.
+type Binding struct {
+	// Audience keeps apart programs that share a ring; "" is an audience too.
+	Audience string
+	// Base is the cookie's whole name with its prefix and without what the
+	// library appends: "__Host-session".
+	Base string
+	// Suffix is what stands behind the name's dot; "" where the name is Base.
+	Suffix string
+}
+
+// SealedLen returns the number of characters that [Seal] appends for a
+// plaintext of that many bytes under a key of format 1.
+func SealedLen(plaintext int) int { return encodedLen(format1.overhead + plaintext) }
+
+// Seal appends the sealed text of plaintext to dst: base64url characters, all of
+// which a cookie's value may hold. Which key is fit to seal is the ring's to say
+// ([keyring.Ring.Active]). The errors are [NoKey], [TooLarge], and
+// [UnknownFormat] for a key of a format that this version cannot write.
+func Seal(dst []byte, key *keyring.Key, b Binding, plaintext []byte) ([]byte, error) {
+	return seal(dst, key, b, plaintext, nil)
+}
+
+// seal takes a nonce for the tests' sake; nil draws one.
+func seal(dst []byte, key *keyring.Key, b Binding, plaintext, nonce []byte) ([]byte, error) {
+	if key == nil {
+		return dst, refuse(NoKey, keyring.ID{})
+	}
+	f := formats[key.Format()]
+	if f == nil {
+		return dst, refuse(UnknownFormat, key.ID())
+	}
+	if len(plaintext) > MaxPlaintext {
+		return dst, refuse(TooLarge, key.ID())
+	}
+	h := Header{Format: key.Format(), KeyID: key.ID(), Total: f.overhead + len(plaintext)}
+	buf := getBuffer(h.Total)
+	defer putBuffer(buf)
+	buf.bin = f.seal(h.append(buf.bin[:0]), key, b, plaintext, nonce)
+	return appendEncoded(dst, buf.bin), nil
+}
+
+// Open appends the plaintext of a sealed value to dst and returns the key that
+// opened it, so that the caller can see whether it is still the one that seals.
+// It finds the value's key in ring as of now, and opens only what was sealed for
+// exactly this binding. Every error is an [*Error]; the reasons are, in the
+// order in which they are looked for, [TooLarge] and [WrongLength], [Malformed],
+// [UnknownFormat], WrongLength again (the header's number), [UnknownKey],
+// [DeadKey], [WrongFormat] and [BadSeal]. On an error dst is returned as it was.
+func Open(dst []byte, ring *keyring.Ring, now time.Time, b Binding, value string) ([]byte, *keyring.Key, error) {
+	if len(value) > encodedLen(maxOverhead+MaxPlaintext) {
+		return dst, nil, refuse(TooLarge, keyring.ID{})
+	}
+	if len(value) < headerText {
+		return dst, nil, refuse(WrongLength, keyring.ID{})
+	}
+	buf := getBuffer(len(value))
+	defer putBuffer(buf)
+	bin, ok := appendDecoded(buf.bin[:0], value)
+	if !ok {
+		return dst, nil, refuse(Malformed, keyring.ID{})
+	}
+	h := parseHeader(bin)
+	key, err := choose(ring, now, h, len(bin))
+	if err != nil {
+		return dst, nil, err
+	}
+	plaintext, ok := formats[h.Format].open(dst, key, b, bin)
+	if !ok {
+		return dst, nil, refuse(BadSeal, h.KeyID)
+	}
+	return plaintext, key, nil
+}
+
+// choose finds the key that a header names, if everything else about it is in
+// order. Nothing here is secret or authenticated, so it need not be constant
+// in time.
+func choose(ring *keyring.Ring, now time.Time, h Header, size int) (*keyring.Key, error) {
+	f := formats[h.Format]
+	if f == nil {
+		return nil, refuse(UnknownFormat, keyring.ID{})
+	}
+	if h.Total != size || size < f.overhead {
+		return nil, refuse(WrongLength, h.KeyID)
+	}
+	key, state := ring.Find(h.KeyID, now)
+	switch {
+	case state == keyring.Unknown:
+		return nil, refuse(UnknownKey, h.KeyID)
+	case key == nil:
+		return nil, refuse(DeadKey, h.KeyID)
+	case key.Format() != h.Format: // the key says which format, never the client
+		return nil, refuse(WrongFormat, h.KeyID)
+	}
+	return key, nil
+}
