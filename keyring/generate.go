@@ -11,14 +11,11 @@ import (
 // only if now is not between the years 1970 and 9999.
 func Generate(now time.Time) (*Ring, error) {
 	now = now.UTC().Truncate(time.Second)
-	if err := checkTime(now); err != nil {
-		return nil, err
-	}
 	return newRing([]*Key{newKey(now, now, nil)}, nil)
 }
 
-// newKey draws a key whose id the ring has never seen. The chance that a
-// draw is refused is about one in a hundred million.
+// newKey draws a key whose id the ring has never seen. It
+// seldom draws twice: see weakness.
 func newKey(created, active time.Time, r *Ring) *Key {
 	for {
 		k := &Key{mat: new(material), format: format1, created: created, active: active}

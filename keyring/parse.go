@@ -2,7 +2,6 @@ package keyring
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -102,18 +101,16 @@ func (o *object) time(name string, required bool) time.Time {
 	}
 	t, err := time.Parse(timeLayout, s)
 	// Parse also takes fractions of a second, which the layout does not have.
-	if err != nil || t.Format(timeLayout) != s || checkTime(t) != nil {
+	if err != nil || t.Format(timeLayout) != s || !validTime(t) {
 		o.failf("%q must be a time like 2026-01-31T15:04:05Z: UTC, whole seconds, 1970 to 9999", name)
 		return time.Time{}
 	}
 	return t
 }
 
-func checkTime(t time.Time) error {
-	if y := t.UTC().Year(); y < 1970 || y > 9999 {
-		return errors.New("keyring: a time is not between the years 1970 and 9999; check the clock")
-	}
-	return nil
+func validTime(t time.Time) bool {
+	y := t.UTC().Year()
+	return 1970 <= y && y <= 9999
 }
 
 func (o *object) secret(name string, secret *[secretSize]byte, allowExamples bool) {

@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -145,7 +146,7 @@ func newRing(keys []*Key, dead []Dead) (*Ring, error) {
 	}
 	slices.SortFunc(r.keys, (*Key).before)
 	slices.SortFunc(r.dead, Dead.before)
-	if err := errors.Join(r.checkBounds(), r.link(), r.remember()); err != nil {
+	if err := cmp.Or(r.checkBounds(), r.checkTimes(), r.link(), r.remember()); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -166,6 +167,26 @@ func (r *Ring) checkBounds() error {
 		return fmt.Errorf("keyring: the ring has %d keys, at most %d are allowed; remove expired ones with: carryon keys prune FILE", len(r.keys), MaxKeys)
 	case len(r.dead) > MaxDead:
 		return fmt.Errorf("keyring: the ring remembers %d dead keys, at most %d are allowed; remove the oldest", len(r.dead), MaxDead)
+	}
+	return nil
+}
+
+// checkTimes keeps out what the JSON form cannot hold.
+func (r *Ring) checkTimes() error {
+	var times []time.Time
+	for _, k := range r.keys {
+		times = append(times, k.created, k.active)
+		if !k.expires.IsZero() {
+			times = append(times, k.expires)
+		}
+	}
+	for _, d := range r.dead {
+		times = append(times, d.At)
+	}
+	for _, t := range times {
+		if !validTime(t) {
+			return errors.New("keyring: a time of the ring is not between the years 1970 and 9999; check the clock")
+		}
 	}
 	return nil
 }

@@ -14,21 +14,32 @@ import (
 const minDistinct = 17
 
 // weakness says, as the end of a sentence, why a secret cannot be random, or
-// returns "". It finds accidents, not bad luck: what it refuses, a random
-// generator makes less than once in a hundred million secrets. text is the
-// secret as it stood in the JSON.
+// returns "". It finds accidents, not bad luck: of random secrets it refuses
+// fewer than one in ten million. text is the secret as it stood in the JSON.
 func weakness(secret *[secretSize]byte, text string) string {
 	switch {
 	case distinct(secret) < minDistinct:
 		return "has few different bytes, so it is a pattern"
 	case steps(secret) >= secretSize/2:
 		return "is a sequence"
-	case utf8.Valid(secret[:]):
+	case isText(secret[:]):
 		return "is text"
 	case strings.ToLower(text) == text || strings.ToUpper(text) == text:
 		return "was typed as text, not encoded from random bytes"
 	}
 	return ""
+}
+
+// isText reports whether b is UTF-8, perhaps cut off within the last character.
+func isText(b []byte) bool {
+	for len(b) > 0 && utf8.FullRune(b) {
+		r, size := utf8.DecodeRune(b)
+		if r == utf8.RuneError && size == 1 {
+			return false
+		}
+		b = b[size:]
+	}
+	return true
 }
 
 func distinct(secret *[secretSize]byte) int {

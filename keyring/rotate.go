@@ -1,0 +1,277 @@
+package keyring
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// The defaults of a [Policy], and its upper bound.
+const (
+	// DefaultActivateIn is longer than any replica should take to see a new
+	// ring: a file is seen within a second, a function within a minute, and
+	// a secret that a platform mounts or caches within some minutes.
+	DefaultActivateIn = time.Hour
+
+	// DefaultOverlap lets a session of 30 days, the usual "remember me", end
+	// by itself, and leaves two days for late replicas and wrong clocks.
+	DefaultOverlap = 32 * 24 * time.Hour
+
+	// MaxPolicy bounds both: browsers keep no cookie longer than 400 days.
+	MaxPolicy = 402 * 24 * time.Hour
+
+	// remembered is how long the id of a dead key is of use: for as long as a
+	// browser may bring a cookie that it sealed.
+	remembered = MaxPolicy
+)
+
+// A Policy says how [Ring.Rotate] schedules the keys.
+type Policy struct {
+	// ActivateIn is how long the new key is staged, so that every replica
+	// has it before the first one seals with it. It must exceed the time
+	// that the slowest replica takes to see the new ring. 0 means
+	// [DefaultActivateIn], 1 hour; negative means at once; at most
+	// [MaxPolicy].
+	ActivateIn time.Duration
+
+	// Overlap is how long the retired key still opens after its successor
+	// became active. It must be at least the longest lifetime of a session,
+	// plus ActivateIn; a shorter one logs people out. 0 means
+	// [DefaultOverlap], 32 days; negative means for ever, until it is
+	// revoked; at most [MaxPolicy].
+	Overlap time.Duration
+
+	// AllowStaged lets Rotate add a key while another is still staged.
+	// Replicas may then meet keys in an order that nobody planned.
+	AllowStaged bool
+}
+
+func (p Policy) withDefaults() (Policy, error) {
+	p.ActivateIn = max(cmp.Or(p.ActivateIn, DefaultActivateIn), 0)
+	p.Overlap = cmp.Or(p.Overlap, DefaultOverlap)
+	if p.ActivateIn > MaxPolicy || p.Overlap > MaxPolicy {
+		return p, fmt.Errorf("keyring: the time until activation and the overlap are at most %d days each", MaxPolicy/(24*time.Hour))
+	}
+	return p, nil
+}
+
+// A Change says what a new ring has that the old one had not.
+type Change struct {
+	Added    *Key   // the new key, or nil
+	Promoted *Key   // the staged key whose activation was moved to now, or nil
+	Retires  *Key   // the key that Added or Promoted succeeds, with its new times, or nil
+	Died     []Dead // keys that are gone, only their ids are remembered
+	Forgot   []Dead // ids that are no longer remembered
+}
+
+// StagedError is returned by [Ring.Rotate] if a key is still staged.
+type StagedError struct {
+	ID        ID        // the key that waits
+	Activates time.Time // when it becomes active; from then on rotating is safe
+}
+
+// Error says when to try again.
+func (e *StagedError) Error() string {
+	return fmt.Sprintf("keyring: key %v is staged until %s; rotate after that", e.ID, e.Activates.Format(time.RFC3339))
+}
+
+// Rotate returns a ring with a new, staged key. When that becomes active, the
+// key before it retires, and it expires after the overlap. Expired keys are
+// pruned on the way, so that a program that does nothing but rotate keeps a
+// small ring. r itself stays as it is. If a key is still staged, the error is
+// a *[StagedError].
+func (r *Ring) Rotate(now time.Time, p Policy) (*Ring, Change, error) {
+	p, err := p.withDefaults()
+	if err != nil {
+		return nil, Change{}, err
+	}
+	pruned, change, err := r.Prune(now)
+	if err != nil {
+		return nil, Change{}, err
+	}
+	if k := pruned.staged(now); k != nil && !p.AllowStaged {
+		return nil, Change{}, &StagedError{k.id, k.active}
+	}
+	active := wholeSecond(now.Add(p.ActivateIn))
+	if p.ActivateIn == 0 {
+		active = promotion(pruned.keys, now)
+	}
+	for pruned.activates(active) {
+		active = active.Add(time.Second) // or chance, by the ids, would order the two
+	}
+	added := newKey(now.UTC().Truncate(time.Second), active, pruned)
+	next, err := pruned.insert(added, p.Overlap)
+	if err != nil {
+		return nil, Change{}, err
+	}
+	change.Added = added
+	change.settle(next)
+	return next, change, nil
+}
+
+// settle points a change at the keys as they are in the new ring.
+func (c *Change) settle(next *Ring) {
+	for _, k := range []**Key{&c.Added, &c.Promoted} {
+		if *k != nil {
+			*k = next.index[(*k).id].key
+			c.Retires = next.predecessor(*k)
+		}
+	}
+}
+
+// insert adds a key and lets the one that thereby gets its first successor
+// expire: the key before it or, when it was put before staged ones, itself.
+func (r *Ring) insert(added *Key, overlap time.Duration) (*Ring, error) {
+	next, err := newRing(append(r.Keys(), added), r.dead)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range next.keys {
+		fresh := k.id == added.id || next.successor(k) == next.index[added.id].key
+		if fresh && k.expires.IsZero() && !k.retires.IsZero() && overlap > 0 {
+			k.expires = wholeSecond(k.retires.Add(overlap))
+		}
+	}
+	return newRing(next.keys, next.dead)
+}
+
+// Prune returns a ring without the keys that have expired. Their ids are
+// remembered as dead for 402 days; ids that died before that are forgotten.
+// r itself stays as it is. It fails only for an empty ring.
+func (r *Ring) Prune(now time.Time) (*Ring, Change, error) {
+	var change Change
+	var keys []*Key
+	for _, k := range r.Keys() {
+		if k.State(now) == Expired {
+			change.Died = append(change.Died, Dead{k.id, Expired, k.expires})
+			continue
+		}
+		keys = append(keys, k)
+	}
+	dead, forgot := forget(append(r.Dead(), change.Died...), now)
+	change.Forgot = forgot
+	next, err := newRing(keys, dead)
+	if err != nil {
+		return nil, Change{}, err
+	}
+	return next, change, nil
+}
+
+// forget splits off the ids that no browser can bring any more and, should
+// there be too many, those that died first.
+func forget(dead []Dead, now time.Time) (kept, gone []Dead) {
+	slices.SortFunc(dead, Dead.before)
+	n := 0
+	for n < len(dead) && (now.Sub(dead[n].At) > remembered || len(dead)-n > MaxDead) {
+		n++
+	}
+	return dead[n:], dead[:n]
+}
+
+// Revoke returns a ring in which the key is dead at once: what it sealed is
+// worth nothing from then on, and those visitors are logged out. It is for a
+// key that leaked. If it was the active one, the next staged key becomes
+// active now, before its time or, if there is none, a new key does; a replica
+// that has not seen the new ring cannot open what that key seals until it has.
+// If the whole ring leaked, make a new ring instead. r itself stays as it is.
+// It fails if the ring has no such key.
+func (r *Ring) Revoke(id ID, now time.Time) (*Ring, Change, error) {
+	pruned, change, err := r.Prune(now)
+	if err != nil {
+		return nil, Change{}, err
+	}
+	victim := pruned.index[id].key
+	if victim == nil {
+		return nil, Change{}, fmt.Errorf("keyring: there is no key %v to revoke; it is %v", id, pruned.index[id].dead)
+	}
+	died := Dead{id, Revoked, now.UTC().Truncate(time.Second)}
+	keys := without(pruned.keys, victim)
+	switch victim.State(now) {
+	case Active:
+		keys = pruned.succeed(keys, victim, now, &change)
+	case Staged:
+		keys = pruned.unstage(keys, victim)
+	}
+	dead, forgot := forget(append(pruned.Dead(), died), now)
+	change.Died, change.Forgot = append(change.Died, died), append(change.Forgot, forgot...)
+	next, err := newRing(keys, dead)
+	if err != nil {
+		return nil, Change{}, err
+	}
+	change.settle(next)
+	return next, change, nil
+}
+
+// succeed finds an heir for an active key that is revoked. An older key must
+// not do: what has retired never seals again.
+func (r *Ring) succeed(keys []*Key, victim *Key, now time.Time, change *Change) []*Key {
+	at := promotion(keys, now)
+	heir := r.successor(victim)
+	if heir == nil {
+		change.Added = newKey(now.UTC().Truncate(time.Second), at, r)
+		return append(keys, change.Added)
+	}
+	promoted := *heir
+	promoted.active = at
+	change.Promoted = &promoted
+	return append(without(keys, heir), &promoted)
+}
+
+// promotion returns the earliest activation that puts a key after those of the
+// keys that are not staged: now or, on a machine whose clock is behind, the
+// second after the newest of them became active.
+func promotion(keys []*Key, now time.Time) time.Time {
+	at := now.UTC().Truncate(time.Second)
+	for _, k := range keys {
+		if k.State(now) != Staged && !at.After(k.active) {
+			at = k.active.Add(time.Second)
+		}
+	}
+	return at
+}
+
+// unstage closes the gap that a revoked staged key leaves: the key before it
+// stays active until the next staged one, and as long as planned after that.
+func (r *Ring) unstage(keys []*Key, victim *Key) []*Key {
+	before := r.predecessor(victim)
+	if before == nil || before.expires.IsZero() {
+		return keys
+	}
+	extended := *before
+	extended.expires = time.Time{}
+	if next := r.successor(victim); next != nil {
+		extended.expires = next.active.Add(before.expires.Sub(victim.active))
+	}
+	return append(without(keys, before), &extended)
+}
+
+func without(keys []*Key, k *Key) []*Key {
+	return slices.DeleteFunc(slices.Clone(keys), func(other *Key) bool { return other == k })
+}
+
+// activates reports whether a key becomes active at exactly that time.
+func (r *Ring) activates(at time.Time) bool {
+	return slices.ContainsFunc(r.keys, func(k *Key) bool { return k.active.Equal(at) })
+}
+
+// staged returns the first staged key, or nil.
+func (r *Ring) staged(now time.Time) *Key {
+	for _, k := range r.keys {
+		if k.State(now) == Staged {
+			return k
+		}
+	}
+	return nil
+}
+
+func (r *Ring) successor(k *Key) *Key   { return r.neighbour(k, 1) }
+func (r *Ring) predecessor(k *Key) *Key { return r.neighbour(k, -1) }
+
+func (r *Ring) neighbour(k *Key, step int) *Key {
+	i := slices.Index(r.keys, k) + step
+	if i < 0 || i >= len(r.keys) {
+		return nil
+	}
+	return r.keys[i]
+}
