@@ -69,9 +69,20 @@ func (x *Exchange) Commit(ctx context.Context, r Response) (Fields, error) {
 		return err
 	})
 	if err != nil && x.sessions.Observer != nil {
-		x.observe(ctx, Event{Kind: EventFailed, Err: err})
+		x.observe(ctx, Event{Kind: EventFailed, Reason: failure(err), Err: err})
 	}
 	return out, err
+}
+
+// failure is the reason of a failed commit, where the list has one.
+func failure(err error) session.Reason {
+	switch {
+	case errors.Is(err, session.ErrTooLarge):
+		return session.TooLarge
+	case errors.Is(err, session.ErrUnknownKey):
+		return session.UnknownKey
+	}
+	return ""
 }
 
 var errCommitted = errors.New("carryon: Commit was called twice for one request; call it once, before the header is written")

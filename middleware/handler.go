@@ -20,7 +20,7 @@ type httpExchange struct {
 
 func (x *httpExchange) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	if h := w.Header(); len(h) > 0 {
-		x.outer = maps.Clone(h)
+		x.outer = h.Clone()
 	}
 	x.writer = writer{rw: w, x: x}
 	x.request = r.WithContext(&x.Exchange)
@@ -28,13 +28,26 @@ func (x *httpExchange) serve(w http.ResponseWriter, r *http.Request, next http.H
 	// A panic does not come here: it commits nothing and goes on.
 	_ = x.writer.finish()
 	_ = x.Finish(x)
+	x.giveBack(r)
+}
+
+// giveBack lets the request outside learn what the server and others look for
+// in it: the server removes the files of a parsed form from there, and
+// loggers read the pattern of the route.
+func (x *httpExchange) giveBack(r *http.Request) {
+	if r.MultipartForm == nil {
+		r.MultipartForm = x.request.MultipartForm
+	}
+	if r.Pattern == "" {
+		r.Pattern = x.request.Pattern
+	}
 }
 
 // commit puts the session's fields into the header, or answers with an error
 // page in place of the handler's response.
 func (x *httpExchange) commit(status int) error {
 	h := x.writer.rw.Header()
-	fields, err := x.Commit(x, Response{Status: status, CacheControl: h.Get("Cache-Control")})
+	fields, err := x.Commit(x, Response{Status: status, CacheControl: strings.Join(h["Cache-Control"], ", ")})
 	if err != nil {
 		x.fail(err)
 		return err
@@ -81,11 +94,9 @@ func (x *httpExchange) fail(err error) {
 
 // answerError is the default ErrorHandler.
 func answerError(w http.ResponseWriter, _ *http.Request, err error) {
-	status := http.StatusServiceUnavailable
-	var encode *session.EncodeError
-	var decode *session.DecodeError
-	if errors.Is(err, session.ErrTooLarge) || errors.As(err, &encode) || errors.As(err, &decode) {
-		status = http.StatusInternalServerError
+	status := http.StatusInternalServerError
+	if errors.Is(err, session.ErrUnknownKey) || errors.Is(err, session.ErrNoKey) {
+		status = http.StatusServiceUnavailable // a new ring mends these
 	}
 	http.Error(w, http.StatusText(status)+": the session could not be kept; please try again", status)
 }

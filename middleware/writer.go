@@ -3,6 +3,7 @@ package middleware
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -18,10 +19,14 @@ type writer struct {
 	err      error // of the failed commit; every later call returns it
 }
 
+// errUnfinished stands for the commit's error while it runs, so that nothing
+// gets out where it, or the ErrorHandler, panics and the handler goes on.
+var errUnfinished = errors.New("carryon: the session's commit panicked; nothing of the response may be sent")
+
 // begin commits, if that has not happened yet.
 func (w *writer) begin(status int) error {
 	if !w.begun {
-		w.begun = true
+		w.begun, w.err = true, errUnfinished
 		w.err = w.x.commit(status)
 	}
 	return w.err
@@ -44,9 +49,10 @@ func (w *writer) Header() http.Header {
 }
 
 // WriteHeader commits at the first final status, and at 101, after which there
-// is no other. Informational ones (103 Early Hints) go through untouched.
+// is no other. Informational ones (103 Early Hints) go through untouched, and
+// so do impossible ones: the server panics, and a panic commits nothing.
 func (w *writer) WriteHeader(status int) {
-	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
+	if status < 200 && status != http.StatusSwitchingProtocols || status > 999 {
 		if w.err == nil {
 			w.rw.WriteHeader(status)
 		}
@@ -91,7 +97,7 @@ func (w *writer) Flush() { _ = w.FlushError() }
 // FlushError commits and flushes, but only where the underlying writer can:
 // a failed attempt must not close the session.
 func (w *writer) FlushError() error {
-	if !canFlush(w.rw) {
+	if w.err == nil && !canFlush(w.rw) {
 		return http.ErrNotSupported
 	}
 	if err := w.begin(http.StatusOK); err != nil {

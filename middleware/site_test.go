@@ -1,0 +1,249 @@
+package middleware_test
+
+import (
+	"context"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/sessiontest"
+)
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+const (
+	user session.Key[string] = "user"
+	note session.Key[string] = "note"
+)
+
+// clock is a time that only a test moves.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// events is an observer that remembers.
+type events struct {
+	mu  sync.Mutex
+	all []middleware.Event
+}
+
+func (e *events) observe(_ context.Context, event middleware.Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.all = append(e.all, event)
+}
+
+// of lists the events of a kind; "" is all of them.
+func (e *events) of(kind middleware.EventKind) (list []middleware.Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, event := range e.all {
+		if kind == "" || event.Kind == kind {
+			list = append(list, event)
+		}
+	}
+	return list
+}
+
+func (e *events) forget() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.all = nil
+}
+
+// logs is a server's error log.
+type logs struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// site is a program behind a real server, with one visitor's browser.
+type site struct {
+	*httptest.Server
+	t        *testing.T
+	sessions *middleware.Sessions
+	clock    *clock
+	events   *events
+	log      *logs
+	jar      *sessiontest.Jar
+	client   *http.Client
+}
+
+// setup is what the options of newSite change.
+type setup struct {
+	middleware.Config
+	http2   bool
+	outside func(http.Handler) http.Handler // between the server and the sessions
+}
+
+type option func(*setup)
+
+func overHTTP2(s *setup) { s.http2 = true }
+
+func config(f func(*middleware.Config)) option {
+	return func(s *setup) { f(&s.Config) }
+}
+
+func outside(f func(http.Handler) http.Handler) option {
+	return func(s *setup) { s.outside = f }
+}
+
+// newRing has one key that is active at noon.
+func newRing(t testing.TB) *keyring.Ring {
+	ring, err := keyring.Generate(noon.Add(-time.Hour))
+	require.NoError(t, err)
+	return ring
+}
+
+// newSite serves h, and under /read the user's name, or 404 and the reason.
+func newSite(t *testing.T, h http.HandlerFunc, options ...option) *site {
+	t.Helper()
+	s := &site{t: t, clock: &clock{now: noon}, events: &events{}, log: &logs{}}
+	set := setup{outside: func(h http.Handler) http.Handler { return h }}
+	set.Keys, set.Clock, set.Observer = newRing(t), s.clock.Now, s.events.observe
+	for _, o := range options {
+		o(&set)
+	}
+	var err error
+	s.sessions, err = middleware.New(set.Config)
+	require.NoError(t, err)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", h)
+	mux.HandleFunc("/read", read)
+	s.Server = httptest.NewUnstartedServer(set.outside(s.sessions.Handler(mux)))
+	s.Config.ErrorLog = log.New(s.log, "", 0)
+	if set.http2 {
+		s.EnableHTTP2 = true
+		s.StartTLS()
+	} else {
+		s.Start()
+	}
+	t.Cleanup(s.Close)
+	s.jar = &sessiontest.Jar{URL: s.URL, Clock: s.clock.Now}
+	s.client = s.Client()
+	s.client.Jar = s.jar
+	s.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return s
+}
+
+func read(w http.ResponseWriter, r *http.Request) {
+	s := session.From(r.Context())
+	name, ok := user.Get(s)
+	w.Header().Set("X-Reason", string(s.Reason()))
+	if !ok {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	_, _ = io.WriteString(w, name)
+}
+
+// app is a small program: /set?user=, /login?user= (renews), /logout, /none.
+func app(w http.ResponseWriter, r *http.Request) {
+	switch name := r.FormValue("user"); r.URL.Path {
+	case "/set":
+		user.Set(session.From(r.Context()), name)
+	case "/login":
+		s := session.From(r.Context())
+		s.Renew()
+		user.Set(s, name)
+	case "/logout":
+		session.From(r.Context()).Destroy()
+	}
+}
+
+// answer is a response that has been read to its end.
+type answer struct {
+	*http.Response
+	body string
+}
+
+// request sends one request with the jar's cookies and header lines
+// ("Name: value").
+func (s *site) request(method, path string, lines ...string) answer {
+	s.t.Helper()
+	r, err := http.NewRequest(method, s.URL+path, nil)
+	require.NoError(s.t, err)
+	for _, line := range lines {
+		name, value, _ := strings.Cut(line, ": ")
+		r.Header.Add(name, value)
+	}
+	response, err := s.client.Do(r)
+	require.NoError(s.t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(s.t, err)
+	return answer{response, string(body)}
+}
+
+func (s *site) get(path string, lines ...string) answer {
+	s.t.Helper()
+	return s.request(http.MethodGet, path, lines...)
+}
+
+// bare sends a request whose only cookies are these Cookie header lines, and
+// leaves the jar alone.
+func (s *site) bare(path string, cookies ...string) answer {
+	s.t.Helper()
+	jar := s.client.Jar
+	s.client.Jar = nil
+	defer func() { s.client.Jar = jar }()
+	var lines []string
+	for _, c := range cookies {
+		lines = append(lines, "Cookie: "+c)
+	}
+	return s.get(path, lines...)
+}
+
+// who is the user's name as the next request sees it, "" for nobody.
+func (s *site) who() string {
+	s.t.Helper()
+	return s.get("/read").body
+}
+
+// cookie is the one cookie of the visitor's jar.
+func (s *site) cookie() sessiontest.Stored {
+	s.t.Helper()
+	require.Len(s.t, s.jar.All(), 1)
+	return s.jar.All()[0]
+}
+
+// overBoth runs a test over HTTP/1.1 and over HTTP/2.
+func overBoth(t *testing.T, test func(t *testing.T, protocol option)) {
+	t.Run("HTTP1", func(t *testing.T) { test(t, func(*setup) {}) })
+	t.Run("HTTP2", func(t *testing.T) { test(t, overHTTP2) })
+}

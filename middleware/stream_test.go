@@ -1,0 +1,203 @@
+package middleware_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/session"
+)
+
+// patience is for what must happen; no test waits for it unless it fails.
+const patience = 20 * time.Second
+
+func TestStreamCarriesTheCookieInFront(t *testing.T) {
+	overBoth(t, func(t *testing.T, protocol option) {
+		arrived := make(chan bool)
+		s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
+			login(r)
+			w.Header().Set("Content-Type", "text/event-stream")
+			for i := range 3 {
+				_, err := fmt.Fprintf(w, "data: %d\n\n", i)
+				require.NoError(t, err)
+				require.NoError(t, http.NewResponseController(w).Flush())
+				select {
+				case <-arrived: // only then the next one is written
+				case <-time.After(patience):
+					return
+				}
+			}
+		}, protocol)
+		response, err := s.client.Get(s.URL)
+		require.NoError(t, err)
+		defer response.Body.Close()
+		require.Len(t, response.Header["Set-Cookie"], 1)
+		lines := bufio.NewReader(response.Body)
+		for i := range 3 {
+			line, err := lines.ReadString('\n')
+			require.NoError(t, err)
+			require.Equal(t, fmt.Sprintf("data: %d\n", i), line)
+			_, err = lines.ReadString('\n')
+			require.NoError(t, err)
+			arrived <- true
+		}
+		require.Equal(t, "ada", s.who())
+	})
+}
+
+func TestSwitchingProtocolsCommits(t *testing.T) {
+	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
+		login(r)
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Upgrade", "echo")
+		w.WriteHeader(http.StatusSwitchingProtocols)
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		note.Set(session.From(r.Context()), "too late")
+		_, _ = io.WriteString(conn, "raw")
+	})
+	a := s.get("/", "Connection: Upgrade", "Upgrade: echo")
+	require.Equal(t, http.StatusSwitchingProtocols, a.StatusCode)
+	require.Equal(t, "raw", a.body)
+	require.Equal(t, "ada", s.who())
+	require.Len(t, s.events.of(middleware.EventLateChange), 1)
+	require.Empty(t, s.events.of(middleware.EventHijacked), "the cookies went out with the 101")
+}
+
+// byHand hijacks, and writes a response with the header map's cookies.
+func byHand(t *testing.T, w http.ResponseWriter) {
+	conn, buf, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer conn.Close()
+	_, _ = buf.WriteString("HTTP/1.1 200 OK\r\nConnection: close\r\n")
+	_ = w.Header().Write(buf)
+	_, _ = buf.WriteString("\r\nby hand")
+	_ = buf.Flush()
+}
+
+func TestHijackLeavesTheCookiesInTheHeader(t *testing.T) {
+	late := make(chan error, 1)
+	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
+		login(r)
+		byHand(t, w)
+		note.Set(session.From(r.Context()), "too late")
+		late <- session.From(r.Context()).Err()
+	})
+	require.Equal(t, "by hand", s.get("/").body)
+	require.Equal(t, "ada", s.who())
+	hijacked := s.events.of(middleware.EventHijacked)
+	require.Len(t, hijacked, 1)
+	require.Equal(t, 1, hijacked[0].Set)
+	require.ErrorIs(t, <-late, session.ErrLate)
+}
+
+func TestHijackWithoutChangesIsSilent(t *testing.T) {
+	s := newSite(t, func(w http.ResponseWriter, r *http.Request) { byHand(t, w) })
+	a := s.get("/")
+	require.Equal(t, "by hand", a.body)
+	require.Empty(t, a.Header["Set-Cookie"])
+	require.Empty(t, s.events.of(""))
+}
+
+// After a hijack there is no response to replace: the failure is an event.
+func TestHijackWithAFailedCommitIsAnEvent(t *testing.T) {
+	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
+		note.Set(session.From(r.Context()), huge)
+		byHand(t, w)
+	})
+	a := s.get("/")
+	require.Equal(t, "by hand", a.body)
+	require.Empty(t, a.Header["Set-Cookie"])
+	require.Len(t, s.events.of(middleware.EventFailed), 1)
+}
+
+// HTTP/2 has no connection to give away; the handler can still answer.
+func TestHijackThatFailsLeavesTheSessionOpen(t *testing.T) {
+	var err error
+	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _, err = w.(http.Hijacker).Hijack()
+		login(r)
+		w.WriteHeader(http.StatusUpgradeRequired)
+	}, overHTTP2)
+	a := s.get("/")
+	require.Equal(t, 2, a.ProtoMajor)
+	require.ErrorIs(t, err, http.ErrNotSupported)
+	require.Equal(t, http.StatusUpgradeRequired, a.StatusCode)
+	require.Equal(t, "ada", s.who())
+}
+
+func TestCloseNotifyTellsOfAVisitorWhoLeaves(t *testing.T) {
+	plain := func(next http.Handler) http.Handler { return next }
+	hidden := func(next http.Handler) http.Handler { // a wrapper that lacks the method
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(struct{ http.ResponseWriter }{w}, r)
+		})
+	}
+	for name, wrapper := range map[string]func(http.Handler) http.Handler{"server's": plain, "context's": hidden} {
+		t.Run(name, func(t *testing.T) {
+			overBoth(t, func(t *testing.T, protocol option) {
+				started, told := make(chan bool), make(chan bool, 1)
+				s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
+					gone := w.(http.CloseNotifier).CloseNotify() //nolint:staticcheck // gin asks for it
+					close(started)
+					select {
+					case <-gone:
+						told <- true
+					case <-time.After(patience):
+						told <- false
+					}
+				}, protocol, outside(wrapper))
+				ctx, leave := context.WithCancel(t.Context())
+				r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL, nil)
+				require.NoError(t, err)
+				go func() { <-started; leave() }()
+				_, err = s.client.Do(r)
+				require.Error(t, err)
+				require.True(t, <-told)
+			})
+		})
+	}
+}
+
+// Goroutines that outlive their handler read what was there, and are told that
+// their changes come too late.
+func TestGoroutinesMayOutliveTheHandler(t *testing.T) {
+	overBoth(t, func(t *testing.T, protocol option) {
+		returned, result := make(chan bool), make(chan error, 8)
+		s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
+			login(r)
+			for range cap(result) {
+				go func() {
+					s := session.From(r.Context())
+					_, _ = user.Get(s) // beside the commit
+					<-returned
+					note.Set(s, "too late")
+					if name, _ := user.Get(s); name != "ada" {
+						t.Errorf("the goroutine reads %q", name)
+					}
+					result <- s.Err()
+				}()
+			}
+		}, protocol)
+		s.get("/")
+		close(returned)
+		for range cap(result) {
+			require.ErrorIs(t, <-result, session.ErrLate)
+		}
+		require.Equal(t, "ada", s.who())
+	})
+}
