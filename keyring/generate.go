@@ -18,10 +18,10 @@ func Generate(now time.Time) (*Ring, error) {
 // seldom draws twice: see weakness.
 func newKey(created, active time.Time, r *Ring) *Key {
 	for {
-		k := &Key{mat: new(material), format: format1, created: created, active: active}
-		rand.Read(k.mat.secret[:])
-		k.id = k.mat.id()
-		if weakness(&k.mat.secret, base64.RawURLEncoding.EncodeToString(k.mat.secret[:])) != "" {
+		k := &Key{mat: hide(new(material)), format: format1, created: created, active: active}
+		rand.Read(k.mat().secret[:])
+		k.id = k.mat().id()
+		if weakness(&k.mat().secret, base64.RawURLEncoding.EncodeToString(k.mat().secret[:])) != "" {
 			continue
 		}
 		if _, state := r.Find(k.id, created); state == Unknown {

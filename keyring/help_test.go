@@ -25,8 +25,8 @@ type span struct {
 }
 
 func exampleKey(n int) *Key {
-	k := &Key{mat: &material{secret: sha256.Sum256(fmt.Appendf(nil, "carryon test key %d", n))}, format: format1, created: day}
-	k.id = k.mat.id()
+	k := &Key{mat: hide(&material{secret: sha256.Sum256(fmt.Appendf(nil, "carryon test key %d", n))}), format: format1, created: day}
+	k.id = k.mat().id()
 	return k
 }
 
@@ -54,7 +54,7 @@ func exampleRing(t testing.TB, spans ...span) *Ring {
 func exampleText(n int, edit ...string) string {
 	k := exampleKey(n)
 	text := fmt.Sprintf(`{"version":1,"keys":[{"id":%q,"secret":%q,"format":1,"created":"2026-01-31T12:00:00Z","active":"2026-01-31T12:00:00Z"}],"dead":[{"id":"00000000","state":"expired","at":"2026-01-01T00:00:00Z"}]}`,
-		k.id, base64.RawURLEncoding.EncodeToString(k.mat.secret[:]))
+		k.id, base64.RawURLEncoding.EncodeToString(k.mat().secret[:]))
 	for i := 0; i < len(edit); i += 2 {
 		if !strings.Contains(text, edit[i]) {
 			panic("the edit finds nothing: " + edit[i])

@@ -38,12 +38,15 @@ func ParseID(s string) (ID, error) {
 }
 
 // material is what the copies of one key share: the secret, and what was
-// derived from it. Keys hold it by pointer, so that a formatting verb that
-// walks a Key by reflection finds an address where the secret would be.
+// derived from it.
 type material struct {
 	secret [secretSize]byte
 	memo   sync.Map // slot -> what build made of it
 }
+
+// hide puts the material behind a closure: reflection finds an address where a
+// pointer would lead some formatting verbs (%c), and all dumpers, to the secret.
+func hide(m *material) func() *material { return func() *material { return m } }
 
 func (m *material) derive(salt []byte, info string, n int) []byte {
 	out, err := hkdf.Key(sha256.New, m.secret[:], salt, info, n)
@@ -63,7 +66,7 @@ func (m *material) id() (id ID) {
 // keys ([Key.Derived]) and in [Ring.Marshal].
 type Key struct {
 	id      ID
-	mat     *material
+	mat     func() *material
 	format  byte
 	created time.Time
 	active  time.Time
@@ -116,10 +119,10 @@ func (k *Key) State(now time.Time) State {
 // most 8160), and must be a pure function of it: in a race it can run twice,
 // and all callers get the result of one of the runs.
 func (k *Key) Derived(slot any, build func(derive func(salt []byte, info string, n int) []byte) any) any {
-	if v, ok := k.mat.memo.Load(slot); ok {
+	if v, ok := k.mat().memo.Load(slot); ok {
 		return v
 	}
-	v, _ := k.mat.memo.LoadOrStore(slot, build(k.mat.derive))
+	v, _ := k.mat().memo.LoadOrStore(slot, build(k.mat().derive))
 	return v
 }
 

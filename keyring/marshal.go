@@ -55,7 +55,7 @@ func (r *Ring) Marshal() ([]byte, error) {
 func (k *Key) json() keyJSON {
 	j := keyJSON{
 		ID:      k.id.String(),
-		Secret:  base64.RawURLEncoding.EncodeToString(k.mat.secret[:]),
+		Secret:  base64.RawURLEncoding.EncodeToString(k.mat().secret[:]),
 		Format:  k.format,
 		Created: k.created.Format(timeLayout),
 		Active:  k.active.Format(timeLayout),

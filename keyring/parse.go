@@ -51,12 +51,12 @@ func parse(text []byte, allowExamples bool) (*Ring, error) {
 }
 
 func (o *object) key(allowExamples bool) *Key {
-	k := &Key{id: o.id("id"), mat: new(material)}
+	k := &Key{id: o.id("id"), mat: hide(new(material))}
 	if o.err == nil {
 		o.where += " (" + k.id.String() + ")"
 	}
-	o.secret("secret", &k.mat.secret, allowExamples)
-	if o.err == nil && k.mat.id() != k.id {
+	o.secret("secret", &k.mat().secret, allowExamples)
+	if o.err == nil && k.mat().id() != k.id {
 		o.failf("the id does not belong to the secret; one of the two was changed")
 	}
 	if f := o.number("format"); o.err == nil && f != format1 {

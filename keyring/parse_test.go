@@ -21,7 +21,7 @@ func TestParse(t *testing.T) {
 
 // Each edit makes of a good ring one that must be refused.
 func TestParseRefuses(t *testing.T) {
-	id, secret := exampleKey(1).id.String(), base64.RawURLEncoding.EncodeToString(exampleKey(1).mat.secret[:])
+	id, secret := exampleKey(1).id.String(), base64.RawURLEncoding.EncodeToString(exampleKey(1).mat().secret[:])
 	tests := []struct {
 		name     string
 		old, new string
@@ -172,8 +172,8 @@ func TestWeakSecretsAreRefused(t *testing.T) {
 
 // textOf writes a ring with one key, whatever its secret.
 func textOf(secret [secretSize]byte) []byte {
-	k := &Key{mat: &material{secret: secret}, format: format1, created: day, active: day}
-	k.id = k.mat.id()
+	k := &Key{mat: hide(&material{secret: secret}), format: format1, created: day, active: day}
+	k.id = k.mat().id()
 	row, _ := json.Marshal(k.json())
 	return fmt.Appendf(nil, `{"version":1,"keys":[%s]}`, row)
 }

@@ -5,9 +5,8 @@ import (
 	"log/slog"
 )
 
-// Everything that prints a Key or a Ring by accident ends here. The secret is
-// also behind a pointer in Key, which verbs that ignore these methods (%d)
-// print as an address.
+// Everything that prints a Key or a Ring by accident ends here. Verbs that
+// ignore these methods (%d) do not get at the secret either: see hide.
 
 // String returns the id of the key, never the secret.
 func (k *Key) String() string {
@@ -44,3 +43,20 @@ func (r *Ring) LogValue() slog.Value { return slog.StringValue(r.String()) }
 // MarshalJSON is String as a JSON string. See [Ring.Marshal] for the form
 // that holds the secrets.
 func (r *Ring) MarshalJSON() ([]byte, error) { return json.Marshal(r.String()) }
+
+// String returns the source and the fingerprint of the ring in use.
+func (k *Keys) String() string {
+	if k == nil {
+		return "keyring.Keys(none)"
+	}
+	return "keyring.Keys(" + k.src.name + ", " + k.ring.Load().Fingerprint() + ")"
+}
+
+// GoString is String, for %#v.
+func (k *Keys) GoString() string { return k.String() }
+
+// LogValue is String, for log/slog.
+func (k *Keys) LogValue() slog.Value { return slog.StringValue(k.String()) }
+
+// MarshalJSON is String as a JSON string.
+func (k *Keys) MarshalJSON() ([]byte, error) { return json.Marshal(k.String()) }

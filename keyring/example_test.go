@@ -1,0 +1,97 @@
+package keyring_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/carryon-go/carryon/keyring"
+)
+
+func Example() {
+	ctx, dir := context.Background(), mustTempDir()
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "session-keys.json")
+
+	// Once, by hand: carryon keys init session-keys.json
+	ring, _ := keyring.Generate(time.Now())
+	text, _ := ring.Marshal()
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		panic(err)
+	}
+
+	// In the program; keys goes into middleware.Config.
+	keys, err := keyring.Open(ctx, keyring.File(path))
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(keys.Ring(ctx).Active(time.Now()).State(time.Now()))
+	// Output: active
+}
+
+func ExampleFile() {
+	home, _ := os.Getwd()
+	dir := mustTempDir()
+	defer os.RemoveAll(dir)
+	os.Chdir(dir)
+	defer os.Chdir(home)
+	os.WriteFile("ring.json", []byte("{}"), 0o600)
+	os.Chmod("ring.json", 0o644)
+
+	_, err := keyring.Open(context.Background(), keyring.File("ring.json"))
+	fmt.Println(err)
+	// Output: keyring: cannot read the ring from the file ring.json: its mode is 0644, so other users can get at the keys; run: chmod 600 ring.json
+}
+
+// A ring from a secret manager, looked at every ten minutes.
+func ExampleFunc() {
+	ring, _ := keyring.Generate(time.Now())
+	fetch := func(ctx context.Context) ([]byte, error) { // ask the manager here
+		return ring.Marshal()
+	}
+	keys, err := keyring.Open(context.Background(), keyring.Func(fetch), keyring.ReloadEvery(10*time.Minute))
+	fmt.Println(keys.Ring(context.Background()).Fingerprint() == ring.Fingerprint(), err)
+	// Output: true <nil>
+}
+
+// What a program does that rotates its own ring.
+func ExampleRing_Rotate() {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	ring, _ := keyring.Generate(now)
+	now = now.AddDate(0, 1, 0)
+	ring, change, err := ring.Rotate(now, keyring.Policy{})
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("the new key is", change.Added.State(now), "until", change.Added.Activates())
+	fmt.Println("the old key opens until", change.Retires.Expires())
+	_, _, err = ring.Rotate(now, keyring.Policy{})
+	fmt.Println(err != nil)
+	// Output:
+	// the new key is staged until 2026-02-01 01:00:00 +0000 UTC
+	// the old key opens until 2026-03-05 01:00:00 +0000 UTC
+	// true
+}
+
+func ExampleRing_Revoke() {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	ring, _ := keyring.Generate(now)
+	leaked := ring.Active(now).ID()
+	ring, change, _ := ring.Revoke(leaked, now)
+	_, state := ring.Find(leaked, now)
+	fmt.Println("the leaked key is", state)
+	fmt.Println("the new key is", change.Added.State(now))
+	// Output:
+	// the leaked key is revoked
+	// the new key is active
+}
+
+func mustTempDir() string {
+	dir, err := os.MkdirTemp("", "keyring")
+	if err != nil {
+		panic(err)
+	}
+	return dir
+}

@@ -1,0 +1,217 @@
+//go:build unix
+
+package keyring
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var ctx = context.Background()
+
+// tick is a clock that only a test moves. The files of a test are old by it,
+// so that their time stamps count.
+type tick struct{ time.Time }
+
+func (c *tick) now() time.Time { return c.Time }
+
+func (c *tick) pass(d time.Duration) { c.Time = c.Add(d) }
+
+func newTick() *tick { return &tick{time.Now().Add(time.Hour)} }
+
+// writeRing writes a file that is an hour old, so that any later change gives
+// it another time stamp, however coarse those are.
+func writeRing(t testing.TB, path string, ring *Ring) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(path, mustMarshal(t, ring), 0o600))
+	old := time.Now().Add(-time.Hour)
+	require.NoError(t, os.Chtimes(path, old, old))
+}
+
+func TestFileRefuses(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "ring.json")
+	open := func(p string) error { _, err := Open(ctx, File(p)); return err }
+	writeRing(t, path, mustGenerate(t, day))
+	require.NoError(t, open(path))
+
+	for _, mode := range []os.FileMode{0o640, 0o604, 0o644, 0o620, 0o602, 0o610, 0o601, 0o777} {
+		require.NoError(t, os.Chmod(path, mode))
+		require.ErrorContains(t, open(path), fmt.Sprintf("%#o, so other users can get at the keys; run: chmod 600 %s", mode, path))
+	}
+	require.NoError(t, os.Chmod(path, 0o400))
+	require.NoError(t, open(path))
+
+	require.ErrorIs(t, open(filepath.Join(dir, "none")), os.ErrNotExist)
+	require.ErrorContains(t, open(dir), "not a regular file")
+	require.ErrorContains(t, open("/dev/zero"), "not a regular file")
+	pipe := filepath.Join(dir, "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	require.ErrorContains(t, open(pipe), "not a regular file", "and does not wait for a writer")
+
+	big := filepath.Join(dir, "big")
+	require.NoError(t, os.WriteFile(big, make([]byte, 1<<20), 0o600))
+	require.ErrorContains(t, open(big), "larger than 65536 bytes")
+	empty := filepath.Join(dir, "empty")
+	require.NoError(t, os.WriteFile(empty, nil, 0o600))
+	require.ErrorContains(t, open(empty), "not a JSON object (in the file "+empty+")")
+}
+
+func TestChmodInTheErrorCanBePasted(t *testing.T) {
+	for path, want := range map[string]string{
+		"/etc/keys/ring-1.json": "/etc/keys/ring-1.json",
+		"my keys.json":          "'my keys.json'",
+		"a'b":                   `'a'\''b'`,
+		"-rf":                   "'./-rf'",
+		"钥匙.json":               "'钥匙.json'",
+		"$(reboot)":             "'$(reboot)'",
+	} {
+		require.Equal(t, want, shellQuote(path))
+	}
+}
+
+func TestDangerouslyGroupReadableFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ring.json")
+	writeRing(t, path, mustGenerate(t, day))
+	for mode, ok := range map[os.FileMode]bool{0o600: true, 0o440: true, 0o640: true, 0o660: false, 0o644: false, 0o604: false} {
+		require.NoError(t, os.Chmod(path, mode))
+		_, err := Open(ctx, DangerouslyGroupReadableFile(path))
+		require.Equal(t, ok, err == nil, "%o", mode)
+	}
+}
+
+// Each way in which people change a file is seen a second later, not earlier.
+func TestFileIsFollowed(t *testing.T) {
+	ways := map[string]func(t *testing.T, path string, text []byte){
+		"rewritten in place": func(t *testing.T, path string, text []byte) {
+			require.NoError(t, os.WriteFile(path, text, 0o600))
+		},
+		"replaced by a rename": func(t *testing.T, path string, text []byte) {
+			require.NoError(t, os.WriteFile(path+".new", text, 0o600))
+			require.NoError(t, os.Rename(path+".new", path))
+		},
+		"replaced, with the old time stamp": func(t *testing.T, path string, text []byte) {
+			info, err := os.Stat(path)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(path+".new", text, 0o600))
+			require.NoError(t, os.Chtimes(path+".new", info.ModTime(), info.ModTime()))
+			require.NoError(t, os.Rename(path+".new", path))
+		},
+		"removed and made again": func(t *testing.T, path string, text []byte) {
+			require.NoError(t, os.Remove(path))
+			require.NoError(t, os.WriteFile(path, text, 0o600))
+		},
+	}
+	for name, change := range ways {
+		t.Run(name, func(t *testing.T) {
+			clock, path := newTick(), filepath.Join(t.TempDir(), "ring.json")
+			writeRing(t, path, mustGenerate(t, day))
+			keys, err := Open(ctx, File(path), Clock(clock.now), quiet)
+			require.NoError(t, err)
+			other := mustGenerate(t, day)
+			change(t, path, mustMarshal(t, other))
+			clock.pass(999 * time.Millisecond)
+			require.NotEqual(t, other.Fingerprint(), keys.Ring(ctx).Fingerprint())
+			clock.pass(time.Millisecond)
+			require.Equal(t, other.Fingerprint(), keys.Ring(ctx).Fingerprint())
+		})
+	}
+}
+
+// Kubernetes mounts ring.json -> ..data/ring.json, ..data -> ..2026_01_31,
+// and swaps ..data.
+func TestKubernetesSecretIsFollowed(t *testing.T) {
+	clock, dir := newTick(), t.TempDir()
+	first, second := mustGenerate(t, day), mustGenerate(t, day)
+	for name, ring := range map[string]*Ring{"..1": first, "..2": second} {
+		require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o700))
+		writeRing(t, filepath.Join(dir, name, "ring.json"), ring)
+	}
+	path := filepath.Join(dir, "ring.json")
+	require.NoError(t, os.Symlink("..1", filepath.Join(dir, "..data")))
+	require.NoError(t, os.Symlink("..data/ring.json", path))
+	keys, err := Open(ctx, File(path), Clock(clock.now), quiet)
+	require.NoError(t, err)
+	require.Equal(t, first.Fingerprint(), keys.Ring(ctx).Fingerprint())
+
+	require.NoError(t, os.Symlink("..2", filepath.Join(dir, "..tmp")))
+	require.NoError(t, os.Rename(filepath.Join(dir, "..tmp"), filepath.Join(dir, "..data")))
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, "..1")))
+	clock.pass(time.Second)
+	require.Equal(t, second.Fingerprint(), keys.Ring(ctx).Fingerprint())
+}
+
+// A second rewrite within one step of the file system's clock leaves the same
+// time stamp and size; it is seen all the same.
+func TestTwoRewritesWithinOneTimeStamp(t *testing.T) {
+	clock, path := &tick{time.Now()}, filepath.Join(t.TempDir(), "ring.json")
+	write := func() *Ring {
+		ring := mustGenerate(t, day)
+		writeRing(t, path, ring)
+		require.NoError(t, os.Chtimes(path, clock.Time, clock.Time))
+		return ring
+	}
+	stamp := clock.Time
+	write()
+	keys, err := Open(ctx, File(path), Clock(clock.now), quiet)
+	require.NoError(t, err)
+	second := write()
+	require.NoError(t, os.Chtimes(path, stamp, stamp))
+	clock.pass(time.Second)
+	require.Equal(t, second.Fingerprint(), keys.Ring(ctx).Fingerprint())
+}
+
+func TestUnchangedFileIsNotReadAgain(t *testing.T) {
+	clock, path := newTick(), filepath.Join(t.TempDir(), "ring.json")
+	writeRing(t, path, mustGenerate(t, day))
+	src, reads := File(path), 0
+	read := src.read
+	src.read = func(ctx context.Context) (sight, error) { reads++; return read(ctx) }
+	keys, err := Open(ctx, src, Clock(clock.now), quiet)
+	require.NoError(t, err)
+	for range 5 {
+		clock.pass(time.Second)
+		keys.Ring(ctx)
+	}
+	require.Equal(t, 1, reads, "a stat is enough")
+	keys.Refresh(ctx)
+	require.Equal(t, 2, reads, "an unknown id is worth a read")
+}
+
+func TestBrokenFileKeepsTheLastGoodRing(t *testing.T) {
+	breaks := map[string]func(t *testing.T, path string){
+		"half written": func(t *testing.T, path string) { require.NoError(t, os.Truncate(path, 50)) },
+		"gone":         func(t *testing.T, path string) { require.NoError(t, os.Rename(path, path+".away")) },
+		"readable":     func(t *testing.T, path string) { require.NoError(t, os.Chmod(path, 0o644)) },
+	}
+	for name, breakIt := range breaks {
+		t.Run(name, func(t *testing.T) {
+			clock, path := newTick(), filepath.Join(t.TempDir(), "ring.json")
+			ring := mustGenerate(t, day)
+			writeRing(t, path, ring)
+			var events []ReloadEvent
+			keys, err := Open(ctx, File(path), Clock(clock.now), OnReload(func(e ReloadEvent) { events = append(events, e) }))
+			require.NoError(t, err)
+			breakIt(t, path)
+			for i := range 2 {
+				clock.pass(time.Second)
+				require.Equal(t, ring.Fingerprint(), keys.Ring(ctx).Fingerprint())
+				require.Len(t, events, i+1)
+				require.Error(t, events[i].Err)
+				require.Equal(t, i+1, events[i].Failures)
+			}
+			require.NoError(t, os.WriteFile(path, mustMarshal(t, ring), 0o600))
+			require.NoError(t, os.Chmod(path, 0o600))
+			clock.pass(time.Second)
+			keys.Ring(ctx)
+			require.Equal(t, ReloadEvent{Source: "file " + path, Fingerprint: ring.Fingerprint()}, events[2], "it recovered, with the same ring")
+		})
+	}
+}

@@ -1,0 +1,234 @@
+package keyring
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Keys is a live ring: it follows its [Source], without a goroutine of its
+// own. It is a [Provider] and a [Refresher], safe for concurrent use.
+type Keys struct {
+	ring atomic.Pointer[Ring]
+	next atomic.Int64 // when Ring looks again, in nanoseconds since start
+
+	src   Source
+	opt   options
+	start time.Time
+
+	mu        sync.Mutex // guards the rest; not held while the source works
+	flight    chan struct{}
+	refreshed int64 // when Refresh last looked, in nanoseconds since start
+
+	// Only the one whose flight it is touches these.
+	last     sight             // without its text
+	sum      [sha256.Size]byte // of the last text
+	failures int
+	busy     <-chan outcome // a read that was left behind, or nil
+}
+
+// outcome is what a read of the source came to.
+type outcome struct {
+	sight
+	same bool // nothing changed since the last sight
+	err  error
+}
+
+// Open reads a ring from src, and returns the Keys that follow it. It fails if
+// there is no good ring to begin with; ctx limits how long it waits. Once
+// open, Keys never goes without a ring: if a reload fails, the last good one
+// stays in use, and [OnReload] is told.
+func Open(ctx context.Context, src Source, list ...Option) (*Keys, error) {
+	if src.read == nil {
+		return nil, errors.New("keyring: no source; use keyring.File, Env, FS or Func")
+	}
+	k := &Keys{src: src, opt: newOptions(src, list)}
+	k.start = k.opt.clock()
+	k.refreshed = -int64(refreshEvery)
+	out := k.read(ctx, true)
+	if out.err != nil {
+		return nil, k.explain(out.err)
+	}
+	if _, err := k.install(out); err != nil {
+		return nil, err
+	}
+	k.next.Store(int64(k.opt.every))
+	return k, nil
+}
+
+// Ephemeral returns a ring with one new key that nobody else has and that is
+// gone when the program ends, and says so in the log: sessions do not outlive
+// a restart and are not shared with other replicas. It is for development.
+func Ephemeral() *Keys {
+	ring, err := Generate(time.Now())
+	if err != nil {
+		panic(err) // the clock is not between 1970 and 9999
+	}
+	slog.Warn("keyring: ephemeral key; sessions end with this process and are not shared with other replicas, make a ring with: carryon keys init FILE")
+	k := &Keys{src: Source{name: "ephemeral"}, opt: newOptions(Source{every: -1}, nil)}
+	k.ring.Store(ring)
+	return k
+}
+
+// Ring returns the ring to use now. If the last look at the source is older
+// than [ReloadEvery], one caller looks again and waits for that, at most
+// [ReloadTimeout]; the others get the old ring at once. It is never nil.
+func (k *Keys) Ring(ctx context.Context) *Ring {
+	if k.opt.every < 0 || k.src.read == nil {
+		return k.ring.Load()
+	}
+	next, now := k.next.Load(), k.elapsed()
+	// A clock that was set back would leave next in a far future.
+	due := now >= next || now < next-int64(k.opt.every)
+	if due && k.next.CompareAndSwap(next, now+int64(k.opt.every)) {
+		if done := k.takeOff(); done != nil {
+			k.look(ctx, false, done)
+		}
+	}
+	return k.ring.Load()
+}
+
+// Refresh reads the source now, because a cookie carries a key id that the
+// ring does not know, and returns the ring to use then. Anyone can send such
+// a cookie, so it reads at most once a second for all callers together: one
+// reads, those who come while it does wait for it, at most [ReloadTimeout],
+// and those who come in the rest of the second get the ring as it is. So a
+// good key that is newer than the last read stays unknown for up to a second.
+func (k *Keys) Refresh(ctx context.Context) *Ring {
+	if k.src.read == nil {
+		return k.ring.Load()
+	}
+	mine, others := k.mayRefresh()
+	switch {
+	case mine != nil:
+		k.look(ctx, true, mine)
+	case others != nil:
+		select {
+		case <-others:
+		case <-ctx.Done():
+		}
+	}
+	return k.ring.Load()
+}
+
+// mayRefresh returns a flight of the caller's own, or somebody else's to wait
+// for, or neither if the last one is too recent.
+func (k *Keys) mayRefresh() (mine, others chan struct{}) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.flight != nil {
+		return nil, k.flight
+	}
+	now := k.elapsed()
+	if k.refreshed <= now && now-k.refreshed < int64(refreshEvery) {
+		return nil, nil
+	}
+	k.refreshed = now
+	k.flight = make(chan struct{})
+	return k.flight, nil
+}
+
+// takeOff begins a flight, or returns nil while there is one.
+func (k *Keys) takeOff() chan struct{} {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.flight != nil {
+		return nil
+	}
+	k.flight = make(chan struct{})
+	return k.flight
+}
+
+func (k *Keys) land(done chan struct{}) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.flight = nil
+	close(done)
+}
+
+// look reads the source and puts what it finds in use. The visitor who noticed
+// may hang up, but the reload is for all: only the time limit ends it.
+func (k *Keys) look(ctx context.Context, force bool, done chan struct{}) {
+	defer k.land(done)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.opt.timeout)
+	defer cancel()
+	out := k.read(ctx, force)
+	changed, err := false, out.err
+	if err != nil {
+		err = k.explain(err)
+	} else if !out.same {
+		changed, err = k.install(out)
+	}
+	k.tell(changed, err)
+}
+
+func (k *Keys) tell(changed bool, err error) {
+	recovered := err == nil && k.failures > 0
+	if err != nil {
+		k.failures++
+		k.last = sight{} // look closely next time, whatever the time stamps say
+	} else {
+		k.failures = 0
+	}
+	if changed || recovered || err != nil {
+		k.opt.report(ReloadEvent{k.src.name, k.ring.Load().Fingerprint(), changed, k.failures, err})
+	}
+}
+
+// read asks the source, and leaves it alone when ctx ends. Only one question
+// is ever open: a source that hangs costs one goroutine, not one a second.
+func (k *Keys) read(ctx context.Context, force bool) outcome {
+	if k.busy != nil {
+		select {
+		case <-k.busy: // too late to be of use
+			k.busy = nil
+		default:
+			return outcome{err: errors.New("the source has still not answered an earlier read")}
+		}
+	}
+	answer := make(chan outcome, 1)
+	last, now := k.last, k.opt.clock()
+	go func() {
+		if !force && k.src.fresh != nil && k.src.fresh(last) {
+			answer <- outcome{same: true}
+			return
+		}
+		got, err := k.src.readSafely(ctx)
+		got.at = now
+		answer <- outcome{sight: got, err: err}
+	}()
+	select {
+	case out := <-answer:
+		return out
+	case <-ctx.Done():
+		k.busy = answer
+		return outcome{err: fmt.Errorf("the source did not answer in time: %w", ctx.Err())}
+	}
+}
+
+// install puts a ring in use, unless it is the text that is in use already.
+// Of the text only a hash is kept: it holds the secrets.
+func (k *Keys) install(out outcome) (changed bool, err error) {
+	old, sum := k.ring.Load(), sha256.Sum256(out.text)
+	if old == nil || sum != k.sum {
+		ring, err := Parse(out.text)
+		if err != nil {
+			return false, fmt.Errorf("%w (in the %s)", err, k.src.name)
+		}
+		changed = old == nil || old.Fingerprint() != ring.Fingerprint()
+		k.ring.Store(ring)
+	}
+	k.sum, k.last = sum, sight{info: out.info, at: out.at}
+	return changed, nil
+}
+
+func (k *Keys) explain(err error) error {
+	return fmt.Errorf("keyring: cannot read the ring from the %s: %w", k.src.name, err)
+}
+
+func (k *Keys) elapsed() int64 { return int64(k.opt.clock().Sub(k.start)) }

@@ -1,0 +1,94 @@
+package keyring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// A Source says where a ring comes from. Make one with [File], [Env], [FS] or
+// [Func]; the zero Source is refused by [Open].
+type Source struct {
+	name  string                               // for errors and events
+	every time.Duration                        // default of ReloadEvery; negative: off
+	read  func(context.Context) (sight, error) // one look; at most MaxSize+1 bytes
+	fresh func(last sight) bool                // nil, or: certainly nothing changed since that look
+}
+
+// A sight is what one look at a source saw.
+type sight struct {
+	text []byte
+	info fs.FileInfo // of a File, or nil
+	at   time.Time   // when, by the clock of the Keys
+}
+
+// String returns the kind and name of the source.
+func (s Source) String() string { return s.name }
+
+// Env is a ring in an environment variable of this process, for platforms
+// that hand out secrets that way. It is read by [Open], and again only by
+// [Keys.Refresh]. Every process that this one starts inherits the variable,
+// unless the program sees to it.
+func Env(name string) Source {
+	return Source{name: "environment variable " + name, every: -1, read: func(context.Context) (sight, error) {
+		text, ok := os.LookupEnv(name)
+		if !ok || text == "" {
+			return sight{}, fmt.Errorf("the environment variable %s is not set", name)
+		}
+		return sight{text: []byte(text)}, nil
+	}}
+}
+
+// FS is a ring in a file of a file system, read again at most once a minute
+// ([ReloadEvery]). It does not look at permissions: for a file on disk [File]
+// is the safer choice. Never embed a ring in a program: whoever has the
+// program has the keys.
+func FS(fsys fs.FS, name string) Source {
+	return Source{name: "file " + name, every: time.Minute, read: func(context.Context) (sight, error) {
+		f, err := fsys.Open(name)
+		if err != nil {
+			return sight{}, err
+		}
+		defer f.Close()
+		text, err := readBounded(f)
+		return sight{text: text}, err
+	}}
+}
+
+// Func is a ring that a function fetches, for example from a secret manager.
+// It is called by [Open] and then at most once a minute ([ReloadEvery]), and
+// for an unknown key id ([Keys.Refresh]), never twice at a time. It should
+// heed its context, which ends after [ReloadTimeout]; if it does not, it is
+// left behind in its goroutine and not called again until it has returned.
+func Func(fetch func(ctx context.Context) ([]byte, error)) Source {
+	if fetch == nil {
+		return Source{}
+	}
+	return Source{name: "function", every: time.Minute, read: func(ctx context.Context) (sight, error) {
+		text, err := fetch(ctx)
+		return sight{text: text}, err
+	}}
+}
+
+func readBounded(r io.Reader) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, MaxSize+1))
+	if err == nil && len(text) > MaxSize {
+		err = fmt.Errorf("it is larger than %d bytes", MaxSize)
+	}
+	return text, err
+}
+
+// readSafely turns a panic of the source into an error: it runs in a goroutine
+// of ours, where a panic would end the program.
+func (s Source) readSafely(ctx context.Context) (got sight, err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("the source panicked")
+		}
+	}()
+	return s.read(ctx)
+}
