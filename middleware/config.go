@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
@@ -162,11 +163,17 @@ func (s *settings) check() error {
 			faults = append(faults, fmt.Errorf("carryon: "+format, args...))
 		}
 	}
-	fault(s.Keys == nil, "Config.Keys is nil; open a ring with keyring.Open, or use keyring.Ephemeral() in development")
+	fault(isNil(s.Keys), "Config.Keys is nil; open a ring with keyring.Open, or use keyring.Ephemeral() in development")
 	s.checkName(fault)
 	s.checkScope(fault)
 	s.checkTimes(fault)
 	return errors.Join(faults...)
+}
+
+// isNil also finds the nil pointer of a variable that nobody has opened yet.
+func isNil(keys keyring.Provider) bool {
+	v := reflect.ValueOf(keys)
+	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 func (s *settings) checkName(fault func(bool, string, ...any)) {
@@ -193,6 +200,8 @@ func (s *settings) checkTimes(fault func(bool, string, ...any)) {
 	fault(s.Lifetime < 0, "Config.Lifetime is negative; 0 means %v, at most %v", DefaultLifetime, MaxLifetime)
 	fault(s.Lifetime > 0 && s.Lifetime < time.Second, "Config.Lifetime is %v; cookies count in whole seconds", s.Lifetime)
 	fault(s.Lifetime > MaxLifetime, "Config.Lifetime is %v, but browsers keep a cookie for at most %v", s.Lifetime, MaxLifetime)
+	fault(s.IdleTimeout > 0 && s.IdleTimeout < time.Second,
+		"Config.IdleTimeout is %v, at least a second is needed; 0 means %v, negative no idle limit", s.IdleTimeout, DefaultIdleTimeout)
 	fault(s.IdleTimeout > 0 && s.TouchAfter >= s.IdleTimeout,
 		"Config.TouchAfter (%v) must be shorter than IdleTimeout (%v), or sessions in use would end", s.TouchAfter, s.IdleTimeout)
 }
@@ -218,7 +227,7 @@ func isAttribute(s string) bool {
 
 func isDomain(s string) bool {
 	for label := range strings.SplitSeq(s, ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' || strings.IndexFunc(label, notHost) >= 0 {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' || strings.IndexFunc(label, notHost) >= 0 {
 			return false
 		}
 	}

@@ -1,0 +1,144 @@
+package middleware_test
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/middleware"
+)
+
+var quiet = slog.New(slog.DiscardHandler)
+
+func TestNewRefusesWhatBrowsersWouldRefuse(t *testing.T) {
+	long := strings.Repeat("n", 65)
+	for _, test := range []struct {
+		name   string
+		change func(c *middleware.Config)
+		fault  string // "" is none
+	}{
+		{"zero", func(c *middleware.Config) {}, ""},
+		{"no keys", func(c *middleware.Config) { c.Keys = nil }, "Config.Keys is nil"},
+		{"a nil ring", func(c *middleware.Config) { c.Keys = (*keyring.Ring)(nil) }, "Config.Keys is nil"},
+
+		{"name", func(c *middleware.Config) { c.Name = "__Host-id" }, ""},
+		{"name without prefix", func(c *middleware.Config) { c.Name = "id" }, ""},
+		{"name with a dot", func(c *middleware.Config) { c.Name = "my.session" }, "has a dot"},
+		{"name with a space", func(c *middleware.Config) { c.Name = "my session" }, "not a cookie name"},
+		{"name with =", func(c *middleware.Config) { c.Name = "a=b" }, "not a cookie name"},
+		{"name with ;", func(c *middleware.Config) { c.Name = "a;b" }, "not a cookie name"},
+		{"name in Chinese", func(c *middleware.Config) { c.Name = "会话" }, "not a cookie name"},
+		{"name with a line break", func(c *middleware.Config) { c.Name = "a\r\nSet-Cookie" }, "not a cookie name"},
+		{"name of 64", func(c *middleware.Config) { c.Name = long[1:] }, ""},
+		{"name of 65", func(c *middleware.Config) { c.Name = long }, "65 bytes"},
+
+		{"__Host- with domain", func(c *middleware.Config) { c.Name, c.Domain = "__Host-a", "a.test" }, `refuse "__Host-"`},
+		{"__host- with path", func(c *middleware.Config) { c.Name, c.Path = "__host-a", "/app" }, `refuse "__Host-"`},
+		{"__Secure- with both", func(c *middleware.Config) { c.Name, c.Domain, c.Path = "__Secure-a", "a.test", "/app" }, ""},
+		{"__Host- over plain http", func(c *middleware.Config) { c.Name, c.DangerouslyAllowPlainHTTP = "__Host-a", true }, "without Secure"},
+		{"__Secure- over plain http", func(c *middleware.Config) { c.Name, c.DangerouslyAllowPlainHTTP = "__SECURE-a", true }, "without Secure"},
+		{"__Http- over plain http", func(c *middleware.Config) { c.Name, c.DangerouslyAllowPlainHTTP = "__Http-a", true }, "without Secure"},
+		{"plain http", func(c *middleware.Config) { c.DangerouslyAllowPlainHTTP = true }, ""},
+
+		{"path", func(c *middleware.Config) { c.Path = "/app/" }, ""},
+		{"path without slash", func(c *middleware.Config) { c.Path = "app" }, "Config.Path"},
+		{"path with ;", func(c *middleware.Config) { c.Path = "/a;b" }, "Config.Path"},
+		{"path with a line break", func(c *middleware.Config) { c.Path = "/a\nb" }, "Config.Path"},
+		{"path of 1024", func(c *middleware.Config) { c.Path = "/" + strings.Repeat("p", 1023) }, ""},
+		{"path of 1025", func(c *middleware.Config) { c.Path = "/" + strings.Repeat("p", 1024) }, "Config.Path"},
+
+		{"domain", func(c *middleware.Config) { c.Domain = "shop.example.com" }, ""},
+		{"domain with a leading dot", func(c *middleware.Config) { c.Domain = ".example.com" }, "Config.Domain"},
+		{"domain with scheme", func(c *middleware.Config) { c.Domain = "https://example.com" }, "Config.Domain"},
+		{"domain with port", func(c *middleware.Config) { c.Domain = "example.com:443" }, "Config.Domain"},
+		{"domain with attributes", func(c *middleware.Config) { c.Domain = "example.com; Secure" }, "Config.Domain"},
+		{"domain with hyphens", func(c *middleware.Config) { c.Domain = "a-b.example.com" }, ""},
+		{"domain label begins with a hyphen", func(c *middleware.Config) { c.Domain = "-a.example.com" }, "Config.Domain"},
+		{"domain label ends in a hyphen", func(c *middleware.Config) { c.Domain = "a-.example.com" }, "Config.Domain"},
+		{"domain label of 64", func(c *middleware.Config) { c.Domain = long[1:] + ".test" }, "Config.Domain"},
+		{"domain of 254", func(c *middleware.Config) { c.Domain = strings.Repeat("a.", 126) + "aa" }, "Config.Domain"},
+
+		{"SameSite Strict", func(c *middleware.Config) { c.SameSite = http.SameSiteStrictMode }, ""},
+		{"SameSite None", func(c *middleware.Config) { c.SameSite = http.SameSiteNoneMode }, ""},
+		{"SameSite 5", func(c *middleware.Config) { c.SameSite = 5 }, "Config.SameSite 5"},
+		{"SameSite -1", func(c *middleware.Config) { c.SameSite = -1 }, "Config.SameSite -1"},
+		{"SameSite None over plain http", func(c *middleware.Config) {
+			c.SameSite, c.DangerouslyAllowPlainHTTP = http.SameSiteNoneMode, true
+		}, "None"},
+
+		{"lifetime of a second", func(c *middleware.Config) { c.Lifetime = time.Second }, ""},
+		{"lifetime below", func(c *middleware.Config) { c.Lifetime = time.Second - 1 }, "whole seconds"},
+		{"lifetime negative", func(c *middleware.Config) { c.Lifetime = -1 }, "Config.Lifetime is negative"},
+		{"lifetime of 400 days", func(c *middleware.Config) { c.Lifetime = middleware.MaxLifetime }, ""},
+		{"lifetime above", func(c *middleware.Config) { c.Lifetime = middleware.MaxLifetime + 1 }, "at most"},
+		{"idle negative", func(c *middleware.Config) { c.IdleTimeout = -1 }, ""},
+		{"idle of a second", func(c *middleware.Config) { c.IdleTimeout = time.Second }, ""},
+		{"idle below", func(c *middleware.Config) { c.IdleTimeout = time.Second - 1 }, "Config.IdleTimeout"},
+		{"idle for ever", func(c *middleware.Config) { c.IdleTimeout = 1<<63 - 1 }, ""},
+		{"touch negative", func(c *middleware.Config) { c.TouchAfter = -1 }, ""},
+		{"touch below idle", func(c *middleware.Config) { c.TouchAfter = middleware.DefaultIdleTimeout - 1 }, ""},
+		{"touch as long as idle", func(c *middleware.Config) { c.TouchAfter = middleware.DefaultIdleTimeout }, "Config.TouchAfter"},
+		{"touch without idle", func(c *middleware.Config) { c.TouchAfter, c.IdleTimeout = time.Hour, -1 }, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := middleware.Config{Keys: newRing(t), Logger: quiet}
+			test.change(&c)
+			m, err := middleware.New(c)
+			if test.fault == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.Nil(t, m)
+			require.ErrorContains(t, err, test.fault)
+			require.Equal(t, 1, strings.Count(err.Error(), "carryon: "), "one fault, told once: %v", err)
+		})
+	}
+}
+
+func TestNewReturnsAllFaultsAtOnce(t *testing.T) {
+	_, err := middleware.New(middleware.Config{
+		Name: "my session.", Path: "app", Domain: "http://x", SameSite: 9,
+		Lifetime: -time.Hour, IdleTimeout: time.Minute, TouchAfter: time.Hour,
+	})
+	require.Error(t, err)
+	for _, field := range []string{"Keys", "Name", "Path", "Domain", "SameSite", "Lifetime", "TouchAfter"} {
+		require.Contains(t, err.Error(), "Config."+field)
+	}
+	require.Greater(t, len(strings.Split(err.Error(), "\n")), 6)
+}
+
+func TestPlainHTTPIsWarnedOf(t *testing.T) {
+	var b bytes.Buffer
+	log := slog.New(slog.NewTextHandler(&b, nil))
+	_, err := middleware.New(middleware.Config{Keys: newRing(t), Logger: log})
+	require.NoError(t, err)
+	require.Empty(t, b.String(), "the safe default says nothing")
+	_, err = middleware.New(middleware.Config{Keys: newRing(t), Logger: log, DangerouslyAllowPlainHTTP: true, Lifetime: -1})
+	require.Error(t, err)
+	require.Empty(t, b.String(), "nothing runs")
+	_, err = middleware.New(middleware.Config{Keys: newRing(t), Logger: log, DangerouslyAllowPlainHTTP: true})
+	require.NoError(t, err)
+	require.Equal(t, 1, strings.Count(b.String(), "\n"))
+	require.Contains(t, b.String(), "level=WARN")
+	require.Contains(t, b.String(), "plain http")
+}
+
+// The program's own Config may change after New without effect.
+func TestConfigIsCopied(t *testing.T) {
+	c := middleware.Config{Keys: newRing(t)}
+	m, err := middleware.New(c)
+	require.NoError(t, err)
+	c.Name, c.Keys = "evil", nil
+	_, x := m.Begin(t.Context(), middleware.Request{Method: http.MethodGet})
+	user.Set(m.From(x), "ada")
+	fields, err := x.Commit(t.Context(), middleware.Response{Status: 200})
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(fmt.Sprint(fields.SetCookie), "[__Host-session."))
+}

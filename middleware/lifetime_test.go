@@ -1,0 +1,244 @@
+package middleware_test
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/sessiontest"
+)
+
+func lives(lifetime, idle, touch time.Duration) option {
+	return config(func(c *middleware.Config) { c.Lifetime, c.IdleTimeout, c.TouchAfter = lifetime, idle, touch })
+}
+
+// keepForever is a browser that ignores Max-Age, or a thief: the server has to
+// say no.
+func keepForever(s *site) { s.jar.Clock = func() time.Time { return noon } }
+
+func TestLifetimeIsEnforcedByTheServer(t *testing.T) {
+	for name, test := range map[string]struct {
+		configured, want time.Duration
+	}{
+		"default":  {0, middleware.DefaultLifetime},
+		"a second": {time.Second, time.Second},
+		"an hour":  {time.Hour, time.Hour},
+		"400 days": {middleware.MaxLifetime, middleware.MaxLifetime},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, app, lives(test.configured, -1, 0))
+			keepForever(s)
+			a := s.get("/set?user=ada")
+			require.Contains(t, a.Header.Get("Set-Cookie"), "; Max-Age="+strconv.Itoa(int(test.want/time.Second))+";")
+			s.clock.advance(test.want - time.Millisecond)
+			require.Equal(t, "ada", s.who())
+			s.clock.advance(time.Millisecond)
+			a = s.get("/read")
+			require.Equal(t, 404, a.StatusCode)
+			require.Equal(t, string(session.Expired), a.Header.Get("X-Reason"))
+		})
+	}
+}
+
+func TestLifetimeIsNotProlongedByUse(t *testing.T) {
+	s := newSite(t, app, lives(10*time.Hour, 2*time.Hour, 0))
+	s.get("/set?user=0")
+	for i := 1; i <= 9; i++ {
+		s.clock.advance(time.Hour)
+		require.Equal(t, strconv.Itoa(i-1), s.who())
+		a := s.get("/set?user=" + strconv.Itoa(i))
+		require.Contains(t, a.Header.Get("Set-Cookie"), "; Max-Age="+strconv.Itoa((10-i)*3600)+";")
+	}
+	s.get("/login?user=renewed")
+	require.Equal(t, "renewed", s.who())
+	s.clock.advance(time.Hour)
+	require.Empty(t, s.who(), "Renew does not prolong it either")
+	require.Empty(t, s.jar.All())
+}
+
+func TestIdleTimeoutIsEnforcedByTheServer(t *testing.T) {
+	for name, test := range map[string]struct {
+		configured, want time.Duration
+	}{
+		"default":    {0, middleware.DefaultIdleTimeout},
+		"a second":   {time.Second, time.Second},
+		"30 minutes": {30 * time.Minute, 30 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, app, lives(0, test.configured, 0))
+			s.get("/set?user=ada")
+			s.clock.advance(test.want - time.Millisecond)
+			require.Equal(t, "ada", s.bare("/read", s.jar.Header("")).body, "without the touch coming back")
+			s.clock.advance(time.Millisecond)
+			a := s.get("/read")
+			require.Equal(t, 404, a.StatusCode)
+			require.Equal(t, string(session.ExpiredIdle), a.Header.Get("X-Reason"))
+		})
+	}
+}
+
+func TestNegativeIdleTimeoutIsNone(t *testing.T) {
+	s := newSite(t, app, lives(30*24*time.Hour, -1, 0))
+	s.get("/set?user=ada")
+	s.clock.advance(30*24*time.Hour - time.Second)
+	a := s.get("/read")
+	require.Equal(t, "ada", a.body)
+	require.Empty(t, a.Header["Set-Cookie"], "there is nothing to touch")
+}
+
+func TestUseKeepsASessionAlive(t *testing.T) {
+	s := newSite(t, app, lives(0, 2*time.Hour, 0))
+	s.get("/set?user=ada")
+	for range 15 {
+		s.clock.advance(90 * time.Minute)
+		require.Equal(t, "ada", s.who())
+	}
+}
+
+func TestTouchAfter(t *testing.T) {
+	for name, test := range map[string]struct {
+		configured, want time.Duration
+	}{
+		"default":  {0, time.Hour},
+		"a minute": {time.Minute, time.Minute},
+		"negative": {-1, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, app, lives(0, 2*time.Hour, test.configured))
+			s.get("/set?user=ada")
+			if test.want > 0 {
+				s.clock.advance(test.want - time.Millisecond)
+				require.Empty(t, s.get("/read").Header["Set-Cookie"])
+				s.clock.advance(time.Millisecond)
+			}
+			require.Len(t, s.get("/read").Header["Set-Cookie"], 1)
+			if test.want > 0 {
+				require.Empty(t, s.get("/read").Header["Set-Cookie"], "it has just been touched")
+			}
+		})
+	}
+}
+
+// A touch re-seals one cookie under its own name, so that it cannot undo
+// anything, and expires nothing.
+func TestTouchKeepsTheName(t *testing.T) {
+	s := newSite(t, app)
+	s.get("/set?user=ada")
+	before := s.cookie()
+	s.clock.advance(time.Hour)
+	a := s.get("/read")
+	after := s.cookie()
+	require.Equal(t, before.Name, after.Name)
+	require.NotEqual(t, before.Value, after.Value)
+	require.Equal(t, before.Expires, after.Expires, "the absolute lifetime stays")
+	require.Len(t, a.Header["Set-Cookie"], 1)
+	require.Equal(t, "private", a.Header.Get("Cache-Control"))
+}
+
+// A copy of the jar is worth nothing once the session has ended, however alive
+// the session has been kept meanwhile or whatever was begun after it.
+func TestReplayAfterExpiry(t *testing.T) {
+	s := newSite(t, app, lives(10*time.Hour, 2*time.Hour, 0))
+	s.get("/set?user=ada")
+	old := s.jar.Header("")
+	s.clock.advance(90 * time.Minute)
+	require.Equal(t, "ada", s.who())
+	s.clock.advance(time.Hour)
+	require.Equal(t, "ada", s.who(), "touched half an hour before")
+	require.Empty(t, s.bare("/read", old).body, "the copy has been idle for 2.5 h")
+
+	s.clock.advance(8 * time.Hour)
+	a := s.bare("/read", old)
+	require.Equal(t, string(session.Expired), a.Header.Get("X-Reason"))
+	s.get("/set?user=grace")
+	require.Equal(t, "grace", s.bare("/read", old+"; "+s.jar.Header("")).body)
+	require.Equal(t, "grace", s.bare("/read", s.jar.Header("")+"; "+old).body)
+}
+
+func TestBrowserSessionHasNoMaxAge(t *testing.T) {
+	s := newSite(t, app, config(func(c *middleware.Config) { c.BrowserSession = true }))
+	a := s.get("/set?user=ada")
+	require.NotContains(t, a.Header.Get("Set-Cookie"), "Max-Age")
+	s.clock.advance(time.Hour)
+	a = s.get("/read")
+	require.Len(t, a.Header["Set-Cookie"], 1, "a touch")
+	require.NotContains(t, a.Header.Get("Set-Cookie"), "Max-Age")
+	keepForever(s)
+	s.clock.advance(23 * time.Hour)
+	require.Equal(t, string(session.Expired), s.get("/read").Header.Get("X-Reason"), "the server counts all the same")
+	s.jar.Restart()
+	require.Empty(t, s.jar.All())
+}
+
+func TestCreatedAndExpires(t *testing.T) {
+	var got []time.Time
+	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
+		s := session.From(r.Context())
+		got = []time.Time{s.Created(), s.Expires()}
+		app(w, r)
+	})
+	s.get("/set?user=ada")
+	require.Equal(t, []time.Time{{}, {}}, got)
+	s.clock.advance(time.Minute)
+	s.get("/login?user=ada")
+	require.Equal(t, []time.Time{noon, noon.Add(24 * time.Hour)}, got)
+	s.clock.advance(time.Minute)
+	s.get("/logout")
+	require.Equal(t, []time.Time{noon, noon.Add(24 * time.Hour)}, got, "Renew keeps both")
+}
+
+// Replicas whose clocks differ by some seconds agree on a session.
+func TestClockSkew(t *testing.T) {
+	s := newSite(t, app)
+	s.get("/set?user=ada")
+	for _, skew := range []time.Duration{-30 * time.Second, 30 * time.Second, -time.Hour} {
+		s.clock.advance(skew)
+		require.Equal(t, "ada", s.who(), "%v", skew)
+		s.get("/set?user=ada-2")
+		require.Equal(t, "ada-2", s.who())
+		s.get("/set?user=ada")
+		require.Equal(t, "ada", s.who())
+		s.clock.advance(-skew)
+	}
+}
+
+// Cookies as a browser sees them: the attributes of the safe default.
+func TestCookieAttributes(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(c *middleware.Config)
+		prefix string
+		want   string
+	}{
+		"default": {func(*middleware.Config) {}, "__Host-session.", "Max-Age=86400; Path=/; Secure; HttpOnly; SameSite=Lax"},
+		"strict": {func(c *middleware.Config) { c.SameSite = http.SameSiteStrictMode }, "__Host-session.",
+			"Max-Age=86400; Path=/; Secure; HttpOnly; SameSite=Strict"},
+		"none": {func(c *middleware.Config) { c.SameSite = http.SameSiteNoneMode }, "__Host-session.",
+			"Max-Age=86400; Path=/; Secure; HttpOnly; SameSite=None"},
+		"default mode": {func(c *middleware.Config) { c.SameSite = http.SameSiteDefaultMode }, "__Host-session.",
+			"Max-Age=86400; Path=/; Secure; HttpOnly; SameSite=Lax"},
+		"domain": {func(c *middleware.Config) { c.Domain = "example.com" }, "__Secure-session.",
+			"Max-Age=86400; Path=/; Domain=example.com; Secure; HttpOnly; SameSite=Lax"},
+		"path": {func(c *middleware.Config) { c.Path = "/app" }, "__Secure-session.",
+			"Max-Age=86400; Path=/app; Secure; HttpOnly; SameSite=Lax"},
+		"plain http": {func(c *middleware.Config) { c.DangerouslyAllowPlainHTTP = true; c.Logger = quiet }, "session.",
+			"Max-Age=86400; Path=/; HttpOnly; SameSite=Lax"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, app, config(test.change))
+			set := s.get("/set?user=ada").Header.Get("Set-Cookie")
+			pair, attributes, _ := strings.Cut(set, "; ")
+			require.Equal(t, test.want, attributes)
+			require.True(t, strings.HasPrefix(pair, test.prefix), pair[:20])
+			expire := s.get("/logout", "Cookie: "+pair).Header.Values("Set-Cookie")
+			require.Contains(t, expire, pair[:strings.Index(pair, "=")+1]+"; "+strings.Replace(test.want, "86400", "0", 1))
+			jar := sessiontest.Jar{URL: "https://example.com/app/"}
+			require.True(t, jar.Set(set), "a browser takes it")
+		})
+	}
+}
