@@ -1,3 +1,4 @@
 // Package sessiontest holds what a program's own tests need to test against
-// sessions: a [Jar] that keeps and drops cookies as a browser does.
+// sessions: [New] makes a session for a handler's test, and a [Jar] keeps and
+// drops cookies as a browser does.
 package sessiontest
