@@ -17,3 +17,6 @@ func WithFormat2(f func()) {
 
 // AppendDecoded is the strict decoder.
 func AppendDecoded(dst []byte, text string) ([]byte, bool) { return appendDecoded(dst, text) }
+
+// AppendEncoded is its reverse.
+func AppendEncoded(dst, bin []byte) []byte { return appendEncoded(dst, bin) }

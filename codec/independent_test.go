@@ -1,0 +1,139 @@
+package codec_test
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"math/big"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A second reader of the sealed form, written from the formulas of SPEC.md. It
+// uses nothing of this package, and is as plain as it can be: the two have to
+// agree on every vector.
+type reader struct {
+	secrets map[string][]byte // by key id
+	dead    map[string]bool
+}
+
+func (r reader) open(audience, base, suffix, value string) (plaintext []byte, refusal string) {
+	if len(value) < 12 {
+		return nil, "wrong length"
+	}
+	bin, ok := plainDecode(value)
+	if !ok {
+		return nil, "malformed"
+	}
+	if bin[0] != 1 {
+		return nil, "unknown format"
+	}
+	total := int(bin[5])*65536 + int(bin[6])*256 + int(bin[7])
+	if total != len(bin) || total < 80 {
+		return nil, "wrong length"
+	}
+	id := string(bin[1:5])
+	secret, ok := r.secrets[id]
+	if r.dead[id] {
+		return nil, "dead key"
+	}
+	if !ok {
+		return nil, "unknown key"
+	}
+	ke, _ := hkdf.Key(sha256.New, secret, nil, "carryon/1 encrypt"+id, 32)
+	km, _ := hkdf.Key(sha256.New, secret, nil, "carryon/1 sign"+id, 32)
+	ctx := "carryon/1 cookie" + plainPrefix(audience) + plainPrefix(base) + plainPrefix(suffix)
+	body := string(bin[:total-32])
+	mac := hmac.New(sha256.New, km)
+	mac.Write([]byte(plainPrefix(ctx) + body))
+	if !hmac.Equal(mac.Sum(nil), bin[total-32:]) {
+		return nil, "bad seal"
+	}
+	return plainXAES(ke, body[8:32], body[32:], body[:8]+ctx)
+}
+
+// plainDecode reads the text as one long number in base 64.
+func plainDecode(text string) ([]byte, bool) {
+	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	bits := new(strings.Builder)
+	for i := range len(text) {
+		d := strings.IndexByte(digits, text[i])
+		if d < 0 {
+			return nil, false
+		}
+		for b := 5; b >= 0; b-- {
+			bits.WriteByte('0' + byte(d>>b&1))
+		}
+	}
+	whole, spare := bits.String()[:bits.Len()/8*8], bits.String()[bits.Len()/8*8:]
+	if len(spare) >= 6 || strings.Contains(spare, "1") {
+		return nil, false
+	}
+	number, _ := new(big.Int).SetString("0"+whole, 2)
+	return number.FillBytes(make([]byte, len(whole)/8)), true
+}
+
+func plainPrefix(x string) string {
+	n := len(x)
+	return string([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}) + x
+}
+
+func plainXAES(key []byte, nonce, ct, aad string) ([]byte, string) {
+	block, _ := aes.NewCipher(key)
+	l := make([]byte, 16)
+	block.Encrypt(l, l)
+	k1 := new(big.Int).Lsh(new(big.Int).SetBytes(l), 1)
+	if k1.BitLen() == 129 {
+		k1.SetBit(k1, 128, 0)
+		k1.Xor(k1, big.NewInt(0b10000111))
+	}
+	var derived []byte
+	for i := range 2 {
+		m := new(big.Int).SetBytes([]byte("\x00" + string(rune(i+1)) + "X\x00" + nonce[:12]))
+		out := m.Xor(m, k1).FillBytes(make([]byte, 16))
+		block.Encrypt(out, out)
+		derived = append(derived, out...)
+	}
+	block, _ = aes.NewCipher(derived)
+	gcm, _ := cipher.NewGCM(block)
+	plaintext, err := gcm.Open(nil, []byte(nonce[12:]), []byte(ct), []byte(aad))
+	if err != nil {
+		return nil, "bad seal"
+	}
+	return plaintext, "ok"
+}
+
+func TestIndependentReaderAgrees(t *testing.T) {
+	eachVector(t, func(t *testing.T, file vectorFile, v vector) {
+		r := reader{secrets: map[string][]byte{}, dead: map[string]bool{}}
+		for _, secret := range file.Secrets {
+			id, _ := hkdf.Key(sha256.New, secret, nil, "carryon key id", 4)
+			r.secrets[string(id)] = secret
+		}
+		for _, id := range file.Dead {
+			r.dead[string(id)] = true
+		}
+		if v.Open == "" {
+			t.Skip("does not join")
+		}
+		value := v.Value
+		for _, p := range v.Pieces[:min(len(v.Pieces), v.piecesInAll())] {
+			value += *p
+		}
+		plaintext, got := r.open(v.Audience, v.Base, v.Suffix, value)
+		require.Equal(t, v.Open, got)
+		require.Equal(t, hex.EncodeToString(v.Plaintext), hex.EncodeToString(plaintext))
+	})
+}
+
+func (v vector) piecesInAll() int {
+	if v.Used > 0 {
+		return v.Used
+	}
+	return len(v.Pieces)
+}

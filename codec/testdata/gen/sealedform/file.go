@@ -1,0 +1,79 @@
+package sealedform
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+)
+
+// A Vector is one case: a value, or the pieces of one, under a binding, and what
+// has to come of it.
+type Vector struct {
+	Name     string `json:"name"`
+	About    string `json:"about,omitempty"`
+	Audience string `json:"audience"`
+	Base     string `json:"base"`
+	Suffix   string `json:"suffix"`
+	// Value, or Pieces where the cookie came in more than one; a null piece was
+	// not sent.
+	Value  string    `json:"value,omitempty"`
+	Pieces []*string `json:"pieces,omitempty"`
+	// Open is what opening gives: "ok" or the reason of the refusal. Join is what
+	// joining gives, where that is not "ok": then nothing is opened.
+	Open string `json:"open,omitempty"`
+	Join string `json:"join,omitempty"`
+	Used int    `json:"used,omitempty"` // pieces that belong to the value
+	// Plaintext and Steps are there where opening succeeds; no plaintext is an
+	// empty one.
+	Plaintext Hex    `json:"plaintext,omitempty"`
+	Steps     *Value `json:"steps,omitempty"`
+}
+
+// A File is one file of vectors. Its ring has the example keys 1 and 2, and
+// remembers number 3 as revoked; number 4 it never heard of.
+type File struct {
+	Comment string   `json:"comment"`
+	Secrets []Hex    `json:"secrets"` // SHA-256("carryon test key 1"), …2
+	Dead    []Hex    `json:"dead"`    // the id of SHA-256("carryon test key 3")
+	Vectors []Vector `json:"vectors"`
+}
+
+// Write writes the vectors as JSON to the file that the command line names.
+func Write(comment string, vectors ...Vector) {
+	var text bytes.Buffer
+	out := json.NewEncoder(&text)
+	out.SetIndent("", "  ")
+	out.SetEscapeHTML(false)
+	err := out.Encode(File{comment, []Hex{Secret(1), Secret(2)}, []Hex{KeyID(3)}, vectors})
+	if err == nil {
+		err = os.WriteFile(os.Args[1], text.Bytes(), 0o644)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// The binding of most vectors.
+const (
+	Base   = "__Host-session"
+	Suffix = "k7m2qv5xyd"
+)
+
+// Refused is a vector of one value under the usual binding that does not open.
+func Refused(name, value, reason string) Vector {
+	return Vector{Name: name, Base: Base, Suffix: Suffix, Value: value, Open: reason}
+}
+
+// Usual seals plaintext under key 1 and the usual binding.
+func Usual(plaintext, nonceName string) *Value {
+	return Seal(1, "", Base, Suffix, plaintext, nonceName)
+}
+
+// Joins gives the vector another outcome for a client that sends the value as
+// the first of several pieces would be sent.
+func (v Vector) Joins(reason string) Vector {
+	v.Join = reason
+	return v
+}
