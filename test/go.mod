@@ -3,6 +3,7 @@ module github.com/carryon-go/carryon/test
 go 1.26.0
 
 require (
+	github.com/carryon-go/carryon v0.0.0-00010101000000-000000000000
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0
 	github.com/coder/websocket v1.8.15

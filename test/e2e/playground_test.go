@@ -1,0 +1,120 @@
+package e2e
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/sessiontest"
+	"github.com/carryon-go/carryon/test/browser"
+)
+
+func startPlayground(t *testing.T, args ...string) *program {
+	t.Helper()
+	return start(t, "playground", append([]string{"-addr", "127.0.0.1:0"}, args...)...)
+}
+
+// TestPlaygroundPage presses the buttons of the page.
+func TestPlaygroundPage(t *testing.T) {
+	browser.Each(t, func(t *testing.T, b browser.Browser) {
+		server := startPlayground(t)
+		tab := browser.NewTab(t, b)
+		click := func(selector, until string) {
+			t.Helper()
+			require.NoError(t, browser.Click(tab, selector))
+			require.NoError(t, browser.Until(tab, until))
+		}
+		require.NoError(t, tab.Go(server.url+"/"))
+		require.NoError(t, browser.Until(tab, "document.querySelector('#status').textContent === '无会话'"))
+
+		require.NoError(t, browser.Fill(tab, "#name", "名/字"))
+		require.NoError(t, browser.Fill(tab, "#value", "张三"))
+		click("#put", "document.querySelector('#values').textContent.includes('张三')")
+		require.NoError(t, browser.Until(tab, "document.querySelectorAll('.fill').length === 1"))
+		var id, renewed string
+		require.NoError(t, tab.Eval("fetch('/api/session').then(r => r.json()).then(s => s.id)", &id))
+		require.Len(t, id, 22)
+
+		click("#renew", "!document.querySelector('#facts').textContent.includes('"+id+"')")
+		require.NoError(t, tab.Eval("fetch('/api/session').then(r => r.json()).then(s => s.id)", &renewed))
+		require.NotEqual(t, id, renewed)
+
+		require.NoError(t, browser.Fill(tab, "#size", "5000"))
+		click("#put", "document.querySelector('#calls').textContent.includes('413')")
+		require.NoError(t, browser.Until(tab, "document.querySelector('#values').textContent.includes('张三')"))
+		click("#values .danger", "document.querySelector('#values').textContent.includes('还没有值')")
+		click("#destroy", "document.querySelector('#status').textContent === '无会话'")
+	})
+}
+
+// TestPlaygroundDelaysInABrowser has two writes of one page overlap for
+// certain: both had read the session before either was written.
+func TestPlaygroundDelaysInABrowser(t *testing.T) {
+	browser.Each(t, func(t *testing.T, b browser.Browser) {
+		server := startPlayground(t)
+		tab := browser.NewTab(t, b)
+		require.NoError(t, tab.Go(server.url+"/"))
+		var ms float64
+		require.NoError(t, tab.Eval(`(async () => {
+			const begun = performance.now()
+			await fetch('/api/values/a?delay=300ms', {method: 'PUT', body: '1'})
+			return performance.now() - begun
+		})()`, &ms))
+		require.GreaterOrEqual(t, ms, 290.0)
+	})
+}
+
+// TestPlaygroundEndsWell has a request under way when the program is told to
+// end: it is answered first.
+func TestPlaygroundEndsWell(t *testing.T) {
+	server := startPlayground(t)
+	jar := &sessiontest.Jar{URL: server.url}
+	// The server sends "100 Continue" when the handler asks for the body, so
+	// then the handler runs.
+	begun := make(chan struct{})
+	trace := &httptrace.ClientTrace{Got100Continue: func() { close(begun) }}
+	r, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace),
+		http.MethodPut, server.url+"/api/values/a?delay=1s", strings.NewReader("1"))
+	require.NoError(t, err)
+	r.Header.Set("Expect", "100-continue")
+	c := client(jar)
+	c.Transport = &http.Transport{ExpectContinueTimeout: time.Minute}
+
+	done := make(chan error, 1)
+	go func() {
+		response, err := c.Do(r)
+		if err == nil && response.StatusCode != http.StatusNoContent {
+			err = errors.New(response.Status)
+		}
+		done <- err
+	}()
+	<-begun
+	server.stop(t)
+	require.NoError(t, <-done)
+	require.Len(t, jar.Names(), 1)
+}
+
+func TestPlaygroundFlags(t *testing.T) {
+	keys := keyFile(t)
+	startLogin(t, keys).stop(t) // makes the key file
+	args := []string{"-keys", keys, "-name", "__Secure-play", "-lifetime", "1h", "-idle", "-1s"}
+	first, second := startPlayground(t, args...), startPlayground(t, args...)
+	jar := &sessiontest.Jar{URL: first.url}
+	r, err := http.NewRequest("PUT", first.url+"/api/values/a", strings.NewReader("1"))
+	require.NoError(t, err)
+	response, err := client(jar).Do(r)
+	require.NoError(t, err)
+	response.Body.Close()
+	require.Regexp(t, `^__Secure-play\.[a-z2-7]{10}=.*; Max-Age=3600; Path=/; Secure; HttpOnly; SameSite=Lax$`, response.Header.Get("Set-Cookie"))
+	_, value := get(t, jar, second.url+"/api/values/a")
+	require.Equal(t, "1", value, "the same keys on another port")
+
+	login := startLogin(t, keys)
+	_, page := get(t, jar, login.url+"/")
+	require.Contains(t, page, "未登录", "another name")
+}

@@ -1,0 +1,69 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/test/browser"
+)
+
+// TestScreenshots takes pictures of the examples for somebody to look at:
+//
+//	CARRYON_SCREENSHOTS=/tmp/pictures go test -run Screenshots ./test/e2e
+func TestScreenshots(t *testing.T) {
+	dir := os.Getenv("CARRYON_SCREENSHOTS")
+	if dir == "" {
+		t.Skip("skipped: CARRYON_SCREENSHOTS names no directory to put the pictures in")
+	}
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	looks := map[string]browser.Look{
+		"light": {Width: 1100, Height: 800}, "dark": {Width: 1100, Height: 800, Dark: true}, "phone": {Width: 390, Height: 800},
+	}
+	for name, look := range looks {
+		t.Run(name, func(t *testing.T) {
+			for _, take := range []func(*testing.T, browser.Tab, func(string)){pictureLogin, picturePlayground} {
+				tab := browser.NewTab(t, browser.Chromium(t))
+				require.NoError(t, tab.Look(look))
+				take(t, tab, func(page string) {
+					png, err := tab.Screenshot()
+					require.NoError(t, err)
+					require.NoError(t, os.WriteFile(filepath.Join(dir, page+"-"+name+".png"), png, 0o644))
+				})
+			}
+		})
+	}
+}
+
+func pictureLogin(t *testing.T, tab browser.Tab, picture func(string)) {
+	server := startLogin(t, keyFile(t))
+	require.NoError(t, tab.Go(server.url+"/"))
+	picture("home")
+	require.NoError(t, tab.Go(server.url+"/news"))
+	picture("login")
+	login(t, tab, "张三")
+	picture("news")
+	require.NoError(t, tab.Go(server.url+"/"))
+	picture("welcome")
+}
+
+func picturePlayground(t *testing.T, tab browser.Tab, picture func(string)) {
+	server := startPlayground(t)
+	require.NoError(t, tab.Go(server.url+"/"))
+	require.NoError(t, browser.Until(tab, "document.querySelector('#status').textContent === '无会话'"))
+	picture("playground-empty")
+	require.NoError(t, browser.Click(tab, "#put"))
+	require.NoError(t, browser.Until(tab, "document.querySelector('#values').textContent.includes('你好')"))
+	require.NoError(t, browser.Fill(tab, "#name", "big"))
+	require.NoError(t, browser.Fill(tab, "#size", "2000"))
+	require.NoError(t, browser.Click(tab, "#put"))
+	require.NoError(t, browser.Until(tab, "document.querySelector('#values').textContent.includes('xxx')"))
+	require.NoError(t, browser.Fill(tab, "#size", "6000"))
+	require.NoError(t, browser.Click(tab, "#put"))
+	require.NoError(t, browser.Until(tab, "document.querySelector('#calls').textContent.includes('413')"))
+	picture("playground")
+	require.NoError(t, tab.Eval("window.scrollTo(0, document.body.scrollHeight)", nil))
+	picture("playground-end")
+}
