@@ -2,11 +2,204 @@ package middleware_test
 
 import (
 	"context"
+	"net/http"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/session"
 )
 
 // emptyRing is a provider that never had a ring.
 type emptyRing struct{}
 
 func (emptyRing) Ring(context.Context) *keyring.Ring { return nil }
+
+// replica is a provider whose ring a test changes, and which counts how often
+// it was asked to look at its source again.
+type replica struct {
+	mu        sync.Mutex
+	ring      *keyring.Ring
+	next      *keyring.Ring // what a refresh finds; nil: nothing new
+	refreshed int
+}
+
+func (r *replica) Ring(context.Context) *keyring.Ring {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ring
+}
+
+func (r *replica) Refresh(context.Context) *keyring.Ring {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refreshed++
+	if r.next != nil {
+		r.ring = r.next
+	}
+	return r.ring
+}
+
+func (r *replica) set(ring, next *keyring.Ring) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ring, r.next, r.refreshed = ring, next, 0
+}
+
+// onReplica is a site whose visitor has a session from a replica with the ring
+// old, and which now runs with the ring now.
+func onReplica(t *testing.T, old, now *keyring.Ring, options ...option) (*site, *replica) {
+	keys := &replica{ring: old}
+	s := newSite(t, app, append(options, config(func(c *middleware.Config) { c.Keys = keys }))...)
+	s.get("/login?user=ada")
+	require.Equal(t, "ada", s.who())
+	s.events.forget()
+	keys.set(now, nil)
+	return s, keys
+}
+
+// A cookie of an unknown key is another replica's: it is left where it is, and
+// counted, and the ring is looked at again, once a request.
+func TestUnknownKeyIsLeftWhereItIs(t *testing.T) {
+	old := newRing(t)
+	s, keys := onReplica(t, old, newRing(t))
+	before := s.cookie()
+	a := s.get("/read")
+	require.Equal(t, 404, a.StatusCode)
+	require.Equal(t, string(session.UnknownKey), a.Header.Get("X-Reason"))
+	require.Empty(t, a.Header["Set-Cookie"])
+	require.Equal(t, before, s.cookie())
+	require.Equal(t, 1, keys.refreshed)
+
+	refused := s.events.of(middleware.EventRefused)
+	require.Len(t, refused, 1)
+	require.Equal(t, session.UnknownKey, refused[0].Reason)
+	require.Equal(t, old.Active(noon).ID().String(), refused[0].KeyID)
+	require.Equal(t, session.UnknownKey, s.events.of(middleware.EventLoaded)[0].Reason)
+
+	keys.set(old, nil)
+	require.Equal(t, "ada", s.who())
+	require.Zero(t, keys.refreshed, "what opens asks nothing")
+}
+
+func TestUnknownKeyStopsImplicitWrites(t *testing.T) {
+	s, _ := onReplica(t, newRing(t), newRing(t))
+	before := s.cookie()
+	a := s.get("/set?user=eve")
+	require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
+	require.Empty(t, a.Header["Set-Cookie"])
+	require.Equal(t, before, s.cookie())
+	failed := s.events.of(middleware.EventFailed)
+	require.Len(t, failed, 1)
+	require.ErrorIs(t, failed[0].Err, session.ErrUnknownKey)
+	require.Equal(t, session.UnknownKey, failed[0].Reason)
+}
+
+func TestUnknownKeyDoesNotStopRenewAndDestroy(t *testing.T) {
+	old, other := newRing(t), newRing(t)
+	s, keys := onReplica(t, old, other)
+	stolen := s.jar.Header("")
+	require.Equal(t, 200, s.get("/login?user=grace").StatusCode)
+	require.Equal(t, "grace", s.who())
+	require.NotContains(t, s.jar.Header(""), stolen, "the unopened cookie is gone")
+
+	s, keys = onReplica(t, old, other)
+	stolen = s.jar.Header("")
+	require.Equal(t, 200, s.get("/logout").StatusCode)
+	require.NotContains(t, s.jar.Header(""), stolen)
+	keys.set(old, nil)
+	require.Empty(t, s.who(), "logged out for the replica that could open it, too")
+}
+
+func TestUnknownKeyIsOpenedByTheRefreshedRing(t *testing.T) {
+	old := newRing(t)
+	s, keys := onReplica(t, old, newRing(t))
+	keys.set(newRing(t), old)
+	require.Equal(t, "ada", s.who())
+	require.Equal(t, 1, keys.refreshed)
+	require.Empty(t, s.events.of(middleware.EventRefused))
+}
+
+// A ring that is only a Provider has nothing to refresh.
+func TestUnknownKeyOfAStaticRing(t *testing.T) {
+	one := newSite(t, app)
+	one.get("/login?user=ada")
+	two := newSite(t, app)
+	a := two.bare("/read", one.jar.Header(""))
+	require.Equal(t, string(session.UnknownKey), a.Header.Get("X-Reason"))
+}
+
+// An unopened cookie beside a readable session is none of a reader's business;
+// a write either lands or is refused, and neither cookie is lost over it.
+func TestUnknownKeyBesideAReadableSession(t *testing.T) {
+	ring := newRing(t)
+	s, _ := onReplica(t, ring, ring)
+	foreign := newSite(t, app)
+	foreign.get("/login?user=eve")
+	planted := foreign.cookie()
+	s.jar.Put(planted.Name, planted.Value)
+	require.Equal(t, "ada", s.who())
+	want := "ada"
+	if s.get("/set?user=ada-2").StatusCode == 200 {
+		want = "ada-2"
+	}
+	require.Equal(t, want, s.who())
+	require.Equal(t, planted.Value, s.jar.Value(planted.Name))
+	s.get("/login?user=grace")
+	require.Equal(t, "grace", s.who())
+	require.Empty(t, s.jar.Value(planted.Name), "a login clears it")
+}
+
+// A dead key's cookies are worth nothing on any replica.
+func TestDeadKey(t *testing.T) {
+	old := newRing(t)
+	revoked, _, err := old.Revoke(old.Active(noon).ID(), noon)
+	require.NoError(t, err)
+	s, keys := onReplica(t, old, revoked)
+	a := s.get("/read")
+	require.Equal(t, 404, a.StatusCode)
+	require.Equal(t, string(session.DeadKey), a.Header.Get("X-Reason"))
+	require.Zero(t, keys.refreshed)
+	refused := s.events.of(middleware.EventRefused)
+	require.Len(t, refused, 1)
+	require.Equal(t, session.DeadKey, refused[0].Reason)
+	require.Equal(t, old.Active(noon).ID().String(), refused[0].KeyID)
+
+	require.Equal(t, 200, s.get("/set?user=grace").StatusCode, "it does not stop writes")
+	require.Equal(t, "grace", s.who())
+}
+
+// A retired key opens; the next write, or touch, is sealed by the active one.
+func TestRetiredKeyStillOpens(t *testing.T) {
+	old := newRing(t)
+	rotated, _, err := old.Rotate(noon, keyring.Policy{ActivateIn: -1})
+	require.NoError(t, err)
+	s, _ := onReplica(t, old, rotated)
+	s.clock.advance(middleware.DefaultIdleTimeout / 2)
+	before := s.cookie()
+	a := s.get("/read")
+	require.Equal(t, "ada", a.body)
+	require.Len(t, a.Header["Set-Cookie"], 1, "a touch")
+	require.Equal(t, before.Name, s.cookie().Name)
+	gone, _, err := rotated.Revoke(old.Active(noon).ID(), noon)
+	require.NoError(t, err)
+	s2, _ := onReplica(t, old, gone)
+	require.Empty(t, s2.bare("/read", before.Name+"="+before.Value).body)
+	require.Empty(t, s2.who())
+}
+
+// Where no key is active nothing is sent, and nothing lost.
+func TestNoActiveKey(t *testing.T) {
+	ring := newRing(t)
+	s, keys := onReplica(t, ring, nil)
+	before := s.cookie()
+	a := s.get("/login?user=grace")
+	require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
+	require.ErrorIs(t, s.events.of(middleware.EventFailed)[0].Err, session.ErrNoKey)
+	require.Equal(t, before, s.cookie())
+	keys.set(ring, nil)
+	require.Equal(t, "ada", s.who())
+}

@@ -1,0 +1,246 @@
+package middleware_test
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/codec"
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/session"
+)
+
+const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+// loggedIn is a site whose visitor is ada, and her cookie.
+func loggedIn(t *testing.T, options ...option) (s *site, name, value string) {
+	s = newSite(t, app, options...)
+	s.get("/login?user=ada")
+	return s, s.cookie().Name, s.cookie().Value
+}
+
+// requireNobody sends cookies with a read and with a write: neither recognises
+// anyone, and neither is the server's fault.
+func (s *site) requireNobody(cookies ...string) {
+	s.t.Helper()
+	a := s.bare("/read", cookies...)
+	require.Equal(s.t, http.StatusNotFound, a.StatusCode, "%.200q", cookies)
+	require.NotEmpty(s.t, a.Header.Get("X-Reason"))
+	a = s.bare("/set?user=eve", cookies...)
+	require.Contains(s.t, []int{http.StatusOK, http.StatusServiceUnavailable}, a.StatusCode, "%.200q", cookies)
+}
+
+func TestEveryCharacterCounts(t *testing.T) {
+	s, name, value := loggedIn(t)
+	for i := range value {
+		for _, c := range []byte{alphabet[(strings.IndexByte(alphabet, value[i])+1)%64], '=', '!', ' '} {
+			s.requireNobody(name + "=" + value[:i] + string(rune(c)) + value[i+1:])
+		}
+	}
+	require.Equal(t, "ada", s.who())
+}
+
+func TestCutAndExtendedCookies(t *testing.T) {
+	s, name, value := loggedIn(t)
+	for i := range value {
+		s.requireNobody(name + "=" + value[:i])
+		s.requireNobody(name + "=" + value[i+1:])
+	}
+	for _, more := range []string{"A", "AA", "AAAA", "=", "==", value, "A" + value, strings.Repeat("A", 4096)} {
+		s.requireNobody(name + "=" + value + more)
+	}
+	s.requireNobody(name)
+	s.requireNobody(name + "=")
+	s.requireNobody(name + `=""`)
+}
+
+// A good value is found among bad ones of the same name, wherever it stands: a
+// sibling domain can plant a twin before the good one.
+func TestDuplicatesDoNotHideTheGoodOne(t *testing.T) {
+	s, name, value := loggedIn(t)
+	good, bad := name+"="+value, name+"="+value[:len(value)-4]+"AAAA"
+	foreign := newSite(t, app)
+	foreign.get("/login?user=eve")
+	unknown := name + "=" + foreign.cookie().Value
+	for _, cookies := range [][]string{
+		{bad + "; " + good},
+		{good + "; " + bad},
+		{bad + "; " + name + "=; " + name + "=x; " + good + "; " + unknown},
+		{unknown + "; " + good},
+		{bad, good},
+		{good, bad},
+		{good + "; " + good + "; " + good},
+		{good, good},
+	} {
+		require.Equal(t, "ada", s.bare("/read", cookies...).body, "%q", cookies)
+		require.Equal(t, 200, s.bare("/set?user=x", cookies...).StatusCode)
+	}
+}
+
+func TestCookieHeaderForms(t *testing.T) {
+	s, name, value := loggedIn(t)
+	for form, cookies := range map[string][]string{
+		"quoted":         {name + `="` + value + `"`},
+		"no space":       {"a=1;" + name + "=" + value + ";b=2"},
+		"blanks":         {"a=1 ;\t " + name + " = " + value + " \t; b"},
+		"empty pairs":    {";;; =; " + name + "=" + value + ";;"},
+		"several lines":  {"a=1", name + "=" + value, "b=2"},
+		"a bare name":    {name[:len("__Host-session")] + "; " + name + "; " + name + "=" + value},
+		"look-alikes":    {"__Host-session=1; __Host-session.=2; __Host-session.abc=3; __Host-sessionX.aaaaaaaaaa=4; " + name + "=" + value},
+		"upper case":     {strings.ToUpper(name) + "=x; " + name + "=" + value},
+		"commas between": {"a=1, b=2; " + name + "=" + value},
+	} {
+		require.Equal(t, "ada", s.bare("/read", cookies...).body, form)
+	}
+}
+
+func TestRenamedCookiesDoNotOpen(t *testing.T) {
+	s, name, value := loggedIn(t)
+	base, suffix, _ := strings.Cut(name, ".")
+	other := strings.Map(func(r rune) rune {
+		if r == 'a' {
+			return 'b'
+		}
+		return 'a'
+	}, suffix)
+	for _, renamed := range []string{
+		base + "." + other, base, base + ".", base + "." + strings.ToUpper(suffix), base + "." + suffix + ".1",
+		base + "." + suffix + ".0", base + "." + suffix + "." + suffix, "__Secure-session." + suffix, "session." + suffix, suffix,
+	} {
+		s.requireNobody(renamed + "=" + value)
+	}
+}
+
+// The same ring, another name or audience: not a single one of the cookies is
+// accepted, even when it is renamed.
+func TestOtherProgramsCookiesDoNotOpen(t *testing.T) {
+	ring := newRing(t)
+	shared := config(func(c *middleware.Config) { c.Keys = ring })
+	s, name, value := loggedIn(t, shared)
+	for what, change := range map[string]func(c *middleware.Config){
+		"name":            func(c *middleware.Config) { c.Name = "__Host-admin" },
+		"prefix":          func(c *middleware.Config) { c.Name = "__Secure-session" },
+		"audience":        func(c *middleware.Config) { c.Audience = "staging" },
+		"shifted lengths": func(c *middleware.Config) { c.Name, c.Audience = "session", "__Host-" },
+	} {
+		other := newSite(t, app, shared, config(change))
+		other.get("/login?user=eve")
+		_, suffix, _ := strings.Cut(other.cookie().Name, ".")
+		s.requireNobody("__Host-session." + suffix + "=" + other.cookie().Value)
+		own, _, _ := strings.Cut(other.cookie().Name, ".")
+		_, suffix, _ = strings.Cut(name, ".")
+		require.NotEqual(t, "ada", other.bare("/read", own+"."+suffix+"="+value).body, what)
+	}
+}
+
+// What is inside of a seal is not looked at before the seal is.
+func TestCraftedContentNeedsTheSeal(t *testing.T) {
+	s, name, value := loggedIn(t)
+	raw, err := base64.RawURLEncoding.DecodeString(value)
+	require.NoError(t, err)
+	_, suffix, _ := strings.Cut(name, ".")
+	binding := codec.Binding{Base: "__Host-session", Suffix: suffix}
+	forge := newRing(t).Active(noon)
+	bomb := strings.Repeat("\x9f\xbf", 500) // CBOR, nested without end
+	for _, plaintext := range []string{"", "\xa0", bomb, "\x5b\xff\xff\xff\xff\xff\xff\xff\xff", string(raw[1:])} {
+		sealed, err := codec.Seal(nil, forge, binding, []byte(plaintext))
+		require.NoError(t, err)
+		forged, err := base64.RawURLEncoding.DecodeString(string(sealed))
+		require.NoError(t, err)
+		copy(forged, raw[:5]) // claims to be of the site's key
+		s.requireNobody(name + "=" + base64.RawURLEncoding.EncodeToString(forged))
+		s.requireNobody(name + "=" + base64.RawURLEncoding.EncodeToString([]byte(plaintext)))
+	}
+	for _, e := range s.events.of(middleware.EventRefused) {
+		require.Contains(t, []session.Reason{session.BadSeal, session.WrongLength, session.Malformed, session.UnknownFormat, session.Torn}, e.Reason)
+	}
+}
+
+// An insider's seal around garbage is refused, too, and never a panic.
+func TestSealedGarbageIsRefused(t *testing.T) {
+	ring := newRing(t)
+	s := newSite(t, app, config(func(c *middleware.Config) { c.Keys = ring }))
+	name := "__Host-session.aaaaaaaaaa"
+	for _, plaintext := range []string{"", "\xa0", "\xa1\x01\x01", strings.Repeat("\x9f\xbf", 500), "\x5b\xff\xff\xff\xff\xff\xff\xff\xff"} {
+		sealed, err := codec.Seal(nil, ring.Active(noon), codec.Binding{Base: "__Host-session", Suffix: "aaaaaaaaaa"}, []byte(plaintext))
+		require.NoError(t, err)
+		s.requireNobody(name + "=" + string(sealed))
+	}
+}
+
+func TestVeryManyCookies(t *testing.T) {
+	s, name, value := loggedIn(t)
+	var flood []string
+	for i := range 3000 {
+		flood = append(flood, fmt.Sprintf("__Host-session.%s=%s", suffixOf(i), value))
+	}
+	s.requireNobody(strings.Join(flood[:3000], "; "))
+	s.requireNobody(flood...) // a header line each
+	require.Equal(t, "ada", s.bare("/read", name+"="+value+"; "+strings.Join(flood, "; ")).body)
+	require.Equal(t, 200, s.bare("/login?user=ada", strings.Join(flood, "; ")).StatusCode, "a login goes through")
+	require.Equal(t, 200, s.bare("/logout", strings.Join(flood, "; ")).StatusCode)
+	require.Equal(t, 404, s.bare("/read", strings.Join(flood, "; ")+"; "+name+"="+value).StatusCode)
+	last := s.events.of(middleware.EventLoaded)
+	require.Equal(t, session.TooMany, last[len(last)-1].Reason)
+}
+
+// suffixOf is the i-th suffix, of 32^10.
+func suffixOf(i int) string {
+	b := []byte("aaaaaaaaaa")
+	for at := 9; i > 0; at-- {
+		b[at] = "abcdefghijklmnopqrstuvwxyz234567"[i%32]
+		i /= 32
+	}
+	return string(b)
+}
+
+func TestMegabyteOfCookies(t *testing.T) {
+	s, name, value := loggedIn(t)
+	const megabyte = 1_000_000 // net/http takes 1 MiB of header
+	for _, cookies := range []string{
+		name + "=" + strings.Repeat("A", megabyte),
+		name + "=" + value[:12] + strings.Repeat("A", megabyte),
+		strings.Repeat(name+"=;", megabyte/len(name+"=;")),
+		strings.Repeat(";", megabyte),
+		strings.Repeat(" ", megabyte),
+	} {
+		require.Equal(t, 404, s.bare("/read", cookies).StatusCode)
+	}
+	require.Equal(t, "ada", s.bare("/read", strings.Repeat("a=1; ", megabyte/6)+name+"="+value).body)
+}
+
+// The attacker's own, valid session is planted; the victim logs in. What the
+// attacker kept knows nothing of it, and the planted cookie is gone.
+func TestFixation(t *testing.T) {
+	ring := newRing(t)
+	shared := config(func(c *middleware.Config) { c.Keys = ring })
+	attacker := newSite(t, app, shared)
+	attacker.get("/set?user=guest")
+	planted := attacker.cookie()
+
+	victim := newSite(t, app, shared)
+	victim.jar.Put(planted.Name, planted.Value)
+	require.Equal(t, "guest", victim.who())
+	victim.get("/login?user=victim")
+	require.Equal(t, "victim", victim.who())
+	require.NotContains(t, victim.jar.Names(), planted.Name)
+
+	require.Equal(t, "guest", attacker.who())
+	victim.jar.Put(planted.Name, planted.Value) // once more
+	require.Equal(t, "victim", victim.who(), "the newer generation wins")
+	require.NotEqual(t, planted.Name, victim.jar.All()[0].Name)
+}
+
+// A logout holds against copies put back beside it.
+func TestLogoutHoldsAgainstReplay(t *testing.T) {
+	s, name, value := loggedIn(t)
+	s.get("/logout")
+	s.jar.Put(name, value)
+	a := s.get("/read")
+	require.Equal(t, 404, a.StatusCode)
+	require.Equal(t, string(session.LoggedOut), a.Header.Get("X-Reason"))
+}
