@@ -1,0 +1,213 @@
+package main
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// A browser's "copy as cURL" gives a command for a POSIX shell, or one for
+// Windows' cmd. What is read here are the words of either; nothing is run or
+// expanded.
+
+func isCurl(text string) bool {
+	first, _, _ := strings.Cut(strings.TrimPrefix(text, "$ "), " ")
+	return first == "curl" || first == "curl.exe"
+}
+
+// curlCookies collects the arguments of -b, and of -H where it is the cookie
+// header.
+func curlCookies(text string) (found []cookie, err error) {
+	split := shellWords
+	if strings.Contains(text, `^"`) || strings.Contains(text, "^\n") {
+		split = cmdWords
+	}
+	words, err := split(text)
+	if err != nil {
+		return nil, err
+	}
+	for i, word := range words {
+		next := ""
+		if i+1 < len(words) {
+			next = words[i+1]
+		}
+		if value, ok := option(word, next, "-H", "--header"); ok {
+			if name, value := header(value); name == "cookie" {
+				found = append(found, pairs(value)...)
+			}
+		} else if value, ok := option(word, next, "-b", "--cookie"); ok {
+			found = append(found, pairs(value)...)
+		}
+	}
+	if len(found) == 0 {
+		return nil, hint(errors.New("the curl command carries no cookie"), "copy one of a request that the browser sent cookies with")
+	}
+	return found, nil
+}
+
+// option returns the argument of an option, which is the next word or is stuck
+// to this one.
+func option(word, next, short, long string) (string, bool) {
+	if word == short || word == long {
+		return next, true
+	}
+	if value, ok := strings.CutPrefix(word, long+"="); ok {
+		return value, true
+	}
+	if strings.HasPrefix(word, "--") {
+		return "", false
+	}
+	return strings.CutPrefix(word, short)
+}
+
+// words collects words. A quote that is opened and closed makes one, even if
+// nothing is in it.
+type words struct {
+	done []string
+	word strings.Builder
+	open bool
+}
+
+func (w *words) add(s string) { w.word.WriteString(s); w.open = true }
+
+func (w *words) end() {
+	if w.open {
+		w.done = append(w.done, w.word.String())
+	}
+	w.word.Reset()
+	w.open = false
+}
+
+var errQuote = errors.New("a quote in the curl command is not closed: was it copied whole?")
+
+// shellWords splits a command as a POSIX shell would, with $'…' as bash has it.
+func shellWords(text string) ([]string, error) {
+	var w words
+	for text != "" {
+		switch c := text[0]; {
+		case strings.HasPrefix(text, "\\\n"):
+			text = text[2:]
+		case c == ' ' || c == '\t' || c == '\n':
+			w.end()
+			text = text[1:]
+		case c == '\\' && len(text) > 1:
+			w.add(text[1:2])
+			text = text[2:]
+		case c == '\'':
+			inside, rest, ok := strings.Cut(text[1:], "'")
+			if !ok {
+				return nil, errQuote
+			}
+			w.add(inside)
+			text = rest
+		case c == '"' || strings.HasPrefix(text, "$'"):
+			rest, ok := w.quoted(text)
+			if !ok {
+				return nil, errQuote
+			}
+			text = rest
+		default:
+			w.add(text[:1])
+			text = text[1:]
+		}
+	}
+	w.end()
+	return w.done, nil
+}
+
+// quoted reads "…" or $'…', in which a backslash has a meaning, and returns
+// what follows it.
+func (w *words) quoted(text string) (rest string, ok bool) {
+	ansi := text[0] == '$'
+	text = strings.TrimPrefix(text, "$")
+	quote := text[0]
+	w.add("")
+	for text = text[1:]; text != ""; text = text[1:] {
+		switch {
+		case text[0] == quote:
+			return text[1:], true
+		case text[0] != '\\' || len(text) == 1:
+			w.add(text[:1])
+		case ansi:
+			n := w.escape(text[1:])
+			text = text[n:]
+		default:
+			if !strings.ContainsRune("\"\\$`\n", rune(text[1])) {
+				w.add("\\")
+			}
+			if text[1] != '\n' {
+				w.add(text[1:2])
+			}
+			text = text[1:]
+		}
+	}
+	return "", false
+}
+
+// escape adds what stands behind a backslash in $'…', and returns its length.
+func (w *words) escape(text string) int {
+	switch text[0] {
+	case 'n':
+		w.add("\n")
+	case 'r':
+		w.add("\r")
+	case 't':
+		w.add("\t")
+	case 'x', 'u':
+		most := map[byte]int{'x': 2, 'u': 4}[text[0]]
+		n := 1
+		for n < len(text) && n <= most && strings.IndexByte("0123456789abcdefABCDEF", text[n]) >= 0 {
+			n++
+		}
+		code, err := strconv.ParseUint(text[1:n], 16, 32)
+		if err != nil {
+			w.add("\\" + text[:1])
+		} else if text[0] == 'x' {
+			w.add(string([]byte{byte(code)}))
+		} else {
+			w.add(string(utf8.AppendRune(nil, rune(code))))
+		}
+		return n
+	default: // a quote, or a backslash
+		w.add(text[:1])
+	}
+	return 1
+}
+
+// cmdWords splits a command as cmd and then a Windows program would: a caret
+// takes the meaning of the next character away from cmd, and the end of a line;
+// the program then knows double quotes, and a backslash before one.
+func cmdWords(text string) ([]string, error) {
+	var plain strings.Builder
+	for ; text != ""; text = text[1:] {
+		if text[0] == '^' && len(text) > 1 {
+			text = text[1:]
+			if text[0] == '\n' {
+				continue
+			}
+		}
+		plain.WriteByte(text[0])
+	}
+	var w words
+	inside := false
+	for text = plain.String(); text != ""; text = text[1:] {
+		switch c := text[0]; {
+		case strings.HasPrefix(text, `\"`):
+			w.add(`"`)
+			text = text[1:]
+		case c == '"':
+			inside = !inside
+			w.add("")
+		case !inside && (c == ' ' || c == '\t' || c == '\n'):
+			w.end()
+		default:
+			w.add(text[:1])
+		}
+	}
+	if inside {
+		return nil, errQuote
+	}
+	w.end()
+	return w.done, nil
+}

@@ -1,0 +1,28 @@
+package main
+
+import "github.com/carryon-go/carryon/keyring"
+
+// keysPrune removes expired keys. Rotating does so, too.
+func keysPrune(u *ui, args []string) error {
+	rest, err := u.parse(u.flags(), args, 1)
+	if err != nil {
+		return err
+	}
+	var change keyring.Change
+	err = u.changeRing(rest[0], func(ring *keyring.Ring) (*keyring.Ring, error) {
+		next, c, err := ring.Prune(u.now())
+		change = c
+		if len(c.Died)+len(c.Forgot) == 0 {
+			return ring, err
+		}
+		return next, err
+	})
+	if err != nil {
+		return err
+	}
+	if len(change.Died)+len(change.Forgot) == 0 {
+		u.note("no key has expired, nothing to remove")
+	}
+	u.reportGone(change)
+	return nil
+}

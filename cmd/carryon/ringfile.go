@@ -1,0 +1,117 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/carryon-go/carryon/keyring"
+)
+
+// patience is how long one carryon waits for another to finish with a file.
+const patience = 10 * time.Second
+
+// changeFile replaces the ring in a file by what change makes of it. Servers
+// see the old file or the new one, never a part; two changes at once are made
+// one after the other. A symbolic link stays one: its target is replaced.
+func (u *ui) changeFile(file string, change func(*keyring.Ring) (*keyring.Ring, error)) error {
+	target, err := filepath.EvalSymlinks(file)
+	if errors.Is(err, os.ErrNotExist) {
+		_, err = u.readRing(file) // says the same, with a hint
+	}
+	if err != nil {
+		return err
+	}
+	unlock, err := lock(target, time.Now().Add(patience))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	ring, err := u.readRing(target)
+	if err != nil {
+		return err
+	}
+	next, err := change(ring)
+	if err != nil || next == ring {
+		return err
+	}
+	text, err := next.Marshal()
+	if err != nil {
+		return err
+	}
+	return replaceFile(target, text)
+}
+
+// replaceFile writes a new file beside the old one, with its mode and owner,
+// and renames it over the old one once it is safe on disk.
+func replaceFile(file string, text []byte) error {
+	info, err := os.Stat(file)
+	if err != nil {
+		return err
+	}
+	// CreateTemp makes it with mode 0600 and O_EXCL.
+	temp, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".tmp-")
+	if err != nil {
+		return err
+	}
+	err = dress(temp, info)
+	if err = errors.Join(err, writeAndClose(temp, text)); err == nil {
+		err = os.Rename(temp.Name(), file)
+	}
+	if err != nil {
+		os.Remove(temp.Name())
+		return fmt.Errorf("%s is as it was: %w", file, err)
+	}
+	return syncDir(filepath.Dir(file))
+}
+
+// dress gives a file, while it is still empty, the owner and mode of another.
+func dress(f *os.File, like fs.FileInfo) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	return errors.Join(keepOwner(f, like), f.Chmod(like.Mode().Perm()))
+}
+
+// writeAndClose returns only when the text is on disk.
+func writeAndClose(f *os.File, text []byte) error {
+	_, err := f.Write(text)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// syncDir puts a name that was made or renamed on disk. On Windows there is
+// no way to ask for that.
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// shellQuote makes a command in a hint one that can be pasted.
+func shellQuote(s string) string {
+	if s != "" && s[0] != '-' && !strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
+		return s
+	}
+	if strings.HasPrefix(s, "-") && s != "-" {
+		s = "./" + s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+func plain(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("/._-+=,@", r)
+}

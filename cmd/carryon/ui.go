@@ -1,0 +1,118 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// ui is what a command talks to. Its product goes to out, all else to err.
+type ui struct {
+	in       io.Reader
+	out, err io.Writer
+	now      func() time.Time
+	command  command // the one that runs
+}
+
+// A usageError is the caller's: exit code 2, and a hint at the usage.
+type usageError struct{ error }
+
+// A hintError says what to do next.
+type hintError struct {
+	error
+	hint string
+}
+
+func (e hintError) Unwrap() error { return e.error }
+
+func hint(err error, format string, args ...any) error {
+	return hintError{err, fmt.Sprintf(format, args...)}
+}
+
+func (u *ui) note(format string, args ...any) { u.say("", format, args...) }
+func (u *ui) warn(format string, args ...any) { u.say("warning: ", format, args...) }
+
+func (u *ui) say(kind, format string, args ...any) {
+	fmt.Fprintln(u.err, "carryon: "+kind+fmt.Sprintf(format, args...))
+}
+
+// finish reports how a command ended, and returns the exit code.
+func (u *ui) finish(err error) int {
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		return exitDone
+	}
+	u.say("error: ", "%s", strings.TrimPrefix(err.Error(), "keyring: "))
+	if hinted := (hintError{}); errors.As(err, &hinted) {
+		u.say("hint: ", "%s", hinted.hint)
+	}
+	if errors.As(err, &usageError{}) {
+		help := "carryon help"
+		if u.command.name != "" {
+			help = "carryon " + u.command.name + " -h"
+		}
+		u.say("hint: ", "for the usage run: %s", help)
+		return exitUsage
+	}
+	return exitFail
+}
+
+// flags returns the flag set of the command that runs.
+func (u *ui) flags() *flag.FlagSet {
+	set := flag.NewFlagSet(u.command.name, flag.ContinueOnError)
+	set.SetOutput(io.Discard) // finish says it, in our form
+	set.Usage = func() {}
+	return set
+}
+
+// parse reads flags and n arguments, in any order; "--" ends the flags. If
+// help was asked for, it prints it and returns [flag.ErrHelp].
+func (u *ui) parse(set *flag.FlagSet, args []string, n int) ([]string, error) {
+	var rest []string
+	for {
+		if err := set.Parse(args); errors.Is(err, flag.ErrHelp) {
+			u.help(set)
+			return nil, err
+		} else if err != nil {
+			return nil, usageError{err}
+		}
+		left := set.Args()
+		ended := len(left) < len(args) && args[len(args)-len(left)-1] == "--"
+		if len(left) == 0 || ended {
+			rest = append(rest, left...)
+			break
+		}
+		rest, args = append(rest, left[0]), left[1:]
+	}
+	if len(rest) != n {
+		return nil, usageError{fmt.Errorf("%q takes %s, not %s", "carryon "+u.command.name, count(n, "argument"), count(len(rest), "argument"))}
+	}
+	return rest, nil
+}
+
+func (u *ui) help(set *flag.FlagSet) {
+	fmt.Fprintf(u.out, "Usage: %s\n\n    %s\n", u.command.synopsis(), u.command.summary)
+	set.SetOutput(u.out)
+	first := true
+	set.VisitAll(func(f *flag.Flag) {
+		if first {
+			fmt.Fprint(u.out, "\nFlags:\n\n")
+			first = false
+		}
+		name, text := flag.UnquoteUsage(f)
+		fmt.Fprintf(u.out, "    --%s\n        %s\n", strings.TrimSpace(f.Name+" "+name), text)
+	})
+	fmt.Fprint(u.out, usageEnd)
+}
+
+func count(n int, what string) string {
+	switch n {
+	case 0:
+		return "no " + what
+	case 1:
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
