@@ -71,7 +71,8 @@ type Config struct {
 	// text without details.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
-	// Observer is told what happened; it must not block. Nil costs a branch.
+	// Observer is told what happened; it must not block. The session is not in
+	// its context: it is locked while most events happen. Nil costs a branch.
 	Observer func(ctx context.Context, e Event)
 
 	// Clock is the time; nil means time.Now.

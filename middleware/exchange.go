@@ -168,6 +168,26 @@ func (x *Exchange) LateChange(what string) {
 
 func (x *Exchange) observe(ctx context.Context, e Event) {
 	if f := x.sessions.Observer; f != nil {
-		f(ctx, e)
+		f(observed{ctx, x}, e)
 	}
+}
+
+// observed is the context of an Observer. The session is not in it: it is
+// locked at that time, and whoever logs would wait for himself.
+type observed struct {
+	context.Context
+	x *Exchange
+}
+
+// Value is the request's, but for the session.
+func (o observed) Value(key any) any {
+	switch k := key.(type) {
+	case core.ContextKey:
+		return nil
+	case *Sessions:
+		if k == o.x.sessions {
+			return nil
+		}
+	}
+	return o.Context.Value(key)
 }

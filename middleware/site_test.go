@@ -236,10 +236,10 @@ func (s *site) who() string {
 }
 
 // cookie is the one cookie of the visitor's jar.
-func (s *site) cookie() sessiontest.Stored {
+func (s *site) cookie() *sessiontest.Stored {
 	s.t.Helper()
 	require.Len(s.t, s.jar.All(), 1)
-	return s.jar.All()[0]
+	return &s.jar.All()[0]
 }
 
 // overBoth runs a test over HTTP/1.1 and over HTTP/2.

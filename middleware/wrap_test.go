@@ -29,9 +29,9 @@ func TestTimeoutHandlerThatDoesNotFire(t *testing.T) {
 	})
 }
 
-// slow waits for its time-out, goes on using session and response, and tells
-// what came of it.
-func slow(result chan<- error) http.HandlerFunc {
+// slow waits for its time-out and goes on using the session, and, after the
+// time-out's page was answered, the response; it tells what came of that.
+func slow(answered <-chan bool, result chan<- error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r.Context())
 		user.Set(s, "ada")
@@ -40,6 +40,7 @@ func slow(result chan<- error) http.HandlerFunc {
 			note.Set(s, time.Now().String())
 			_, _ = user.Get(s)
 		}
+		<-answered
 		_, err := io.WriteString(w, "too late")
 		result <- err
 	}
@@ -49,11 +50,12 @@ func slow(result chan<- error) http.HandlerFunc {
 // commits afterwards goes nowhere.
 func TestTimeoutHandlerOutsideThatFires(t *testing.T) {
 	overBoth(t, func(t *testing.T, protocol option) {
-		result := make(chan error, 1)
-		s := newSite(t, slow(result), protocol, outside(func(next http.Handler) http.Handler {
+		answered, result := make(chan bool), make(chan error, 1)
+		s := newSite(t, slow(answered, result), protocol, outside(func(next http.Handler) http.Handler {
 			return http.TimeoutHandler(next, time.Millisecond, "slow")
 		}))
 		a := s.get("/")
+		close(answered)
 		require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
 		require.Equal(t, "slow", a.body)
 		require.Empty(t, a.Header["Set-Cookie"])
@@ -65,11 +67,12 @@ func TestTimeoutHandlerOutsideThatFires(t *testing.T) {
 // was changed before it.
 func TestTimeoutHandlerInsideThatFires(t *testing.T) {
 	overBoth(t, func(t *testing.T, protocol option) {
-		result := make(chan error, 1)
+		answered, result := make(chan bool), make(chan error, 1)
 		s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
-			http.TimeoutHandler(slow(result), 50*time.Millisecond, "slow").ServeHTTP(w, r)
+			http.TimeoutHandler(slow(answered, result), 50*time.Millisecond, "slow").ServeHTTP(w, r)
 		}, protocol)
 		a := s.get("/")
+		close(answered)
 		require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
 		require.Equal(t, "slow", a.body)
 		require.ErrorIs(t, <-result, http.ErrHandlerTimeout)
