@@ -61,7 +61,7 @@ type EncodeError struct {
 
 // Error names the key; the value is not in it.
 func (e *EncodeError) Error() string {
-	return fmt.Sprintf("carryon: the value for session key %q cannot be encoded: %v", e.Key, e.Err)
+	return fmt.Sprintf("carryon: the value for session key %q cannot be encoded: %s", e.Key, discreet(e.Err))
 }
 
 // Unwrap returns the encoder's error.
@@ -77,7 +77,7 @@ type DecodeError struct {
 // Error names the key; the value is not in it.
 func (e *DecodeError) Error() string {
 	return fmt.Sprintf("carryon: the value of session key %q does not decode as the key's type; "+
-		"set or delete it, or give the type its old form: %v", e.Key, e.Err)
+		"set or delete it, or give the type its old form: %s", e.Key, discreet(e.Err))
 }
 
 // Unwrap returns the decoder's error.

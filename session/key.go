@@ -56,21 +56,24 @@ func (k Key[T]) Set(s *Session, v T) {
 	s.core.Set(string(k), raw)
 }
 
-// Update replaces the value by f of it (of T's zero value where there is none).
-// It is atomic among the goroutines of one request. Two requests that update
-// one key at the same time are not: the later stamp wins, so that counters,
-// attempt limits and one-time codes must not live in a session.
+// Update replaces the value by f of it: of T's zero value where Get gives none,
+// which includes a value that no longer decodes. It is atomic among the
+// goroutines of one request: f runs again where another one came between, so it
+// must be quick, have no effects, and not change this key itself. Where the
+// session could not be loaded it does not run.
+//
+// Two requests that update one key at the same time are not atomic: the later
+// stamp wins, so that counters, attempt limits and one-time codes must not live
+// in a session.
 func (k Key[T]) Update(s *Session, f func(T) T) {
 	for {
 		old := s.core.Get(string(k))
+		if s.core.LoadErr() != nil {
+			return
+		}
 		var have T
 		if old != nil {
-			v, err := k.decode(old)
-			if err != nil {
-				s.core.Fault(err)
-				return
-			}
-			have = v
+			have, _ = k.decode(old)
 		}
 		raw, err := encode(f(have))
 		if err != nil {

@@ -1,0 +1,100 @@
+package session_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/sessiontest"
+)
+
+// User is the value of the examples.
+type User struct {
+	Name  string
+	Admin bool
+}
+
+const (
+	user  session.Key[User]     = "user"
+	count session.Key[int]      = "count"
+	words session.Key[[]string] = "words"
+	text  session.Key[string]   = "text"
+)
+
+// visitor is a browser in front of a site: each visit is a request of its own,
+// through the middleware and a jar.
+type visitor struct {
+	sessions *middleware.Sessions
+	jar      *sessiontest.Jar
+}
+
+func newVisitor(t require.TestingT) *visitor {
+	ring, err := keyring.Generate(time.Now())
+	require.NoError(t, err)
+	sessions, err := middleware.New(middleware.Config{Keys: ring})
+	require.NoError(t, err)
+	return &visitor{sessions: sessions, jar: &sessiontest.Jar{}}
+}
+
+// visit is one request, in which f is the handler.
+func (v *visitor) visit(f func(s *session.Session)) *http.Response {
+	handler := v.sessions.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		f(session.From(r.Context()))
+	}))
+	return v.jar.Do(handler, v.jar.Request("GET", "/", nil))
+}
+
+// changed tells whether a request in which f is the handler sets a cookie.
+func (v *visitor) changed(t require.TestingT, f func(s *session.Session)) bool {
+	response := v.visit(f)
+	require.Equal(t, http.StatusOK, response.StatusCode)
+	return len(response.Header.Values("Set-Cookie")) > 0
+}
+
+// stub is a backend of which a test sees everything.
+type stub struct {
+	view    *core.View
+	loadErr error
+	saveErr error
+	loads   int
+	loadCtx context.Context
+	late    []string
+	reads   int // late ones
+}
+
+func (b *stub) Load(ctx context.Context) (*core.View, error) {
+	b.loads++
+	b.loadCtx = ctx
+	return b.view, b.loadErr
+}
+
+func (b *stub) Save(_ context.Context, o core.Outcome) error {
+	if o.Err != nil {
+		return o.Err
+	}
+	return b.saveErr
+}
+
+func (b *stub) LateRead()              { b.reads++ }
+func (b *stub) LateChange(what string) { b.late = append(b.late, what) }
+
+// stubbed is a session over b, and its core.
+func stubbed(t testing.TB, b *stub) (*session.Session, *core.Core) {
+	c := &core.Core{}
+	c.Init(t.Context(), b)
+	s := session.Wrap(c)
+	return &s, c
+}
+
+// outcome commits and is what the commit saw.
+func outcome(t testing.TB, c *core.Core) (out core.Outcome) {
+	require.NoError(t, c.Commit(func(o core.Outcome) error { out = o; return nil }))
+	return out
+}
