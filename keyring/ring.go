@@ -131,7 +131,11 @@ func (r *Ring) Fingerprint() string {
 
 func appendTimes(b []byte, times ...time.Time) []byte {
 	for _, t := range times {
-		b = binary.BigEndian.AppendUint64(b, uint64(t.Unix()))
+		seconds := int64(0) // no expiry
+		if !t.IsZero() {
+			seconds = t.Unix()
+		}
+		b = binary.BigEndian.AppendUint64(b, uint64(seconds))
 	}
 	return b
 }
