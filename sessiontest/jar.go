@@ -19,12 +19,14 @@ const Home = "https://app.example/"
 // a test that passes with it can still fail in every browser.
 //
 // It follows what was measured in Chromium 156 and Firefox 153, and Chromium
-// where the two differ: a cookie without SameSite is Lax, SameSite=None needs
-// Secure, and Partitioned cookies have [MaxPartitionedBytes]. Three things are
-// simpler than in a browser: a site is the last two labels of a host name (no
-// public suffix list: "a.co.uk" and "b.co.uk" are one site here), there is no
-// limit over all sites, and Partitioned cookies exist only under their own
-// top-level site.
+// where the two differ. Firefox keeps a "__Host-" cookie without Path that a
+// page in the root directory sets, takes a line without "=" for a name, and
+// keeps 12,288 bytes of Partitioned cookies.
+//
+// Three things are simpler than in a browser: a site is the last two labels of
+// a host name (no public suffix list: "a.co.uk" and "b.co.uk" are one site
+// here), there is no limit over all sites, and Partitioned cookies exist only
+// under their own top-level site. A cookie without SameSite counts as Lax.
 //
 // The zero Jar is empty and ready to use. It is safe for concurrent use.
 type Jar struct {

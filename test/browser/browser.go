@@ -33,8 +33,23 @@ import (
 const Patience = time.Minute
 
 // Hosts are names that both browsers resolve to 127.0.0.1: two sites
-// (app.test, other.test), and two hosts within the first.
-var Hosts = []string{"app.test", "a.app.test", "b.app.test", "other.test"}
+// (app.test, other.test), two hosts within the first, and the hosts of Site.
+var Hosts = append([]string{"app.test", "a.app.test", "b.app.test", "other.test"}, siteHosts()...)
+
+// sites is how many sites of their own there are.
+const sites = 50
+
+// Site is the name of a site that nothing else uses, for n from 0 to 49, so
+// that cases in one tab do not see each other's cookies. Its host "a." + Site(n)
+// is there too.
+func Site(n int) string { return fmt.Sprintf("site%02d.test", n) }
+
+func siteHosts() (hosts []string) {
+	for n := range sites {
+		hosts = append(hosts, Site(n), "a."+Site(n))
+	}
+	return hosts
+}
 
 // Browser is a running browser.
 type Browser interface {

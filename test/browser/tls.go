@@ -74,3 +74,11 @@ func At(server *httptest.Server, host string) string {
 	}
 	return u.Scheme + "://" + net.JoinHostPort(host, u.Port())
 }
+
+// NewServer serves h over plain http on 127.0.0.1 until the test ends.
+func NewServer(t testing.TB, h http.Handler) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return server
+}

@@ -44,7 +44,7 @@ func TestPlaygroundPage(t *testing.T) {
 		require.NoError(t, tab.Eval("fetch('/api/session').then(r => r.json()).then(s => s.id)", &renewed))
 		require.NotEqual(t, id, renewed)
 
-		require.NoError(t, browser.Fill(tab, "#size", "5000"))
+		require.NoError(t, browser.Fill(tab, "#size", "500000"))
 		click("#put", "document.querySelector('#calls').textContent.includes('413')")
 		require.NoError(t, browser.Until(tab, "document.querySelector('#values').textContent.includes('张三')"))
 		click("#values .danger", "document.querySelector('#values').textContent.includes('还没有值')")
