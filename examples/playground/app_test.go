@@ -114,7 +114,7 @@ func TestErrorsAreJSON(t *testing.T) {
 		reason               string
 	}{
 		{"GET", "/api/values/none", "", 404, "no value"},
-		{"PUT", "/api/values/big", strings.Repeat("x", 5000), 413, "too large"},
+		{"PUT", "/api/values/big", strings.Repeat("x", 500_000), 413, "too large"},
 		{"PUT", "/api/values/big", strings.Repeat("x", maxBody+1), 413, "too large"},
 		{"PUT", "/api/values/a", "\xff", 400, "bad value"},
 		{"PUT", "/api/values/a?delay=x", "", 400, "bad delay"},

@@ -23,7 +23,20 @@ async function call(method, path, body) {
     answer = { status: 0, text: String(error) }
   }
   note(method, address, answer, performance.now() - begun)
+  hint(answer)
   return answer
+}
+
+// hints say what to do about a refusal, where there is something to do.
+const hints = {
+  'unknown key': '浏览器带来的 Cookie 是用别的密钥封存的(例如上次运行时的临时密钥),为免覆盖而拒绝写入。点“更换 ID”或“销毁”即可重新开始。',
+  'too large': '会话超出了允许的容量,没有写入;浏览器里的 Cookie 保持原样。',
+}
+
+function hint(answer) {
+  let reason = ''
+  try { reason = JSON.parse(answer.text).reason } catch { /* not an error's JSON */ }
+  $('hint').textContent = answer.status >= 400 ? hints[reason] ?? '' : ''
 }
 
 // quiet fetches without a note: what the page shows of the state.
