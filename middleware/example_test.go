@@ -1,0 +1,205 @@
+package middleware_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/sessiontest"
+)
+
+// exampleSessions is what a program makes of its key file:
+//
+//	keys, err := keyring.Open(ctx, keyring.File("session-keys.json"))
+//	sessions, err := middleware.New(middleware.Config{Keys: keys})
+func exampleSessions() *middleware.Sessions {
+	ring, err := keyring.Generate(time.Now())
+	if err != nil {
+		log.Fatal(err)
+	}
+	sessions, err := middleware.New(middleware.Config{Keys: ring})
+	if err != nil {
+		log.Fatal(err)
+	}
+	return sessions
+}
+
+func ExampleNew() {
+	ring, err := keyring.Generate(time.Now()) // in a program: keyring.Open
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = middleware.New(middleware.Config{
+		Keys:        ring,
+		Lifetime:    30 * 24 * time.Hour,
+		IdleTimeout: -1, // no idle limit
+	})
+	fmt.Println(err)
+
+	// All faults are told at once.
+	_, err = middleware.New(middleware.Config{Name: "my.session", Lifetime: -time.Hour})
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		fmt.Println(line)
+	}
+	// Output:
+	// <nil>
+	// carryon: Config.Keys is nil; open a ring with keyring.Open, or use keyring.Ephemeral() in development
+	// carryon: Config.Name "my.session" has a dot, which parts the name from its suffix; leave it out
+	// carryon: Config.Lifetime is negative; 0 means 24h0m0s, at most 9600h0m0s
+}
+
+func ExampleSessions_Handler() {
+	const user session.Key[string] = "user"
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
+		s := session.From(r.Context())
+		s.Renew() // a new id: no session fixation
+		user.Set(s, r.FormValue("name"))
+	})
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+		name, ok := user.Get(session.From(r.Context()))
+		fmt.Fprint(w, name, " ", ok)
+	})
+	handler := exampleSessions().Handler(mux) // http.ListenAndServe(":8080", handler)
+
+	browser := &sessiontest.Jar{}
+	page := func(method, address string) {
+		answer := browser.Do(handler, browser.Request(method, address, nil))
+		body, _ := io.ReadAll(answer.Body)
+		fmt.Printf("%d %q\n", answer.StatusCode, body)
+	}
+	page("GET", "/")
+	page("POST", "/login?name=%E5%BC%A0%E4%B8%89")
+	page("GET", "/")
+	// Output:
+	// 200 " false"
+	// 200 ""
+	// 200 "张三 true"
+}
+
+func ExampleSessions_Loaded() {
+	const user session.Key[string] = "user"
+
+	// A guard that must not take a session that could not be loaded for a
+	// visitor who is not logged in: it runs with a loaded session or not at all.
+	account := exampleSessions().Loaded(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name, ok := user.Get(session.From(r.Context()))
+		if !ok {
+			http.Redirect(w, r, "/login", http.StatusSeeOther)
+			return
+		}
+		fmt.Fprintln(w, name)
+	}))
+
+	browser := &sessiontest.Jar{}
+	answer := browser.Do(account, browser.Request("GET", "/account", nil))
+	fmt.Println(answer.StatusCode, answer.Header.Get("Location"))
+	// Output: 303 /login
+}
+
+func ExampleConfig_errorHandler() {
+	ring, err := keyring.Generate(time.Now())
+	if err != nil {
+		log.Fatal(err)
+	}
+	sessions, err := middleware.New(middleware.Config{
+		Keys: ring,
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			status := http.StatusServiceUnavailable
+			if errors.Is(err, session.ErrTooLarge) {
+				status = http.StatusInsufficientStorage
+			}
+			http.Error(w, "please try again", status)
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	handler := sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		const cart session.Key[string] = "cart"
+		cart.Set(session.From(r.Context()), strings.Repeat("too much ", 100_000))
+		fmt.Fprintln(w, "this is never sent")
+	}))
+	browser := &sessiontest.Jar{}
+	answer := browser.Do(handler, browser.Request("GET", "/", nil))
+	body, _ := io.ReadAll(answer.Body)
+	fmt.Println(answer.StatusCode, strings.TrimSpace(string(body)))
+	// Output: 507 please try again
+}
+
+// fakeRequest and fakeResponse are those of a server that is not net/http.
+type (
+	fakeRequest struct {
+		Method string
+		Cookie []string
+	}
+	fakeResponse struct {
+		Status  int
+		Headers [][2]string
+		Body    string
+	}
+)
+
+// An adapter for any server: begin, run the handler, commit before the header
+// is written, finish when all is done.
+func ExampleSessions_Begin() {
+	const visits session.Key[int] = "visits"
+	handler := func(ctx context.Context) fakeResponse {
+		s := session.From(ctx)
+		visits.Update(s, func(n int) int { return n + 1 })
+		n, _ := visits.Get(s)
+		return fakeResponse{Status: 200, Body: fmt.Sprint("visit ", n)}
+	}
+
+	sessions := exampleSessions()
+	serve := func(ctx context.Context, r fakeRequest) fakeResponse {
+		ctx, exchange := sessions.Begin(ctx, middleware.Request{Method: r.Method, Cookies: r.Cookie})
+		response := handler(ctx)
+		fields, err := exchange.Commit(ctx, middleware.Response{Status: response.Status})
+		if err != nil {
+			return fakeResponse{Status: 503} // and nothing of the handler's
+		}
+		for _, line := range fields.SetCookie {
+			response.Headers = append(response.Headers, [2]string{"Set-Cookie", line})
+		}
+		if fields.Vary {
+			response.Headers = append(response.Headers, [2]string{"Vary", "Cookie"})
+		}
+		if fields.CacheControl != "" {
+			response.Headers = append(response.Headers, [2]string{"Cache-Control", fields.CacheControl})
+		}
+		if err := exchange.Finish(ctx); err != nil {
+			log.Print(err)
+		}
+		return response
+	}
+
+	browser := &sessiontest.Jar{}
+	for range 3 {
+		request := fakeRequest{Method: "GET"}
+		if header := browser.Header(""); header != "" {
+			request.Cookie = []string{header}
+		}
+		response := serve(context.Background(), request)
+		for _, h := range response.Headers {
+			if h[0] == "Set-Cookie" {
+				browser.Set(h[1])
+			}
+		}
+		fmt.Println(response.Status, response.Body, len(response.Headers))
+	}
+	// Output:
+	// 200 visit 1 3
+	// 200 visit 2 4
+	// 200 visit 3 4
+}

@@ -1,0 +1,128 @@
+package middleware_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/session"
+)
+
+func newSessions(t testing.TB, options ...func(*middleware.Config)) *middleware.Sessions {
+	c := middleware.Config{Keys: newRing(t), Clock: (&clock{now: noon}).Now}
+	for _, o := range options {
+		o(&c)
+	}
+	m, err := middleware.New(c)
+	require.NoError(t, err)
+	return m
+}
+
+func TestCommitIsCalledOnce(t *testing.T) {
+	ctx, x := newSessions(t).Begin(t.Context(), middleware.Request{Method: http.MethodGet})
+	user.Set(session.From(ctx), "ada")
+	fields, err := x.Commit(ctx, middleware.Response{Status: 200})
+	require.NoError(t, err)
+	require.Len(t, fields.SetCookie, 1)
+	fields, err = x.Commit(ctx, middleware.Response{Status: 200})
+	require.ErrorContains(t, err, "Commit was called twice")
+	require.Empty(t, fields)
+	require.NoError(t, x.Finish(ctx))
+}
+
+func TestFinishTellsOfLateChanges(t *testing.T) {
+	ctx, x := newSessions(t).Begin(t.Context(), middleware.Request{Method: http.MethodGet})
+	_, err := x.Commit(ctx, middleware.Response{Status: 200})
+	require.NoError(t, err)
+	user.Set(session.From(ctx), "ada")
+	require.ErrorIs(t, x.Finish(ctx), session.ErrLate)
+}
+
+// Begin does nothing: neither the clock nor the keys are asked, until the
+// session is.
+func TestBeginIsLazy(t *testing.T) {
+	m := newSessions(t, func(c *middleware.Config) {
+		c.Clock, c.Keys = func() time.Time { panic("the clock is asked") }, panicking{}
+	})
+	ctx, x := m.Begin(t.Context(), middleware.Request{Method: http.MethodGet, Cookies: []string{"__Host-session.aaaaaaaaaa=x"}})
+	fields, err := x.Commit(ctx, middleware.Response{Status: 200})
+	require.NoError(t, err)
+	require.Empty(t, fields)
+	require.NoError(t, x.Finish(ctx))
+}
+
+// panicking is a provider that must not be asked.
+type panicking struct{}
+
+func (panicking) Ring(context.Context) *keyring.Ring { panic("the keys are asked") }
+
+// A visitor who hangs up does not undo a write.
+func TestCommitDoesNotNeedTheVisitor(t *testing.T) {
+	gone, leave := context.WithCancel(t.Context())
+	ctx, x := newSessions(t).Begin(gone, middleware.Request{Method: http.MethodPost})
+	leave()
+	user.Set(session.From(ctx), "ada")
+	fields, err := x.Commit(ctx, middleware.Response{Status: 200})
+	require.NoError(t, err)
+	require.Len(t, fields.SetCookie, 1)
+	require.ErrorIs(t, ctx.Err(), context.Canceled, "the context is the request's")
+}
+
+// A panic in the middle of a commit leaves a session that can still be asked.
+func TestPanickingObserver(t *testing.T) {
+	broken := false
+	m := newSessions(t, func(c *middleware.Config) {
+		c.Observer = func(context.Context, middleware.Event) {
+			if broken {
+				panic("observer")
+			}
+		}
+	})
+	ctx, x := m.Begin(t.Context(), middleware.Request{Method: http.MethodGet})
+	user.Set(session.From(ctx), "ada")
+	broken = true
+	require.Panics(t, func() { _, _ = x.Commit(ctx, middleware.Response{Status: 200}) })
+	name, ok := user.Get(session.From(ctx))
+	require.True(t, ok)
+	require.Equal(t, "ada", name)
+}
+
+// FuzzCookieHeader: whatever a client sends, nobody is recognised, nothing
+// panics, and what is sent back can be sent.
+func FuzzCookieHeader(f *testing.F) {
+	m := newSessions(f)
+	ctx, x := m.Begin(context.Background(), middleware.Request{Method: http.MethodGet})
+	user.Set(session.From(ctx), "ada")
+	fields, err := x.Commit(ctx, middleware.Response{Status: 200})
+	require.NoError(f, err)
+	good, _, _ := strings.Cut(fields.SetCookie[0], ";")
+	name, value, _ := strings.Cut(good, "=")
+	f.Add(good, "")
+	f.Add("a=1; "+name+`="`+value+`"`, name+".1="+value)
+	f.Add(name+"="+value[:80]+"; "+name+".1="+value[80:], good)
+	f.Add(name+".63=x; "+name+".64=x; "+name+".01=x; "+name+".=x", ";;=;")
+	f.Fuzz(func(t *testing.T, one, two string) {
+		ctx, x := m.Begin(context.Background(), middleware.Request{Method: http.MethodGet, Cookies: []string{one, two}})
+		s := session.From(ctx)
+		if who, ok := user.Get(s); ok && (who != "ada" || !strings.Contains(one+two, value[:40])) {
+			t.Fatalf("somebody is recognised: %q", who)
+		}
+		s.Renew()
+		user.Set(s, "bob")
+		fields, err := x.Commit(ctx, middleware.Response{Status: 200})
+		if err != nil {
+			require.ErrorIs(t, err, session.ErrTooLarge)
+			return
+		}
+		for _, line := range fields.SetCookie {
+			require.False(t, strings.ContainsAny(line, "\r\n\x00"), line)
+			require.True(t, strings.HasPrefix(line, "__Host-session."), line)
+		}
+	})
+}
