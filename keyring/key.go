@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -41,7 +42,39 @@ func ParseID(s string) (ID, error) {
 // derived from it.
 type material struct {
 	secret [secretSize]byte
-	memo   sync.Map // slot -> what build made of it
+
+	// A list that is copied to be changed, for it has two or three entries
+	// and is read for every cookie: a sync.Map takes eight times as long.
+	memo atomic.Pointer[[]derived]
+	mu   sync.Mutex // held to replace memo
+}
+
+type derived struct{ slot, value any }
+
+func (m *material) find(slot any) (value any, ok bool) {
+	if list := m.memo.Load(); list != nil {
+		for _, d := range *list {
+			if d.slot == slot {
+				return d.value, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// keep returns the value that came first.
+func (m *material) keep(slot, value any) any {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if first, ok := m.find(slot); ok {
+		return first
+	}
+	list := []derived{{slot, value}}
+	if old := m.memo.Load(); old != nil {
+		list = append(list, *old...)
+	}
+	m.memo.Store(&list)
+	return value
 }
 
 // hide puts the material behind a closure: reflection finds an address where a
@@ -119,11 +152,11 @@ func (k *Key) State(now time.Time) State {
 // most 8160), and must be a pure function of it: in a race it can run twice,
 // and all callers get the result of one of the runs.
 func (k *Key) Derived(slot any, build func(derive func(salt []byte, info string, n int) []byte) any) any {
-	if v, ok := k.mat().memo.Load(slot); ok {
+	m := k.mat()
+	if v, ok := m.find(slot); ok {
 		return v
 	}
-	v, _ := k.mat().memo.LoadOrStore(slot, build(k.mat().derive))
-	return v
+	return m.keep(slot, build(m.derive))
 }
 
 // before orders keys by activation; the id breaks a tie.
