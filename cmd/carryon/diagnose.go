@@ -56,7 +56,7 @@ func (d *diagnostic) item(depth int) error {
 		d.text.WriteString(strconv.FormatUint(n, 10))
 		return d.list("()", 1, func() error { return d.item(depth - 1) })
 	default:
-		d.simple(info, n)
+		return d.simple(info, n)
 	}
 	return nil
 }
@@ -125,7 +125,7 @@ func (d *diagnostic) chars(major byte, n uint64) error {
 	return nil
 }
 
-func (d *diagnostic) simple(info byte, n uint64) {
+func (d *diagnostic) simple(info byte, n uint64) error {
 	switch info {
 	case 20, 21, 22, 23:
 		d.text.WriteString([]string{"false", "true", "null", "undefined"}[info-20])
@@ -135,9 +135,15 @@ func (d *diagnostic) simple(info byte, n uint64) {
 		d.float(float64(math.Float32frombits(uint32(n))))
 	case 27:
 		d.float(math.Float64frombits(n))
+	case 24:
+		if n < 32 { // has a shorter form, which is the only one
+			return errItem
+		}
+		fallthrough
 	default:
 		d.text.WriteString("simple(" + strconv.FormatUint(n, 10) + ")")
 	}
+	return nil
 }
 
 func (d *diagnostic) float(f float64) {

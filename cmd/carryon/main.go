@@ -1,4 +1,5 @@
-// The command carryon makes and rotates the keys that seal sessions.
+// The command carryon makes and rotates the keys that seal sessions, and shows
+// what a session cookie holds.
 //
 //	go install github.com/carryon-go/carryon/cmd/carryon@latest
 //	carryon keys init session-keys.json
@@ -45,6 +46,7 @@ func commands() []command {
 		{"keys revoke", "ID FILE", "kill a key that leaked, and all sessions it sealed", keysRevoke},
 		{"keys prune", "FILE", "remove keys that have expired", keysPrune},
 		{"keys check", "FILE", "say whether servers would take the ring, and what to watch", keysCheck},
+		{"inspect", "[FLAGS]", "show the sessions in cookies given on standard input", inspect},
 		{"version", "", "print the version", printVersion},
 	}
 }
