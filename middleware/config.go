@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/keyring"
 )
 
@@ -65,6 +66,19 @@ type Config struct {
 	// (no Max-Age); many browsers bring them back with their windows.
 	BrowserSession bool
 
+	// Platform names what stands between the browser and the program, for its
+	// limits on headers; "" means [Default].
+	Platform Platform
+
+	// Limits overrides single numbers of the platform's.
+	Limits Limits
+
+	// FixedName names the session's one cookie exactly Name, for platforms that
+	// pass only one cookie (Firebase Hosting: "__session"). The last response
+	// then wins: parallel writers undo one another, a slow response can undo a
+	// logout, and there are no chunks. Prefer anything else.
+	FixedName bool
+
 	// ErrorHandler answers a request whose session could not be loaded or
 	// written: nothing of the handler's response has been sent. The default
 	// sends 503 where a replica or a store may recover and 500 else, as plain
@@ -95,6 +109,8 @@ type settings struct {
 	lifetime   int64  // ms
 	idle       int64  // ms, 0: none
 	touch      int64  // ms
+	limits     Limits
+	scale      scale
 }
 
 // New checks the configuration and returns all its faults at once.
@@ -137,6 +153,13 @@ func (s *settings) fill() {
 		s.Logger = slog.Default()
 	}
 	s.attributes = s.cookieAttributes()
+	platform, _ := s.Platform.Limits()
+	s.limits = s.Limits.over(platform)
+	s.scale = scale{base: len(s.Name) + 1 + core.SuffixLen, cookie: s.limits.CookieBytes,
+		attributes: len(s.attributes) + len("; Max-Age=34560000")}
+	if s.FixedName {
+		s.scale.base = len(s.Name)
+	}
 }
 
 func orDefault(d, def time.Duration) time.Duration {
@@ -168,6 +191,9 @@ func (s *settings) check() error {
 	s.checkName(fault)
 	s.checkScope(fault)
 	s.checkTimes(fault)
+	_, known := s.Platform.Limits()
+	fault(!known, "Config.Platform %q is not one of %v", s.Platform, Platforms())
+	faults = append(faults, s.limits.faults()...)
 	return errors.Join(faults...)
 }
 

@@ -26,12 +26,6 @@ func (s *settings) cookieAttributes() string {
 	return a
 }
 
-// appendCookie appends one Set-Cookie line up to where the value goes;
-// http.SetCookie would look at every byte of the value again.
-func (s *settings) appendName(b []byte, name string) []byte {
-	return append(append(b, name...), '=')
-}
-
 // appendAttributes ends a line; maxAge in seconds, negative for none.
 func (s *settings) appendAttributes(b []byte, maxAge int64) []byte {
 	if maxAge >= 0 {
@@ -42,5 +36,6 @@ func (s *settings) appendAttributes(b []byte, maxAge int64) []byte {
 
 // expireLine is the Set-Cookie line that removes a cookie of ours.
 func (s *settings) expireLine(name string) string {
-	return string(s.appendAttributes(s.appendName(make([]byte, 0, len(name)+len(s.attributes)+16), name), 0))
+	b := make([]byte, 0, len(name)+len(s.attributes)+16)
+	return string(s.appendAttributes(append(append(b, name...), '='), 0))
 }

@@ -17,17 +17,17 @@ import (
 func (x *Exchange) Load(ctx context.Context) (*core.View, error) {
 	m := x.sessions
 	start := m.Clock()
-	jar, tooMany := ours(x.request.Cookies, m.Name)
-	x.jar = jar
+	x.jar = readJar(x.request.Cookies, m.Name, m.FixedName, 4*m.limits.Cookies)
 	l := loading{m: m, now: start, ring: m.Keys.Ring(ctx)}
-	l.openAll(jar)
+	l.openAll(&x.jar)
 	if l.unknown > 0 {
-		l.retry(ctx, jar)
+		l.retry(ctx, &x.jar)
 	}
 	view := core.Merge(l.fragments, l.unknown, core.Millis(start), m.idle)
-	view.Closed = string(l.reason)
-	if tooMany {
-		view.Closed, view.Unopened = string(session.TooMany), view.Unopened+1
+	view.Closed, view.Frozen = string(l.reason), l.torn > 0
+	if x.jar.tooMany {
+		view.Closed, view.Frozen = string(session.TooMany), true
+		view.Unopened++
 	}
 	if m.Observer != nil {
 		x.observeLoad(ctx, &view, l.refusals, m.Clock().Sub(start))
@@ -41,20 +41,21 @@ type loading struct {
 	now       time.Time
 	ring      *keyring.Ring
 	fragments []*core.Fragment
-	unknown   int            // cookies that another replica may be able to open
+	unknown   int            // fragments that another replica may be able to open
+	torn      int            // fragments of which pieces are missing
 	reason    session.Reason // of the refusals the one that says most
 	refusals  []refusal
 }
 
-// refusal is one cookie that did not open.
+// refusal is one fragment that did not open.
 type refusal struct {
 	reason session.Reason
 	key    string
 }
 
-func (l *loading) openAll(jar []sealedCookie) {
-	for i := range jar {
-		f, err := l.m.open(l.ring, l.now, &jar[i])
+func (l *loading) openAll(j *jar) {
+	for i := range j.groups {
+		f, err := l.openGroup(&j.groups[i])
 		if err != nil {
 			l.refuse(err)
 			continue
@@ -65,7 +66,7 @@ func (l *loading) openAll(jar []sealedCookie) {
 
 // retry opens everything again, once, where an unknown key id has made the ring
 // look at its source before its time and it has changed.
-func (l *loading) retry(ctx context.Context, jar []sealedCookie) {
+func (l *loading) retry(ctx context.Context, j *jar) {
 	r, ok := l.m.Keys.(keyring.Refresher)
 	if !ok {
 		return
@@ -75,7 +76,7 @@ func (l *loading) retry(ctx context.Context, jar []sealedCookie) {
 		return
 	}
 	*l = loading{m: l.m, now: l.now, ring: ring}
-	l.openAll(jar)
+	l.openAll(j)
 }
 
 func (l *loading) refuse(err error) {
@@ -87,9 +88,11 @@ func (l *loading) refuse(err error) {
 			r.key = e.KeyID.String()
 		}
 	}
-	// A newer version's format is another replica's business like a new key.
-	if r.reason == session.UnknownKey || r.reason == session.UnknownFormat {
+	switch r.reason {
+	case session.UnknownKey:
 		l.unknown++
+	case session.Torn:
+		l.torn++
 	}
 	if l.reason == "" || r.reason == session.UnknownKey {
 		l.reason = r.reason
@@ -97,9 +100,30 @@ func (l *loading) refuse(err error) {
 	l.refusals = append(l.refusals, r)
 }
 
-// open turns one cookie into the fragment it carries.
-func (m *Sessions) open(ring *keyring.Ring, now time.Time, c *sealedCookie) (*core.Fragment, error) {
-	plaintext, _, err := codec.Open(nil, ring, now, m.binding(c.suffix), c.value)
+// openGroup turns the cookies of one suffix into the fragment they carry. Of
+// several readings the first that opens wins, wherever it stands; if none does,
+// the refusal that leaves most hope is told.
+func (l *loading) openGroup(g *group) (f *core.Fragment, err error) {
+	g.combinations(func(pick func(int) (string, bool)) bool {
+		value, used, joinErr := codec.Join(pick)
+		if joinErr == nil {
+			f, joinErr = l.open(g.suffix, value)
+		}
+		if joinErr == nil {
+			g.size, err = used, nil
+			return true
+		}
+		if err == nil || errors.Is(joinErr, codec.UnknownKey) {
+			err = joinErr
+		}
+		return false
+	})
+	return f, err
+}
+
+// open turns one sealed value into the fragment it carries.
+func (l *loading) open(suffix, value string) (*core.Fragment, error) {
+	plaintext, _, err := codec.Open(nil, l.ring, l.now, l.m.binding(suffix), value)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +131,7 @@ func (m *Sessions) open(ring *keyring.Ring, now time.Time, c *sealedCookie) (*co
 	if err != nil {
 		return nil, err
 	}
-	f.Suffix = c.suffix
+	f.Suffix = suffix
 	return f, nil
 }
 

@@ -19,9 +19,7 @@ func (x *Exchange) observeLoad(ctx context.Context, v *core.View, refused []refu
 		}
 	}
 	e := Event{Kind: EventLoaded, Reason: session.ReasonOf(v), Duration: took, Fragments: v.Count(core.Accepted, core.Covered)}
-	for _, c := range x.jar {
-		e.Bytes += len(c.name) + 1 + len(c.value)
-	}
+	e.Bytes = x.jar.bytes
 	if v.Head != nil {
 		e.SessionID = v.Head.Root.ID()
 	}

@@ -2,8 +2,7 @@ package middleware
 
 import (
 	"context"
-	"fmt"
-	"slices"
+	"strconv"
 
 	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/internal/core"
@@ -11,10 +10,24 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// maxCookie is the most that name, value and attributes of one cookie may have
-// together: what RFC 6265 section 6.1 asks of every browser. Browsers count
-// less of it (name and value; Safari ends at 4,093 of those).
-const maxCookie = 4096
+// plan gathers the facts of this exchange and decides.
+func (x *Exchange) plan(o core.Outcome, r Response) (plan, error) {
+	m := x.sessions
+	f := facts{
+		write: core.Write{Now: core.Millis(m.Clock()), ID: core.NewWriteID(), Lifetime: m.lifetime, Browser: m.BrowserSession},
+		idle:  m.idle, touch: m.touch, method: x.request.Method, response: r,
+		fixed: m.FixedName, scale: m.scale, limits: m.limits,
+		others: weight{cookies: x.jar.others, request: x.jar.foreign},
+	}
+	for i := range x.jar.groups {
+		g := &x.jar.groups[i]
+		f.jar = append(f.jar, held{suffix: g.suffix, weight: weight{cookies: len(g.pieces), request: g.weight()}})
+	}
+	if o.Changes != nil && o.Changes.Destroyed {
+		f.farewell = core.NewRoot()
+	}
+	return decide(o, &f)
+}
 
 // seal makes the Set-Cookie lines of a plan: what is set first, for what cuts a
 // header cuts its end.
@@ -23,7 +36,7 @@ func (x *Exchange) seal(p plan) ([]string, error) {
 		return nil, nil
 	}
 	m := x.sessions
-	lines := make([]string, 0, len(p.set)+len(p.expire))
+	lines := make([]string, 0, len(p.set)+len(p.expire)+1)
 	if len(p.set) > 0 {
 		now := m.Clock()
 		key := m.Keys.Ring(x).Active(now)
@@ -31,48 +44,91 @@ func (x *Exchange) seal(p plan) ([]string, error) {
 			return nil, session.ErrNoKey
 		}
 		for _, f := range p.set {
-			line, err := m.setLine(key, f, core.Millis(now))
-			if err != nil {
+			var err error
+			if lines, err = m.appendSet(lines, key, f, core.Millis(now)); err != nil {
 				return nil, err
 			}
-			lines = append(lines, line)
+			lines = x.appendSurplus(lines, f)
 		}
 	}
 	for _, suffix := range p.expire {
-		lines = append(lines, m.expireLine(m.Name+"."+suffix))
+		lines = x.appendExpired(lines, suffix)
 	}
 	return lines, nil
 }
 
-// setLine is the Set-Cookie line of one fragment.
-func (m *Sessions) setLine(key *keyring.Key, f *core.Fragment, now int64) (string, error) {
-	plaintext := f.AppendPlaintext(make([]byte, 0, 512))
-	name := m.Name + "." + f.Suffix
-	size := len(name) + 1 + codec.SealedLen(len(plaintext)) + len(m.attributes) + len("; Max-Age=34560000")
-	line := m.appendName(make([]byte, 0, size), name)
-	line, err := codec.Seal(line, key, m.binding(f.Suffix), plaintext)
+// cookieName is the name of one piece of a fragment.
+func (m *Sessions) cookieName(suffix string, piece int) string {
+	switch {
+	case m.FixedName:
+		return m.Name
+	case piece == 0:
+		return m.Name + "." + suffix
+	}
+	return m.Name + "." + suffix + "." + strconv.Itoa(piece)
+}
+
+// appendSet appends the Set-Cookie lines of one fragment, one for each piece.
+func (m *Sessions) appendSet(lines []string, key *keyring.Key, f *core.Fragment, now int64) ([]string, error) {
+	plaintext := f.Plaintext()
+	suffix := f.Suffix
+	if m.FixedName {
+		suffix = ""
+	}
+	value, err := codec.Seal(make([]byte, 0, codec.SealedLen(len(plaintext))), key, m.binding(suffix), plaintext)
 	if err != nil {
-		return "", err
+		return nil, err
+	}
+	pieces, err := codec.Split(value, m.scale.room)
+	if err != nil {
+		return nil, err
 	}
 	maxAge := int64(-1)
 	if !f.Browser {
 		maxAge = max((f.End-now+999)/1000, 0)
 	}
-	line = m.appendAttributes(line, maxAge)
-	if len(line) > maxCookie {
-		return "", tooLarge(f, len(plaintext), len(line))
+	for i, piece := range pieces {
+		name := m.cookieName(suffix, i)
+		line := make([]byte, 0, len(name)+1+len(piece)+m.scale.attributes)
+		line = append(append(append(line, name...), '='), piece...)
+		lines = append(lines, string(m.appendAttributes(line, maxAge)))
 	}
-	return string(line), nil
+	return lines, nil
 }
 
-// tooLarge names the numbers and the largest values.
-func tooLarge(f *core.Fragment, plain, need int) error {
-	entries := slices.SortedFunc(slices.Values(f.Entries), func(a, b core.Entry) int { return len(b.Value) - len(a.Value) })
-	e := &session.TooLargeError{Limit: "bytes of one cookie (name, value and attributes)", Max: maxCookie, Need: need, Session: plain}
-	for _, entry := range entries[:min(len(entries), 3)] {
-		e.Largest = append(e.Largest, fmt.Sprintf("%s (%d)", entry.Name, len(entry.Value)))
+// appendSurplus expires what the request carried under a set fragment's name
+// beyond its pieces: the rest of a longer form of the same content.
+func (x *Exchange) appendSurplus(lines []string, f *core.Fragment) []string {
+	m := x.sessions
+	size := m.scale.weigh(f).cookies
+	for i := range x.jar.groups {
+		if g := &x.jar.groups[i]; g.suffix == f.Suffix {
+			for _, p := range g.pieces {
+				if p.index >= size {
+					lines = append(lines, m.expireLine(p.name))
+				}
+			}
+		}
 	}
-	return e
+	return lines
+}
+
+// appendExpired expires every cookie that the request carried under a suffix.
+func (x *Exchange) appendExpired(lines []string, suffix string) []string {
+	for i := range x.jar.groups {
+		g := &x.jar.groups[i]
+		if g.suffix != suffix {
+			continue
+		}
+		last := ""
+		for _, p := range g.pieces {
+			if p.name != last { // doubled names stand together as a rule
+				lines = append(lines, x.sessions.expireLine(p.name))
+			}
+			last = p.name
+		}
+	}
+	return lines
 }
 
 func (x *Exchange) observeCommit(ctx context.Context, p plan, out Fields) {

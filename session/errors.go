@@ -20,9 +20,9 @@ var (
 	ErrLate = core.ErrLate
 
 	// ErrUnknownKey is the commit's error where a request changed the session
-	// while all its cookies were sealed by keys that this replica does not know:
-	// writing would hide a session that another replica can read. Renew and
-	// Destroy go through.
+	// while some of its cookies were sealed by a key that this replica does not
+	// know: the write could hide what another replica can read, or be lost
+	// there. Renew and Destroy go through.
 	ErrUnknownKey = errors.New("carryon: the session's cookies are sealed by a key that this replica does not have; " +
 		"compare the rings of the replicas with 'carryon keys list' and give them the same one")
 
@@ -47,7 +47,7 @@ func (e *TooLargeError) Error() string {
 	if len(e.Largest) > 0 {
 		msg += "; largest values: " + strings.Join(e.Largest, ", ")
 	}
-	return msg + "; store less in it"
+	return msg + "; keep less in it, or raise Config.Limits as far as what stands before the program allows"
 }
 
 // Is matches [ErrTooLarge].

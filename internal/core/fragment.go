@@ -77,6 +77,8 @@ type Fragment struct {
 	Moved  uint64   // data: references up to this number are dead
 
 	Seen int64 // when the visitor was last seen; not part of the content
+
+	plain []byte // what is sealed, once Name has made it
 }
 
 // Snapshot tells whether f stands on its own.

@@ -42,7 +42,10 @@ func (f *Fragment) AppendContent(b []byte) []byte {
 
 // AppendPlaintext appends what is sealed: the content, then the last-seen time.
 func (f *Fragment) AppendPlaintext(b []byte) []byte {
-	b = f.AppendContent(b)
+	return f.appendSeen(f.AppendContent(b))
+}
+
+func (f *Fragment) appendSeen(b []byte) []byte {
 	return appendUint(b, uint64(max(f.Seen-f.Created, 0)))
 }
 

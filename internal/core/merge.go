@@ -55,6 +55,7 @@ type View struct {
 	MaxAt    int64  // the highest clock value in the jar
 	MaxBorn  int64  // the highest birth in the jar
 	Unopened int    // cookies of ours that could not be opened, but may be by another replica
+	Frozen   bool   // more is missing that may come back: nothing may be collected
 	Closed   string // why the last of the cookies that did not open did not
 	Loaded   int64  // when the jar was read
 }
@@ -258,7 +259,8 @@ func (v *View) dropLate() {
 // contradicts tells whether f holds a write that x's horizon says is dead.
 func contradicts(x, f *Fragment) bool {
 	for _, e := range f.Entries {
-		if e.Stamp.At > x.Horizon || e.Stamp.Compare(x.Floor) < 0 {
+		// A Pop's tombstone has the stamp of the value, but is as new as it is.
+		if max(e.Stamp.At, e.Gone) > x.Horizon || e.Stamp.Compare(x.Floor) < 0 {
 			continue
 		}
 		known, ok := x.Find(e.Name)

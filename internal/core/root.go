@@ -60,12 +60,34 @@ var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPad
 // idle clock has a fixed name, for it is meant to be overwritten.
 func (f *Fragment) Name() {
 	mac := hmac.New(sha256.New, f.Root.derive("carryon fragment name", 32))
+	f.plain = f.AppendContent(make([]byte, 0, f.room()))
 	if f.Kind == SeenMark {
 		mac.Write([]byte("seen"))
 	} else {
-		mac.Write(f.AppendContent(nil))
+		mac.Write(f.plain)
 	}
 	f.Suffix = base32Lower.EncodeToString(mac.Sum(nil)[:7])[:SuffixLen]
+	f.plain = f.appendSeen(f.plain)
+}
+
+// Plaintext is what is sealed. It must not be written to.
+func (f *Fragment) Plaintext() []byte {
+	if f.plain == nil {
+		f.plain = f.AppendPlaintext(make([]byte, 0, f.room()))
+	}
+	return f.plain
+}
+
+// room is about what f takes, so that it is written without growing.
+func (f *Fragment) room() int {
+	n := 160
+	for i := range f.Entries {
+		n += len(f.Entries[i].Name) + len(f.Entries[i].Value) + 24
+	}
+	for i := range f.Needs {
+		n += len(f.Needs[i].Name) + 20
+	}
+	return n
 }
 
 // IsSuffix tells whether s has the form of a suffix.

@@ -43,7 +43,7 @@ func (v *View) birth(w Write) Stamp { return Stamp{At: max(w.Now, v.MaxBorn+1), 
 func (v *View) header(c *Changes, w Write) Fragment {
 	if !c.Begins(v) {
 		f := *v.Head
-		f.Suffix, f.Kind, f.Entries, f.Needs = "", Data, nil, nil
+		f.Suffix, f.Kind, f.Entries, f.Needs, f.plain = "", Data, nil, nil, nil
 		f.Floor, f.Horizon, f.Seen = v.State.Floor, v.State.Horizon, w.Now
 		f.Number, f.ETag, f.Moved = 0, [16]byte{}, 0
 		return f
@@ -117,7 +117,7 @@ func (v *View) Snapshot(c *Changes, w Write) *Fragment {
 	s := v.changed(c, w)
 	if c.Begins(v) {
 		s.Entries = slices.DeleteFunc(s.Entries, Entry.Dead)
-	} else if v.Unopened == 0 && v.Count(Torn) == 0 {
+	} else if v.Unopened == 0 && !v.Frozen && v.Count(Torn) == 0 {
 		s.collect(v.Loaded)
 	}
 	f.Entries, f.Floor, f.Horizon = s.Entries, s.Floor, s.Horizon
@@ -138,6 +138,40 @@ func (v *View) Delta(c *Changes, w Write) *Fragment {
 	}
 	f.Name()
 	return &f
+}
+
+// Joined is the whole state as the request found it, as one fragment: all who
+// saw the same jar at about the same time write the same content and name.
+func (v *View) Joined(w Write) *Fragment { return v.Snapshot(&Changes{}, w) }
+
+// Newest is when the session was last written, as far as the jar shows (ms).
+func (v *View) Newest() (at int64) {
+	for i, f := range v.Fragments {
+		if v.Fates[i] == Accepted && f.Kind == Data {
+			at = max(at, f.newest().At)
+		}
+	}
+	return at
+}
+
+// Recent is how many of the accepted fragments were written after a time.
+func (v *View) Recent(after int64) (n int) {
+	for i, f := range v.Fragments {
+		if v.Fates[i] == Accepted && f.Kind == Data && f.newest().At > after {
+			n++
+		}
+	}
+	return n
+}
+
+// Parts is how many fragments make up the state.
+func (v *View) Parts() (n int) {
+	for i, f := range v.Fragments {
+		if v.Fates[i] == Accepted && f.Kind == Data {
+			n++
+		}
+	}
+	return n
 }
 
 // needs lists what own does not replace.
@@ -167,7 +201,7 @@ func (v *View) Farewell(root Root, w Write) *Fragment {
 // Touched is f with a newer last-seen time: the same content, so the same name.
 func (f *Fragment) Touched(now int64) *Fragment {
 	t := *f
-	t.Seen = max(now, f.Seen)
+	t.Seen, t.plain = max(now, f.Seen), nil
 	return &t
 }
 

@@ -1,0 +1,464 @@
+package middleware
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/carryon-go/carryon/internal/core"
+)
+
+// The model: one browser's jar, requests in flight on replicas whose clocks
+// and rings differ, and the production merge and plan between them. Seals are
+// left out (a cookie is its plaintext and the number of its key); everything
+// else is what production runs. Run it longer with
+//
+//	go test ./middleware -run TestModel -rapid.checks=100000
+
+// world says what may happen in a run, beyond reads and writes.
+type world struct {
+	deletes  bool // Delete, Pop and Clear
+	renewals bool // Renew, Destroy and beginning anew
+	skew     bool // replicas' clocks are off by up to s
+	late     bool // responses land later than W (A1 broken)
+	evict    bool // the browser drops cookies (A4 broken)
+	replay   bool // cookies of the past are put back (A4 broken)
+	stale    bool // a replica lacks the newest key
+	foreign  bool // requests without any cookie of ours (cross-site)
+	crowd    int  // most requests in flight; 0: ten
+	limits   Limits
+}
+
+// kept tells whether the assumptions of the guarantee hold in w.
+func (w world) kept() bool { return !w.late && !w.evict && !w.replay }
+
+type modelCookie struct {
+	plain []byte
+	key   int
+}
+
+// flight is one request between its Cookie header and the landing of its response.
+type flight struct {
+	id       int
+	start    int64 // when the header was built
+	jar      map[string]modelCookie
+	replica  int
+	op       string
+	name     string
+	stage    int // 0 built, 1 loaded, 2 committed
+	core     core.Core
+	view     *core.View
+	frags    []*core.Fragment
+	plan     plan
+	out      []landing
+	promised map[string]promise // what must be visible to it, by generation
+}
+
+type landing struct {
+	suffix string
+	cookie modelCookie
+}
+
+func (f *flight) Load(context.Context) (*core.View, error) { return f.view, nil }
+func (f *flight) Save(context.Context, core.Outcome) error { return nil }
+func (f *flight) LateRead()                                {}
+func (f *flight) LateChange(string)                        {}
+func (f *flight) String() string                           { return fmt.Sprintf("#%d %s %s", f.id, f.op, f.name) }
+
+// promise is what landed responses have promised about one generation.
+type promise map[string]core.Entry
+
+// modelWrite is one write with all that its request saw.
+type modelWrite struct {
+	root core.Root
+	past []core.Entry
+}
+
+type model struct {
+	world
+	t        *rapid.T
+	now      int64
+	next     int
+	jar      map[string]modelCookie
+	history  []landing
+	flights  []*flight
+	skews    [3]int64
+	key      int // the newest key
+	stale    bool
+	peak     int // most requests in flight since the jar was last read alone
+	promised map[core.Root]promise
+	floors   map[core.Root]core.Stamp // of landed Clears
+	ended    core.Stamp               // the greatest birth that has landed by Renew or Destroy
+	writes   map[core.Stamp]modelWrite
+	graves   map[string][]core.Entry // every tombstone ever written, by root and name
+	values   int
+}
+
+func newModel(t *rapid.T, w world) *model {
+	m := &model{world: w, t: t, now: 1_800_000_000_000, jar: map[string]modelCookie{},
+		promised: map[core.Root]promise{}, floors: map[core.Root]core.Stamp{},
+		writes: map[core.Stamp]modelWrite{}, graves: map[string][]core.Entry{}}
+	if w.skew {
+		for i := range m.skews {
+			m.skews[i] = rapid.Int64Range(-core.Skew, core.Skew).Draw(t, "skew")
+		}
+	}
+	if m.limits == (Limits{}) {
+		m.limits, _ = GoServer.Limits()
+		m.limits.Cookies, m.limits.Parallel = 150, 6
+	}
+	return m
+}
+
+func (m *model) ops() []string {
+	ops := []string{"read", "read", "set", "set", "set"}
+	if m.deletes {
+		ops = append(ops, "delete", "delete", "pop", "clear")
+	}
+	if m.renewals {
+		ops = append(ops, "renew", "destroy", "restart")
+	}
+	return ops
+}
+
+// build starts a request: its Cookie header is what the jar holds now.
+func (m *model) build(t *rapid.T) {
+	if len(m.flights) >= cmp.Or(m.crowd, 10) {
+		t.Skip("enough in flight")
+	}
+	f := &flight{id: m.next, start: m.now, jar: maps.Clone(m.jar), op: rapid.SampledFrom(m.ops()).Draw(t, "op"),
+		name: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "name"), replica: rapid.IntRange(0, 2).Draw(t, "replica")}
+	m.next++
+	if m.foreign && rapid.IntRange(0, 9).Draw(t, "cross-site") == 0 {
+		f.jar, f.op = map[string]modelCookie{}, "set"
+	}
+	f.promised = map[string]promise{}
+	for root, p := range m.promised {
+		f.promised[string(root[:])] = maps.Clone(p)
+	}
+	m.flights = append(m.flights, f)
+	m.peak = max(m.peak, len(m.flights))
+}
+
+func (m *model) clock(f *flight) int64 { return m.now + m.skews[f.replica] }
+
+// load opens and merges on the replica, and checks what it shows.
+func (m *model) load(f *flight) {
+	unopened := 0
+	for _, suffix := range slices.Sorted(maps.Keys(f.jar)) {
+		c := f.jar[suffix]
+		if m.stale && f.replica == 2 && c.key == m.key && c.key > 0 {
+			unopened++
+			continue
+		}
+		frag, err := core.Decode(slices.Clone(c.plain))
+		if err != nil {
+			m.t.Fatalf("a fragment of ours does not decode: %v", err)
+		}
+		frag.Suffix = suffix
+		f.frags = append(f.frags, frag)
+	}
+	v := core.Merge(f.frags, unopened, m.clock(f), 0)
+	f.view, f.stage = &v, 1
+	f.core.Init(context.Background(), f)
+	_ = f.core.Load(context.Background())
+	m.checkClosed(f)
+	if len(f.jar) > 0 && unopened == 0 {
+		m.checkPromises(f)
+	}
+	m.act(f)
+}
+
+func (m *model) act(f *flight) {
+	m.values++
+	value := []byte(fmt.Sprintf("v%d", m.values))
+	if f.name == "c" { // large beside the others, so that they are written as deltas
+		value = append(value, make([]byte, 700)...)
+	}
+	switch f.op {
+	case "set":
+		f.core.Set(f.name, value)
+	case "delete":
+		f.core.Delete(f.name)
+	case "pop":
+		f.core.Pop(f.name)
+	case "clear":
+		f.core.Clear()
+	case "renew":
+		f.core.Renew()
+	case "destroy":
+		f.core.Destroy()
+	case "restart":
+		f.core.Destroy()
+		f.core.Set(f.name, value)
+	}
+}
+
+// commit runs the plan and notes what was written.
+func (m *model) commit(f *flight) {
+	f.stage = 2
+	_ = f.core.Commit(func(o core.Outcome) error {
+		id := uint32(m.next*1000 + f.id)
+		m.next++
+		facts := &facts{write: core.Write{Now: m.clock(f), ID: id, Lifetime: 1 << 36}, method: "POST", limits: m.limits,
+			scale: scale{base: 25, attributes: 80, cookie: 4096}}
+		if f.op == "read" {
+			facts.method = "GET"
+		}
+		for suffix, c := range f.jar {
+			facts.jar = append(facts.jar, held{suffix: suffix, weight: weight{1, 25 + len(c.plain)*4/3, 0}})
+		}
+		slices.SortFunc(facts.jar, func(a, b held) int { return slices.Compare([]byte(a.suffix), []byte(b.suffix)) })
+		if o.Changes != nil && o.Changes.Root != (core.Root{}) {
+			o.Changes.Root = modelRoot(id) // not a random one, so that a seed repeats its run
+		}
+		facts.farewell = modelRoot(id + 1<<30)
+		p, err := decide(o, facts)
+		if err != nil {
+			return nil // refused before the header: nothing changes
+		}
+		f.plan = p
+		key := m.key
+		if m.stale && f.replica == 2 && key > 0 {
+			key--
+		}
+		for _, s := range p.set {
+			m.note(f, s)
+			f.out = append(f.out, landing{s.Suffix, modelCookie{slices.Clone(s.Plaintext()), key}})
+		}
+		return nil
+	})
+}
+
+func modelRoot(id uint32) core.Root { return sha256.Sum256(binary.BigEndian.AppendUint32(nil, id)) }
+
+// note remembers, for each write in a fragment, what its request had seen.
+func (m *model) note(f *flight, s *core.Fragment) {
+	for _, e := range s.Entries {
+		if e.Dead() {
+			k := string(s.Root[:]) + e.Name
+			m.graves[k] = append(m.graves[k], e)
+		}
+		if _, known := m.writes[e.Stamp]; !known {
+			w := modelWrite{root: s.Root}
+			if f.view.Head != nil && f.view.Head.Root == s.Root {
+				w.past = f.view.State.Entries
+			}
+			m.writes[e.Stamp] = w
+		}
+	}
+}
+
+// land applies a response to the jar and takes it at its word.
+func (m *model) land(f *flight) {
+	m.flights = slices.DeleteFunc(m.flights, func(o *flight) bool { return o == f })
+	for _, l := range f.out {
+		m.jar[l.suffix] = l.cookie
+		m.history = append(m.history, l)
+	}
+	for _, suffix := range f.plan.expire {
+		delete(m.jar, suffix)
+	}
+	for _, l := range f.out {
+		frag, _ := core.Decode(slices.Clone(l.cookie.plain))
+		m.promise(f, frag)
+	}
+}
+
+func (m *model) promise(f *flight, frag *core.Fragment) {
+	if (f.op == "renew" || f.op == "destroy" || f.op == "restart") && (f.view.Head == nil || f.view.Head.Root != frag.Root) {
+		if frag.Born.Compare(m.ended) > 0 {
+			m.ended = frag.Born
+		}
+	}
+	p := m.promised[frag.Root]
+	if p == nil {
+		p = promise{}
+		m.promised[frag.Root] = p
+	}
+	for _, e := range frag.Entries {
+		if old, ok := p[e.Name]; !ok || old.Stamp.Compare(e.Stamp) < 0 || old.Stamp == e.Stamp && e.Dead() {
+			p[e.Name] = e
+		}
+	}
+	if frag.Floor.Compare(m.floors[frag.Root]) > 0 {
+		m.floors[frag.Root] = frag.Floor
+	}
+}
+
+// checkPromises: what landed before this request's header was built is visible.
+func (m *model) checkPromises(f *flight) {
+	if !m.kept() {
+		return
+	}
+	v := f.view
+	if v.Head == nil {
+		if v.Verdict != core.LoggedOut && v.Verdict != core.Absent && v.Verdict != core.ExpiredEnd {
+			m.t.Fatalf("%v: the session is gone: verdict %d, fates %v", f, v.Verdict, v.Fates)
+		}
+		return
+	}
+	for i, fate := range v.Fates {
+		if fate == core.Late || fate == core.Torn {
+			m.t.Fatalf("%v: fragment %s has fate %d inside the assumptions", f, v.Fragments[i].Suffix, fate)
+		}
+	}
+	for name, want := range f.promised[string(v.Head.Root[:])] {
+		if want.Stamp.Compare(v.State.Floor) < 0 {
+			continue
+		}
+		have, ok := v.State.Find(name)
+		switch {
+		case ok && have.Stamp.Compare(want.Stamp) >= 0:
+		case !ok && m.buried(v, name, want.Stamp):
+		default:
+			m.t.Fatalf("%v: %s was promised %v (%.9s) and shows %v (%.9s) %v", f, name, want.Stamp, want.Value, have.Stamp, have.Value, ok)
+		}
+	}
+}
+
+// buried tells whether some tombstone, collected since, explains an absence.
+func (m *model) buried(v *core.View, name string, at core.Stamp) bool {
+	return slices.ContainsFunc(m.graves[string(v.Head.Root[:])+name], func(e core.Entry) bool {
+		return e.Stamp.Compare(at) >= 0 && e.Stamp.At <= v.State.Horizon
+	})
+}
+
+// checkClosed: whatever the jar went through, the visible state holds, for
+// each write that it shows, all that the writing request had seen, or newer.
+func (m *model) checkClosed(f *flight) {
+	v := f.view
+	if v.Head == nil {
+		return
+	}
+	for _, e := range v.State.Entries {
+		w, ok := m.writes[e.Stamp]
+		if !ok || w.root != v.Head.Root {
+			continue
+		}
+		for _, past := range w.past {
+			have, ok := v.State.Find(past.Name)
+			gone := !ok || have.Dead() // a tombstone shows as much as nothing does
+			switch {
+			case past.Stamp.Compare(v.State.Floor) < 0:
+			case ok && have.Stamp.Compare(past.Stamp) >= 0:
+			case gone && past.Dead():
+			case gone && m.buried(v, past.Name, past.Stamp):
+			default:
+				m.t.Fatalf("%v: mixed: shows %s=%.9s %v, whose writer had seen %s=%.9s %v, but shows %.9s %v (horizon %d)",
+					f, e.Name, e.Value, e.Stamp, past.Name, past.Value, past.Stamp, have.Value, have.Stamp, v.State.Horizon)
+			}
+		}
+	}
+}
+
+// wait lets time pass. Inside the assumptions a response lands before its
+// request is W old, so those that are due are brought home first.
+func (m *model) wait(t *rapid.T) {
+	d := rapid.SampledFrom([]int64{1, 500, 2500, 60_000, core.Window / 2, core.Window, core.Settled + core.Window}).Draw(t, "wait")
+	for m.kept() || !m.late {
+		due := slices.IndexFunc(m.flights, func(f *flight) bool { return m.now+d-f.start >= core.Window })
+		if due < 0 {
+			break
+		}
+		m.home(m.flights[due])
+	}
+	m.now += d
+}
+
+func (m *model) home(f *flight) {
+	if f.stage == 0 {
+		m.load(f)
+	}
+	if f.stage == 1 {
+		m.commit(f)
+	}
+	m.land(f)
+}
+
+func (m *model) step(t *rapid.T) {
+	if len(m.flights) == 0 {
+		t.Skip("nothing in flight")
+	}
+	f := m.flights[rapid.IntRange(0, len(m.flights)-1).Draw(t, "flight")]
+	switch f.stage {
+	case 0:
+		m.load(f)
+	case 1:
+		m.commit(f)
+	default:
+		m.land(f)
+	}
+}
+
+// bounded: however the writers interleave, the jar stays inside the limits.
+func (m *model) bounded(t *rapid.T) {
+	if len(m.flights) == 0 {
+		defer func() { m.peak = 0 }()
+	}
+	if m.peak > m.limits.Parallel {
+		return
+	}
+	bytes := 0
+	for _, c := range m.jar {
+		bytes += 25 + len(c.plain)*4/3
+	}
+	if bytes > m.limits.RequestBytes || len(m.jar) > m.limits.Cookies {
+		t.Fatalf("the jar has %d cookies and %d bytes", len(m.jar), bytes)
+	}
+}
+
+func (m *model) actions() map[string]func(*rapid.T) {
+	a := map[string]func(*rapid.T){"": m.bounded, "build": m.build, "build too": m.build, "step": m.step, "step on": m.step, "step again": m.step, "wait": m.wait}
+	if m.evict {
+		a["evict"] = func(t *rapid.T) {
+			if len(m.jar) == 0 {
+				t.Skip("empty")
+			}
+			delete(m.jar, rapid.SampledFrom(slices.Sorted(maps.Keys(m.jar))).Draw(t, "evicted"))
+		}
+	}
+	if m.replay {
+		a["replay"] = func(t *rapid.T) {
+			if len(m.history) == 0 {
+				t.Skip("nothing yet")
+			}
+			l := m.history[rapid.IntRange(0, len(m.history)-1).Draw(t, "replayed")]
+			m.jar[l.suffix] = l.cookie
+		}
+	}
+	if m.world.stale {
+		a["rotate"] = func(*rapid.T) { m.key, m.stale = m.key+1, true }
+		a["catch up"] = func(*rapid.T) { m.stale = false }
+	}
+	return a
+}
+
+func TestModel(t *testing.T) {
+	worlds := map[string]world{
+		"writes":       {},
+		"deletes":      {deletes: true},
+		"clocks":       {deletes: true, skew: true},
+		"renewals":     {deletes: true, renewals: true, skew: true},
+		"cross-site":   {deletes: true, renewals: true, foreign: true},
+		"rings":        {deletes: true, skew: true, stale: true},
+		"late":         {deletes: true, renewals: true, skew: true, late: true},
+		"eviction":     {deletes: true, skew: true, evict: true},
+		"replay":       {deletes: true, renewals: true, skew: true, replay: true},
+		"everything":   {deletes: true, renewals: true, skew: true, late: true, evict: true, replay: true, stale: true, foreign: true},
+		"small budget": {deletes: true, crowd: 6, limits: Limits{CookieBytes: 4096, Cookies: 20, RequestBytes: 7500, ResponseBytes: 3600, SetCookieLines: 40, Parallel: 6}},
+		"few cookies":  {deletes: true, renewals: true, crowd: 3, limits: Limits{CookieBytes: 4096, Cookies: 7, RequestBytes: 30000, ResponseBytes: 15000, SetCookieLines: 40, Parallel: 3}},
+	}
+	for _, name := range slices.Sorted(maps.Keys(worlds)) {
+		t.Run(name, func(t *testing.T) {
+			rapid.Check(t, func(rt *rapid.T) { rt.Repeat(newModel(rt, worlds[name]).actions()) })
+		})
+	}
+}
