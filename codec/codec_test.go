@@ -226,14 +226,6 @@ func allocatedBy(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-func TestFewAllocations(t *testing.T) {
-	ring := testRing(t, []int{1})
-	plaintext := make([]byte, 1000)
-	value := sealed(t, ring, binding, string(plaintext))
-	require.LessOrEqual(t, testing.AllocsPerRun(100, func() { codec.Seal(nil, ring.Active(now), binding, plaintext) }), 6.0)
-	require.LessOrEqual(t, testing.AllocsPerRun(100, func() { codec.Open(nil, ring, now, binding, value) }), 6.0)
-}
-
 func TestConcurrentUse(t *testing.T) {
 	ring := testRing(t, []int{1, 2})
 	var group sync.WaitGroup
