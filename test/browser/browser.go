@@ -67,7 +67,9 @@ type Tab interface {
 	// Sibling opens another tab with the same cookie jar.
 	Sibling() (Tab, error)
 	// Go loads an address, follows redirects, and waits until the page and all
-	// that it asks for has loaded. A status of 400 or above is no error.
+	// that it asks for has loaded. A status of 400 or above is no error; an
+	// address that loads no page (204, a download, "#x" on the same page) is
+	// waited for in vain.
 	Go(url string) error
 	// Eval evaluates a JavaScript expression in the page, awaits it where it is
 	// a promise, and decodes the result, as JSON, into into (nil: not wanted).

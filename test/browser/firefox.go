@@ -119,8 +119,27 @@ func (t *firefoxTab) Close() error {
 	return t.session.call("browsingContext.close", object{"context": t.page}, nil)
 }
 
-func (t *firefoxTab) Go(url string) error {
-	return t.session.call("browsingContext.navigate", object{"context": t.page, "url": url, "wait": "complete"}, nil)
+// Go does not let Firefox wait ("wait": "complete"): where the page before is
+// of another site, that now and then never answers. So it looks itself.
+func (t *firefoxTab) Go(address string) error {
+	if err := t.Eval("window.carryonLeaving = true", nil); err != nil {
+		return err
+	}
+	navigate := object{"context": t.page, "url": address, "wait": "none"}
+	if err := t.session.call("browsingContext.navigate", navigate, nil); err != nil {
+		return err
+	}
+	if err := Until(t, loaded); err != nil {
+		return fmt.Errorf("%s: %w", address, err)
+	}
+	var document string
+	if err := t.Eval("document.documentURI", &document); err != nil {
+		return err
+	}
+	if strings.HasPrefix(document, "about:neterror") {
+		return fmt.Errorf("%s cannot be reached", address)
+	}
+	return nil
 }
 
 func (t *firefoxTab) Eval(expression string, into any) error {

@@ -34,6 +34,10 @@ func Click(tab Tab, selector string) error {
 	return tab.Eval(element(selector)+".click()", nil)
 }
 
+// loaded is true in a page that is complete and not the one that was marked as
+// left.
+const loaded = "!window.carryonLeaving && document.readyState === 'complete'"
+
 // Follow clicks a link or a button and waits until the page that it leads to
 // has loaded.
 func Follow(tab Tab, selector string) error {
@@ -41,7 +45,7 @@ func Follow(tab Tab, selector string) error {
 	if err := tab.Eval(click, nil); err != nil {
 		return err
 	}
-	return Until(tab, "!window.carryonLeaving && document.readyState === 'complete'")
+	return Until(tab, loaded)
 }
 
 // Until waits until a JavaScript expression is true.
