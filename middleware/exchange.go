@@ -36,8 +36,8 @@ type Exchange struct {
 	request  Request
 	core     core.Core
 	session  session.Session
-	jar      jar  // what the load found
-	done     bool // committed
+	found    *findings // by the load; nil before it
+	done     bool      // committed
 }
 
 // Begin notes the request and does no I/O and no parsing. The returned context

@@ -16,6 +16,7 @@ type httpExchange struct {
 	writer  writer
 	request *http.Request
 	outer   http.Header // what was in the header before the handler; nil if nothing
+	values  [2]string   // of Vary and Cache-Control in the header
 }
 
 func (x *httpExchange) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -52,19 +53,24 @@ func (x *httpExchange) commit(status int) error {
 		x.fail(err)
 		return err
 	}
-	fields.apply(h)
+	fields.apply(h, &x.values)
 	return nil
 }
 
-func (f *Fields) apply(h http.Header) {
+// apply puts the fields into h; the values of what h lacks live in room.
+func (f *Fields) apply(h http.Header, room *[2]string) {
 	if len(f.SetCookie) > 0 {
 		h["Set-Cookie"] = append(h["Set-Cookie"], f.SetCookie...)
 	}
-	if f.Vary && !varies(h["Vary"]) {
-		h.Add("Vary", "Cookie")
+	if vary := h["Vary"]; f.Vary && vary == nil {
+		room[0] = "Cookie"
+		h["Vary"] = room[0:1:1]
+	} else if f.Vary && !varies(vary) {
+		h["Vary"] = append(vary, "Cookie")
 	}
 	if f.CacheControl != "" {
-		h.Set("Cache-Control", f.CacheControl)
+		room[1] = f.CacheControl
+		h["Cache-Control"] = room[1:2:2]
 	}
 }
 

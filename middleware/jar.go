@@ -10,33 +10,36 @@ import (
 // jar is what a request's Cookie header holds: ours by fragment, and how much
 // room the program's own cookies take.
 type jar struct {
-	groups  []group
-	cookies int  // ours, in all
-	bytes   int  // of ours in the header, with separators
-	others  int  // cookies that are not ours
-	foreign int  // their bytes
-	tooMany bool // more of ours than are looked at
+	pieces  []piece // in the order of the header
+	groups  []group // in the order of their first pieces
+	bytes   int     // of ours in the header, with separators
+	others  int     // cookies that are not ours
+	foreign int     // their bytes
+	tooMany bool    // more of ours than are looked at
 }
 
 // group is all cookies of one suffix: the pieces of one fragment, each perhaps
 // several times with different values, and perhaps some that are left over.
 type group struct {
 	suffix string
-	pieces []piece // in the order of the header
-	size   int     // pieces of the fragment that was opened; 0 if none was
+	count  int // of pieces
+	first  int // index of the first of them in the jar
+	last   int // the highest piece number
+	bytes  int // of them in the header, with separators
 }
 
 // piece is one cookie, unopened.
 type piece struct {
-	name  string
-	index int
-	value string
+	name   string
+	suffix string
+	index  int
+	value  string
 }
 
-// readJar picks the cookies of base name out of the Cookie header lines. Every
+// read picks the cookies of base name out of the Cookie header lines. Every
 // different value of a name is kept (a sibling domain can plant one before the
 // good one); exact repeats, which some Lambda adapters make, are not.
-func readJar(lines []string, base string, fixed bool, most int) (j jar) {
+func (j *jar) read(lines []string, base string, fixed bool, most int) {
 	for _, line := range lines {
 		for line != "" {
 			var pair string
@@ -46,58 +49,76 @@ func readJar(lines []string, base string, fixed bool, most int) (j jar) {
 			}
 		}
 	}
-	return j
 }
 
 func (j *jar) add(pair, base string, fixed bool, most int) {
-	p, suffix, ok := ourCookie(pair, base, fixed)
-	if !ok {
+	p, ok := ourCookie(pair, base, fixed)
+	switch {
+	case !ok:
 		j.others++
 		j.foreign += len(pair) + 2
 		return
-	}
-	i := slices.IndexFunc(j.groups, func(g group) bool { return g.suffix == suffix })
-	if i >= 0 && slices.Contains(j.groups[i].pieces, p) {
+	case slices.Contains(j.pieces, p):
 		return
-	}
-	if j.cookies == most {
+	case len(j.pieces) == most:
 		j.tooMany = true
 		return
 	}
-	j.cookies++
-	j.bytes += len(pair) + 2
-	if i < 0 {
-		i = len(j.groups)
-		j.groups = append(j.groups, group{suffix: suffix})
+	g := j.group(p.suffix)
+	if g == nil {
+		j.groups = append(j.groups, group{suffix: p.suffix, first: len(j.pieces)})
+		g = &j.groups[len(j.groups)-1]
 	}
-	j.groups[i].pieces = append(j.groups[i].pieces, p)
+	j.pieces = append(j.pieces, p)
+	j.bytes += len(pair) + 2
+	g.count, g.bytes, g.last = g.count+1, g.bytes+len(pair)+2, max(g.last, p.index)
+}
+
+func (j *jar) group(suffix string) *group {
+	for i := range j.groups {
+		if j.groups[i].suffix == suffix {
+			return &j.groups[i]
+		}
+	}
+	return nil
+}
+
+// names lists the cookies of one suffix, each once.
+func (j *jar) names(suffix string) (all []string) {
+	for i := range j.pieces {
+		if p := &j.pieces[i]; p.suffix == suffix && !slices.Contains(all, p.name) {
+			all = append(all, p.name)
+		}
+	}
+	return all
 }
 
 // ourCookie takes a cookie-pair apart if its name is one that we give:
 // base.suffix, base.suffix.piece or, in fixed-name mode, base.
-func ourCookie(pair, base string, fixed bool) (p piece, suffix string, ok bool) {
+func ourCookie(pair, base string, fixed bool) (p piece, ok bool) {
 	if len(pair) <= len(base) || !strings.HasPrefix(pair, base) {
-		return p, "", false
+		return p, false
 	}
 	name, value, ok := strings.Cut(pair, "=")
 	if !ok {
-		return p, "", false
+		return p, false
 	}
 	p.name, p.value = trim(name), unquote(trim(value))
 	if fixed {
-		return p, "", p.name == base
+		return p, p.name == base
 	}
 	rest, ok := strings.CutPrefix(p.name[len(base):], ".")
 	if !ok {
-		return p, "", false
+		return p, false
 	}
 	suffix, number, many := strings.Cut(rest, ".")
 	if many {
 		if p.index = pieceNumber(number); p.index == 0 {
-			return p, "", false
+			return p, false
 		}
 	}
-	return p, suffix, core.IsSuffix(suffix)
+	p.suffix = suffix
+	return p, core.IsSuffix(suffix)
 }
 
 // pieceNumber is 1 to 63 in the one form that we write; 0 is not a number.
@@ -117,53 +138,47 @@ func pieceNumber(s string) (n int) {
 	return n
 }
 
-// combinations calls try with ways of reading the group's pieces until one is
-// good: with one value for each piece there is one way; where names are
-// doubled, at most 16 are tried.
-func (g *group) combinations(try func(pick func(i int) (string, bool)) bool) {
-	var last int // the highest piece
-	for _, p := range g.pieces {
-		last = max(last, p.index)
-	}
+// maxWays bounds how many readings of one fragment's doubled names are tried.
+const maxWays = 16
+
+// ways is in how many ways a group's pieces can be read: one, unless names are
+// doubled.
+func (j *jar) ways(g *group) int {
 	ways := 1
-	for i := range last + 1 {
-		ways = min(ways*max(len(g.values(i)), 1), 16)
+	for i := 0; i <= g.last && g.count > 1; i++ {
+		ways = min(ways*max(j.copies(g, i), 1), maxWays)
 	}
-	for way := range ways {
-		pick := func(i int) (string, bool) {
-			n := way
-			for k := range i {
-				n /= max(len(g.values(k)), 1)
-			}
-			values := g.values(i)
-			if len(values) == 0 {
-				return "", false
-			}
-			return values[n%len(values)], true
-		}
-		if len(g.pieces) == 1 { // the usual case, without the lists
-			pick = func(i int) (string, bool) { return g.pieces[0].value, i == g.pieces[0].index }
-		}
-		if try(pick) {
-			return
-		}
-	}
+	return ways
 }
 
-func (g *group) values(index int) (all []string) {
-	for _, p := range g.pieces {
-		if p.index == index {
-			all = append(all, p.value)
+func (j *jar) copies(g *group, index int) (n int) {
+	for i := range j.pieces {
+		if p := &j.pieces[i]; p.index == index && p.suffix == g.suffix {
+			n++
 		}
 	}
-	return all
+	return n
 }
 
-func (g *group) weight() (bytes int) {
-	for _, p := range g.pieces {
-		bytes += len(p.name) + 1 + len(p.value) + 2
+// pick returns a piece's value in the given way of reading the group.
+func (j *jar) pick(g *group, way, index int) (string, bool) {
+	for k := range index {
+		way /= max(j.copies(g, k), 1)
 	}
-	return bytes
+	copies := j.copies(g, index)
+	if copies == 0 {
+		return "", false
+	}
+	nth := way % copies
+	for i := range j.pieces {
+		if p := &j.pieces[i]; p.index == index && p.suffix == g.suffix {
+			if nth == 0 {
+				return p.value, true
+			}
+			nth--
+		}
+	}
+	return "", false
 }
 
 func trim(s string) string { return strings.Trim(s, " \t") }

@@ -11,28 +11,49 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
+// findings is what a load makes of a request, with room for the usual session
+// in one allocation.
+type findings struct {
+	jar       jar
+	view      core.View
+	refusals  []refusal
+	room      core.Room
+	pieces    [2]piece
+	groups    [2]group
+	fragments [2]*core.Fragment
+}
+
 // Load is called by the session, once, when it is first used: it opens and
 // merges what the Cookie header holds. It never fails here: what does not open
 // is a reason, not an error.
 func (x *Exchange) Load(ctx context.Context) (*core.View, error) {
 	m := x.sessions
 	start := m.Clock()
-	x.jar = readJar(x.request.Cookies, m.Name, m.FixedName, 4*m.limits.Cookies)
-	l := loading{m: m, now: start, ring: m.Keys.Ring(ctx)}
-	l.openAll(&x.jar)
-	if l.unknown > 0 {
-		l.retry(ctx, &x.jar)
+	found := &findings{}
+	x.found = found
+	j := &found.jar
+	j.pieces, j.groups = found.pieces[:0], found.groups[:0]
+	j.read(x.request.Cookies, m.Name, m.FixedName, 4*m.limits.Cookies)
+	l := loading{m: m, now: start, jar: j, fragments: found.fragments[:0]}
+	if len(j.groups) > 0 {
+		l.ring = m.Keys.Ring(ctx)
+		l.openAll()
 	}
-	view := core.Merge(l.fragments, l.unknown, core.Millis(start), m.idle)
-	view.Closed, view.Frozen = string(l.reason), l.torn > 0
-	if x.jar.tooMany {
-		view.Closed, view.Frozen = string(session.TooMany), true
-		view.Unopened++
+	if l.unknown > 0 {
+		l.retry(ctx)
+	}
+	found.refusals = l.refusals
+	v := &found.view
+	v.Merge(l.fragments, l.unknown, core.Millis(start), m.idle, &found.room)
+	v.Closed, v.Frozen = string(l.reason), l.torn > 0
+	if j.tooMany {
+		v.Closed, v.Frozen = string(session.TooMany), true
+		v.Unopened++
 	}
 	if m.Observer != nil {
-		x.observeLoad(ctx, &view, l.refusals, m.Clock().Sub(start))
+		x.observeLoad(ctx, m.Clock().Sub(start))
 	}
-	return &view, nil
+	return v, nil
 }
 
 // loading is the opening of one jar.
@@ -40,6 +61,7 @@ type loading struct {
 	m         *Sessions
 	now       time.Time
 	ring      *keyring.Ring
+	jar       *jar
 	fragments []*core.Fragment
 	unknown   int            // fragments that another replica may be able to open
 	torn      int            // fragments of which pieces are missing
@@ -53,9 +75,9 @@ type refusal struct {
 	key    string
 }
 
-func (l *loading) openAll(j *jar) {
-	for i := range j.groups {
-		f, err := l.openGroup(&j.groups[i])
+func (l *loading) openAll() {
+	for i := range l.jar.groups {
+		f, err := l.openGroup(&l.jar.groups[i])
 		if err != nil {
 			l.refuse(err)
 			continue
@@ -66,7 +88,7 @@ func (l *loading) openAll(j *jar) {
 
 // retry opens everything again, once, where an unknown key id has made the ring
 // look at its source before its time and it has changed.
-func (l *loading) retry(ctx context.Context, j *jar) {
+func (l *loading) retry(ctx context.Context) {
 	r, ok := l.m.Keys.(keyring.Refresher)
 	if !ok {
 		return
@@ -75,8 +97,8 @@ func (l *loading) retry(ctx context.Context, j *jar) {
 	if ring == l.ring {
 		return
 	}
-	*l = loading{m: l.m, now: l.now, ring: ring}
-	l.openAll(j)
+	*l = loading{m: l.m, now: l.now, ring: ring, jar: l.jar, fragments: l.fragments[:0]}
+	l.openAll()
 }
 
 func (l *loading) refuse(err error) {
@@ -103,22 +125,34 @@ func (l *loading) refuse(err error) {
 // openGroup turns the cookies of one suffix into the fragment they carry. Of
 // several readings the first that opens wins, wherever it stands; if none does,
 // the refusal that leaves most hope is told.
-func (l *loading) openGroup(g *group) (f *core.Fragment, err error) {
-	g.combinations(func(pick func(int) (string, bool)) bool {
-		value, used, joinErr := codec.Join(pick)
-		if joinErr == nil {
-			f, joinErr = l.open(g.suffix, value)
+func (l *loading) openGroup(g *group) (*core.Fragment, error) {
+	if g.count == 1 && g.last == 0 {
+		return l.openOnly(g)
+	}
+	var refused error
+	for way := range l.jar.ways(g) {
+		value, _, err := codec.Join(func(i int) (string, bool) { return l.jar.pick(g, way, i) })
+		if err == nil {
+			var f *core.Fragment
+			if f, err = l.open(g.suffix, value); err == nil {
+				return f, nil
+			}
 		}
-		if joinErr == nil {
-			g.size, err = used, nil
-			return true
+		if refused == nil || errors.Is(err, codec.UnknownKey) {
+			refused = err
 		}
-		if err == nil || errors.Is(joinErr, codec.UnknownKey) {
-			err = joinErr
-		}
-		return false
-	})
-	return f, err
+	}
+	return nil, refused
+}
+
+// openOnly opens a fragment that is one cookie, as nearly all are.
+func (l *loading) openOnly(g *group) (*core.Fragment, error) {
+	only := func(i int) (string, bool) { return l.jar.pieces[g.first].value, i == 0 }
+	value, _, err := codec.Join(only)
+	if err != nil {
+		return nil, err
+	}
+	return l.open(g.suffix, value)
 }
 
 // open turns one sealed value into the fragment it carries.

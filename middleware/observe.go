@@ -9,8 +9,9 @@ import (
 )
 
 // observeLoad tells of every cookie that was refused, then of the load itself.
-func (x *Exchange) observeLoad(ctx context.Context, v *core.View, refused []refusal, took time.Duration) {
-	for _, r := range refused {
+func (x *Exchange) observeLoad(ctx context.Context, took time.Duration) {
+	v := &x.found.view
+	for _, r := range x.found.refusals {
 		x.observe(ctx, Event{Kind: EventRefused, Reason: r.reason, KeyID: r.key})
 	}
 	for i, f := range v.Fragments {
@@ -18,8 +19,8 @@ func (x *Exchange) observeLoad(ctx context.Context, v *core.View, refused []refu
 			x.observe(ctx, Event{Kind: EventRefused, Reason: reason, SessionID: f.Root.ID()})
 		}
 	}
-	e := Event{Kind: EventLoaded, Reason: session.ReasonOf(v), Duration: took, Fragments: v.Count(core.Accepted, core.Covered)}
-	e.Bytes = x.jar.bytes
+	e := Event{Kind: EventLoaded, Reason: session.ReasonOf(v), Duration: took, Fragments: v.Count(core.Accepted, core.Covered),
+		Bytes: x.found.jar.bytes}
 	if v.Head != nil {
 		e.SessionID = v.Head.Root.ID()
 	}

@@ -13,20 +13,35 @@ import (
 // plan gathers the facts of this exchange and decides.
 func (x *Exchange) plan(o core.Outcome, r Response) (plan, error) {
 	m := x.sessions
+	if o.View == nil || x.found == nil {
+		return plan{}, nil
+	}
+	if !o.Writes && !o.Changes.Destroyed && !m.mayTidy(o.View) {
+		return plan{}, nil // a read, as most requests are
+	}
+	now := core.Millis(m.Clock())
+	jar := &x.found.jar
 	f := facts{
-		write: core.Write{Now: core.Millis(m.Clock()), ID: core.NewWriteID(), Lifetime: m.lifetime, Browser: m.BrowserSession},
+		write: core.Write{Now: now, ID: core.NewWriteID(), Lifetime: m.lifetime, Browser: m.BrowserSession},
 		idle:  m.idle, touch: m.touch, method: x.request.Method, response: r,
 		fixed: m.FixedName, scale: m.scale, limits: m.limits,
-		others: weight{cookies: x.jar.others, request: x.jar.foreign},
+		others: weight{cookies: jar.others, request: jar.foreign},
 	}
-	for i := range x.jar.groups {
-		g := &x.jar.groups[i]
-		f.jar = append(f.jar, held{suffix: g.suffix, weight: weight{cookies: len(g.pieces), request: g.weight()}})
+	for _, g := range jar.groups {
+		f.jar = append(f.jar, held{suffix: g.suffix, weight: weight{cookies: g.count, request: g.bytes}})
 	}
 	if o.Changes != nil && o.Changes.Destroyed {
 		f.farewell = core.NewRoot()
 	}
 	return decide(o, &f)
+}
+
+// mayTidy tells whether a request that changes nothing may have something to
+// say: a last-seen time that is due, or many fragments to be joined.
+// It is asked of the time of the load, to spare most requests a look at the
+// clock; whether it is due is decided by the plan.
+func (s *settings) mayTidy(v *core.View) bool {
+	return v.Head != nil && (s.idle > 0 && v.Loaded-v.Seen >= s.touch || len(v.Fragments) > crowd)
 }
 
 // seal makes the Set-Cookie lines of a plan: what is set first, for what cuts a
@@ -99,15 +114,10 @@ func (m *Sessions) appendSet(lines []string, key *keyring.Key, f *core.Fragment,
 // appendSurplus expires what the request carried under a set fragment's name
 // beyond its pieces: the rest of a longer form of the same content.
 func (x *Exchange) appendSurplus(lines []string, f *core.Fragment) []string {
-	m := x.sessions
-	size := m.scale.weigh(f).cookies
-	for i := range x.jar.groups {
-		if g := &x.jar.groups[i]; g.suffix == f.Suffix {
-			for _, p := range g.pieces {
-				if p.index >= size {
-					lines = append(lines, m.expireLine(p.name))
-				}
-			}
+	size := x.sessions.scale.weigh(f).cookies
+	for _, p := range x.found.jar.pieces {
+		if p.suffix == f.Suffix && p.index >= size {
+			lines = append(lines, x.sessions.expireLine(p.name))
 		}
 	}
 	return lines
@@ -115,18 +125,8 @@ func (x *Exchange) appendSurplus(lines []string, f *core.Fragment) []string {
 
 // appendExpired expires every cookie that the request carried under a suffix.
 func (x *Exchange) appendExpired(lines []string, suffix string) []string {
-	for i := range x.jar.groups {
-		g := &x.jar.groups[i]
-		if g.suffix != suffix {
-			continue
-		}
-		last := ""
-		for _, p := range g.pieces {
-			if p.name != last { // doubled names stand together as a rule
-				lines = append(lines, x.sessions.expireLine(p.name))
-			}
-			last = p.name
-		}
+	for _, name := range x.found.jar.names(suffix) {
+		lines = append(lines, x.sessions.expireLine(name))
 	}
 	return lines
 }

@@ -145,7 +145,7 @@ func (w *writer) commitHijacked() {
 	if err != nil {
 		return // observed by Commit
 	}
-	fields.apply(w.rw.Header())
+	fields.apply(w.rw.Header(), &w.x.values)
 	if len(fields.SetCookie) > 0 {
 		w.x.observe(w.x, Event{Kind: EventHijacked, Set: len(fields.SetCookie)})
 	}

@@ -73,12 +73,28 @@ func (v *View) Count(fates ...Fate) (n int) {
 	return n
 }
 
+// Room is memory for the merge of a usual jar.
+type Room struct {
+	fates       [2]Fate
+	generations [2]generation
+}
+
 // Merge makes one state of the fragments of a jar. Their order does not matter.
 // idle is the idle timeout in milliseconds (0: none), unopened the number of
-// cookies of ours that are present but closed to this replica.
+// fragments of ours that are present but closed to this replica.
 func Merge(fragments []*Fragment, unopened int, now, idle int64) View {
-	v := View{Fragments: fragments, Unopened: unopened, Loaded: now, Verdict: Absent}
-	v.Fates = make([]Fate, len(fragments))
+	var v View
+	v.Merge(fragments, unopened, now, idle, &Room{})
+	return v
+}
+
+// Merge is the function of that name, into memory of the caller's.
+func (v *View) Merge(fragments []*Fragment, unopened int, now, idle int64, room *Room) {
+	*v = View{Fragments: fragments, Unopened: unopened, Loaded: now, Verdict: Absent, Fates: room.fates[:]}
+	if len(fragments) > len(room.fates) {
+		v.Fates = make([]Fate, len(fragments))
+	}
+	v.Fates = v.Fates[:len(fragments)]
 	if len(fragments) > 1 {
 		slices.SortFunc(v.Fragments, inOrder)
 	}
@@ -86,15 +102,14 @@ func Merge(fragments []*Fragment, unopened int, now, idle int64) View {
 		v.MaxAt = max(v.MaxAt, f.highest())
 		v.MaxBorn = max(v.MaxBorn, f.Born.At)
 	}
-	if winner := v.elect(now, idle); winner != nil {
+	if winner := v.elect(room.generations[:0], now, idle); winner != nil {
 		v.merge(winner)
 	}
-	return v
 }
 
 // inOrder is any total order that all replicas share.
 func inOrder(a, b *Fragment) int {
-	return cmp.Or(cmp.Compare(a.Kind, b.Kind), strings.Compare(a.Suffix, b.Suffix))
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), strings.Compare(a.Suffix, b.Suffix), cmp.Compare(b.Seen, a.Seen))
 }
 
 // generation is one root's fragments, as the election sees them.
@@ -107,8 +122,8 @@ type generation struct {
 
 // elect chooses the generation that counts and marks the fragments of the
 // others. It returns nil, and sets the verdict, where there is no session.
-func (v *View) elect(now, idle int64) *Fragment {
-	gens := v.generations(now, idle)
+func (v *View) elect(gens []generation, now, idle int64) *Fragment {
+	gens = v.generations(gens, now, idle)
 	var over Stamp // the newest birth of what has expired: nothing older may come back
 	for _, g := range gens {
 		if g.expired != 0 {
@@ -142,8 +157,7 @@ func (v *View) elect(now, idle int64) *Fragment {
 	return best.head
 }
 
-func (v *View) generations(now, idle int64) []generation {
-	gens := make([]generation, 0, 4)
+func (v *View) generations(gens []generation, now, idle int64) []generation {
 	for _, f := range v.Fragments {
 		i := slices.IndexFunc(gens, func(g generation) bool { return g.head.Root == f.Root })
 		if i < 0 {
@@ -328,7 +342,7 @@ func (v *View) markCovered() {
 		}
 		for j, x := range v.Fragments {
 			if i != j && v.Fates[j] == Accepted && x.Snapshot() && x.covers(f) &&
-				!(f.Snapshot() && f.covers(x) && f.Suffix < x.Suffix) {
+				!(f.Snapshot() && f.covers(x) && i < j) {
 				v.Fates[i] = Covered
 				break
 			}
