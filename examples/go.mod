@@ -2,7 +2,10 @@ module github.com/carryon-go/carryon/examples
 
 go 1.26.0
 
-require github.com/carryon-go/carryon v0.0.0
+require (
+	github.com/carryon-go/carryon v0.0.0
+	github.com/stretchr/testify v1.12.1
+)
 
 require (
 	github.com/fxamacker/cbor/v2 v2.10.0 // indirect
