@@ -35,8 +35,8 @@ func Click(tab Tab, selector string) error {
 }
 
 // loaded is true in a page that is complete and not the one that was marked as
-// left.
-const loaded = "!window.carryonLeaving && document.readyState === 'complete'"
+// left, nor the empty one that Firefox shows in between.
+const loaded = "!window.carryonLeaving && document.readyState === 'complete' && location.href !== 'about:blank'"
 
 // Follow clicks a link or a button and waits until the page that it leads to
 // has loaded.
