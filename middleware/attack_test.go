@@ -137,6 +137,34 @@ func TestOtherProgramsCookiesDoNotOpen(t *testing.T) {
 	}
 }
 
+// Programs on one host that share everything but the name or the audience log
+// in and out beside one another.
+func TestProgramsOnOneHostDoNotDisturbOneAnother(t *testing.T) {
+	ring := newRing(t)
+	for what, change := range map[string]func(c *middleware.Config){
+		"name":     func(c *middleware.Config) { c.Name = "__Host-session2" },
+		"audience": func(c *middleware.Config) { c.Audience = "other" },
+	} {
+		t.Run(what, func(t *testing.T) {
+			one := newSite(t, app, config(func(c *middleware.Config) { c.Keys = ring }))
+			two := newSite(t, app, config(func(c *middleware.Config) { c.Keys = ring }), config(change))
+			two.jar.URL = one.URL
+			two.client.Jar, two.jar = one.jar, one.jar // cookies know no ports
+			one.get("/login?user=ada")
+			two.get("/login?user=bob")
+			require.Equal(t, "ada", one.who(), "after the other's login")
+			require.Equal(t, "bob", two.who())
+			two.get("/set?user=bob-2")
+			one.get("/set?user=ada-2")
+			require.Equal(t, "ada-2", one.who())
+			require.Equal(t, "bob-2", two.who())
+			two.get("/logout")
+			require.Empty(t, two.who())
+			require.Equal(t, "ada-2", one.who(), "after the other's logout")
+		})
+	}
+}
+
 // What is inside of a seal is not looked at before the seal is.
 func TestCraftedContentNeedsTheSeal(t *testing.T) {
 	s, name, value := loggedIn(t)
@@ -184,6 +212,9 @@ func TestVeryManyCookies(t *testing.T) {
 	require.Equal(t, 200, s.bare("/login?user=ada", strings.Join(flood, "; ")).StatusCode, "a login goes through")
 	require.Equal(t, 200, s.bare("/logout", strings.Join(flood, "; ")).StatusCode)
 	require.Equal(t, 404, s.bare("/read", strings.Join(flood, "; ")+"; "+name+"="+value).StatusCode)
+	require.Equal(t, "ada", s.bare("/read", strings.Repeat(name+"="+value+"; ", 3000)).body)
+	require.Equal(t, "ada", s.bare("/read", strings.Repeat("a=1; ", 3000)+name+"="+value).body)
+	require.Equal(t, 404, s.bare("/read", strings.Repeat(flood[0]+"; ", 3000)+name+"="+value).StatusCode)
 	last := s.events.of(middleware.EventLoaded)
 	require.Equal(t, session.TooMany, last[len(last)-1].Reason)
 }

@@ -15,6 +15,7 @@ type jar struct {
 	bytes   int     // of ours in the header, with separators
 	others  int     // cookies that are not ours
 	foreign int     // their bytes
+	seen    int     // ours, repeats included
 	tooMany bool    // more of ours than are looked at
 }
 
@@ -22,10 +23,11 @@ type jar struct {
 // several times with different values, and perhaps some that are left over.
 type group struct {
 	suffix string
-	count  int // of pieces
-	first  int // index of the first of them in the jar
-	last   int // the highest piece number
-	bytes  int // of them in the header, with separators
+	count  int  // of pieces
+	first  int  // index of the first of them in the jar
+	last   int  // the highest piece number
+	bytes  int  // of them in the header, with separators
+	sealed bool // by a key of ours, but for another program or audience
 }
 
 // piece is one cookie, unopened.
@@ -58,6 +60,12 @@ func (j *jar) add(pair, base string, fixed bool, most int) {
 		j.others++
 		j.foreign += len(pair) + 2
 		return
+	case j.seen == 2*most: // nor are the repeats compared without end
+		j.tooMany = true
+		return
+	}
+	j.seen++
+	switch {
 	case slices.Contains(j.pieces, p):
 		return
 	case len(j.pieces) == most:
@@ -81,6 +89,21 @@ func (j *jar) group(suffix string) *group {
 		}
 	}
 	return nil
+}
+
+// disown takes out what is sealed for another program or audience: nothing here
+// can ever open it, so that it is not ours to expire. A flood is not left
+// alone, or a login could not clear it away and would never be seen behind it.
+func (j *jar) disown() {
+	if j.tooMany {
+		return
+	}
+	j.groups = slices.DeleteFunc(j.groups, func(g group) bool {
+		if g.sealed {
+			j.foreign += g.bytes
+		}
+		return g.sealed
+	})
 }
 
 // names lists the cookies of one suffix, each once.

@@ -42,6 +42,7 @@ func (x *Exchange) Load(ctx context.Context) (*core.View, error) {
 	if l.unknown > 0 {
 		l.retry(ctx)
 	}
+	j.disown()
 	found.refusals = l.refusals
 	v := &found.view
 	v.Merge(l.fragments, l.unknown, core.Millis(start), m.idle, &found.room)
@@ -77,7 +78,10 @@ type refusal struct {
 
 func (l *loading) openAll() {
 	for i := range l.jar.groups {
-		f, err := l.openGroup(&l.jar.groups[i])
+		g := &l.jar.groups[i]
+		f, err := l.openGroup(g)
+		// Where names are doubled, the good reading may not have been tried.
+		g.sealed = errors.Is(err, codec.BadSeal) && l.jar.ways(g) == 1
 		if err != nil {
 			l.refuse(err)
 			continue
