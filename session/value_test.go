@@ -378,3 +378,30 @@ func FuzzAnyTextAndBytes(f *testing.F) {
 		require.Equal(t, v, roundTrip(t, v))
 	})
 }
+
+// What SPEC.md says of values, as a general decoder sees them.
+func TestEncodingOfValues(t *testing.T) {
+	for want, v := range map[string]any{
+		`18446744073709551615`:              uint64(math.MaxUint64),
+		`-9223372036854775808`:              int64(math.MinInt64),
+		`18446744073709551616`:              new(big.Int).Lsh(big.NewInt(1), 64), // 2^64, by tag 2
+		`0.5_1`:                             0.5,
+		`NaN`:                               math.NaN(),
+		`"\u5f20\u4e09"`:                    "张三",
+		`h'00ff'`:                           []byte{0, 255},
+		`null`:                              time.Time{},
+		`0("2025-06-15T23:06:40.12+08:00")`: time.Date(2025, 6, 15, 23, 6, 40, 120_000_000, time.FixedZone("CST", 8*3600)),
+		`0("2025-06-15T15:06:40Z")`:         time.Date(2025, 6, 15, 15, 6, 40, 0, time.UTC),
+		`{"Name": "\u5f20\u4e09", "Admin": false}`: User{Name: "张三"},
+		`{"a": 2, "b": 1, "aa": [1, "text"]}`:      map[string]any{"b": 1, "aa": []any{1, "text"}, "a": 2},
+	} {
+		s, c := stubbed(t, &stub{})
+		session.Key[any]("k").Set(s, v)
+		require.NoError(t, s.Err())
+		mode, err := cbor.DiagOptions{FloatPrecisionIndicator: true, ByteStringText: false}.DiagMode()
+		require.NoError(t, err)
+		got, err := mode.Diagnose(c.Get("k"))
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+}

@@ -3,6 +3,8 @@ package core_test
 import (
 	"bytes"
 	"encoding/hex"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/fxamacker/cbor/v2"
@@ -97,6 +99,23 @@ func TestGoldenFragments(t *testing.T) {
 			require.Equal(t, g.family, hex.EncodeToString(family[:]))
 			require.True(t, core.IsSuffix(got.Suffix))
 		})
+	}
+}
+
+// SPEC.md shows these very fragments, for whoever writes another implementation.
+func TestSpecShowsTheGoldenFragments(t *testing.T) {
+	b, err := os.ReadFile("../../SPEC.md")
+	if err != nil || !bytes.Contains(b, []byte("carryon fragment name")) {
+		t.Skip("SPEC.md has no section on the plaintext yet")
+	}
+	spec := strings.Join(strings.Fields(string(b)), "")
+	for _, g := range goldens() {
+		require.Contains(t, spec, g.hex, g.name)
+		require.Contains(t, spec, g.suffix, g.name)
+		require.Contains(t, spec, g.id, g.name)
+	}
+	for _, g := range goldens()[:2] {
+		require.Contains(t, spec, strings.Join(strings.Fields(strings.Trim(g.diag, "{}61000\n")), ""), g.name)
 	}
 }
 

@@ -2,6 +2,7 @@ package core_test
 
 import (
 	"encoding/hex"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -256,7 +257,13 @@ func TestLayoutRefusesWhatIsNeverWritten(t *testing.T) {
 		"no birth":                    func(m map[uint64]any) { delete(m, 5) },
 		"kind 0":                      func(m map[uint64]any) { m[1] = 0 },
 		"kind 5":                      func(m map[uint64]any) { m[1] = 5 },
-		"a short root":                func(m map[uint64]any) { m[2] = make([]byte, 31) },
+		"four fields":                 func(m map[uint64]any) { keep(m, 1, 2, 3, 4) },
+		"one field":                   func(m map[uint64]any) { keep(m, 1) },
+		"no fields":                   func(m map[uint64]any) { keep(m) },
+		"an empty table alone":        func(m map[uint64]any) { keep(m, 1, 2, 3, 4, 5); m[11] = []any{} },
+		"empty entries alone":         func(m map[uint64]any) { keep(m, 1, 2, 3, 4, 5); m[12] = []any{} },
+		"empty needs alone":           func(m map[uint64]any) { keep(m, 1, 2, 3, 4, 5); m[13] = []any{} },
+		"a short root":                func(m map[uint64]any) { m[2] = []byte(strings.Repeat("r", 31)) },
 		"a long root":                 func(m map[uint64]any) { m[2] = []byte(strings.Repeat("r", 33)) },
 		"a root of zeros":             func(m map[uint64]any) { m[2] = make([]byte, 32) },
 		"created 0":                   func(m map[uint64]any) { m[3] = 0 },
@@ -317,6 +324,11 @@ func TestLayoutRefusesWhatIsNeverWritten(t *testing.T) {
 			require.Error(t, err, "%+v", f)
 		})
 	}
+}
+
+// keep deletes all keys of m but these.
+func keep(m map[uint64]any, keys ...uint64) {
+	maps.DeleteFunc(m, func(key uint64, _ any) bool { return !slices.Contains(keys, key) })
 }
 
 // base is a sound content map of two entries, a and b.

@@ -181,6 +181,11 @@ func TestMergeOfOneSession(t *testing.T) {
 			fates: fates{core.Accepted, core.Accepted},
 		},
 		{
+			name: "a tombstone is not superfluous where another never had the value", root: 1, values: map[string]string{"b": "b"},
+			jar:   []*core.Fragment{fragment(1, created, gone("a", created+20, 3, created+20)), fragment(1, created, b)},
+			fates: fates{core.Accepted, core.Accepted},
+		},
+		{
 			name: "a pop beside a newer value", root: 1, values: map[string]string{"a": "2"},
 			jar:   []*core.Fragment{fragment(1, created, popped), fragment(1, created, a2)},
 			fates: fates{core.Covered, core.Accepted},
@@ -239,7 +244,7 @@ func TestMergeOfGenerations(t *testing.T) {
 		{name: "a login after a logout", jar: []*core.Fragment{farewell, young, again}, root: 6, values: map[string]string{"a": "l"}, fates: fates{core.Dead, core.Dead, core.Accepted}},
 		{
 			name: "a logout born at once with a session", verdict: core.LoggedOut,
-			jar:   []*core.Fragment{farewell, with(young, func(f *core.Fragment) { f.Born = farewell.Born })},
+			jar:   []*core.Fragment{farewell, with(fragment(9, created), func(f *core.Fragment) { f.Born = farewell.Born })},
 			fates: fates{core.Accepted, core.Dead},
 		},
 		{
@@ -329,6 +334,16 @@ func TestMergeOfDeltas(t *testing.T) {
 		{name: "a tombstone is needed and there", root: 1, values: map[string]string{"b": "b"}, jar: []*core.Fragment{fragment(1, created, noA), delta(fragment(1, created, b), noA)}, fates: fates{core.Accepted, core.Accepted}},
 		{name: "a tombstone is needed and is not", root: 1, values: map[string]string{"a": "a"}, jar: []*core.Fragment{base, delta(fragment(1, created, b), noA)}, fates: fates{core.Accepted, core.Torn}},
 		{name: "a pop is needed and is not", root: 1, values: map[string]string{"a": "a"}, jar: []*core.Fragment{base, delta(fragment(1, created, b), popA)}, fates: fates{core.Accepted, core.Torn}},
+		{
+			name: "a tombstone is needed that nobody shows", root: 1,
+			jar:   []*core.Fragment{fragment(1, created), delta(fragment(1, created, b), noA)},
+			fates: fates{core.Accepted, core.Torn},
+		},
+		{
+			name: "a tombstone is needed above the horizon", root: 1,
+			jar:   []*core.Fragment{horizon(fragment(1, created), created+24), delta(fragment(1, created, set("b", created+40, 2, 'b')), noA)},
+			fates: fates{core.Accepted, core.Torn},
+		},
 		{
 			name: "a tombstone is needed and was collected", root: 1, values: map[string]string{"b": "b"},
 			jar:   []*core.Fragment{horizon(fragment(1, created), created+25), delta(fragment(1, created, set("b", created+40, 2, 'b')), noA)},
