@@ -22,9 +22,18 @@ func (w weight) plus(o weight, times int) weight {
 
 // scale weighs fragments: it knows how long names and attributes are.
 type scale struct {
-	base       int // bytes of the name without piece numbers: base, dot, suffix
-	attributes int // bytes of the longest attributes
-	cookie     int // Limits.CookieBytes
+	base       int           // bytes of the name without piece numbers: base, dot, suffix
+	attributes int           // bytes of the longest attributes
+	cookie     int           // Limits.CookieBytes
+	packing    *core.Packing // nil: nothing is compressed
+}
+
+// wire is what is sealed of a fragment, compressed where that saves a cookie.
+func (s scale) wire(f *core.Fragment) []byte { return f.Wire(s.packing) }
+
+// saves tells whether a plaintext takes fewer cookies in another form.
+func (s scale) saves(plain, packed int) bool {
+	return s.text(codec.SealedLen(packed)).cookies < s.text(codec.SealedLen(plain)).cookies
 }
 
 // room is how much of a value the piece with a number may have.
@@ -44,8 +53,13 @@ func digits(piece int) int {
 }
 
 // weigh is what a fragment takes, in as many pieces as it needs.
-func (s scale) weigh(f *core.Fragment) (w weight) {
-	for left := codec.SealedLen(len(f.Plaintext())); left > 0; w.cookies++ {
+func (s scale) weigh(f *core.Fragment) weight {
+	return s.text(codec.SealedLen(len(s.wire(f))))
+}
+
+// text is what that many sealed characters take.
+func (s scale) text(left int) (w weight) {
+	for ; left > 0; w.cookies++ {
 		room := s.room(w.cookies)
 		if room <= 12 || w.cookies == codec.MaxPieces {
 			return weight{cookies: 1 << 20, request: 1 << 30, response: 1 << 30}
@@ -78,12 +92,13 @@ func (f *facts) plan(d draft) plan {
 // bound that each of them can keep without knowing of the others.
 func (f *facts) fit(d draft, own *core.Fragment, writers int) error {
 	total, sent := f.kept(d), weight{}
+	total.cookies += writers - 1 // one each, for what others send in pieces is bounded by its bytes
 	for _, s := range d.set {
-		w, times := f.scale.weigh(s), 1
+		w := f.scale.weigh(s)
+		total, sent = total.plus(w, 1), sent.plus(w, 1)
 		if s == own {
-			times = writers
+			total.request += (writers - 1) * w.request
 		}
-		total, sent = total.plus(w, times), sent.plus(w, 1)
 	}
 	l := f.limits
 	switch {
@@ -105,6 +120,7 @@ func (f *facts) fit(d draft, own *core.Fragment, writers int) error {
 // cookies and ours that it neither expires nor overwrites.
 func (f *facts) kept(d draft) weight {
 	w := f.others
+	w.cookies = min(w.cookies, f.limits.Cookies/2)
 	if f.fixed {
 		return w // ours is overwritten
 	}
@@ -158,7 +174,7 @@ func (f *facts) expiry(suffix string) (w weight) {
 
 // tooLarge names the numbers and the largest values.
 func (f *facts) tooLarge(d draft, limit string, most, need int) error {
-	e := &session.TooLargeError{Limit: limit, Max: most, Need: need}
+	e := &session.TooLargeError{Platform: string(f.platform), Limit: limit, Max: most, Need: need}
 	var entries []core.Entry
 	for _, s := range d.set {
 		e.Session = max(e.Session, len(s.Plaintext()))

@@ -28,6 +28,8 @@ type group struct {
 	last   int  // the highest piece number
 	bytes  int  // of them in the header, with separators
 	sealed bool // by a key of ours, but for another program or audience
+	waste  bool // nobody can ever open it: its key is dead, or it is not of our form
+	head   bool // its first piece is there
 }
 
 // piece is one cookie, unopened.
@@ -80,6 +82,7 @@ func (j *jar) add(pair, base string, fixed bool, most int) {
 	j.pieces = append(j.pieces, p)
 	j.bytes += len(pair) + 2
 	g.count, g.bytes, g.last = g.count+1, g.bytes+len(pair)+2, max(g.last, p.index)
+	g.head = g.head || p.index == 0
 }
 
 func (j *jar) group(suffix string) *group {

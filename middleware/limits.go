@@ -17,7 +17,9 @@ type Limits struct {
 	// the value only, Safari ends at 4,093 of those).
 	CookieBytes int
 	// Cookies is the most that one request may carry, the program's own
-	// included. Default 20 (RFC 2109's minimum; browsers today keep 150).
+	// included; those count for at most half of it, so that nobody's analytics
+	// can keep a visitor from logging in. Default 20 (RFC 2109's minimum;
+	// browsers today keep 150).
 	Cookies int
 	// RequestBytes is the most for the request's Cookie header, the program's
 	// own cookies included.
@@ -93,7 +95,7 @@ const (
 
 var platforms = map[Platform]Limits{
 	Default:         {RequestBytes: 30_000, ResponseBytes: 15_000},
-	Portable:        {RequestBytes: 7_500, ResponseBytes: 3_600},
+	Portable:        {RequestBytes: 7_500, ResponseBytes: 3_200},
 	APIGateway:      {RequestBytes: 7_500, ResponseBytes: 7_500},
 	LambdaURL:       {RequestBytes: 7_500, ResponseBytes: 7_500},
 	ALB:             {RequestBytes: 15_500, ResponseBytes: 28_000},
@@ -102,10 +104,10 @@ var platforms = map[Platform]Limits{
 	Cloudflare:      {RequestBytes: 110_000, ResponseBytes: 110_000},
 	Vercel:          {RequestBytes: 15_500, ResponseBytes: 15_000},
 	AzureAppService: {RequestBytes: 14_500, ResponseBytes: 14_500},
-	Nginx:           {RequestBytes: 8_000, ResponseBytes: 3_600},
+	Nginx:           {RequestBytes: 8_000, ResponseBytes: 3_200},
 	Apache:          {RequestBytes: 8_000, ResponseBytes: 60_000},
-	HAProxy:         {RequestBytes: 14_500, ResponseBytes: 14_000},
-	Node:            {RequestBytes: 15_500, ResponseBytes: 60_000},
+	HAProxy:         {RequestBytes: 13_500, ResponseBytes: 14_000},
+	Node:            {RequestBytes: 14_500, ResponseBytes: 60_000},
 	Fasthttp:        {RequestBytes: 3_000, ResponseBytes: 15_000},
 	GoServer:        {RequestBytes: 500_000, ResponseBytes: 200_000},
 }

@@ -82,6 +82,7 @@ func (l *loading) openAll() {
 		f, err := l.openGroup(g)
 		// Where names are doubled, the good reading may not have been tried.
 		g.sealed = errors.Is(err, codec.BadSeal) && l.jar.ways(g) == 1
+		g.waste = errors.Is(err, codec.DeadKey) || errors.Is(err, codec.Malformed) || errors.Is(err, codec.WrongLength)
 		if err != nil {
 			l.refuse(err)
 			continue

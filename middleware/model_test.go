@@ -52,7 +52,8 @@ type flight struct {
 	replica  int
 	op       string
 	name     string
-	stage    int // 0 built, 1 loaded, 2 committed
+	value    []byte // what it sets, if it does
+	stage    int    // 0 built, 1 loaded, 2 committed
 	core     core.Core
 	view     *core.View
 	frags    []*core.Fragment
@@ -123,7 +124,7 @@ func (m *model) ops() []string {
 		ops = append(ops, "delete", "delete", "pop", "clear")
 	}
 	if m.renewals {
-		ops = append(ops, "renew", "destroy", "restart")
+		ops = append(ops, "renew", "destroy", "restart", "login")
 	}
 	return ops
 }
@@ -182,6 +183,7 @@ func (m *model) act(f *flight) {
 	if f.name == "c" { // large beside the others, so that they are written as deltas
 		value = append(value, make([]byte, 700)...)
 	}
+	f.value = value
 	switch f.op {
 	case "set":
 		f.core.Set(f.name, value)
@@ -195,6 +197,9 @@ func (m *model) act(f *flight) {
 		f.core.Renew()
 	case "destroy":
 		f.core.Destroy()
+	case "login":
+		f.core.Renew()
+		f.core.Set(f.name, value)
 	case "restart":
 		f.core.Destroy()
 		f.core.Set(f.name, value)
@@ -225,6 +230,11 @@ func (m *model) commit(f *flight) {
 			return nil // refused before the header: nothing changes
 		}
 		f.plan = p
+		if slices.Contains([]string{"set", "restart", "login"}, f.op) {
+			if e, ok := p.set[len(p.set)-1].Find(f.name); !ok || !slices.Equal(e.Value, f.value) {
+				m.t.Fatalf("%v: set %.9s and wrote %.9s", f, f.value, e.Value)
+			}
+		}
 		key := m.key
 		if m.stale && f.replica == 2 && key > 0 {
 			key--
@@ -273,7 +283,7 @@ func (m *model) land(f *flight) {
 }
 
 func (m *model) promise(f *flight, frag *core.Fragment) {
-	if (f.op == "renew" || f.op == "destroy" || f.op == "restart") && (f.view.Head == nil || f.view.Head.Root != frag.Root) {
+	if slices.Contains([]string{"renew", "destroy", "restart", "login"}, f.op) && (f.view.Head == nil || f.view.Head.Root != frag.Root) {
 		if frag.Born.Compare(m.ended) > 0 {
 			m.ended = frag.Born
 		}

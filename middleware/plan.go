@@ -24,8 +24,9 @@ type facts struct {
 	fixed    bool  // fixed-name mode
 	scale    scale // what a fragment weighs on the wire
 	limits   Limits
-	jar      []held // ours in the request, opened or not
-	others   weight // the program's own cookies in the request
+	platform Platform // for the error's text
+	jar      []held   // ours in the request, opened or not
+	others   weight   // the program's own cookies in the request
 	farewell core.Root
 }
 
@@ -33,6 +34,7 @@ type facts struct {
 type held struct {
 	suffix string
 	weight weight
+	waste  bool // nobody can ever open it: its key is dead, it is garbage, or its first piece is gone
 }
 
 // settling is the age, in milliseconds, at which a burst of writes is over:
@@ -221,7 +223,7 @@ func (f *facts) leavings(v *core.View, joined, all bool, set ...*core.Fragment) 
 		if isSet(set, h.suffix) {
 			continue
 		}
-		if all || f.spent(v, h.suffix, joined) {
+		if all || h.waste && joined || f.spent(v, h.suffix, joined) {
 			gone = append(gone, h.suffix)
 		}
 	}

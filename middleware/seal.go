@@ -24,11 +24,11 @@ func (x *Exchange) plan(o core.Outcome, r Response) (plan, error) {
 	f := facts{
 		write: core.Write{Now: now, ID: core.NewWriteID(), Lifetime: m.lifetime, Browser: m.BrowserSession},
 		idle:  m.idle, touch: m.touch, method: x.request.Method, response: r,
-		fixed: m.FixedName, scale: m.scale, limits: m.limits,
+		fixed: m.FixedName, scale: m.scale, limits: m.limits, platform: m.Platform,
 		others: weight{cookies: jar.others, request: jar.foreign},
 	}
 	for _, g := range jar.groups {
-		f.jar = append(f.jar, held{suffix: g.suffix, weight: weight{cookies: g.count, request: g.bytes}})
+		f.jar = append(f.jar, held{suffix: g.suffix, weight: weight{cookies: g.count, request: g.bytes}, waste: g.waste || !g.head})
 	}
 	if o.Changes != nil && o.Changes.Destroyed {
 		f.farewell = core.NewRoot()
@@ -85,7 +85,7 @@ func (m *Sessions) cookieName(suffix string, piece int) string {
 
 // appendSet appends the Set-Cookie lines of one fragment, one for each piece.
 func (m *Sessions) appendSet(lines []string, key *keyring.Key, f *core.Fragment, now int64) ([]string, error) {
-	plaintext := f.Plaintext()
+	plaintext := m.scale.wire(f)
 	suffix := f.Suffix
 	if m.FixedName {
 		suffix = ""

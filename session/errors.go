@@ -34,16 +34,20 @@ var (
 // TooLargeError says by how much a session exceeds which limit. Nothing was
 // sent; the visitor's cookies are as they were. It matches [ErrTooLarge].
 type TooLargeError struct {
-	Limit   string   // which limit, e.g. "cookie bytes"
-	Max     int      // that limit's number
-	Need    int      // what the session would take of it
-	Session int      // bytes of the session before sealing
-	Largest []string // the names of the largest values, largest first, with their bytes: "cart (3120)"
+	Platform string   // whose limits these are, "" for the default's
+	Limit    string   // which limit, e.g. "cookie bytes"
+	Max      int      // that limit's number
+	Need     int      // what the session would take of it
+	Session  int      // bytes of the session before sealing
+	Largest  []string // the names of the largest values, largest first, with their bytes: "cart (3120)"
 }
 
 // Error names the numbers and what to do; no value is in it.
 func (e *TooLargeError) Error() string {
 	msg := fmt.Sprintf("carryon: the session (%d bytes) needs %d of %d %s", e.Session, e.Need, e.Max, e.Limit)
+	if e.Platform != "" {
+		msg += fmt.Sprintf(", the limit of platform %q", e.Platform)
+	}
 	if len(e.Largest) > 0 {
 		msg += "; largest values: " + strings.Join(e.Largest, ", ")
 	}

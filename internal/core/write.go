@@ -43,7 +43,8 @@ func (v *View) birth(w Write) Stamp { return Stamp{At: max(w.Now, v.MaxBorn+1), 
 func (v *View) header(c *Changes, w Write) Fragment {
 	if !c.Begins(v) {
 		f := *v.Head
-		f.Suffix, f.Kind, f.Entries, f.Needs, f.plain = "", Data, nil, nil, nil
+		f.Suffix, f.Kind, f.Entries, f.Needs = "", Data, nil, nil
+		f.plain, f.wire = nil, nil
 		f.Floor, f.Horizon, f.Seen = v.State.Floor, v.State.Horizon, w.Now
 		f.Number, f.ETag, f.Moved = 0, [16]byte{}, 0
 		return f
@@ -74,7 +75,26 @@ func (v *View) changed(c *Changes, w Write) State {
 	if c.Begins(v) {
 		s = restamped(s, stamp)
 	}
-	return Join(s, State{Entries: c.entries(stamp, w.Now, s), Floor: s.Floor})
+	s.Entries = overlay(s.Entries, c.entries(stamp, w.Now, s))
+	return s
+}
+
+// overlay is base with the entries of top in place of those of the same names.
+// It does not compare stamps: in a new generation all are of the same write.
+func overlay(base, top []Entry) []Entry {
+	out := make([]Entry, 0, len(base)+len(top))
+	for len(base) > 0 && len(top) > 0 {
+		c := strings.Compare(base[0].Name, top[0].Name)
+		if c < 0 {
+			out, base = append(out, base[0]), base[1:]
+			continue
+		}
+		if c == 0 {
+			base = base[1:]
+		}
+		out, top = append(out, top[0]), top[1:]
+	}
+	return append(append(out, base...), top...)
 }
 
 // restamped is s as a new generation carries it: nothing of the old one can
@@ -201,7 +221,7 @@ func (v *View) Farewell(root Root, w Write) *Fragment {
 // Touched is f with a newer last-seen time: the same content, so the same name.
 func (f *Fragment) Touched(now int64) *Fragment {
 	t := *f
-	t.Seen, t.plain = max(now, f.Seen), nil
+	t.Seen, t.plain, t.wire = max(now, f.Seen), nil, nil
 	return &t
 }
 

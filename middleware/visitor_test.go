@@ -1,0 +1,43 @@
+package middleware_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What is set after Renew counts, whatever the old value was.
+func TestRenewThenSetReplacesTheValue(t *testing.T) {
+	for _, next := range []string{"a", "guest", "z"} {
+		s := newSite(t, app)
+		s.get("/set?user=guest")
+		s.get("/login?user=" + next)
+		require.Equal(t, next, s.who())
+	}
+}
+
+// A visitor's browser has the cookies of analytics, of consent and of tests.
+func TestOtherCookiesDoNotStopALogin(t *testing.T) {
+	for _, n := range []int{10, 20, 30, 100} {
+		s := newSite(t, app)
+		for i := range n {
+			s.jar.Put(fmt.Sprintf("other%d", i), "1")
+		}
+		require.Equal(t, http.StatusOK, s.get("/login?user=ada").StatusCode, "%d others", n)
+		require.Equal(t, "ada", s.who())
+		require.Equal(t, http.StatusOK, s.get("/set?user=eve").StatusCode)
+	}
+}
+
+func TestDeadKeyIsCleared(t *testing.T) {
+	old := newRing(t)
+	revoked, _, err := old.Revoke(old.Active(noon).ID(), noon)
+	require.NoError(t, err)
+	s, _ := onReplica(t, old, revoked)
+	dead := s.cookie()
+	s.get("/set?user=grace")
+	require.Equal(t, "grace", s.who())
+	require.NotContains(t, s.jar.Names(), dead.Name, "the next write clears it")
+}
