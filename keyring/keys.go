@@ -69,6 +69,7 @@ func Ephemeral() *Keys {
 	if err != nil {
 		panic(err) // the clock is not between 1970 and 9999
 	}
+	ring.alone = true
 	slog.Warn("keyring: ephemeral key; sessions end with this process and are not shared with other replicas, make a ring with: carryon keys init FILE")
 	k := &Keys{src: Source{name: "ephemeral"}, opt: newOptions(Source{every: -1}, nil)}
 	k.ring.Store(ring)

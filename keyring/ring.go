@@ -41,6 +41,7 @@ type Ring struct {
 	keys  []*Key // by activation, then id
 	dead  []Dead // by time, then id
 	index map[ID]entry
+	alone bool // no other process has this ring: what it does not know is dead
 }
 
 // entry is where an id leads: to a key, or to the way in which it died.
@@ -84,6 +85,9 @@ func (r *Ring) Find(id ID, now time.Time) (*Key, State) {
 		return nil, Unknown
 	}
 	e := r.index[id]
+	if e.key == nil && e.dead == Unknown && r.alone {
+		return nil, Expired
+	}
 	if e.key == nil {
 		return nil, e.dead
 	}
