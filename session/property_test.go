@@ -92,10 +92,6 @@ func agree(t *rapid.T, s *session.Session, m *model) {
 	}
 }
 
-// renewLosesSets is true while core's TestRenewKeepsWhatIsSetBesideIt is
-// skipped: then steps without Renew are all that can agree.
-const renewLosesSets = true
-
 // TestSessionIsAMap has a visitor make requests of random steps, one after the
 // other, and compares the session with a plain map at every step.
 func TestSessionIsAMap(t *testing.T) {
@@ -108,9 +104,6 @@ func TestSessionIsAMap(t *testing.T) {
 				for range rapid.IntRange(0, 6).Draw(t, "steps") {
 					all := steps()
 					st := all[rapid.IntRange(0, len(all)-1).Draw(t, "step")]
-					if st.name == "Renew" && renewLosesSets {
-						continue
-					}
 					t.Logf("visit %d: %s", visit, st.name)
 					st.do(t, s, &m)
 					agree(t, s, &m)
