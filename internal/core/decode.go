@@ -2,11 +2,18 @@ package core
 
 import "slices"
 
-// Decode scans what [Fragment.AppendPlaintext] writes and accepts nothing
-// else: what it returns encodes to the same bytes again. The fragment keeps
-// parts of plaintext, which must not be written to afterwards. Suffix is left
-// empty.
+// Decode scans what [Fragment.AppendPlaintext] writes, or its packed form, and
+// accepts nothing else: what it returns encodes to the same plaintext again. The
+// fragment keeps parts of plaintext, which must not be written to afterwards.
+// Suffix is left empty.
 func Decode(plaintext []byte) (*Fragment, error) {
+	if len(plaintext) > 0 && plaintext[0] == packedForm {
+		unpacked, err := unpack(plaintext)
+		if err != nil {
+			return nil, err
+		}
+		plaintext = unpacked
+	}
 	r := reader{scanner: scanner{rest: plaintext}}
 	r.content()
 	r.f.Seen = r.time()

@@ -54,6 +54,7 @@ type contentWriter struct {
 	at     int
 	f      *Fragment
 	fields byte
+	bounds []int // with room for them: where the first entry begins and each ends
 }
 
 func (w *contentWriter) key(k uint64) {
@@ -133,6 +134,7 @@ func (w *contentWriter) entries(stamps []Stamp) {
 	}
 	w.key(keyEntries)
 	w.b = appendHead(w.b, majorArray, uint64(3*len(w.f.Entries)))
+	w.bound()
 	for _, e := range w.f.Entries {
 		w.b = appendText(w.b, e.Name)
 		w.b = appendUint(w.b, index(stamps, e.Stamp))
@@ -144,6 +146,14 @@ func (w *contentWriter) entries(stamps []Stamp) {
 		default: // a popped value: its tombstone bears the stamp of what it took
 			w.offset(e.Gone)
 		}
+		w.bound()
+	}
+}
+
+// bound notes how far the content has come, where anybody wants to know.
+func (w *contentWriter) bound() {
+	if w.bounds != nil {
+		w.bounds = append(w.bounds, len(w.b))
 	}
 }
 
