@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 )
 
 // Backend is what a Core asks of whoever made it. Load and Save are called
@@ -169,8 +170,8 @@ func (c *Core) set(name string, value []byte) {
 	if !c.writable("Set") {
 		return
 	}
-	if len(name) == 0 || len(name) > MaxName {
-		c.faults = append(c.faults, errors.New("carryon: a session key must have 1 to 255 bytes; choose another name"))
+	if len(name) == 0 || len(name) > MaxName || !utf8.ValidString(name) {
+		c.faults = append(c.faults, errors.New("carryon: a session key must have 1 to 255 bytes of UTF-8; choose another name"))
 		return
 	}
 	have, ok := c.base(name)
@@ -253,8 +254,9 @@ func (c *Core) writable(what string) bool {
 func (c *Core) Fault(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.touched = true
-	c.faults = append(c.faults, err)
+	if c.writable("Set") {
+		c.faults = append(c.faults, err)
+	}
 }
 
 // Clear removes every name.
@@ -264,7 +266,7 @@ func (c *Core) Clear() {
 	if !c.writable("Clear") {
 		return
 	}
-	c.changes.Ops = nil
+	c.changes.Ops, c.faults = nil, nil
 	if c.view.Head != nil && !c.changes.Destroyed && slices.ContainsFunc(c.view.State.Entries, alive) {
 		c.changes.Cleared = true
 	}

@@ -245,9 +245,10 @@ func (v *View) hasSnapshot() bool {
 }
 
 // dropLate lets the snapshots with a horizon, highest first, throw out whole
-// what holds a write that they know to be dead. With the assumptions of
-// SPEC.md nothing is ever thrown out: by the time a horizon rises over a
-// write, all that builds on that write has been seen.
+// what contradicts them: what holds a write that they know to be dead, or knows
+// a write to be dead that they hold. With the assumptions of SPEC.md nothing is
+// ever thrown out: by the time a horizon rises over a write, all that builds on
+// that write has been seen.
 func (v *View) dropLate() {
 	var judges []int
 	for i, f := range v.Fragments {
@@ -262,8 +263,9 @@ func (v *View) dropLate() {
 		if v.Fates[j] != Accepted {
 			continue
 		}
+		x := v.Fragments[j]
 		for i, f := range v.Fragments {
-			if v.counts(i) && !slices.Contains(judges[:at+1], i) && contradicts(v.Fragments[j], f) {
+			if v.counts(i) && !slices.Contains(judges[:at+1], i) && (contradicts(x, f) || f.Snapshot() && contradicts(f, x)) {
 				v.Fates[i] = Late
 			}
 		}

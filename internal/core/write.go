@@ -58,7 +58,7 @@ func (v *View) header(c *Changes, w Write) Fragment {
 		return f
 	}
 	f.Created, f.End, f.Browser = w.Now, w.Now+w.Lifetime, w.Browser
-	f.Orphan = !v.Any() && !c.Renewed && !c.Destroyed
+	f.Orphan = !v.Any() && !c.Renewed
 	return f
 }
 
