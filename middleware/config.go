@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,6 +79,28 @@ type Config struct {
 	// then wins: parallel writers undo one another, a slow response can undo a
 	// logout, and there are no chunks. Prefer anything else.
 	FixedName bool
+
+	// Compression makes sessions smaller that would take more than one cookie;
+	// nil, the default, is off. deflate.New() of codec/deflate is one.
+	//
+	// It makes the length of the cookies, which an eavesdropper sees, tell
+	// something of what is in them. Who can also get text of their choice into a
+	// visitor's session (a search, a name, the address of a page) sees it grow
+	// less where that text repeats what the session holds, and so guesses a
+	// secret piece by piece, as CRIME did in TLS (Alawatugoda, Stebila, Boyd:
+	// Protecting Encrypted Cookies from Compression Side-Channel Attacks, 2015).
+	// Lengths are rounded up to 64 bytes, which makes that slower, not
+	// impossible: list in Secret what must not be guessed, or leave it off.
+	//
+	// It is used only where it saves a cookie. Entries are compressed; ids,
+	// times and Secret entries are not. Every replica reads what any of them
+	// compressed, so that it can be turned on and off at any time.
+	Compression Compressor
+
+	// Secret lists the names of the entries that are never compressed, such as
+	// tokens: the compressed text, and so its length, does not depend on them.
+	// How long they are still shows. Without Compression it changes nothing.
+	Secret []string
 
 	// ErrorHandler answers a request whose session could not be loaded or
 	// written: nothing of the handler's response has been sent. The default
@@ -152,6 +175,7 @@ func (s *settings) fill() {
 	if s.Logger == nil {
 		s.Logger = slog.Default()
 	}
+	s.Secret = slices.Clone(s.Secret)
 	s.attributes = s.cookieAttributes()
 	platform, _ := s.Platform.Limits()
 	s.limits = s.Limits.over(platform)
@@ -159,6 +183,9 @@ func (s *settings) fill() {
 		attributes: len(s.attributes) + len("; Max-Age=34560000")}
 	if s.FixedName {
 		s.scale.base = len(s.Name)
+	}
+	if !isNil(s.Compression) {
+		s.scale.packing = &core.Packing{Compress: s.Compression.Compress, Apart: s.Secret, Worth: s.scale.saves}
 	}
 }
 
@@ -191,15 +218,16 @@ func (s *settings) check() error {
 	s.checkName(fault)
 	s.checkScope(fault)
 	s.checkTimes(fault)
+	s.checkCompression(fault)
 	_, known := s.Platform.Limits()
 	fault(!known, "Config.Platform %q is not one of %v", s.Platform, Platforms())
 	faults = append(faults, s.limits.faults()...)
 	return errors.Join(faults...)
 }
 
-// isNil also finds the nil pointer of a variable that nobody has opened yet.
-func isNil(keys keyring.Provider) bool {
-	v := reflect.ValueOf(keys)
+// isNil also finds the nil pointer of a variable that nobody has filled yet.
+func isNil(field any) bool {
+	v := reflect.ValueOf(field)
 	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
