@@ -97,7 +97,7 @@ func (f *facts) fit(d draft, own *core.Fragment, writers int) error {
 		w := f.scale.weigh(s)
 		total, sent = total.plus(w, 1), sent.plus(w, 1)
 		if s == own {
-			total.request += (writers - 1) * w.request
+			total.request += (writers - 1) * (w.request + 16) // their stamps may take a few bytes more
 		}
 	}
 	l := f.limits
