@@ -30,7 +30,7 @@ type planBench struct {
 
 func newPlanBench(t *testing.T) *planBench {
 	limits, _ := Default.Limits()
-	return &planBench{t: t, now: planNow, limits: limits, method: http.MethodPost, touch: 3_600_000, response: Response{Status: 200}}
+	return &planBench{t: t, now: planNow, id: 1 << 31, limits: limits, method: http.MethodPost, touch: 3_600_000, response: Response{Status: 200}}
 }
 
 func (b *planBench) view() *core.View {
