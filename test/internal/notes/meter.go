@@ -1,0 +1,85 @@
+package notes
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/session"
+)
+
+// Headers is what the session took of the requests and responses so far: the
+// most of each.
+type Headers struct {
+	Requests       int
+	RequestBytes   int // of the Cookie field, its value
+	Cookies        int
+	ResponseBytes  int // of the values of the Set-Cookie fields
+	SetCookieLines int
+	CookieBytes    int // of one Set-Cookie field's value, attributes included
+	Refused        map[session.Reason]int
+}
+
+// Meter reads the headers at the program's own socket. It is safe for
+// concurrent use.
+type Meter struct {
+	mu   sync.Mutex
+	most Headers
+}
+
+// Most is what was measured since the last Reset.
+func (m *Meter) Most() Headers {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.most
+}
+
+// Reset forgets what was measured.
+func (m *Meter) Reset() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.most = Headers{}
+}
+
+func (m *Meter) around(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m.request(r.Header["Cookie"])
+		next.ServeHTTP(w, r)
+		m.response(w.Header()["Set-Cookie"])
+	})
+}
+
+func (m *Meter) request(lines []string) {
+	field := strings.Join(lines, "; ")
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.most.Requests++
+	m.most.RequestBytes = max(m.most.RequestBytes, len(field))
+	m.most.Cookies = max(m.most.Cookies, strings.Count(field, "="))
+}
+
+func (m *Meter) response(lines []string) {
+	total := 0
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, line := range lines {
+		total += len(line)
+		m.most.CookieBytes = max(m.most.CookieBytes, len(line))
+	}
+	m.most.ResponseBytes = max(m.most.ResponseBytes, total)
+	m.most.SetCookieLines = max(m.most.SetCookieLines, len(lines))
+}
+
+func (m *Meter) observe(_ context.Context, e middleware.Event) {
+	if e.Kind != middleware.EventRefused {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.most.Refused == nil {
+		m.most.Refused = map[session.Reason]int{}
+	}
+	m.most.Refused[e.Reason]++
+}

@@ -1,0 +1,135 @@
+// Package notes is a small program with sessions, for tests that drive it
+// through real sockets: it keeps a visitor's notes, measures what the session
+// takes of every header, and tells of each refusal by name.
+package notes
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/session"
+)
+
+// Note is one value of a session. Left and Right are written together and are
+// always equal; Text makes it as large as the test wants.
+type Note struct {
+	Left  string `json:"left"`
+	Text  string `json:"text"`
+	Right string `json:"right"`
+}
+
+// Page is what /all answers.
+type Page struct {
+	Reason session.Reason  `json:"reason"`
+	Notes  map[string]Note `json:"notes"`
+}
+
+// The statuses of refusals; a refusal's body is the text of its error.
+const (
+	StatusTooLarge   = http.StatusInsufficientStorage
+	StatusUnknownKey = http.StatusServiceUnavailable
+)
+
+// Site is one replica of the program, on a port of its own.
+type Site struct {
+	*httptest.Server
+	Meter *Meter
+}
+
+// New starts a replica. It fills in the configuration's ErrorHandler and, where
+// there is none, its Observer. The Origin server is closed with the test.
+func New(t testing.TB, c middleware.Config) *Site {
+	meter := &Meter{}
+	c.ErrorHandler = refuse
+	if c.Observer == nil {
+		c.Observer = meter.observe
+	}
+	sessions, err := middleware.New(c)
+	require.NoError(t, err)
+	s := &Site{httptest.NewServer(meter.around(sessions.Handler(pages()))), meter}
+	t.Cleanup(s.Close)
+	return s
+}
+
+func refuse(w http.ResponseWriter, _ *http.Request, err error) {
+	status := http.StatusInternalServerError
+	switch {
+	case errors.Is(err, session.ErrTooLarge):
+		status = StatusTooLarge
+	case errors.Is(err, session.ErrUnknownKey):
+		status = StatusUnknownKey
+	}
+	http.Error(w, err.Error(), status)
+}
+
+func pages() http.Handler {
+	mux := http.NewServeMux()
+	page := func(path string, serve func(*http.Request, *session.Session)) {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			s := session.From(r.Context())
+			_ = s.Names() // the session is read here, and written after the wait
+			wait(r)
+			serve(r, s)
+			_, _ = w.Write([]byte("ok"))
+		})
+	}
+	page("POST /set", func(r *http.Request, s *session.Session) {
+		size, _ := strconv.Atoi(r.FormValue("size"))
+		by := r.FormValue("by")
+		key(r).Set(s, Note{Left: by, Text: strings.Repeat("x", size), Right: by})
+	})
+	page("POST /delete", func(r *http.Request, s *session.Session) { key(r).Delete(s) })
+	page("POST /clear", func(_ *http.Request, s *session.Session) { s.Clear() })
+	page("POST /logout", func(_ *http.Request, s *session.Session) { s.Destroy() })
+	page("POST /login", func(r *http.Request, s *session.Session) {
+		s.Renew()
+		by := r.FormValue("by")
+		session.Key[Note]("user").Set(s, Note{Left: by, Right: by})
+		session.Key[Note]("role").Set(s, Note{Left: by, Right: by})
+	})
+	mux.HandleFunc("GET /all", all)
+	return mux
+}
+
+func key(r *http.Request) session.Key[Note] { return session.Key[Note](r.FormValue("name")) }
+
+func wait(r *http.Request) {
+	if d, err := time.ParseDuration(r.FormValue("wait")); err == nil {
+		time.Sleep(d)
+	}
+}
+
+func all(w http.ResponseWriter, r *http.Request) {
+	s := session.From(r.Context())
+	p := Page{Reason: s.Reason(), Notes: map[string]Note{}}
+	for _, name := range s.Names() {
+		note, err := session.Key[Note](name).Lookup(s)
+		if err != nil {
+			http.Error(w, fmt.Sprintf("%s: %v", name, err), http.StatusInternalServerError)
+			return
+		}
+		p.Notes[name] = note
+	}
+	wait(r)
+	_ = json.NewEncoder(w).Encode(p)
+}
+
+// Clock is a time that a test moves: the real one, plus what it was moved by.
+type Clock struct{ ahead atomic.Int64 }
+
+// Now is the clock's time.
+func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
+// Move sets the clock forward.
+func (c *Clock) Move(d time.Duration) { c.ahead.Add(int64(d)) }
