@@ -1,0 +1,136 @@
+package proxies_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/middleware"
+)
+
+// browserFields is what Chromium sends beside the cookies, long forms of each.
+var browserFields = map[string]string{
+	"User-Agent": "Mozilla/5.0 (Linux; Android 16; SM-S948B Build/BP2A.250605.031.A3) AppleWebKit/537.36 (KHTML, like Gecko) " +
+		"Chrome/156.0.8078.79 Mobile Safari/537.36",
+	"Accept":                    "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7",
+	"Accept-Language":           "de-DE,de;q=0.9,en-US;q=0.8,en;q=0.7,fr;q=0.6",
+	"Accept-Encoding":           "gzip, deflate, br, zstd",
+	"Referer":                   "https://shop.example/" + strings.Repeat("catalogue/", 20),
+	"Origin":                    "https://shop.example",
+	"Sec-Ch-Ua":                 `"Chromium";v="156", "Google Chrome";v="156", "Not=A?Brand";v="99"`,
+	"Sec-Ch-Ua-Platform":        `"Android"`,
+	"Sec-Fetch-Site":            "same-origin",
+	"Sec-Fetch-Mode":            "navigate",
+	"Sec-Fetch-Dest":            "document",
+	"Upgrade-Insecure-Requests": "1",
+	"Cache-Control":             "max-age=0",
+}
+
+// filler answers with as much Set-Cookie as the query asks for, beside what the
+// middleware and Go add: bytes of values in lines of each at most, and other
+// bytes of one field of the program's own.
+func filler(w http.ResponseWriter, r *http.Request) {
+	number := func(name string) int { n, _ := strconv.Atoi(r.FormValue(name)); return n }
+	h := w.Header()
+	h.Set("Vary", "Cookie")
+	h.Set("Cache-Control", "private, no-store")
+	for left, each := number("bytes"), number("each"); left > 0; left -= each {
+		h.Add("Set-Cookie", "c="+strings.Repeat("v", min(left, each)-2))
+	}
+	if n := number("other"); n > 0 {
+		h.Set("X", strings.Repeat("x", n))
+	}
+	_, _ = fmt.Fprint(w, len(strings.Join(r.Header["Cookie"], "; ")))
+}
+
+// ask sends a cookie field and tells the status and the answer.
+func ask(t *testing.T, address, cookies string) (int, string) {
+	r, err := http.NewRequest(http.MethodGet, address, nil)
+	require.NoError(t, err)
+	for name, value := range browserFields {
+		r.Header.Set(name, value)
+	}
+	r.Header.Set("Cookie", cookies)
+	client := http.Client{Timeout: patience}
+	answer, err := client.Do(r)
+	require.NoError(t, err)
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	return answer.StatusCode, string(body)
+}
+
+// cookies is a Cookie field of so many bytes in so many cookies.
+func cookies(bytes, count int) string {
+	var pairs []string
+	for i := range count {
+		pairs = append(pairs, fmt.Sprintf("c%02d=", i))
+	}
+	pad := bytes - len(strings.Join(pairs, "; "))
+	for i := range pairs {
+		pairs[i] += strings.Repeat("v", (pad+i)/count)
+	}
+	return strings.Join(pairs, "; ")
+}
+
+// A request that carries as much as the platform's limits allow reaches the
+// program, with all that a browser sends beside the cookies.
+func TestRequestsUpToTheLimitPass(t *testing.T) {
+	each(t, func(t *testing.T, p proxy) {
+		backend := httptest.NewServer(http.HandlerFunc(filler))
+		t.Cleanup(backend.Close)
+		address := p.before(t, backend.URL) + "/" + strings.Repeat("page/", 40)
+		for _, platform := range []middleware.Platform{p.platform, middleware.Portable} {
+			limits, _ := platform.Limits()
+			for _, count := range []int{2, limits.Cookies} {
+				status, body := ask(t, address, cookies(limits.RequestBytes, count))
+				require.Equal(t, 200, status, "%s: %d bytes in %d cookies", platform, limits.RequestBytes, count)
+				require.Equal(t, strconv.Itoa(limits.RequestBytes), body)
+			}
+		}
+		t.Logf("%s: Limits are for %d bytes of Cookie, and %d pass", p.name, limitsOf(p).RequestBytes, mostOf(t, address))
+	})
+}
+
+func limitsOf(p proxy) middleware.Limits {
+	limits, _ := p.platform.Limits()
+	return limits
+}
+
+// mostOf finds how many bytes of Cookie pass, to the next 50.
+func mostOf(t *testing.T, address string) (most int) {
+	for n := 5000; n < 40_000; n += 50 {
+		if status, _ := ask(t, address, cookies(n, 5)); status != 200 {
+			break
+		}
+		most = n
+	}
+	return most
+}
+
+// otherFields is what a careful program sends beside: a policy for content and
+// for transport, in bytes.
+const otherFields = 200
+
+// A response that sets as much as the platform's limits allow reaches the
+// browser: a few large cookies, and as many deletions as there is room for.
+func TestResponsesUpToTheLimitPass(t *testing.T) {
+	each(t, func(t *testing.T, p proxy) {
+		backend := httptest.NewServer(http.HandlerFunc(filler))
+		t.Cleanup(backend.Close)
+		address := p.before(t, backend.URL)
+		for _, platform := range []middleware.Platform{p.platform, middleware.Portable} {
+			limits, _ := platform.Limits()
+			for _, each := range []int{limits.CookieBytes, 1000, max(96, limits.ResponseBytes/limits.SetCookieLines+1)} {
+				status, _ := ask(t, fmt.Sprintf("%s/?bytes=%d&each=%d&other=%d", address, limits.ResponseBytes, each, otherFields), "a=b")
+				require.Equal(t, 200, status, "%s: %d bytes in lines of %d", platform, limits.ResponseBytes, each)
+			}
+		}
+	})
+}
