@@ -83,7 +83,13 @@ type draft struct {
 // joined state, is the same for all who saw the same jar.
 func (d draft) own() *core.Fragment { return d.set[len(d.set)-1] }
 
+// plan names what is to be sent.
 func (f *facts) plan(d draft) plan {
+	for _, s := range d.set {
+		if s.Suffix == "" {
+			s.Name()
+		}
+	}
 	return f.cut(plan{set: d.set, expire: d.expire, changes: true})
 }
 

@@ -161,6 +161,7 @@ func TestSnapshotOfANewSession(t *testing.T) {
 	require.Equal(t, write.Now+write.Lifetime, f.End)
 	require.Equal(t, write.Now, f.Seen)
 	require.Equal(t, []core.Entry{{Name: "a", Stamp: stamp, Value: []byte("1")}, {Name: "b", Stamp: stamp, Value: []byte("2")}}, f.Entries)
+	f.Name()
 	require.True(t, core.IsSuffix(f.Suffix))
 }
 

@@ -78,8 +78,9 @@ type Fragment struct {
 
 	Seen int64 // when the visitor was last seen; not part of the content
 
-	plain []byte // what is sealed, once Name has made it
-	wire  []byte // the same in the form in which it travels, once Wire has chosen it
+	plain      []byte // what is sealed, once Name has made it
+	contentLen int    // how much of plain the name follows from
+	wire       []byte // the same in the form in which it travels, once Wire has chosen it
 }
 
 // Snapshot tells whether f stands on its own.

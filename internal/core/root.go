@@ -60,20 +60,20 @@ var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPad
 // idle clock has a fixed name, for it is meant to be overwritten.
 func (f *Fragment) Name() {
 	mac := hmac.New(sha256.New, f.Root.derive("carryon fragment name", 32))
-	f.plain = f.AppendContent(make([]byte, 0, f.room()))
 	if f.Kind == SeenMark {
 		mac.Write([]byte("seen"))
 	} else {
-		mac.Write(f.plain)
+		mac.Write(f.Plaintext()[:f.contentLen])
 	}
 	f.Suffix = base32Lower.EncodeToString(mac.Sum(nil)[:7])[:SuffixLen]
-	f.plain = f.appendSeen(f.plain)
 }
 
 // Plaintext is what is sealed. It must not be written to.
 func (f *Fragment) Plaintext() []byte {
 	if f.plain == nil {
-		f.plain = f.AppendPlaintext(make([]byte, 0, f.room()))
+		f.plain = f.AppendContent(make([]byte, 0, f.room()))
+		f.contentLen = len(f.plain)
+		f.plain = f.appendSeen(f.plain)
 	}
 	return f.plain
 }

@@ -131,7 +131,8 @@ func (c *Changes) entries(stamp Stamp, now int64, s State) []Entry {
 }
 
 // Snapshot is the whole state after the changes, as one fragment. Tombstones
-// are collected only where nothing unknown is in the jar.
+// are collected only where nothing unknown is in the jar. It has no name yet:
+// of several drafts one is sent.
 func (v *View) Snapshot(c *Changes, w Write) *Fragment {
 	f := v.header(c, w)
 	s := v.changed(c, w)
@@ -141,12 +142,11 @@ func (v *View) Snapshot(c *Changes, w Write) *Fragment {
 		s.collect(v.Loaded)
 	}
 	f.Entries, f.Floor, f.Horizon = s.Entries, s.Floor, s.Horizon
-	f.Name()
 	return &f
 }
 
 // Delta is the changes alone, as a fragment that builds on the state that the
-// request saw.
+// request saw. It has no name yet.
 func (v *View) Delta(c *Changes, w Write) *Fragment {
 	f := v.header(c, w)
 	if c.Cleared {
@@ -156,13 +156,16 @@ func (v *View) Delta(c *Changes, w Write) *Fragment {
 	if !c.Cleared {
 		f.Needs = v.State.needs(f.Entries)
 	}
-	f.Name()
 	return &f
 }
 
 // Joined is the whole state as the request found it, as one fragment: all who
 // saw the same jar at about the same time write the same content and name.
-func (v *View) Joined(w Write) *Fragment { return v.Snapshot(&Changes{}, w) }
+func (v *View) Joined(w Write) *Fragment {
+	f := v.Snapshot(&Changes{}, w)
+	f.Name()
+	return f
+}
 
 // Newest is when the session was last written, as far as the jar shows (ms).
 func (v *View) Newest() (at int64) {
