@@ -1,0 +1,124 @@
+package middleware
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/carryon-go/carryon/internal/core"
+)
+
+// Description is how a session stands in the cookies of one request: for a
+// page that helps with debugging, or for whoever answers a visitor's call. It
+// holds names and numbers, and no values, cookies or secrets.
+type Description struct {
+	// Fragments are what the request carried of this session and of older ones
+	// that are not cleared away yet, in the order of the Cookie header.
+	Fragments []Fragment
+	// Limits are the numbers in effect: the platform's, and those that Config
+	// overrides.
+	Limits Limits
+	// Used is how much of Limits this request takes, counted as a write counts
+	// it: its largest session cookie, its cookies and its Cookie header, the
+	// program's own included. What only a response shows is 0.
+	Used Limits
+}
+
+// Fragment is one sealed value, in one cookie or cut into several.
+type Fragment struct {
+	// Suffix is what follows the base name: of "__Host-session.k7m2qv5xyd"
+	// it is "k7m2qv5xyd". It is empty with [Config.FixedName].
+	Suffix string
+	// Kind is "snapshot" (all of the session), "delta" (what one request
+	// changed), "logout", "seen" (when the visitor was last seen), or "" where
+	// it did not open; the session's Reason may then say why.
+	Kind string
+	// Fate is what the merge made of it: "accepted"; "covered" (another says
+	// the same); "superseded", "late", "torn", "expired" or "expired (idle)",
+	// as in [session.Reason]; or "unopened".
+	Fate string
+	// Entries are the names whose present value is from this fragment, sorted.
+	// It is from several where they hold the very same write.
+	Entries []string
+	// Pieces is how many cookies it takes, and Bytes what these take of the
+	// Cookie header: names, values and separators.
+	Pieces, Bytes int
+}
+
+// Describe tells how the session that this Sessions put into ctx was found:
+// changes since then are not in it. It loads the session if need be, changes
+// nothing, and panics where ctx did not pass the Handler.
+func (m *Sessions) Describe(ctx context.Context) Description {
+	x := m.exchange(ctx)
+	if x == nil {
+		panic("carryon: Sessions.Describe: this context did not pass this Sessions' Handler; " +
+			"wrap the handler that serves this route, and pass r.Context() on")
+	}
+	v := x.core.View()
+	d := Description{Limits: m.limits}
+	if x.found == nil {
+		return d // the load failed
+	}
+	for _, g := range x.found.jar.groups {
+		d.Fragments = append(d.Fragments, describe(v, g))
+	}
+	d.Used = m.used(&x.found.jar)
+	return d
+}
+
+// describe is one suffix's cookies and what the merge made of them.
+func describe(v *core.View, g group) Fragment {
+	out := Fragment{Suffix: strings.Clone(g.suffix), Fate: "unopened", Pieces: g.count, Bytes: g.bytes}
+	for i, f := range v.Fragments {
+		if f.Suffix == g.suffix {
+			out.Kind, out.Fate = kindOf(f), fateWords[v.Fates[i]]
+			if v.Fates[i] == core.Accepted || v.Fates[i] == core.Covered {
+				out.Entries = shown(v, f)
+			}
+		}
+	}
+	return out
+}
+
+func kindOf(f *core.Fragment) string {
+	switch {
+	case f.Kind == core.Logout:
+		return "logout"
+	case f.Kind == core.SeenMark:
+		return "seen"
+	case f.Snapshot():
+		return "snapshot"
+	}
+	return "delta"
+}
+
+var fateWords = map[core.Fate]string{
+	core.Accepted: "accepted", core.Covered: "covered", core.Dead: "superseded", core.Late: "late",
+	core.Torn: "torn", core.Ended: "expired", core.Idle: "expired (idle)",
+}
+
+// shown lists the entries of f that are the state's. The names are copied:
+// they would keep the whole opened fragment alive.
+func shown(v *core.View, f *core.Fragment) (names []string) {
+	for _, e := range f.Entries {
+		if have, ok := v.State.Find(e.Name); ok && have.Stamp == e.Stamp && !have.Dead() {
+			names = append(names, strings.Clone(e.Name))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// used is what a request's cookies take, by the rules of the plan.
+func (m *Sessions) used(j *jar) Limits {
+	l := Limits{Cookies: min(j.others, m.limits.Cookies/2), RequestBytes: j.foreign}
+	for _, g := range j.groups {
+		l.Cookies, l.RequestBytes = l.Cookies+g.count, l.RequestBytes+g.bytes
+		for _, p := range j.pieces {
+			if p.suffix == g.suffix {
+				l.CookieBytes = max(l.CookieBytes, len(p.name)+1+len(p.value)+m.scale.attributes)
+			}
+		}
+	}
+	return l
+}
