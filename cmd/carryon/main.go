@@ -47,13 +47,15 @@ func commands() []command {
 		{"keys prune", "FILE", "remove keys that have expired", keysPrune},
 		{"keys check", "FILE", "say whether servers would take the ring, and what to watch", keysCheck},
 		{"inspect", "[FLAGS]", "show the sessions in cookies given on standard input", inspect},
+		{"size", "[FLAGS] [SESSION]", "say what a session in JSON would take on each platform", size},
 		{"version", "", "print the version", printVersion},
 	}
 }
 
 const usageEnd = `
 FILE is a key ring in JSON; "-" is standard input, and standard output for
-what is made. "carryon COMMAND -h" says more about a command.
+what is made. SESSION is a JSON object, whose members are the entries of a
+session; "-" is standard input. "carryon COMMAND -h" says more about a command.
 
 Exit codes: 0 done, 1 it failed, 2 it was called in a wrong way.
 `

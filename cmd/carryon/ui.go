@@ -67,8 +67,8 @@ func (u *ui) flags() *flag.FlagSet {
 	return set
 }
 
-// parse reads flags and n arguments, in any order; "--" ends the flags. If
-// help was asked for, it prints it and returns [flag.ErrHelp].
+// parse reads flags and n arguments (-1: any number), in any order; "--" ends
+// the flags. If help was asked for, it prints it and returns [flag.ErrHelp].
 func (u *ui) parse(set *flag.FlagSet, args []string, n int) ([]string, error) {
 	var rest []string
 	for {
@@ -86,7 +86,7 @@ func (u *ui) parse(set *flag.FlagSet, args []string, n int) ([]string, error) {
 		}
 		rest, args = append(rest, left[0]), left[1:]
 	}
-	if len(rest) != n {
+	if n >= 0 && len(rest) != n {
 		return nil, usageError{fmt.Errorf("%q takes %s, not %s", "carryon "+u.command.name, count(n, "argument"), count(len(rest), "argument"))}
 	}
 	return rest, nil
