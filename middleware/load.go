@@ -18,9 +18,9 @@ type findings struct {
 	view      core.View
 	refusals  []refusal
 	room      core.Room
-	pieces    [2]piece
-	groups    [2]group
-	fragments [2]*core.Fragment
+	pieces    [1]piece
+	groups    [1]group
+	fragments [1]*core.Fragment
 }
 
 // Load is called by the session, once, when it is first used: it opens and

@@ -14,7 +14,7 @@ func Decode(plaintext []byte) (*Fragment, error) {
 		}
 		plaintext = unpacked
 	}
-	r := reader{scanner: scanner{rest: plaintext}}
+	r := reader{scanner: scanner{rest: plaintext}, f: &Fragment{}}
 	r.content()
 	r.f.Seen = r.time()
 	if len(r.rest) != 0 || !r.consistent() {
@@ -23,14 +23,13 @@ func Decode(plaintext []byte) (*Fragment, error) {
 	if err := r.err(); err != nil {
 		return nil, err
 	}
-	return &r.f, nil
+	return r.f, nil
 }
 
 type reader struct {
 	scanner
-	f      Fragment
-	room   [4]Stamp // stamps of a usual session, without an allocation
-	stamps []Stamp
+	f      *Fragment
+	stamps stampTable
 	used   int // distinct stamps referred to
 	seen   uint64
 }
@@ -57,7 +56,7 @@ func (r *reader) content() {
 }
 
 func (r *reader) field(key uint64) {
-	f := &r.f
+	f := r.f
 	switch key {
 	case keyKind:
 		f.Kind = Kind(r.uint(uint64(Reference)))
@@ -85,7 +84,7 @@ func (r *reader) field(key uint64) {
 }
 
 func (r *reader) laterField(key uint64) {
-	f := &r.f
+	f := r.f
 	switch key {
 	case keyStamps:
 		r.stampTable()
@@ -140,25 +139,51 @@ func (r *reader) bareStamp() Stamp {
 	return Stamp{At: r.time(), ID: uint32(r.uint(1<<32 - 1))}
 }
 
+// stampTable holds the stamps of a usual session without an allocation.
+type stampTable struct {
+	first [4]Stamp
+	more  []Stamp
+	n     int
+}
+
+func (t *stampTable) add(s Stamp) {
+	if t.n < len(t.first) {
+		t.first[t.n] = s
+	} else {
+		t.more = append(t.more, s)
+	}
+	t.n++
+}
+
+func (t *stampTable) at(i int) Stamp {
+	if i < len(t.first) {
+		return t.first[i]
+	}
+	return t.more[i-len(t.first)]
+}
+
+func (t *stampTable) equal(all []Stamp) bool {
+	return t.n == len(all) && slices.Equal(t.first[:], all[:len(t.first)]) && slices.Equal(t.more, all[len(t.first):])
+}
+
 func (r *reader) stampTable() {
 	n := r.count(majorArray)
 	if n == 0 || n%2 != 0 {
 		r.fail()
 		return
 	}
-	r.stamps = r.room[:0]
 	for i := 0; i < n && !r.bad; i += 2 {
 		s := r.bareStamp()
-		if k := len(r.stamps); k > 0 && r.stamps[k-1].Compare(s) >= 0 {
+		if k := r.stamps.n; k > 0 && r.stamps.at(k-1).Compare(s) >= 0 {
 			r.fail()
 		}
-		r.stamps = append(r.stamps, s)
+		r.stamps.add(s)
 	}
 }
 
 // pick reads a reference into the stamp table and notes that it was used.
 func (r *reader) pick(i uint64) Stamp {
-	if i >= uint64(len(r.stamps)) {
+	if i >= uint64(r.stamps.n) {
 		r.fail()
 		return Stamp{}
 	}
@@ -168,7 +193,7 @@ func (r *reader) pick(i uint64) Stamp {
 	if i < 64 {
 		r.seen |= 1 << i
 	}
-	return r.stamps[i]
+	return r.stamps.at(int(i))
 }
 
 func (r *reader) entries() {
@@ -229,15 +254,15 @@ func (r *reader) needs() {
 
 // consistent refuses what the writer would have written otherwise.
 func (r *reader) consistent() bool {
-	f := &r.f
+	f := r.f
 	switch {
 	case f.Kind < Data || f.Kind > Reference || f.Created == 0:
 		return false
 	case f.Kind != Data && len(f.Entries)+len(f.Needs) != 0:
 		return false
-	case len(r.stamps) <= 64 && r.used != len(r.stamps):
+	case r.stamps.n <= 64 && r.used != r.stamps.n:
 		return false
-	case len(r.stamps) > 64 && !slices.Equal(r.stamps, f.stamps()):
+	case r.stamps.n > 64 && !r.stamps.equal(f.stamps()):
 		return false
 	}
 	return true

@@ -75,8 +75,8 @@ func (v *View) Count(fates ...Fate) (n int) {
 
 // Room is memory for the merge of a usual jar.
 type Room struct {
-	fates       [2]Fate
-	generations [2]generation
+	fates       [1]Fate
+	generations [1]generation
 }
 
 // Merge makes one state of the fragments of a jar. Their order does not matter.
