@@ -13,6 +13,9 @@ import (
 type Request struct {
 	Method  string   // as in HTTP; decides whether a touch may be written
 	Cookies []string // the Cookie field lines, any number
+	// Prefetch says that the browser asks ahead of the visitor (Sec-Purpose:
+	// prefetch), which is no use of the session.
+	Prefetch bool
 }
 
 // Response is what a session needs of the response that is about to begin.

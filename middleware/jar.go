@@ -167,44 +167,36 @@ func pieceNumber(s string) (n int) {
 // maxWays bounds how many readings of one fragment's doubled names are tried.
 const maxWays = 16
 
-// ways is in how many ways a group's pieces can be read: one, unless names are
-// doubled.
-func (j *jar) ways(g *group) int {
-	ways := 1
-	for i := 0; i <= g.last && g.count > 1; i++ {
-		ways = min(ways*max(j.copies(g, i), 1), maxWays)
-	}
-	return ways
+// readings are the ways in which the cookies of a group can be put together:
+// one, unless names are doubled.
+type readings struct {
+	values [][]string // by piece number
+	ways   int
 }
 
-func (j *jar) copies(g *group, index int) (n int) {
+func (j *jar) readings(g *group) readings {
+	r := readings{values: make([][]string, g.last+1), ways: 1}
 	for i := range j.pieces {
-		if p := &j.pieces[i]; p.index == index && p.suffix == g.suffix {
-			n++
+		if p := &j.pieces[i]; p.suffix == g.suffix {
+			r.values[p.index] = append(r.values[p.index], p.value)
 		}
 	}
-	return n
+	for _, values := range r.values {
+		r.ways = min(r.ways*max(len(values), 1), maxWays)
+	}
+	return r
 }
 
-// pick returns a piece's value in the given way of reading the group.
-func (j *jar) pick(g *group, way, index int) (string, bool) {
-	for k := range index {
-		way /= max(j.copies(g, k), 1)
-	}
-	copies := j.copies(g, index)
-	if copies == 0 {
-		return "", false
-	}
-	nth := way % copies
-	for i := range j.pieces {
-		if p := &j.pieces[i]; p.index == index && p.suffix == g.suffix {
-			if nth == 0 {
-				return p.value, true
-			}
-			nth--
+// reading is the given way: for each piece number its value, "" for none.
+func (r *readings) reading(way int) []string {
+	pieces := make([]string, len(r.values))
+	for i, values := range r.values {
+		if n := len(values); n > 0 {
+			pieces[i] = values[way%n]
+			way /= n
 		}
 	}
-	return "", false
+	return pieces
 }
 
 func trim(s string) string { return strings.Trim(s, " \t") }

@@ -80,8 +80,6 @@ func (l *loading) openAll() {
 	for i := range l.jar.groups {
 		g := &l.jar.groups[i]
 		f, err := l.openGroup(g)
-		// Where names are doubled, the good reading may not have been tried.
-		g.sealed = errors.Is(err, codec.BadSeal) && l.jar.ways(g) == 1
 		g.waste = errors.Is(err, codec.DeadKey) || errors.Is(err, codec.Malformed) || errors.Is(err, codec.WrongLength)
 		if err != nil {
 			l.refuse(err)
@@ -132,22 +130,37 @@ func (l *loading) refuse(err error) {
 // the refusal that leaves most hope is told.
 func (l *loading) openGroup(g *group) (*core.Fragment, error) {
 	if g.count == 1 && g.last == 0 {
-		return l.openOnly(g)
+		f, err := l.openOnly(g)
+		g.sealed = errors.Is(err, codec.BadSeal)
+		return f, err
 	}
 	var refused error
-	for way := range l.jar.ways(g) {
-		value, _, err := codec.Join(func(i int) (string, bool) { return l.jar.pick(g, way, i) })
+	r := l.jar.readings(g)
+	for way := range r.ways {
+		f, err := l.openPieces(g.suffix, r.reading(way))
 		if err == nil {
-			var f *core.Fragment
-			if f, err = l.open(g.suffix, value); err == nil {
-				return f, nil
-			}
+			return f, nil
 		}
 		if refused == nil || errors.Is(err, codec.UnknownKey) {
 			refused = err
 		}
 	}
+	// Where names are doubled, the good reading may not have been tried.
+	g.sealed = errors.Is(refused, codec.BadSeal) && r.ways == 1
 	return nil, refused
+}
+
+func (l *loading) openPieces(suffix string, pieces []string) (*core.Fragment, error) {
+	value, _, err := codec.Join(func(i int) (string, bool) {
+		if i >= len(pieces) {
+			return "", false
+		}
+		return pieces[i], pieces[i] != ""
+	})
+	if err != nil {
+		return nil, err
+	}
+	return l.open(suffix, value)
 }
 
 // openOnly opens a fragment that is one cookie, as nearly all are.

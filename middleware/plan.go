@@ -20,6 +20,7 @@ type facts struct {
 	idle     int64  // ms, 0: none
 	touch    int64  // ms
 	method   string // of the request
+	prefetch bool   // nobody may ever see the response
 	response Response
 	fixed    bool  // fixed-name mode
 	scale    scale // what a fragment weighs on the wire
@@ -207,7 +208,7 @@ func (f *facts) touched(v *core.View) plan {
 
 // mayTouch keeps Set-Cookie off responses that caches share or revalidate.
 func (f *facts) mayTouch() bool {
-	return f.method != http.MethodHead && f.method != http.MethodOptions &&
+	return !f.prefetch && f.method != http.MethodHead && f.method != http.MethodOptions &&
 		f.response.Status != http.StatusNotModified && !public(f.response.CacheControl)
 }
 

@@ -23,7 +23,7 @@ func (x *Exchange) plan(o core.Outcome, r Response) (plan, error) {
 	jar := &x.found.jar
 	f := facts{
 		write: core.Write{Now: now, ID: core.NewWriteID(), Lifetime: m.lifetime, Browser: m.BrowserSession},
-		idle:  m.idle, touch: m.touch, method: x.request.Method, response: r,
+		idle:  m.idle, touch: m.touch, method: x.request.Method, prefetch: x.request.Prefetch, response: r,
 		fixed: m.FixedName, scale: m.scale, limits: m.limits, platform: m.Platform,
 		others: weight{cookies: jar.others, request: jar.foreign},
 	}

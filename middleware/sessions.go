@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/session"
@@ -23,9 +24,14 @@ func (m *Sessions) Handler(next http.Handler) http.Handler {
 			return
 		}
 		x := &httpExchange{}
-		m.begin(&x.Exchange, r.Context(), Request{Method: r.Method, Cookies: r.Header["Cookie"]})
+		m.begin(&x.Exchange, r.Context(), Request{Method: r.Method, Cookies: r.Header["Cookie"], Prefetch: prefetch(r.Header["Sec-Purpose"])})
 		x.serve(w, r, next)
 	})
+}
+
+// prefetch reads Sec-Purpose (a structured item that begins with a token).
+func prefetch(lines []string) bool {
+	return len(lines) > 0 && strings.HasPrefix(lines[0], "prefetch")
 }
 
 // Loaded is Handler for routes that must not take a failed load for an absent
