@@ -1,0 +1,123 @@
+package fallbacktest
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/carryon-go/carryon/fallback"
+)
+
+var extraCases = []testCase{
+	{name: "Counter", run: counting, needs: needsCounter, why: "it counts what is there, and nothing that has expired"},
+	{name: "Clearer", run: clearing, needs: needsClearer, why: "it leaves nothing, and the store goes on working"},
+	{name: "Sweeper", run: sweeping, needs: needsSweeper, why: "it takes what has expired, no more than asked, and nothing that lives"},
+}
+
+func needsCounter(s Setup) string {
+	if _, ok := s.Store.(fallback.Counter); !ok {
+		return "the store is no Counter"
+	}
+	return ""
+}
+
+func needsClearer(s Setup) string {
+	if _, ok := s.Store.(fallback.Clearer); !ok {
+		return "the store is no Clearer"
+	}
+	return ""
+}
+
+func needsSweeper(s Setup) string {
+	if _, ok := s.Store.(fallback.Sweeper); !ok {
+		return "the store is no Sweeper"
+	}
+	return ""
+}
+
+// mixed saves live records, and as many that end sooner.
+func mixed(ctx context.Context, s Setup, n int) error {
+	for i := range n {
+		rec := s.record(fallback.Revision{}, "live")
+		rec.Expires = s.now().Add(4 * s.life())
+		if err := s.Store.Save(ctx, "live "+strconv.Itoa(i), fallback.Revision{}, rec); err != nil {
+			return err
+		}
+		if _, err := s.create(ctx, "dead "+strconv.Itoa(i), "dead"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func counts(ctx context.Context, s Setup, want int, when string) error {
+	counter, ok := s.Store.(fallback.Counter)
+	if !ok {
+		return nil
+	}
+	got, err := counter.Len(ctx)
+	if err == nil && got != want {
+		err = fmt.Errorf("Len is %d %s, want %d", got, when, want)
+	}
+	return err
+}
+
+func counting(ctx context.Context, s Setup) error {
+	return first(
+		func() error { return counts(ctx, s, 0, "at first") },
+		func() error { return mixed(ctx, s, 20) },
+		func() error { return counts(ctx, s, 40, "after 40 new records") },
+		func() error { s.wait(s.life() + time.Millisecond); return nil },
+		func() error { return counts(ctx, s, 20, "after half of them have expired") },
+		func() error { return s.Store.Delete(ctx, "live 0") },
+		func() error { return counts(ctx, s, 19, "after one was deleted") },
+	)
+}
+
+func clearing(ctx context.Context, s Setup) error {
+	if err := mixed(ctx, s, 20); err != nil {
+		return err
+	}
+	if err := s.Store.(fallback.Clearer).Clear(ctx); err != nil {
+		return fmt.Errorf("Clear: %w", err)
+	}
+	for i := range 20 {
+		if err := absent(ctx, s.other(), "live "+strconv.Itoa(i)); err != nil {
+			return fmt.Errorf("after Clear: %w", err)
+		}
+	}
+	if err := counts(ctx, s, 0, "after Clear"); err != nil {
+		return err
+	}
+	rec, err := s.create(ctx, id, "one")
+	if err != nil {
+		return fmt.Errorf("after Clear: %w", err)
+	}
+	return stands(ctx, s.other(), id, rec)
+}
+
+func sweeping(ctx context.Context, s Setup) error {
+	if s.Advance == nil {
+		return nil // nobody wants to wait for a minute
+	}
+	if err := mixed(ctx, s, 20); err != nil {
+		return err
+	}
+	s.wait(2 * s.life())
+	total := 0
+	for _, limit := range []int{-1, 0, 1, 7, 100, 100} {
+		n, err := s.Store.(fallback.Sweeper).Sweep(ctx, limit)
+		if err != nil {
+			return fmt.Errorf("Sweep(%d): %w", limit, err)
+		}
+		if n > max(0, limit) || n == 0 && limit > 0 && total == 0 {
+			return fmt.Errorf("Sweep(%d) removed %d, with 20 to remove", limit, n)
+		}
+		total += n
+	}
+	if total != 20 {
+		return fmt.Errorf("Sweep removed %d in all, want the 20 that had expired", total)
+	}
+	return counts(ctx, s, 20, "after Sweep")
+}

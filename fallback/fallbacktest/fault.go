@@ -1,0 +1,128 @@
+package fallbacktest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/carryon-go/carryon/fallback"
+)
+
+var faultCases = []testCase{
+	{name: "cancelled context", run: cancelled,
+		why: "a visitor who hangs up is neither logged out nor left with half a write"},
+	{name: "contexts that end on the way", run: cancelledOnTheWay,
+		why: "a record is in the old state or in the new one, whenever its writer gives up"},
+	{name: "outage", run: outage, needs: needsBreak,
+		why: "a store that is down is not a store without the record: the visitor would be logged out"},
+}
+
+func needsBreak(s Setup) string {
+	if s.Break == nil {
+		return "Setup.Break is nil: outages are not tested"
+	}
+	return ""
+}
+
+// everyCall makes each call of a store once.
+func everyCall(ctx context.Context, s Setup, old, next fallback.Record) map[string]error {
+	calls := map[string]error{
+		"Load":              load(ctx, s, id),
+		"Save":              s.Store.Save(ctx, id, old.Revision, next),
+		"Save of a new one": s.Store.Save(ctx, id+"new", fallback.Revision{}, next),
+		"Touch":             s.Store.Touch(ctx, id, next.Expires.Add(time.Minute)),
+		"Delete":            s.Store.Delete(ctx, id),
+	}
+	if c, ok := s.Store.(fallback.Counter); ok {
+		_, calls["Len"] = c.Len(ctx)
+	}
+	if c, ok := s.Store.(fallback.Clearer); ok {
+		calls["Clear"] = c.Clear(ctx)
+	}
+	if c, ok := s.Store.(fallback.Sweeper); ok {
+		_, calls["Sweep"] = c.Sweep(ctx, 10)
+	}
+	return calls
+}
+
+func cancelled(ctx context.Context, s Setup) error {
+	rec, err := s.create(ctx, id, "one")
+	if err != nil {
+		return err
+	}
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	late, cancel := context.WithDeadline(ctx, time.Now().Add(-time.Minute))
+	defer cancel()
+	for _, dead := range []context.Context{ended, late} {
+		for what, err := range everyCall(dead, s, rec, s.record(rec.Revision, "two")) {
+			if err := is(err, dead.Err(), what+" under a context that has ended"); err != nil {
+				return err
+			}
+			if name := sentinel(err); name != "" {
+				return fmt.Errorf("%s under a context that has ended gave %q too", what, name)
+			}
+		}
+	}
+	if err := stands(ctx, s.other(), id, rec); err != nil {
+		return fmt.Errorf("after calls under a context that has ended: %w", err)
+	}
+	return absent(ctx, s.Store, id+"new")
+}
+
+func cancelledOnTheWay(ctx context.Context, s Setup) error {
+	rec, err := s.create(ctx, id, "one")
+	if err != nil {
+		return err
+	}
+	for i := range 30 {
+		next := s.record(rec.Revision, fmt.Sprint("write ", i))
+		brief, cancel := context.WithTimeout(ctx, time.Duration(i*i)*2*time.Microsecond)
+		saved := s.Store.Save(brief, id, rec.Revision, next)
+		cancel()
+		if name := sentinel(saved); name != "" {
+			return fmt.Errorf("a Save that was given up gave %q", name)
+		}
+		if rec, err = settled(ctx, s, saved, rec, next); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settled finds out which of two states stands. A write that was given up may
+// still arrive; who wants to know saves it again.
+func settled(ctx context.Context, s Setup, saved error, old, next fallback.Record) (fallback.Record, error) {
+	if saved == nil {
+		return next, stands(ctx, s.other(), id, next)
+	}
+	got, err := s.other().Load(ctx, id)
+	if err != nil {
+		return old, fmt.Errorf("Load after a Save that was given up: %w", err)
+	}
+	if got.Revision != old.Revision && got.Revision != next.Revision {
+		return old, errors.New("after a Save that was given up there stands what nobody has written")
+	}
+	if err := s.Store.Save(ctx, id, old.Revision, next); err != nil {
+		return old, fmt.Errorf("the same Save again, after it was given up: %w", err)
+	}
+	return next, stands(ctx, s.other(), id, next)
+}
+
+func outage(ctx context.Context, s Setup) error {
+	rec, err := s.create(ctx, id, "one")
+	if err != nil {
+		return err
+	}
+	s.Break()
+	for what, err := range everyCall(ctx, s, rec, s.record(rec.Revision, "two")) {
+		if err == nil {
+			return fmt.Errorf("%s succeeded though the engine cannot be reached", what)
+		}
+		if name := sentinel(err); name != "" {
+			return fmt.Errorf("%s gave %q though the engine cannot be reached and so cannot know", what, name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,302 @@
+package fallback_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/fallback"
+	"github.com/carryon-go/carryon/fallback/fallbacktest"
+)
+
+func record(size int, expires time.Time) fallback.Record {
+	return fallback.Record{Revision: fallback.Revision{}.Next(), Data: make([]byte, size), Expires: expires}
+}
+
+// fill saves n records of 10,000 bytes, the first one first.
+func fill(t *testing.T, m *fallback.Memory, n int, expires time.Time) {
+	t.Helper()
+	for i := range n {
+		require.NoError(t, m.Save(t.Context(), strconv.Itoa(i), fallback.Revision{}, record(10_000, expires)))
+	}
+}
+
+func standing(t *testing.T, m *fallback.Memory, n int) (ids []int) {
+	t.Helper()
+	for i := range n {
+		if _, err := m.Load(t.Context(), strconv.Itoa(i)); err == nil {
+			ids = append(ids, i)
+		}
+	}
+	return ids
+}
+
+func TestMemoryDropsTheLeastRecentlyUsed(t *testing.T) {
+	clock := fallbacktest.NewClock()
+	var dropped []fallback.Eviction
+	m := newMemory(t, fallback.MemoryConfig{Clock: clock.Now, MaxBytes: 105_000, OnEvict: func(e fallback.Eviction) {
+		dropped = append(dropped, e)
+	}})
+	expires := clock.Now().Add(time.Hour)
+	fill(t, m, 10, expires)
+	require.Empty(t, dropped)
+
+	_, err := m.Load(t.Context(), "0") // used
+	require.NoError(t, err)
+	require.NoError(t, m.Touch(t.Context(), "1", expires)) // used
+	require.NoError(t, m.Save(t.Context(), "new", fallback.Revision{}, record(25_000, expires)))
+
+	require.Len(t, dropped, 3)
+	for i, e := range dropped {
+		require.Equal(t, strconv.Itoa(i+2), e.ID)
+		require.Equal(t, 10_000, e.Bytes)
+		require.Equal(t, expires.UnixMilli(), e.Expires.UnixMilli())
+	}
+	require.Equal(t, []int{0, 1, 5, 6, 7, 8, 9}, standing(t, m, 10))
+	require.Equal(t, int64(3), m.Evicted())
+}
+
+func TestMemoryDropsTheExpiredFirst(t *testing.T) {
+	clock := fallbacktest.NewClock()
+	m := newMemory(t, fallback.MemoryConfig{Clock: clock.Now, MaxBytes: 105_000, OnEvict: func(e fallback.Eviction) {
+		t.Errorf("dropped %s, which lives", e.ID)
+	}})
+	fill(t, m, 5, clock.Now().Add(time.Hour))
+	for i := 5; i < 10; i++ {
+		require.NoError(t, m.Save(t.Context(), strconv.Itoa(i), fallback.Revision{}, record(10_000, clock.Now().Add(time.Minute))))
+	}
+	clock.Advance(time.Minute)
+	require.NoError(t, m.Save(t.Context(), "new", fallback.Revision{}, record(50_000, clock.Now().Add(time.Hour))))
+	require.Equal(t, []int{0, 1, 2, 3, 4}, standing(t, m, 10))
+}
+
+// What has expired is no loss: nobody is told.
+func TestMemoryOfPinnedRecordsIsFull(t *testing.T) {
+	clock := fallbacktest.NewClock()
+	m := newMemory(t, fallback.MemoryConfig{Clock: clock.Now, MaxBytes: 105_000, OnEvict: func(e fallback.Eviction) {
+		require.Equal(t, "live", e.ID)
+	}})
+	save := func(id string, size int) error {
+		rec := record(size, clock.Now().Add(time.Hour))
+		rec.Pinned = id != "live"
+		return m.Save(t.Context(), id, fallback.Revision{}, rec)
+	}
+	require.NoError(t, save("live", 10))
+	for i := range 10 {
+		require.NoError(t, save(strconv.Itoa(i), 10_000))
+	}
+	require.ErrorIs(t, save("more", 10_000), fallback.ErrFull)
+	require.Len(t, standing(t, m, 10), 10, "a logout must not be forgotten")
+	require.Equal(t, int64(1), m.Evicted(), "the one that could go went")
+
+	clock.Advance(time.Hour)
+	require.NoError(t, save("more", 10_000))
+	got, err := m.Load(t.Context(), "more")
+	require.NoError(t, err)
+	require.True(t, got.Pinned)
+}
+
+func TestMemoryUnpins(t *testing.T) {
+	clock := fallbacktest.NewClock()
+	m := newMemory(t, fallback.MemoryConfig{Clock: clock.Now, MaxBytes: 105_000})
+	rec := record(60_000, clock.Now().Add(time.Hour))
+	rec.Pinned = true
+	require.NoError(t, m.Save(t.Context(), "a", fallback.Revision{}, rec))
+	require.ErrorIs(t, m.Save(t.Context(), "b", fallback.Revision{}, record(60_000, rec.Expires)), fallback.ErrFull)
+
+	old := rec.Revision
+	rec.Pinned, rec.Revision = false, old.Next()
+	require.NoError(t, m.Save(t.Context(), "a", old, rec))
+	require.NoError(t, m.Save(t.Context(), "b", fallback.Revision{}, record(60_000, rec.Expires)))
+	require.Equal(t, int64(1), m.Evicted())
+}
+
+func TestMemoryReplacesARecordInItsOwnRoom(t *testing.T) {
+	clock := fallbacktest.NewClock()
+	m := newMemory(t, fallback.MemoryConfig{Clock: clock.Now, MaxBytes: 100_000})
+	rec := record(90_000, clock.Now().Add(time.Hour))
+	require.NoError(t, m.Save(t.Context(), "a", fallback.Revision{}, rec))
+	for range 10 {
+		next := record(95_000, rec.Expires)
+		require.NoError(t, m.Save(t.Context(), "a", rec.Revision, next))
+		rec = next
+	}
+	require.Zero(t, m.Evicted())
+	require.ErrorIs(t, m.Save(t.Context(), "a", rec.Revision, record(100_000, rec.Expires)), fallback.ErrFull)
+	got, err := m.Load(t.Context(), "a")
+	require.NoError(t, err)
+	require.Equal(t, rec.Revision, got.Revision, "what did not fit leaves what was there")
+}
+
+// A Save that cannot win must not drive others out: it costs an attacker nothing.
+func TestMemoryConflictsDropNobody(t *testing.T) {
+	clock := fallbacktest.NewClock()
+	m := newMemory(t, fallback.MemoryConfig{Clock: clock.Now, MaxBytes: 105_000})
+	fill(t, m, 10, clock.Now().Add(time.Hour))
+	for range 20 {
+		wrong := record(90_000, clock.Now().Add(time.Hour))
+		require.ErrorIs(t, m.Save(t.Context(), "0", wrong.Revision.Next(), wrong), fallback.ErrConflict)
+	}
+	require.Len(t, standing(t, m, 10), 10)
+}
+
+func TestMemoryCountsItsBytes(t *testing.T) {
+	clock := fallbacktest.NewClock()
+	m := newMemory(t, fallback.MemoryConfig{Clock: clock.Now})
+	fill(t, m, 10, clock.Now().Add(time.Hour))
+	full := m.Bytes()
+	require.Greater(t, full, int64(100_000))
+	for range 3 {
+		require.NoError(t, m.Delete(t.Context(), "3"))
+	}
+	require.Equal(t, full/10*9, m.Bytes())
+	clock.Advance(time.Hour)
+	n, err := m.Sweep(t.Context(), 4)
+	require.NoError(t, err)
+	require.Equal(t, 4, n)
+	require.Equal(t, full/10*5, m.Bytes())
+	require.NoError(t, m.Clear(t.Context()))
+	require.Zero(t, m.Bytes())
+}
+
+// The bound holds, and the count is right, whatever goes on at once.
+func TestMemoryUnderLoad(t *testing.T) {
+	const bound = 300_000
+	m := newMemory(t, fallback.MemoryConfig{MaxBytes: bound})
+	var group sync.WaitGroup
+	for worker := range 8 {
+		group.Go(func() {
+			random := rand.New(rand.NewPCG(uint64(worker), 1))
+			for range 2000 {
+				if !anyCall(m, random) {
+					t.Error("a call gave an answer that it must not")
+				}
+				if used := m.Bytes(); used > bound || used < 0 {
+					t.Errorf("%d bytes are taken, of %d", used, bound)
+				}
+			}
+		})
+	}
+	group.Wait()
+	require.Positive(t, m.Evicted())
+	for i := range 50 {
+		require.NoError(t, m.Delete(t.Context(), strconv.Itoa(i)))
+	}
+	require.Zero(t, m.Bytes(), "nothing is left, so that nothing may be counted")
+}
+
+func anyCall(m *fallback.Memory, random *rand.Rand) bool {
+	ctx, id := context.Background(), strconv.Itoa(random.IntN(50))
+	expires := time.Now().Add(time.Duration(random.IntN(20)-2) * time.Millisecond)
+	var err error
+	switch random.IntN(5) {
+	case 0:
+		err = m.Delete(ctx, id)
+	case 1:
+		err = m.Touch(ctx, id, expires)
+	case 2:
+		_, err = m.Sweep(ctx, 2)
+	default:
+		rec, _ := m.Load(ctx, id)
+		next := record(random.IntN(20_000), expires)
+		next.Pinned = random.IntN(10) == 0
+		err = m.Save(ctx, id, rec.Revision, next)
+	}
+	return err == nil || errors.Is(err, fallback.ErrNotFound) || errors.Is(err, fallback.ErrConflict) || errors.Is(err, fallback.ErrFull)
+}
+
+// MaxBytes is worth something only if a row costs what is counted for it.
+func TestMemoryCostsWhatItCounts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it weighs the heap")
+	}
+	m := newMemory(t, fallback.MemoryConfig{})
+	const n = 50_000
+	before := heap()
+	for i := range n {
+		rec := record(32, time.Now().Add(time.Hour))
+		require.NoError(t, m.Save(t.Context(), fmt.Sprintf("%043d", i), fallback.Revision{}, rec))
+	}
+	cost := float64(heap()-before) / float64(m.Bytes())
+	t.Logf("a row takes %.0f bytes beside its data, %.2f of what is counted", float64(heap()-before)/n-75, cost)
+	require.Less(t, cost, 1.3)
+	require.Greater(t, cost, 0.5)
+	runtime.KeepAlive(m)
+}
+
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.HeapAlloc
+}
+
+func TestNewMemoryRefusesANegativeBound(t *testing.T) {
+	_, err := fallback.NewMemory(fallback.MemoryConfig{MaxBytes: -1})
+	require.ErrorContains(t, err, "MaxBytes")
+}
+
+func TestRevisionsDiffer(t *testing.T) {
+	r := fallback.Revision{}
+	require.True(t, r.IsZero())
+	a, b := r.Next(), r.Next()
+	require.False(t, a.IsZero())
+	require.Equal(t, uint64(1), a.Number)
+	require.Equal(t, a.Number, b.Number)
+	require.NotEqual(t, a.Tag, b.Tag)
+	require.Equal(t, uint64(2), a.Next().Number)
+}
+
+func ExampleNewMemory() {
+	store, err := fallback.NewMemory(fallback.MemoryConfig{
+		MaxBytes: 256 << 20,
+		OnEvict:  func(e fallback.Eviction) { fmt.Println("dropped a session of", e.Bytes, "bytes") },
+	})
+	if err != nil {
+		panic(err)
+	}
+	ctx := context.Background()
+	first := fallback.Record{Revision: fallback.Revision{}.Next(), Data: []byte("sealed"), Expires: time.Now().Add(time.Hour)}
+	fmt.Println(store.Save(ctx, "id", fallback.Revision{}, first))
+	other := first
+	other.Revision = fallback.Revision{}.Next()
+	fmt.Println(store.Save(ctx, "id", fallback.Revision{}, other))
+	// Output:
+	// <nil>
+	// fallback: the record has changed; load it again
+}
+
+func BenchmarkMemory(b *testing.B) {
+	m := newMemory(b, fallback.MemoryConfig{MaxBytes: 64 << 20})
+	ctx, rec := b.Context(), record(10_000, time.Now().Add(time.Hour))
+	require.NoError(b, m.Save(ctx, "id", fallback.Revision{}, rec))
+	b.Run("Load", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_, _ = m.Load(ctx, "id")
+		}
+	})
+	b.Run("Save", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			old := rec.Revision
+			rec.Revision = old.Next()
+			_ = m.Save(ctx, "id", old, rec)
+		}
+	})
+	b.Run("Save of a full store", func(b *testing.B) {
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			_ = m.Save(ctx, strconv.Itoa(i), fallback.Revision{}, rec)
+		}
+	})
+}
