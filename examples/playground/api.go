@@ -35,15 +35,20 @@ func (a *app) call(do func(w http.ResponseWriter, r *http.Request, s *session.Se
 			return
 		}
 		s := session.From(r.Context())
-		if s.Load(r.Context()) != nil || !a.sleep(r, delay) {
-			return // a session that cannot be read is answered by answerError
+		if s.Load(r.Context()) != nil {
+			return // answerError answers
+		}
+		defer a.traffic.enter(s.ID())()
+		if !a.sleep(r, delay) {
+			return
 		}
 		do(w, r, s, body)
+		a.traffic.wrote(s.ID(), w.Header().Values("Set-Cookie"))
 	}
 }
 
 func (a *app) getSession(w http.ResponseWriter, r *http.Request, s *session.Session, _ string) {
-	writeJSON(w, http.StatusOK, look(r, s, a.name))
+	writeJSON(w, http.StatusOK, a.look(r, s))
 }
 
 func putValue(w http.ResponseWriter, r *http.Request, s *session.Session, body string) {
@@ -123,13 +128,29 @@ func readBody(w http.ResponseWriter, r *http.Request) (string, bool) {
 	return string(body), err == nil
 }
 
+// tooLarge is the answer to a write that does not fit, with its numbers.
+type tooLarge struct {
+	Error        string   `json:"error"`
+	Reason       string   `json:"reason"`
+	Platform     string   `json:"platform"`      // whose limit it is, "" for the default's
+	Limit        string   `json:"limit"`         // which one
+	Max          int      `json:"max"`           // its number
+	Need         int      `json:"need"`          // what the write would take of it
+	SessionBytes int      `json:"session_bytes"` // before sealing
+	Largest      []string `json:"largest"`       // the largest values: name (bytes)
+}
+
 // answerError is asked when a session could not be loaded or written; nothing
 // of the handler's answer has been sent. The library's errors carry no values.
 func answerError(w http.ResponseWriter, r *http.Request, err error) {
 	slog.Error("playground: the session could not be read or kept", "method", r.Method, "path", r.URL.Path, "error", err)
+	var large *session.TooLargeError
 	switch {
-	case errors.Is(err, session.ErrTooLarge):
-		writeError(w, http.StatusRequestEntityTooLarge, err.Error(), string(session.TooLarge))
+	case errors.As(err, &large):
+		writeJSON(w, http.StatusRequestEntityTooLarge, tooLarge{
+			Error: err.Error(), Reason: string(session.TooLarge), Platform: large.Platform, Limit: large.Limit,
+			Max: large.Max, Need: large.Need, SessionBytes: large.Session, Largest: append([]string{}, large.Largest...),
+		})
 	case errors.Is(err, session.ErrUnknownKey):
 		writeError(w, http.StatusServiceUnavailable, err.Error(), string(session.UnknownKey))
 	case errors.Is(err, session.ErrNoKey):

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"html/template"
 	"net/http"
@@ -19,14 +20,17 @@ var pageTemplate = template.Must(template.ParseFS(assets, "page.html"))
 
 // app is what the handlers share.
 type app struct {
-	name  string // base name of the session cookies
-	page  []byte
-	sleep func(r *http.Request, d time.Duration) bool
+	name     string // base name of the session cookies
+	platform string // whose limits hold, "" for the default's
+	sessions *middleware.Sessions
+	traffic  traffic
+	page     []byte
+	sleep    func(r *http.Request, d time.Duration) bool
 }
 
 // newApp is the whole program as one handler.
 func newApp(sessions *middleware.Sessions, o options) http.Handler {
-	a := &app{name: o.name, page: renderPage(o), sleep: sleep}
+	a := &app{name: o.name, platform: o.limits, sessions: sessions, page: renderPage(o), sleep: sleep}
 	api := http.NewServeMux()
 	api.HandleFunc("GET /api/session", a.call(a.getSession))
 	api.HandleFunc("PUT /api/values/{name}", a.call(putValue))
@@ -61,7 +65,7 @@ func renderPage(o options) []byte {
 	var page bytes.Buffer
 	err := pageTemplate.Execute(&page, map[string]any{
 		"Name": o.name, "Lifetime": o.lifetime.String(), "Idle": idleText(o.idle),
-		"CookieBytes": browserCookieBytes, "MaxDelay": maxDelay.String(),
+		"Limits": cmp.Or(o.limits, "默认"), "FixedName": o.fixedName, "MaxDelay": maxDelay.String(),
 	})
 	if err != nil {
 		panic(err) // the template is ours

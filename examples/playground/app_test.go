@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,10 +26,13 @@ type client struct {
 	app http.Handler
 }
 
-func newClient(t *testing.T) *client {
+func newClient(t *testing.T, change ...func(*options)) *client {
 	ring, err := keyring.Generate(time.Now().Add(-time.Hour))
 	require.NoError(t, err)
 	o := options{name: middleware.DefaultName, lifetime: middleware.DefaultLifetime, idle: middleware.DefaultIdleTimeout}
+	for _, f := range change {
+		f(&o)
+	}
 	sessions, err := middleware.New(o.config(ring))
 	require.NoError(t, err)
 	return &client{t, &sessiontest.Jar{}, newApp(sessions, o)}
@@ -57,7 +62,12 @@ func (c *client) picture() (p picture) {
 
 func TestSessionIsNotCreatedByLooking(t *testing.T) {
 	c := newClient(t)
-	require.JSONEq(t, `{"id":"","new":true,"created":null,"expires":null,"names":[],"cookies":[],"request_cookie_bytes":0}`,
+	l, _ := middleware.Default.Limits()
+	require.JSONEq(t, fmt.Sprintf(`{"id":"","new":true,"created":null,"expires":null,"names":[],"cookies":[],"request_cookie_bytes":0,
+		"mode":"","fragments":[],"chunks":0,"budget":{"platform":"",
+			"cookie_bytes":{"max":%d,"used":0},"cookies":{"max":%d,"used":0},"request_bytes":{"max":%d,"used":0},
+			"response_bytes":{"max":%d,"used":null},"set_cookie_lines":{"max":%d,"used":null},"parallel":{"max":%d,"used":1}}}`,
+		l.CookieBytes, l.Cookies, l.RequestBytes, l.ResponseBytes, l.SetCookieLines, l.Parallel),
 		c.want(200, "GET", "/api/session", ""))
 	c.want(404, "GET", "/api/values/a", "")
 	c.want(204, "DELETE", "/api/values/a", "")
@@ -89,6 +99,99 @@ func TestPictureShowsTheRequest(t *testing.T) {
 	require.Len(t, p.Cookies, 1, "only those of the session")
 	require.Equal(t, c.jar.Bytes()-len("othercookie"), p.Cookies[0].Bytes)
 	require.Equal(t, len(c.jar.Header("")), p.RequestCookieBytes, "all of the header")
+}
+
+func limited(platform string) func(*options) { return func(o *options) { o.limits = platform } }
+
+func TestPictureShowsFragmentsAndBudget(t *testing.T) {
+	c := newClient(t, limited("cloudflare"))
+	c.want(204, "PUT", "/api/values/big", strings.Repeat("x", 11_000))
+	c.want(204, "PUT", "/api/values/small", "1")
+	c.jar.Set("other=cookie; Path=/")
+	p := c.picture()
+	require.Equal(t, "chunked", p.Mode)
+	require.Equal(t, 5, p.Chunks)
+	require.Len(t, p.Cookies, 5)
+	require.Len(t, p.Fragments, 2)
+	slices.SortFunc(p.Fragments, func(a, b fragment) int { return a.Pieces - b.Pieces })
+	delta, snapshot := p.Fragments[0], p.Fragments[1]
+	require.Equal(t, fragment{delta.Suffix, "delta", "accepted", []string{"small"}, 1, delta.Bytes}, delta)
+	require.Equal(t, fragment{snapshot.Suffix, "snapshot", "accepted", []string{"big"}, 4, snapshot.Bytes}, snapshot)
+
+	b := p.Budget
+	l, _ := middleware.Cloudflare.Limits()
+	require.Equal(t, "cloudflare", b.Platform)
+	require.Equal(t, share{l.Cookies, new(6)}, b.Cookies, "the other one counts")
+	require.Equal(t, share{l.RequestBytes, new(p.RequestCookieBytes + 2)}, b.RequestBytes)
+	require.InDelta(t, 4096, *b.CookieBytes.Used, 30)
+	require.Equal(t, share{l.SetCookieLines, new(1)}, b.SetCookieLines, "the last write was the delta")
+	require.Less(t, *b.ResponseBytes.Used, 1000)
+	require.Equal(t, share{l.Parallel, new(1)}, b.Parallel)
+
+	c.want(204, "DELETE", "/api/values/big", "")
+	p = c.picture()
+	require.Equal(t, "inline", p.Mode)
+	require.Equal(t, 1, p.Chunks)
+}
+
+func TestPictureOfWhatDoesNotOpen(t *testing.T) {
+	c := newClient(t, limited("go"))
+	c.want(204, "PUT", "/api/values/big", strings.Repeat("x", 5_000))
+	suffix := c.picture().Fragments[0].Suffix
+	require.True(t, c.jar.Evict(middleware.DefaultName+"."+suffix+".1"))
+	p := c.picture()
+	require.Equal(t, "", p.Mode)
+	require.Equal(t, []fragment{{suffix, "", "unopened", []string{}, 1, p.RequestCookieBytes + 2}}, p.Fragments)
+}
+
+func TestFixedName(t *testing.T) {
+	c := newClient(t, func(o *options) { o.name, o.fixedName = "__session", true })
+	c.want(204, "PUT", "/api/values/a", "1")
+	p := c.picture()
+	require.Equal(t, []string{"__session"}, c.jar.Names())
+	require.Equal(t, "inline", p.Mode)
+	require.Equal(t, "", p.Fragments[0].Suffix)
+	require.Equal(t, []string{"a"}, p.Fragments[0].Entries)
+}
+
+func TestUnknownPlatformIsNamed(t *testing.T) {
+	err := run(t.Context(), options{limits: "moon"})
+	require.ErrorContains(t, err, `"moon"`)
+	require.ErrorContains(t, err, "apigateway, ")
+}
+
+func TestTooLargeTellsTheNumbers(t *testing.T) {
+	c := newClient(t, limited("nginx"))
+	c.want(204, "PUT", "/api/values/kept", "1")
+	var answer tooLarge
+	text := c.want(413, "PUT", "/api/values/big", strings.Repeat("x", 5_000))
+	require.NoError(t, json.Unmarshal([]byte(text), &answer))
+	require.Equal(t, "too large", answer.Reason)
+	require.Equal(t, "nginx", answer.Platform)
+	require.Greater(t, answer.Max, 500)
+	require.Greater(t, answer.Need, answer.Max)
+	require.Contains(t, answer.Limit, "Limits.")
+	require.Contains(t, answer.Largest[0], "big (5")
+	require.Greater(t, answer.SessionBytes, 5000)
+	require.NotContains(t, text, "xxx")
+}
+
+// TestTrafficForgets keeps the memory of a program that runs for long small.
+func TestTrafficForgets(t *testing.T) {
+	var traffic traffic
+	for i := range 3 * maxTraffic {
+		traffic.enter(fmt.Sprint(i))()
+	}
+	require.LessOrEqual(t, len(traffic.sessions), maxTraffic)
+	leave := traffic.enter("a")
+	traffic.enter("a")
+	traffic.wrote("a", []string{"12", "345"})
+	calls, last := traffic.of("a")
+	require.Equal(t, 2, calls)
+	require.Equal(t, &sent{bytes: 5, lines: 2}, last)
+	leave()
+	calls, _ = traffic.of("a")
+	require.Equal(t, 1, calls)
 }
 
 func TestRenewAndDestroy(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -22,8 +23,9 @@ import (
 
 // options are the flags.
 type options struct {
-	addr, keys, name string
-	lifetime, idle   time.Duration
+	addr, keys, name, limits string
+	lifetime, idle, touch    time.Duration
+	fixedName                bool
 }
 
 func main() {
@@ -33,6 +35,9 @@ func main() {
 	flag.StringVar(&o.name, "name", middleware.DefaultName, "base `name` of the session cookies")
 	flag.DurationVar(&o.lifetime, "lifetime", middleware.DefaultLifetime, "how long a session lives")
 	flag.DurationVar(&o.idle, "idle", middleware.DefaultIdleTimeout, "how long it lives unused (negative: no limit)")
+	flag.DurationVar(&o.touch, "touch", 0, "how old the last-seen time is when a read renews it (0: half of -idle, negative: always)")
+	flag.StringVar(&o.limits, "limits", "", "`platform` whose limits hold, one of "+platformNames()+" (default: the library's)")
+	flag.BoolVar(&o.fixedName, "fixed-name", false, "one cookie with exactly the name; the last response wins")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -45,6 +50,9 @@ func main() {
 
 // run serves until ctx ends.
 func run(ctx context.Context, o options) error {
+	if _, ok := o.platform().Limits(); !ok {
+		return fmt.Errorf("-limits %q names no platform; choose one of %s", o.limits, platformNames())
+	}
 	keys, err := openKeys(ctx, o.keys)
 	if err != nil {
 		return err
@@ -70,9 +78,23 @@ func openKeys(ctx context.Context, file string) (keyring.Provider, error) {
 
 func (o options) config(keys keyring.Provider) middleware.Config {
 	return middleware.Config{
-		Keys: keys, Name: o.name, Lifetime: o.lifetime, IdleTimeout: o.idle,
+		Keys: keys, Name: o.name, FixedName: o.fixedName, Platform: o.platform(),
+		Lifetime: o.lifetime, IdleTimeout: o.idle, TouchAfter: o.touch,
 		ErrorHandler: answerError,
 	}
+}
+
+func (o options) platform() middleware.Platform { return middleware.Platform(o.limits) }
+
+// platformNames lists what -limits takes.
+func platformNames() string {
+	var names []string
+	for _, p := range middleware.Platforms() {
+		if p != middleware.Default {
+			names = append(names, string(p))
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // serve answers until ctx ends, then lets the requests under way finish.

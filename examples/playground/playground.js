@@ -3,10 +3,9 @@
 // new part of the picture is a new panel: a function in `panels`.
 
 const $ = id => document.getElementById(id)
-const cookieBytes = Number(document.body.dataset.cookieBytes)
 const utf8 = new TextEncoder()
 
-const panels = [drawStatus, drawFacts, drawCookies, drawValues, drawRaw]
+const panels = [drawStatus, drawFacts, drawBudget, drawSlots, drawCookies, drawValues, drawRaw]
 
 // --- calls -----------------------------------------------------------------
 
@@ -15,16 +14,20 @@ async function call(method, path, body) {
   const delay = $('delay').value.trim()
   const address = method !== 'GET' && delay ? `${path}?delay=${encodeURIComponent(delay)}` : path
   const begun = performance.now()
-  let answer
-  try {
-    const response = await fetch(address, { method, body, cache: 'no-store' })
-    answer = { status: response.status, text: await response.text() }
-  } catch (error) {
-    answer = { status: 0, text: String(error) }
-  }
+  const answer = await attempt(method, address, body)
   note(method, address, answer, performance.now() - begun)
   hint(answer)
   return answer
+}
+
+// attempt makes one call; where no answer comes, its status is 0.
+async function attempt(method, address, body) {
+  try {
+    const response = await fetch(address, { method, body, cache: 'no-store' })
+    return { status: response.status, text: await response.text() }
+  } catch (error) {
+    return { status: 0, text: String(error) }
+  }
 }
 
 // hints say what to do about a refusal, where there is something to do.
@@ -34,9 +37,11 @@ const hints = {
 }
 
 function hint(answer) {
-  let reason = ''
-  try { reason = JSON.parse(answer.text).reason } catch { /* not an error's JSON */ }
-  $('hint').textContent = answer.status >= 400 ? hints[reason] ?? '' : ''
+  $('hint').textContent = answer.status >= 400 ? hints[reasonOf(answer)] ?? '' : ''
+}
+
+function reasonOf(answer) {
+  try { return JSON.parse(answer.text).reason } catch { return '' } // not an error's JSON
 }
 
 // quiet fetches without a note: what the page shows of the state.
@@ -83,6 +88,9 @@ function badge(text, kind) {
 
 function drawStatus(picture) {
   badge(picture.new ? '无会话' : '已识别', picture.new ? '' : 'good')
+  const words = { inline: '未分块', chunked: '已分块' }
+  $('mode').textContent = words[picture.mode] ?? ''
+  $('mode').hidden = !picture.mode
 }
 
 function drawFacts(picture) {
@@ -95,38 +103,89 @@ function drawFacts(picture) {
     element('div', {}, element('dt', {}, name), element('dd', { className: name === 'ID' ? 'mono' : '' }, value))))
 }
 
-function drawCookies(picture) {
-  $('total').textContent = `请求中 Cookie 共 ${count(picture.request_cookie_bytes)} 字节`
-  const bars = picture.cookies.map(cookie => bar(cookie.name, cookie.bytes, cookieBytes))
-  $('cookies').replaceChildren(...(bars.length ? bars : [empty('浏览器还没有带来会话 Cookie')]))
+// rows of the budget: what it is called, and what is not known.
+const budgetRows = [
+  ['request_bytes', '请求 Cookie 头,字节'],
+  ['response_bytes', '上次写入的 Set-Cookie,字节'],
+  ['set_cookie_lines', '上次写入的 Set-Cookie,行'],
+  ['cookie_bytes', '最大的 Cookie(含属性),字节'],
+  ['parallel', '进行中的并行请求'],
+]
+
+function drawBudget({ budget, request_cookie_bytes }) {
+  $('total').textContent = `请求中 Cookie 共 ${count(request_cookie_bytes)} 字节`
+  $('budget').replaceChildren(...budgetRows.map(([field, label]) => bar([label], budget[field])))
 }
 
-function drawValues(_, values) {
+// drawSlots shows a square for each cookie that a request may carry: ours in
+// the colours of their fragments, the program's own, and the free ones.
+function drawSlots({ budget, fragments }) {
+  const { max, used } = budget.cookies
+  const slots = fragments.flatMap((f, i) => Array(f.pieces).fill(['slot ' + colour(i), f.suffix]))
+  while (slots.length < used) slots.push(['slot foreign', '其他 Cookie'])
+  while (slots.length < max) slots.push(['slot', '空'])
+  $('slots').replaceChildren(...slots.map(([className, title], i) =>
+    element('span', { className: className + (i < max ? '' : ' over'), title })))
+  $('slots').ariaLabel = `已用 ${used} 个,共 ${max} 个`
+  $('slots-count').textContent = `${used} / ${max}`
+}
+
+const kinds = { snapshot: '快照', delta: '增量', logout: '退出标记', seen: '活跃时间', '': '未解封' }
+const fates = {
+  covered: '已被涵盖', superseded: '已作废', late: '迟到', torn: '残缺',
+  expired: '已过期', 'expired (idle)': '闲置过期', unopened: '打不开',
+}
+const colour = i => 'c' + i % 8
+
+// drawCookies has one block for each fragment: what it is, what is in it, and
+// a bar for each of its cookies.
+function drawCookies({ cookies, fragments, chunks, budget, mode }) {
+  const most = budget.cookie_bytes.max
+  $('pieces').textContent = mode ? `${fragments.length} 个片段,${chunks} 个 Cookie` : ''
+  const ours = new Set()
+  const blocks = fragments.map((f, i) => {
+    const its = cookies.filter(c => c.name.split('.')[1] === (f.suffix || undefined))
+    its.forEach(c => ours.add(c))
+    return element('div', { className: 'fragment ' + colour(i) },
+      element('div', { className: 'what' },
+        element('span', { className: 'kind' }, kinds[f.kind] ?? f.kind),
+        ...(fates[f.fate] ? [element('span', { className: 'badge bad' }, fates[f.fate])] : []),
+        ...f.entries.map(name => element('span', { className: 'entry' }, shorten(name, 24)))),
+      ...its.map(c => bar([c.name], { used: c.bytes, max: most }, 'mono')))
+  })
+  blocks.push(...cookies.filter(c => !ours.has(c)).map(c => bar([c.name], { used: c.bytes, max: most }, 'mono')))
+  $('cookies').replaceChildren(...(blocks.length ? blocks : [empty('浏览器还没有带来会话 Cookie')]))
+}
+
+function drawValues({ fragments }, values) {
   $('count').textContent = `${values.length} 个`
   const rows = values.map(({ name, text }) => {
     const remove = element('button', { className: 'quiet danger small', onclick: () => act('DELETE', valuePath(name)) }, '删除')
     const edit = element('button', { className: 'link', title: '放到读写框', onclick: () => fill(name, text ?? '') }, name)
+    const sources = fragments.flatMap((f, i) => f.entries.includes(name) && f.fate === 'accepted'
+      ? [element('span', { className: 'source ' + colour(i) }, f.suffix || '唯一')] : [])
     return element('tr', {},
       element('td', {}, edit),
-      element('td', { className: 'value' }, text === null ? '(不是文本)' : shorten(text)),
+      element('td', { className: 'value' }, text === null ? '(不是文本)' : shorten(text, 60)),
+      element('td', {}, ...sources),
       element('td', { className: 'num' }, text === null ? '—' : count(utf8.encode(text).length)),
       element('td', { className: 'num' }, remove))
   })
-  $('values').replaceChildren(...(rows.length ? rows : [element('tr', {}, element('td', { colSpan: 4 }, empty('还没有值')))]))
+  $('values').replaceChildren(...(rows.length ? rows : [element('tr', {}, element('td', { colSpan: 5 }, empty('还没有值')))]))
 }
 
 function drawRaw(picture) {
   $('raw').textContent = JSON.stringify(picture, null, 2)
 }
 
-// bar is a number of bytes against what fits.
-function bar(name, bytes, most) {
-  const fill = element('div', { className: 'fill' + (bytes > most * 0.9 ? ' full' : '') })
-  fill.style.width = Math.min(100, 100 * bytes / most) + '%'
+// bar is a number against its limit; used is null where it is not known.
+function bar(label, { used, max }, kind = '') {
+  const fill = element('div', { className: 'fill' + (used > max ? ' full' : '') })
+  fill.style.width = Math.min(100, 100 * (used ?? 0) / max) + '%'
   return element('div', { className: 'bar-line' },
     element('div', { className: 'bar-label' },
-      element('span', { className: 'mono' }, name),
-      element('span', { className: 'num' }, `${count(bytes)} / ${count(most)}`)),
+      element('span', { className: kind }, ...label),
+      element('span', { className: 'num' }, `${used === null ? '—' : count(used)} / ${count(max)}`)),
     element('div', { className: 'track' }, fill))
 }
 
@@ -135,12 +194,70 @@ function note(method, address, answer, ms) {
   const good = answer.status >= 200 && answer.status < 300
   const line = element('li', {},
     element('span', { className: 'method' }, method),
-    element('span', { className: 'mono path' }, address),
+    element('span', { className: 'mono path' }, decodeURI(address)),
     element('span', { className: 'badge ' + (good ? 'good' : 'bad') }, answer.status || '失败'),
     element('span', { className: 'num' }, `${Math.round(ms)} ms`))
   if (answer.text) line.append(element('pre', {}, shorten(answer.text, 400)))
   $('calls').prepend(line)
   while ($('calls').children.length > 30) $('calls').lastChild.remove()
+}
+
+// --- parallel writes -------------------------------------------------------
+
+// race has many requests at once write a name each, then reads all of them
+// back: what was acknowledged must be there. Where there is no session, the
+// first write begins it alone: requests without one would each begin their own.
+async function race(writers, bytes, overlap) {
+  const turn = Math.random().toString(36).slice(2, 8)
+  const writes = Array.from({ length: writers }, (_, i) => ({
+    name: `并行-${String(i + 1).padStart(2, '0')}`, text: `${turn}-${i + 1}-`.padEnd(bytes, 'x'),
+  }))
+  $('ticks').replaceChildren(...writes.map(w => w.tick = element('li', {}, w.name)))
+  verdict(`${writers} 个写入进行中…`, '')
+  const begun = performance.now()
+  const write = async w => {
+    const answer = await attempt('PUT', `${valuePath(w.name)}?delay=${encodeURIComponent(overlap)}`, w.text)
+    w.stored = answer.status === 204
+    if (!w.stored) w.reason = reasonOf(answer) || answer.status || '失败'
+  }
+  const begin = JSON.parse((await quiet('/api/session')).text).new ? 1 : 0
+  for (const w of writes.slice(0, begin)) await write(w)
+  await Promise.all(writes.slice(begin).map(write))
+  const ms = performance.now() - begun
+  await Promise.all(writes.map(async w => {
+    const value = await attempt('GET', valuePath(w.name))
+    w.found = value.status === 200 && value.text === w.text
+  }))
+  judge(writes)
+  note('PUT', `${writers} × ${valuePath('…')}`, { status: writes.every(w => w.stored) ? 204 : 413, text: '' }, ms)
+  await refresh()
+}
+
+function judge(writes) {
+  for (const w of writes) {
+    w.tick.className = w.stored ? (w.found ? 'kept' : 'lost') : 'refused'
+    w.tick.title = w.reason ?? ''
+    w.tick.append(w.stored ? (w.found ? ' ✓' : ' ✗') : ` — ${w.reason}`)
+  }
+  const stored = writes.filter(w => w.stored), lost = stored.filter(w => !w.found)
+  const refused = writes.length - stored.length
+  if (lost.length) verdict(`已确认的写入丢了 ${lost.length} 个`, 'bad')
+  else if (!stored.length) verdict(`${refused} 个写入都被拒绝`, 'bad')
+  else if (refused) verdict(`已确认的 ${stored.length} 个都在,${refused} 个被拒绝`, 'good')
+  else verdict(`${stored.length} 个写入都在`, 'good')
+}
+
+function verdict(text, kind) {
+  $('verdict').hidden = false
+  $('verdict').textContent = text
+  $('verdict').className = 'badge ' + kind
+}
+
+$('race').onsubmit = async event => {
+  event.preventDefault()
+  $('fire').disabled = true
+  await race(Number($('writers').value), Number($('payload').value), $('overlap').value.trim())
+  $('fire').disabled = false
 }
 
 // --- small things ----------------------------------------------------------
