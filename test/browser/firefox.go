@@ -198,6 +198,9 @@ func (t *firefoxTab) Cookies(page string) ([]Cookie, error) {
 		}
 		if c.Expiry != 0 {
 			cookie.Expires = time.Unix(c.Expiry, 0)
+			if !cookie.Expires.After(time.Now()) {
+				continue // expired by a response just now: listed for a while, and never sent
+			}
 		}
 		list = append(list, cookie)
 	}
