@@ -35,7 +35,7 @@ func TestPlaygroundPage(t *testing.T) {
 		require.NoError(t, browser.Fill(tab, "#name", "名/字"))
 		require.NoError(t, browser.Fill(tab, "#value", "张三"))
 		click("#put", "document.querySelector('#values').textContent.includes('张三')")
-		require.NoError(t, browser.Until(tab, "document.querySelectorAll('.fill').length === 1"))
+		require.NoError(t, browser.Until(tab, "document.querySelectorAll('#cookies .fill').length === 1"))
 		var id, renewed string
 		require.NoError(t, tab.Eval("fetch('/api/session').then(r => r.json()).then(s => s.id)", &id))
 		require.Len(t, id, 22)
@@ -49,6 +49,22 @@ func TestPlaygroundPage(t *testing.T) {
 		require.NoError(t, browser.Until(tab, "document.querySelector('#values').textContent.includes('张三')"))
 		click("#values .danger", "document.querySelector('#values').textContent.includes('还没有值')")
 		click("#destroy", "document.querySelector('#status').textContent === '无会话'")
+	})
+}
+
+// TestPlaygroundRaceButton has the page itself write in parallel, from nothing.
+func TestPlaygroundRaceButton(t *testing.T) {
+	browser.Each(t, func(t *testing.T, b browser.Browser) {
+		tab := browser.NewTab(t, b)
+		require.NoError(t, tab.Go(startPlayground(t, "-limits", "portable").url+"/"))
+		require.NoError(t, browser.Click(tab, "#fire"))
+		require.NoError(t, browser.Until(tab, "document.querySelectorAll('#values tr').length === 6 && document.querySelector('#verdict').textContent === '6 个写入都在'"))
+		var kept, sources, slots int
+		require.NoError(t, tab.Eval("document.querySelectorAll('#ticks .kept').length", &kept))
+		require.NoError(t, tab.Eval("document.querySelectorAll('#values .source').length", &sources))
+		require.NoError(t, tab.Eval("document.querySelectorAll('#slots .slot').length", &slots))
+		require.Equal(t, []int{6, 20}, []int{kept, slots})
+		require.GreaterOrEqual(t, sources, 6, "two fragments may hold the same write")
 	})
 }
 

@@ -24,7 +24,7 @@ func TestScreenshots(t *testing.T) {
 	}
 	for name, look := range looks {
 		t.Run(name, func(t *testing.T) {
-			for _, take := range []func(*testing.T, browser.Tab, func(string)){pictureLogin, picturePlayground} {
+			for _, take := range []func(*testing.T, browser.Tab, func(string)){pictureLogin, picturePlayground, pictureChunks, pictureRefused} {
 				tab := browser.NewTab(t, browser.Chromium(t))
 				require.NoError(t, tab.Look(look))
 				take(t, tab, func(page string) {
@@ -66,4 +66,33 @@ func picturePlayground(t *testing.T, tab browser.Tab, picture func(string)) {
 	picture("playground")
 	require.NoError(t, tab.Eval("window.scrollTo(0, document.body.scrollHeight)", nil))
 	picture("playground-end")
+}
+
+func pictureChunks(t *testing.T, tab browser.Tab, picture func(string)) {
+	server := startPlayground(t, "-limits", "cloudflare")
+	require.NoError(t, tab.Go(server.url+"/"))
+	require.NoError(t, tab.Eval("document.cookie = 'theme=dark; path=/'", nil))
+	require.NoError(t, browser.Fill(tab, "#name", "购物车"))
+	require.NoError(t, browser.Fill(tab, "#size", "9000"))
+	require.NoError(t, browser.Click(tab, "#put"))
+	require.NoError(t, browser.Until(tab, "document.querySelector('#mode').textContent === '已分块'"))
+	require.NoError(t, browser.Click(tab, "#fire"))
+	require.NoError(t, browser.Until(tab, "document.querySelectorAll('.kept').length === 6 && document.querySelectorAll('.fragment').length > 3"))
+	picture("chunks")
+	require.NoError(t, tab.Eval("document.querySelector('#race-panel').scrollIntoView()", nil))
+	picture("chunks-race")
+}
+
+func pictureRefused(t *testing.T, tab browser.Tab, picture func(string)) {
+	server := startPlayground(t, "-limits", "nginx")
+	require.NoError(t, tab.Go(server.url+"/"))
+	require.NoError(t, browser.Click(tab, "#fire"))
+	require.NoError(t, browser.Until(tab, "document.querySelectorAll('.kept').length === 6 && !document.querySelector('#fire').disabled"))
+	require.NoError(t, browser.Fill(tab, "#writers", "9"))
+	require.NoError(t, browser.Fill(tab, "#payload", "900"))
+	require.NoError(t, browser.Click(tab, "#fire"))
+	require.NoError(t, browser.Until(tab, "document.querySelectorAll('.refused').length > 0 && !document.querySelector('#fire').disabled"))
+	picture("refused")
+	require.NoError(t, tab.Eval("document.querySelector('#values-panel').scrollIntoView()", nil))
+	picture("refused-race")
 }
