@@ -13,8 +13,12 @@ import (
 type weight struct {
 	cookies  int
 	request  int // bytes of the Cookie header
-	response int // bytes of Set-Cookie values
+	response int // bytes of the Set-Cookie lines
 }
+
+// lineOverhead is what a Set-Cookie line has beside its value: the field's name,
+// colon and space, and the line's end.
+const lineOverhead = len("Set-Cookie: \r\n")
 
 func (w weight) plus(o weight, times int) weight {
 	return weight{w.cookies + times*o.cookies, w.request + times*o.request, w.response + times*o.response}
@@ -62,12 +66,12 @@ func (s scale) text(left int) (w weight) {
 	for ; left > 0; w.cookies++ {
 		room := s.room(w.cookies)
 		if room <= 12 || w.cookies == codec.MaxPieces {
-			return weight{cookies: 1 << 20, request: 1 << 30, response: 1 << 30}
+			return weight{cookies: codec.MaxPieces + 1, request: left + w.request, response: left + w.response}
 		}
 		n := min(left, room)
 		name := s.base + digits(w.cookies) + 1
 		w.request += name + n + 2
-		w.response += name + n + s.attributes
+		w.response += name + n + s.attributes + lineOverhead
 		left -= n
 	}
 	return w
@@ -75,63 +79,138 @@ func (s scale) text(left int) (w weight) {
 
 // draft is a plan that has not been weighed yet.
 type draft struct {
-	set    []*core.Fragment
+	joined *core.Fragment // nil, or the state as it was found, which others who saw the same jar send as well
+	own    *core.Fragment // what only this writer sends; nil in a tidying
 	expire []string
 }
 
-// own is the fragment that only this writer sends; what stands before it, a
-// joined state, is the same for all who saw the same jar.
-func (d draft) own() *core.Fragment { return d.set[len(d.set)-1] }
+// set lists what the draft sets, the joined state first.
+func (d draft) set() (all []*core.Fragment) {
+	if d.joined != nil {
+		all = append(all, d.joined)
+	}
+	if d.own != nil {
+		all = append(all, d.own)
+	}
+	return all
+}
 
 // plan names what is to be sent.
-func (f *facts) plan(d draft) plan {
-	for _, s := range d.set {
+func (d draft) plan(changes bool) plan {
+	p := plan{set: d.set(), expire: d.expire, changes: changes}
+	for _, s := range p.set {
 		if s.Suffix == "" {
 			s.Name()
 		}
 	}
-	return f.cut(plan{set: d.set, expire: d.expire, changes: true})
+	return p
 }
 
-// fit tells whether the jar stays inside the limits if, beside this response,
-// as many writers as the reserve is for send as much as this one: the only
-// bound that each of them can keep without knowing of the others.
-func (f *facts) fit(d draft, own *core.Fragment, writers int) error {
-	total, sent := f.kept(d), weight{}
-	total.cookies += writers - 1 // one each, for what others send in pieces is bounded by its bytes
-	for _, s := range d.set {
-		w := f.scale.weigh(s)
-		total, sent = total.plus(w, 1), sent.plus(w, 1)
-		if s == own {
-			total.request += (writers - 1) * (w.request + 16) // their stamps may take a few bytes more
-		}
+// mood says what is known of the others who may be writing.
+type mood byte
+
+const (
+	// crowded: others may be at work, who saw other jars.
+	crowded mood = iota
+	// alone: whoever else is at work saw the same jar, so that a joined state
+	// has the same name from all of them.
+	alone
+)
+
+// share is C: the most bytes of the Cookie header that one response may add
+// while others are at work. RequestBytes is P + 2 shares: one for each of the
+// P - 1 others that may be in flight, two for what the jar holds and what this
+// writer adds, and one because a slow writer lands on what quick ones have left
+// meanwhile. A bound that each writer can keep without knowing of the others has
+// to be a constant: what one of them sends says nothing about the rest.
+func (l Limits) share() int {
+	if l.Parallel == 1 {
+		return l.RequestBytes / 2
 	}
+	return l.RequestBytes / (l.Parallel + 2)
+}
+
+// reserve is what is kept free for the others.
+func (l Limits) reserve() int {
+	if l.Parallel == 1 {
+		return 0
+	}
+	return l.Parallel * l.share()
+}
+
+// fit weighs a draft and cuts the deletions for which the response has no room.
+// It returns why the draft may not be sent, if it may not.
+func (f *facts) fit(d *draft, m mood) error {
+	var joined, own weight
+	if d.joined != nil {
+		joined = f.scale.weigh(d.joined)
+	}
+	if d.own != nil {
+		own = f.scale.weigh(d.own)
+	}
+	sent := joined.plus(own, 1)
 	l := f.limits
 	switch {
 	case f.fixed && sent.cookies > 1:
 		return f.tooLarge(d, "bytes of the one cookie (FixedName)", l.CookieBytes, sent.response)
-	case total.request > l.RequestBytes:
-		return f.tooLarge(d, fmt.Sprintf("bytes of the request's Cookie header (Limits.RequestBytes, with room for %d writers at once)", writers), l.RequestBytes, total.request)
-	case total.cookies > l.Cookies:
-		return f.tooLarge(d, fmt.Sprintf("cookies (Limits.Cookies, with room for %d writers at once)", writers), l.Cookies, total.cookies)
 	case sent.response > l.ResponseBytes:
 		return f.tooLarge(d, "bytes of Set-Cookie in one response (Limits.ResponseBytes)", l.ResponseBytes, sent.response)
 	case sent.cookies > l.SetCookieLines:
 		return f.tooLarge(d, "Set-Cookie lines in one response (Limits.SetCookieLines)", l.SetCookieLines, sent.cookies)
 	}
+	f.cut(d, sent)
+	return f.fitRequest(d, m, joined, own)
+}
+
+// fitRequest holds the jar as it will be against the request's limits.
+func (f *facts) fitRequest(d *draft, m mood, joined, own weight) error {
+	l, after := f.limits, f.kept(d).plus(joined, 1).plus(own, 1)
+	before := f.kept(&draft{})
+	if f.makesRoom(before, after, own) {
+		return nil
+	}
+	distinct := own.request // of what others cannot be sending as well
+	if m == crowded {
+		distinct += joined.request
+	}
+	switch {
+	case l.Parallel > 1 && !f.fixed && distinct > l.share() && !f.renews:
+		return f.tooLarge(d, fmt.Sprintf("bytes that one response may add to the request's Cookie header (Limits.RequestBytes / %d, for %d may write at once: Limits.Parallel)",
+			l.Parallel+2, l.Parallel), l.share(), distinct)
+	case after.request+l.reserve() > l.RequestBytes:
+		return f.tooLarge(d, fmt.Sprintf("bytes of the request's Cookie header (Limits.RequestBytes, less the room for %d others who may write at once: Limits.Parallel)", l.Parallel-1),
+			l.RequestBytes-l.reserve(), after.request)
+	case after.cookies+(l.Parallel-1)*own.cookies > l.Cookies && !f.fixed:
+		return f.tooLarge(d, fmt.Sprintf("cookies (Limits.Cookies, with as many from each of %d others who may write at once: Limits.Parallel)", l.Parallel-1),
+			l.Cookies, after.cookies+(l.Parallel-1)*own.cookies)
+	}
 	return nil
+}
+
+// makesRoom tells whether a plan may be sent although the jar is over its
+// share, because it leaves less in the session: nobody may be kept from emptying
+// one or from logging in. As many as Parallel may be doing the same at once.
+func (f *facts) makesRoom(before, after, own weight) bool {
+	l := f.limits
+	switch {
+	case f.renews:
+		return after.request <= max(before.request, 2*l.share())
+	case f.removes && after.request <= l.RequestBytes:
+		return true
+	}
+	return f.shrinks && after.request+(l.Parallel-1)*own.request <= l.RequestBytes
 }
 
 // kept is what the jar holds beside what the draft sets: the program's own
 // cookies and ours that it neither expires nor overwrites.
-func (f *facts) kept(d draft) weight {
+func (f *facts) kept(d *draft) weight {
 	w := f.others
 	w.cookies = min(w.cookies, f.limits.Cookies/2)
 	if f.fixed {
 		return w // ours is overwritten
 	}
 	for _, h := range f.jar {
-		if !isSet(d.set, h.suffix) && !slices.Contains(d.expire, h.suffix) {
+		if !isSet(d.set(), h.suffix) && !slices.Contains(d.expire, h.suffix) {
 			w = w.plus(h.weight, 1)
 		}
 	}
@@ -140,49 +219,44 @@ func (f *facts) kept(d draft) weight {
 
 // mustBeJoinable refuses a change after which the state could not be sent whole
 // in one response, for nobody could ever join it again.
-func (f *facts) mustBeJoinable(v *core.View, c *core.Changes, whole *core.Fragment) error {
+func (f *facts) mustBeJoinable(whole *core.Fragment) error {
 	w := f.scale.weigh(whole)
-	if w.response <= f.limits.ResponseBytes && w.cookies <= f.limits.SetCookieLines || shrinks(v, c) {
+	if w.response <= f.limits.ResponseBytes && w.cookies <= f.limits.SetCookieLines {
 		return nil
 	}
-	return f.tooLarge(draft{set: []*core.Fragment{whole}}, "bytes of Set-Cookie in one response (Limits.ResponseBytes)", f.limits.ResponseBytes, w.response)
+	return f.tooLarge(&draft{own: whole}, "bytes of Set-Cookie in one response (Limits.ResponseBytes)", f.limits.ResponseBytes, w.response)
 }
 
-// cut drops deletions that the response has no room for; they wait for the next
-// one. What is set is never cut.
-func (f *facts) cut(p plan) plan {
-	lines, bytes := 0, 0
-	for _, s := range p.set {
-		w := f.scale.weigh(s)
-		lines, bytes = lines+w.cookies, bytes+w.response
-	}
-	for i, suffix := range p.expire {
-		w := f.expiry(suffix)
-		lines, bytes = lines+w.cookies, bytes+w.response
-		if lines > f.limits.SetCookieLines || bytes > f.limits.ResponseBytes {
-			p.expire = p.expire[:i]
-			break
+// cut drops deletions that the response has no room for beside what is set; the
+// largest go first, the rest wait for the next response.
+func (f *facts) cut(d *draft, sent weight) {
+	slices.SortStableFunc(d.expire, func(a, b string) int { return f.held(b).weight.request - f.held(a).weight.request })
+	lines, bytes := sent.cookies, sent.response
+	d.expire = slices.DeleteFunc(d.expire, func(suffix string) bool {
+		n := f.held(suffix).weight.cookies
+		size := n * (f.scale.base + digits(codec.MaxPieces) + f.scale.attributes + lineOverhead)
+		if lines+n > f.limits.SetCookieLines || bytes+size > f.limits.ResponseBytes {
+			return true
 		}
-	}
-	return p
+		lines, bytes = lines+n, bytes+size
+		return false
+	})
 }
 
-// expiry is what the deletion of one suffix takes.
-func (f *facts) expiry(suffix string) (w weight) {
+func (f *facts) held(suffix string) held {
 	for _, h := range f.jar {
 		if h.suffix == suffix {
-			w.cookies = h.weight.cookies
-			w.response = w.cookies * (f.scale.base + 4 + f.scale.attributes)
+			return h
 		}
 	}
-	return w
+	return held{}
 }
 
 // tooLarge names the numbers and the largest values.
-func (f *facts) tooLarge(d draft, limit string, most, need int) error {
+func (f *facts) tooLarge(d *draft, limit string, most, need int) error {
 	e := &session.TooLargeError{Platform: string(f.platform), Limit: limit, Max: most, Need: need}
 	var entries []core.Entry
-	for _, s := range d.set {
+	for _, s := range d.set() {
 		e.Session = max(e.Session, len(s.Plaintext()))
 		entries = append(entries, s.Entries...)
 	}

@@ -107,7 +107,7 @@ func TestWhatDoesNotCompressIsSentAsItIs(t *testing.T) {
 
 // The budget counts what is sent.
 func TestCompressionCountsInTheBudget(t *testing.T) {
-	portable := func(c *middleware.Config) { c.Platform, c.Limits.Parallel = middleware.Portable, 2 }
+	portable := func(c *middleware.Config) { c.Platform, c.Limits.Parallel = middleware.Portable, 1 }
 	plain := newSite(t, shop, config(portable))
 	require.Equal(t, http.StatusInternalServerError, plain.get("/put?n=10000").StatusCode)
 	s := newSite(t, shop, config(portable), config(packed))

@@ -103,7 +103,7 @@ func changeOf(f *core.Fragment) *core.Changes {
 func (s scale) size(f *core.Fragment) Size {
 	w := s.weigh(f)
 	return Size{Bytes: len(f.Plaintext()), Sealed: codec.SealedLen(len(s.wire(f))),
-		Cookies: w.cookies, Request: w.request, Response: w.response}
+		Cookies: w.cookies, Request: w.request, Response: w.response - w.cookies*lineOverhead}
 }
 
 // nobody is a visitor without a session.

@@ -27,6 +27,11 @@ const (
 	// EventUncached: the handler had marked a response as publicly cacheable
 	// that changes the session; it was sent as "private, no-store" instead.
 	EventUncached EventKind = "uncached"
+	// EventOverBudget: the request's cookies take more than Limits allows: more
+	// requests wrote at once than Limits.Parallel, or the program's own cookies
+	// have grown. Bytes says how much; writes that add are refused until a
+	// response has tidied up, or the session has shrunk.
+	EventOverBudget EventKind = "over budget"
 	// EventHijacked: the connection was hijacked while there were cookies to
 	// set; they are in the header map, for whoever writes the response.
 	EventHijacked EventKind = "hijacked"

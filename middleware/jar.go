@@ -164,6 +164,11 @@ func pieceNumber(s string) (n int) {
 	return n
 }
 
+// maxOurs bounds how many cookies of ours one request may make us open. It is
+// far above what is sent, and above the 180 that a browser keeps for a site: a
+// client that answers a burst of writers in full is heard in full.
+const maxOurs = 512
+
 // maxWays bounds how many readings of one fragment's doubled names are tried.
 const maxWays = 16
 

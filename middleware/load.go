@@ -33,7 +33,7 @@ func (x *Exchange) Load(ctx context.Context) (*core.View, error) {
 	x.found = found
 	j := &found.jar
 	j.pieces, j.groups = found.pieces[:0], found.groups[:0]
-	j.read(x.request.Cookies, m.Name, m.FixedName, 4*m.limits.Cookies)
+	j.read(x.request.Cookies, m.Name, m.FixedName, maxOurs)
 	l := loading{m: m, now: start, jar: j, fragments: found.fragments[:0]}
 	if len(j.groups) > 0 {
 		l.ring = m.Keys.Ring(ctx)

@@ -19,6 +19,9 @@ func (x *Exchange) observeLoad(ctx context.Context, took time.Duration) {
 			x.observe(ctx, Event{Kind: EventRefused, Reason: reason, SessionID: f.Root.ID()})
 		}
 	}
+	if j := &x.found.jar; j.bytes > 0 && j.bytes+j.foreign > x.sessions.limits.RequestBytes {
+		x.observe(ctx, Event{Kind: EventOverBudget, Reason: session.TooLarge, Bytes: j.bytes + j.foreign})
+	}
 	e := Event{Kind: EventLoaded, Reason: session.ReasonOf(v), Duration: took, Fragments: v.Count(core.Accepted, core.Covered),
 		Bytes: x.found.jar.bytes}
 	if v.Head != nil {

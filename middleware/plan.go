@@ -29,6 +29,9 @@ type facts struct {
 	jar      []held   // ours in the request, opened or not
 	others   weight   // the program's own cookies in the request
 	farewell core.Root
+	renews   bool // the plan is a renewal's
+	removes  bool // the plan only removes, or only tidies up
+	shrinks  bool // it makes nothing longer
 }
 
 // held is what the request carried under one suffix.
@@ -73,63 +76,74 @@ func decide(o core.Outcome, f *facts) (plan, error) {
 // begin writes a new generation, whole. Sessions that nobody asked for are
 // begun by as many requests as are in flight; a renewal is one login's.
 func (f *facts) begin(v *core.View, c *core.Changes) (plan, error) {
-	ends := c.Destroyed || c.Renewed
-	writers := f.limits.Parallel
-	if v.Head != nil || f.fixed {
-		writers = 1
-	}
+	f.renews = c.Renewed
 	s := v.Snapshot(c, f.write)
-	d := draft{set: []*core.Fragment{s}, expire: f.leavings(v, true, ends, s)}
-	if err := f.fit(d, d.set[0], writers); err != nil {
+	d := draft{own: s, expire: f.leavings(v, true, c.Destroyed || c.Renewed, s)}
+	if err := f.fit(&d, crowded); err != nil {
 		return plan{}, err
 	}
-	return f.plan(d), nil
+	return d.plan(true), nil
 }
 
 // change writes what a request changed in a session that goes on: as the whole
 // state, as a delta beside what is there, or as the joined state and a delta.
 func (f *facts) change(v *core.View, c *core.Changes) (plan, error) {
-	whole := v.Snapshot(c, f.write)
+	whole, m := v.Snapshot(c, f.write), f.mood(v)
+	f.removes, f.shrinks = shrinks(v, c)
 	if f.fixed {
-		return f.only(whole)
+		d := draft{own: whole}
+		return d.plan(true), f.fit(&d, m)
 	}
-	if err := f.mustBeJoinable(v, c, whole); err != nil {
-		return plan{}, err
+	if !f.shrinks {
+		if err := f.mustBeJoinable(whole); err != nil {
+			return plan{}, err
+		}
 	}
-	var first error
-	for _, try := range f.ways(v, c, whole) {
+	var refused error
+	for _, try := range f.ways(v, c, whole, m) {
 		d := try()
-		err := f.fit(d, d.own(), f.limits.Parallel)
+		err := f.fit(&d, m)
 		if err == nil {
-			return f.plan(d), nil
+			return d.plan(true), nil
 		}
-		if first == nil {
-			first = err
+		if refused == nil {
+			refused = err
 		}
 	}
-	if shrinks(v, c) { // nobody may be locked out of emptying a session
-		return f.plan(draft{set: []*core.Fragment{whole}, expire: f.leavings(v, true, false, whole)}), nil
-	}
-	return plan{}, first
+	return plan{}, refused
 }
 
-// ways are the forms of a change, the fittest first.
-func (f *facts) ways(v *core.View, c *core.Changes, whole *core.Fragment) []func() draft {
+// mood tells who else may be writing. Where the newest write is old the burst is
+// over, and where the last writes each saw the ones before, nobody has written
+// beside anybody lately: in both cases those at work now saw this jar. A handler
+// that took long may have seen another.
+func (f *facts) mood(v *core.View) mood {
+	if f.write.Now-v.Loaded < settling && (f.write.Now-v.Newest() >= settling || v.Parts() > crowd+1 && v.Chained()) {
+		return alone
+	}
+	return crowded
+}
+
+// ways are the forms of a change, the fittest first. A joined state beside the
+// delta is of use only if others send the same one: else the whole state in one
+// fragment takes less.
+func (f *facts) ways(v *core.View, c *core.Changes, whole *core.Fragment, m mood) []func() draft {
 	delta := v.Delta(c, f.write)
-	snapshot := func() draft {
-		return draft{set: []*core.Fragment{whole}, expire: f.leavings(v, true, false, whole)}
-	}
-	beside := func() draft {
-		return draft{set: []*core.Fragment{delta}, expire: f.leavings(v, false, false, delta)}
-	}
+	snapshot := func() draft { return draft{own: whole, expire: f.leavings(v, true, false, whole)} }
+	beside := func() draft { return draft{own: delta, expire: f.leavings(v, false, false, delta)} }
 	joined := func() draft {
 		j := v.Joined(f.write)
-		return draft{set: []*core.Fragment{j, delta}, expire: f.leavings(v, true, false, j, delta)}
+		return draft{joined: j, own: delta, expire: f.leavings(v, true, false, j, delta)}
+	}
+	if m == crowded {
+		joined = beside
 	}
 	switch {
 	case delta.Snapshot() || 2*f.scale.weigh(delta).request >= f.scale.weigh(whole).request:
 		return []func() draft{snapshot, beside, joined}
-	case v.Parts() > crowd && f.chosen(v):
+	case v.Parts() > crowd && m == crowded && f.chosen(v):
+		return []func() draft{snapshot, beside}
+	case v.Parts() > crowd && m != crowded:
 		return []func() draft{joined, snapshot, beside}
 	}
 	return []func() draft{beside, joined, snapshot}
@@ -141,43 +155,42 @@ func (f *facts) chosen(v *core.View) bool {
 	return recent == 0 || int(f.write.ID%uint32(recent)) == 0
 }
 
-// only writes the one cookie of fixed-name mode.
-func (f *facts) only(s *core.Fragment) (plan, error) {
-	d := draft{set: []*core.Fragment{s}}
-	if err := f.fit(d, nil, 1); err != nil {
-		return plan{}, err
-	}
-	return f.plan(d), nil
-}
-
 // destroy leaves a farewell where something could still land or be opened
 // elsewhere, and expires all of ours.
 func (f *facts) destroy(v *core.View) plan {
-	p := plan{changes: len(f.jar) > 0}
+	d := draft{}
 	if !f.fixed && (v.Head != nil || v.Unopened > 0 || v.Verdict == core.Incomplete) {
-		p.set = []*core.Fragment{v.Farewell(f.farewell, f.write)}
+		d.own = v.Farewell(f.farewell, f.write)
 	}
 	if v.Verdict != core.LoggedOut {
-		p.expire = f.leavings(v, true, true, p.set...)
+		d.expire = f.leavings(v, true, true, d.set()...)
 	}
-	return f.cut(p)
+	var sent weight
+	for _, s := range d.set() {
+		sent = f.scale.weigh(s)
+	}
+	f.cut(&d, sent)
+	return d.plan(len(f.jar) > 0)
 }
 
 // tidy joins what a burst of writes has left, when it is over: all who read
-// then write the same content under the same name.
+// then write the same content under the same name. Where only leftovers are
+// there it expires them.
 func (f *facts) tidy(v *core.View) (plan, bool) {
-	if f.fixed || v.Head == nil || v.Parts() <= crowd || v.Unopened > 0 || !f.mayTouch() ||
+	if f.fixed || v.Head == nil || len(v.Fragments) <= crowd || v.Unopened > 0 || !f.mayTouch() ||
 		f.write.Now-v.Newest() < settling {
 		return plan{}, false
 	}
-	j := v.Joined(f.write)
-	d := draft{set: []*core.Fragment{j}, expire: f.leavings(v, true, false, j)}
-	if f.fit(d, nil, 1) != nil {
+	d := draft{expire: f.leavings(v, false, false)}
+	if v.Parts() > crowd {
+		d.joined = v.Joined(f.write)
+		d.expire = f.leavings(v, true, false, d.joined)
+	}
+	f.removes = true
+	if len(d.expire) == 0 || f.fit(&d, alone) != nil {
 		return plan{}, false
 	}
-	p := f.plan(d)
-	p.changes = false
-	return p, true
+	return d.plan(false), true
 }
 
 // touched renews the last-seen time where that is due. A fragment of one piece
@@ -200,10 +213,11 @@ func (f *facts) touched(v *core.View) plan {
 	if f.scale.weigh(set).cookies > 1 {
 		set = v.Reseen(f.write.Now)
 	}
-	if f.fit(draft{set: []*core.Fragment{set}}, set, 1) != nil {
+	d := draft{own: set}
+	if f.fit(&d, crowded) != nil {
 		return plan{} // a session in use ends early rather than lock its browser out
 	}
-	return plan{set: []*core.Fragment{set}}
+	return d.plan(false)
 }
 
 // mayTouch keeps Set-Cookie off responses that caches share or revalidate.
@@ -267,12 +281,17 @@ func (f *facts) isSpent(v *core.View, frag *core.Fragment, fate core.Fate, joine
 	return false
 }
 
-// shrinks tells whether a change only removes or shortens.
-func shrinks(v *core.View, c *core.Changes) bool {
+// shrinks tells whether a change only removes names, and whether it makes
+// nothing longer and something shorter.
+func shrinks(v *core.View, c *core.Changes) (removes, shorter bool) {
+	removes, shorter = true, c.Cleared
 	for _, op := range c.Ops {
-		if have, ok := v.State.Find(op.Name); op.Value != nil && (!ok || len(op.Value) > len(have.Value)) {
-			return false
+		have, ok := v.State.Find(op.Name)
+		if op.Value != nil && (!ok || len(op.Value) > len(have.Value)) {
+			return false, false
 		}
+		removes = removes && op.Value == nil
+		shorter = shorter || len(op.Value) < len(have.Value)
 	}
-	return true
+	return removes, shorter
 }
