@@ -18,11 +18,11 @@ func simStream(p Platform, base, writes int, seed uint64) (most weight, refused 
 	sc := scale{base: 25, attributes: 80, cookie: 4096}
 	r := rand.New(rand.NewPCG(seed, 1))
 	type flight struct {
-		start, load, land int64
-		jar               []*core.Fragment
-		set               []*core.Fragment
-		expire            []string
-		n                 int
+		load, land int64
+		jar        []*core.Fragment
+		set        []*core.Fragment
+		expire     []string
+		n          int
 	}
 	now := planNow
 	var jar []*core.Fragment

@@ -100,13 +100,13 @@ func TestUnknownKeyStopsImplicitWrites(t *testing.T) {
 
 func TestUnknownKeyDoesNotStopRenewAndDestroy(t *testing.T) {
 	old, other := newRing(t), newRing(t)
-	s, keys := onReplica(t, old, other)
+	s, _ := onReplica(t, old, other)
 	stolen := s.jar.Header("")
 	require.Equal(t, 200, s.get("/login?user=grace").StatusCode)
 	require.Equal(t, "grace", s.who())
 	require.NotContains(t, s.jar.Header(""), stolen, "the unopened cookie is gone")
 
-	s, keys = onReplica(t, old, other)
+	s, keys := onReplica(t, old, other)
 	stolen = s.jar.Header("")
 	require.Equal(t, 200, s.get("/logout").StatusCode)
 	require.NotContains(t, s.jar.Header(""), stolen)

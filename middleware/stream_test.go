@@ -152,7 +152,8 @@ func TestCloseNotifyTellsOfAVisitorWhoLeaves(t *testing.T) {
 			overBoth(t, func(t *testing.T, protocol option) {
 				started, told := make(chan bool), make(chan bool, 1)
 				s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
-					gone := w.(http.CloseNotifier).CloseNotify() //nolint:staticcheck // gin asks for it
+					//lint:ignore SA1019 gin asks for it
+					gone := w.(http.CloseNotifier).CloseNotify()
 					close(started)
 					select {
 					case <-gone:

@@ -156,7 +156,7 @@ func (w *writer) commitHijacked() {
 //
 // Deprecated: use the request's context.
 func (w *writer) CloseNotify() <-chan bool {
-	if n, ok := w.rw.(http.CloseNotifier); ok { //nolint:staticcheck // passed through
+	if n, ok := w.rw.(http.CloseNotifier); ok {
 		return n.CloseNotify()
 	}
 	gone := make(chan bool, 1)

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -158,7 +159,7 @@ func ExampleSession_Destroy() {
 // Whoever must not take a store's outage for "nobody is logged in" loads first.
 func ExampleSession_Load() {
 	s := fresh(sessiontest.LoadError(errors.New("the store is down")))
-	if err := s.Load(nil); err != nil {
+	if err := s.Load(context.Background()); err != nil {
 		fmt.Println("503:", err)
 	}
 	// Output: 503: the store is down

@@ -252,8 +252,8 @@ type (
 	}
 	locked      struct{ Lock sync.Mutex }
 	onlySecrets struct {
-		secret
-		more int
+		secret     //lint:ignore U1000 hidden on purpose
+		more   int //lint:ignore U1000 hidden on purpose
 	}
 	hiddenByTag struct {
 		A int `json:"-"`

@@ -126,7 +126,8 @@ func TestOutcomeOfAFailedLoad(t *testing.T) {
 	c.Init(t.Context(), b)
 	c.Set("a", []byte("1"))
 	c.Destroy()
-	require.ErrorIs(t, c.Load(nil), down) //nolint:staticcheck // nil means the request's context
+	//lint:ignore SA1012 nil means the request's context
+	require.ErrorIs(t, c.Load(nil), down)
 	require.NoError(t, c.Commit(func(o core.Outcome) error {
 		require.ErrorIs(t, o.Err, down)
 		require.False(t, o.Writes)
