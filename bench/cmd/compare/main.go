@@ -26,6 +26,8 @@ func main() {
 	each := flag.Duration("for", 40*time.Millisecond, "how long each measurement takes")
 	only := flag.String("only", "", "a regular expression over scenario/size/contestant")
 	flag.Parse()
+	drop := bench.Ballast()
+	defer drop()
 	if err := run(*rounds, *each, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "compare: error:", err)
 		os.Exit(1)
