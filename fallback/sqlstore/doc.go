@@ -1,0 +1,37 @@
+// Package sqlstore keeps records in a table of PostgreSQL, MySQL, MariaDB or
+// SQLite. It uses database/sql only: the program brings the driver.
+//
+//	db, err := sql.Open("pgx", "postgres://app@db/app")
+//	store, err := sqlstore.New(db, sqlstore.Options{Dialect: sqlstore.Postgres})
+//	err = store.Migrate(ctx) // or run what sqlstore.Schema prints
+//
+// # Drivers
+//
+// Every driver of these engines should do. Tested: github.com/jackc/pgx/v5,
+// github.com/go-sql-driver/mysql, modernc.org/sqlite.
+//
+// MySQL and MariaDB: it does not matter whether the DSN has clientFoundRows.
+// Statements are prepared once for each connection, so that a call is one
+// round trip. The server's max_allowed_packet must exceed 1 MiB, as by default
+// it does.
+//
+// SQLite: let writers wait for each other, or they fail with SQLITE_BUSY:
+//
+//	file:sessions.db?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)&_txlock=immediate
+//
+// A database in memory needs db.SetMaxOpenConns(1), or each connection has its own.
+//
+// # What it promises
+//
+// Each call is one statement that commits by itself, or some that are safe to
+// repeat; a statement that the engine gives up as a deadlock is repeated. What
+// was acknowledged is as safe as a commit in that database: with
+// asynchronous replication a failover can lose the last of them. Read from the
+// primary; a replica that lags shows states that are over.
+//
+// Expired records are found by nobody. They are removed in small batches in
+// passing, by one in a hundred Saves, and by [Store.Sweep].
+//
+// The table holds hashed ids, revisions, sealed data and times. Nothing in it
+// can be read without a visitor's cookies.
+package sqlstore

@@ -1,0 +1,123 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Dialect is the SQL that an engine understands.
+type Dialect string
+
+// The dialects there are.
+const (
+	Postgres Dialect = "postgres" // PostgreSQL 9.5 and later, CockroachDB untested
+	MySQL    Dialect = "mysql"    // MySQL 5.7 and later, MariaDB 10.3 and later
+	SQLite   Dialect = "sqlite"   // SQLite 3.24 and later
+)
+
+// DefaultTable is the table's name where Options.Table is empty.
+const DefaultTable = "carryon_records"
+
+// A name and maybe a schema in front. PostgreSQL cuts names at 63 bytes, and
+// the index has 8 more than the table.
+var tableName = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]{0,54}\.)?[A-Za-z_][A-Za-z0-9_]{0,54}$`)
+
+// Schema gives the statements that make the table, for who prefers to run
+// them by hand or by a tool of their own. Each ends with a semicolon and does
+// nothing if it was run before. The table may be empty, which means
+// [DefaultTable], and may have a schema in front: "app.sessions".
+func Schema(d Dialect, table string) (string, error) {
+	n, err := parseName(d, table)
+	if err != nil {
+		return "", err
+	}
+	return strings.Join(statements(d, n), ";\n") + ";\n", nil
+}
+
+// Migrate makes the table if it is not there. Any number of replicas may call
+// it when they start. It needs the right to create tables; see [Schema].
+func (s *Store) Migrate(ctx context.Context) error {
+	for _, statement := range statements(s.opt.Dialect, s.name) {
+		if err := s.create(ctx, statement); err != nil {
+			return s.fail(ctx, "create the table", err)
+		}
+	}
+	return nil
+}
+
+// create runs a statement that creates what is not there. Where two replicas
+// do that at once, PostgreSQL can refuse one of them, though it says IF NOT
+// EXISTS: a moment later it is there.
+func (s *Store) create(ctx context.Context, statement string) (err error) {
+	for wait := 20 * time.Millisecond; wait < time.Second; wait *= 3 {
+		if _, err = s.db.ExecContext(ctx, statement); err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(wait):
+		}
+	}
+	return err
+}
+
+// name is a table's name, quoted, and its index's.
+type name struct{ table, index string }
+
+func parseName(d Dialect, table string) (name, error) {
+	quote := `"`
+	switch d {
+	case MySQL:
+		quote = "`"
+	case Postgres, SQLite:
+	default:
+		return name{}, errors.New("sqlstore: no such dialect; use Postgres, MySQL or SQLite")
+	}
+	if table == "" {
+		table = DefaultTable
+	}
+	if !tableName.MatchString(table) {
+		return name{}, fmt.Errorf("sqlstore: the table's name %q is not one of letters, digits and _ (at most 55), "+
+			"maybe with a schema and a dot in front", table)
+	}
+	schema, short, qualified := strings.Cut(table, ".")
+	if !qualified {
+		return name{table: quote + table + quote, index: quote + table + "_expires" + quote}, nil
+	}
+	if d == SQLite { // an attached database: not for sessions
+		return name{}, errors.New("sqlstore: SQLite has no schemas; give the table's name alone")
+	}
+	return name{table: quote + schema + quote + "." + quote + short + quote, index: quote + short + "_expires" + quote}, nil
+}
+
+func statements(d Dialect, n name) []string {
+	switch d {
+	case MySQL:
+		return []string{"CREATE TABLE IF NOT EXISTS " + n.table + ` (
+  id VARBINARY(64) NOT NULL PRIMARY KEY,
+  number BIGINT NOT NULL,
+  tag BINARY(16) NOT NULL,
+  data MEDIUMBLOB NOT NULL,
+  expires BIGINT NOT NULL,
+  KEY ` + n.index + ` (expires)
+) ENGINE=InnoDB`}
+	case Postgres:
+		return table(n, "BYTEA", "BIGINT")
+	}
+	return table(n, "BLOB", "INTEGER")
+}
+
+func table(n name, bytes, integer string) []string {
+	return []string{"CREATE TABLE IF NOT EXISTS " + n.table + ` (
+  id ` + bytes + ` NOT NULL PRIMARY KEY,
+  number ` + integer + ` NOT NULL,
+  tag ` + bytes + ` NOT NULL,
+  data ` + bytes + ` NOT NULL,
+  expires ` + integer + ` NOT NULL
+)`, "CREATE INDEX IF NOT EXISTS " + n.index + " ON " + n.table + " (expires)"}
+}

@@ -1,0 +1,195 @@
+package sqlstore_test
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/fallback"
+	"github.com/carryon-go/carryon/fallback/sqlstore"
+)
+
+// The engines are tried in the module test, which has their drivers. Here
+// there is one that does as it is told.
+
+// engine answers every statement with the next of its errors, or that it has
+// changed a row.
+type engine struct {
+	errs []error
+	sent []string
+}
+
+func (e *engine) Connect(context.Context) (driver.Conn, error) { return conn{e}, nil }
+func (e *engine) Driver() driver.Driver                        { return nil }
+
+type conn struct{ *engine }
+
+func (c conn) Prepare(query string) (driver.Stmt, error) { return statement{c.engine, query}, nil }
+func (c conn) Close() error                              { return nil }
+func (c conn) Begin() (driver.Tx, error)                 { return nil, errors.New("no transactions") }
+
+type statement struct {
+	*engine
+	query string
+}
+
+func (s statement) Close() error  { return nil }
+func (s statement) NumInput() int { return -1 }
+func (s statement) Exec([]driver.Value) (driver.Result, error) {
+	s.sent = append(s.sent, s.query)
+	s.engine.sent = s.sent
+	if len(s.errs) > 0 {
+		err := s.errs[0]
+		s.engine.errs = s.errs[1:]
+		return nil, err
+	}
+	return driver.RowsAffected(1), nil
+}
+func (s statement) Query([]driver.Value) (driver.Rows, error) { return nil, errors.New("no rows") }
+
+// state is an error as the drivers of PostgreSQL have it.
+type state string
+
+func (s state) Error() string    { return "engine: " + string(s) }
+func (s state) SQLState() string { return string(s) }
+
+func open(t *testing.T, e *engine, o sqlstore.Options) *sqlstore.Store {
+	t.Helper()
+	db := sql.OpenDB(e)
+	t.Cleanup(func() { _ = db.Close() })
+	store, err := sqlstore.New(db, o)
+	require.NoError(t, err)
+	return store
+}
+
+func TestStatementsGivenUpAreSentAgain(t *testing.T) {
+	deadlock := errors.New("Error 1213 (40001): Deadlock found when trying to get lock; try restarting transaction")
+	changed := errors.New("Error 1020 (HY000): Record has changed since last read in table 'carryon_records'")
+	tests := []struct {
+		name string
+		errs []error
+		sent int
+		fine bool
+	}{
+		{"none", nil, 1, true},
+		{"MySQL's deadlock", []error{deadlock, deadlock}, 3, true},
+		{"MariaDB's snapshot", []error{changed}, 2, true},
+		{"PostgreSQL's deadlock", []error{state("40P01")}, 2, true},
+		{"PostgreSQL's serialization failure", []error{fmt.Errorf("wrapped: %w", state("40001"))}, 2, true},
+		{"for ever", []error{deadlock, deadlock, deadlock, deadlock, deadlock}, 4, false},
+		{"another error", []error{state("23505")}, 1, false},
+		{"a number that looks like it", []error{errors.New("Error 12130 (HY000)")}, 1, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			e := &engine{errs: test.errs}
+			err := open(t, e, sqlstore.Options{Dialect: sqlstore.Postgres}).Delete(t.Context(), "id")
+			require.Equal(t, test.fine, err == nil)
+			require.Len(t, e.sent, test.sent)
+		})
+	}
+}
+
+// What MySQL is asked when a row did not change must not be asked of an
+// engine that is down, and an error must never look like an answer.
+func TestErrorsAreNoAnswers(t *testing.T) {
+	for _, d := range []sqlstore.Dialect{sqlstore.Postgres, sqlstore.MySQL, sqlstore.SQLite} {
+		down := errors.New("connection refused")
+		store := open(t, &engine{errs: []error{down, down, down, down}}, sqlstore.Options{Dialect: d})
+		rec := fallback.Record{Revision: fallback.Revision{}.Next(), Expires: time.Now().Add(time.Hour)}
+		for _, err := range []error{
+			store.Save(t.Context(), "id", fallback.Revision{}, rec),
+			store.Touch(t.Context(), "id", rec.Expires),
+			store.Delete(t.Context(), "id"),
+			store.Clear(t.Context()),
+		} {
+			require.ErrorIs(t, err, down)
+			require.NotErrorIs(t, err, fallback.ErrNotFound)
+			require.NotErrorIs(t, err, fallback.ErrConflict)
+		}
+	}
+}
+
+func TestTableNames(t *testing.T) {
+	long := strings.Repeat("x", 55)
+	for _, good := range []string{"", "a", "_", "Sessions_2", "app.sessions", long, long + "." + long} {
+		_, err := sqlstore.Schema(sqlstore.Postgres, good)
+		require.NoError(t, err, good)
+	}
+	for _, bad := range []string{
+		`a"; DROP TABLE users; --`, "a`", "a b", "a;", "a.b.c", ".a", "a.", "1a", "sessiön", "a\x00", "a\n", "a-b", long + "x", "?", "$1",
+	} {
+		for _, d := range []sqlstore.Dialect{sqlstore.Postgres, sqlstore.MySQL, sqlstore.SQLite} {
+			_, err := sqlstore.Schema(d, bad)
+			require.Error(t, err, bad)
+			_, err = sqlstore.New(sql.OpenDB(&engine{}), sqlstore.Options{Dialect: d, Table: bad})
+			require.Error(t, err, bad)
+		}
+	}
+	_, err := sqlstore.Schema(sqlstore.SQLite, "app.sessions")
+	require.ErrorContains(t, err, "SQLite has no schemas")
+}
+
+func TestNewSaysEveryFault(t *testing.T) {
+	_, err := sqlstore.New(nil, sqlstore.Options{SweepBatch: -1})
+	for _, want := range []string{"no such dialect", "no database", "SweepBatch"} {
+		require.ErrorContains(t, err, want)
+	}
+}
+
+// Parameters carry all that comes from outside.
+func TestStatementsHaveNoValues(t *testing.T) {
+	e := &engine{}
+	store := open(t, e, sqlstore.Options{Dialect: sqlstore.Postgres, Table: "app.sessions", SweepEvery: -1})
+	rec := fallback.Record{Revision: fallback.Revision{}.Next(), Data: []byte("data?"), Expires: time.Now().Add(time.Hour)}
+	require.NoError(t, store.Save(t.Context(), "the id", fallback.Revision{}, rec))
+	require.NoError(t, store.Save(t.Context(), "the id", rec.Revision, fallback.Record{
+		Revision: rec.Revision.Next(), Expires: rec.Expires}))
+	require.NoError(t, store.Touch(t.Context(), "the id", rec.Expires))
+	require.Equal(t, []string{
+		`INSERT INTO "app"."sessions" AS r (id, number, tag, data, expires) VALUES ($1, $2, $3, $4, $5)` +
+			` ON CONFLICT (id) DO UPDATE SET number = excluded.number, tag = excluded.tag,` +
+			` data = excluded.data, expires = excluded.expires WHERE r.expires <= $6`,
+		`UPDATE "app"."sessions" SET number = $1, tag = $2, data = $3, expires = $4` +
+			` WHERE id = $5 AND expires > $6 AND number = $7 AND tag = $8`,
+		`UPDATE "app"."sessions" SET expires = $1 WHERE id = $2 AND expires > $3`,
+	}, e.sent)
+}
+
+func ExampleSchema() {
+	schema, err := sqlstore.Schema(sqlstore.MySQL, "")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Print(schema)
+	// Output:
+	// CREATE TABLE IF NOT EXISTS `carryon_records` (
+	//   id VARBINARY(64) NOT NULL PRIMARY KEY,
+	//   number BIGINT NOT NULL,
+	//   tag BINARY(16) NOT NULL,
+	//   data MEDIUMBLOB NOT NULL,
+	//   expires BIGINT NOT NULL,
+	//   KEY `carryon_records_expires` (expires)
+	// ) ENGINE=InnoDB;
+}
+
+func ExampleNew() {
+	var db *sql.DB // db, err := sql.Open("pgx", dsn)
+	if db == nil {
+		return
+	}
+	store, err := sqlstore.New(db, sqlstore.Options{Dialect: sqlstore.Postgres})
+	if err != nil {
+		panic(err)
+	}
+	if err := store.Migrate(context.Background()); err != nil {
+		panic(err)
+	}
+}
