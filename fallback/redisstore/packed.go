@@ -1,0 +1,58 @@
+package redisstore
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/carryon-go/carryon/fallback"
+)
+
+// Where the parts of a stored record are. The expiry is decimal because Lua
+// compares strings as the server's language sorts them, and has no 64-bit
+// integers; milliseconds until 9999 are exact in its numbers.
+const (
+	magic     = "c1"
+	numberAt  = len(magic)
+	tagAt     = numberAt + 8
+	expiresAt = tagAt + 16
+	dataAt    = expiresAt + 16 // 42: the scripts know it
+)
+
+// errForeign is for a key that some other program has written.
+var errForeign = errors.New("the key holds no record of this package; use another prefix")
+
+func pack(rec fallback.Record) []byte {
+	b := make([]byte, 0, dataAt+len(rec.Data))
+	b = append(b, magic...)
+	b = append(b, revision(rec.Revision)...)
+	b = append(b, digits(rec.Expires)...)
+	return append(b, rec.Data...)
+}
+
+// revision gives the 24 bytes that are compared, none for the zero revision.
+func revision(r fallback.Revision) []byte {
+	if r.IsZero() {
+		return []byte{}
+	}
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, expiresAt-numberAt), r.Number)
+	return append(b, r.Tag[:]...)
+}
+
+func digits(t time.Time) string { return fmt.Sprintf("%016d", t.UnixMilli()) }
+
+func unpack(b []byte) (rec fallback.Record, err error) {
+	if len(b) < dataAt || len(b) > dataAt+fallback.MaxRecord || string(b[:numberAt]) != magic {
+		return rec, errForeign
+	}
+	ms, err := strconv.ParseUint(string(b[expiresAt:dataAt]), 10, 63)
+	if err != nil {
+		return rec, errForeign
+	}
+	rec.Revision.Number = binary.BigEndian.Uint64(b[numberAt:tagAt])
+	copy(rec.Revision.Tag[:], b[tagAt:expiresAt])
+	rec.Expires, rec.Data = time.UnixMilli(int64(ms)), b[dataAt:]
+	return rec, nil
+}

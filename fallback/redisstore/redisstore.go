@@ -1,0 +1,145 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/carryon-go/carryon/fallback"
+)
+
+// DefaultPrefix is what keys begin with where Options.Prefix is empty.
+const DefaultPrefix = "carryon:"
+
+// keyGrace is how long a key outlives its record, for replicas whose clocks
+// are behind the server's.
+const keyGrace = time.Minute
+
+// Options says how a [Store] is made. The zero value is ready to use.
+type Options struct {
+	// Prefix is what the keys begin with; "" means [DefaultPrefix]. Programs
+	// may share it: their ids never meet. At most 256 bytes.
+	Prefix string
+
+	// Clock says what time it is; nil means time.Now.
+	Clock func() time.Time
+}
+
+// Store is a [fallback.Store] in Redis. It is a [fallback.Counter] and a
+// [fallback.Clearer]; Redis sweeps by itself.
+type Store struct {
+	client redis.UniversalClient
+	opt    Options
+}
+
+var (
+	_ fallback.Store   = (*Store)(nil)
+	_ fallback.Counter = (*Store)(nil)
+	_ fallback.Clearer = (*Store)(nil)
+)
+
+// New makes a store over a client, which stays the caller's to close. It does
+// not speak to the server.
+func New(client redis.UniversalClient, o Options) (*Store, error) {
+	if client == nil {
+		return nil, errors.New("redisstore: no client; use redisstore.NewClient")
+	}
+	if cluster, ok := client.(*redis.ClusterClient); ok && cluster.Options().ReadOnly {
+		return nil, errors.New("redisstore: the client reads from replicas, which are late; " +
+			"leave ReadOnly, RouteByLatency and RouteRandomly off")
+	}
+	if len(o.Prefix) > 256 {
+		return nil, errors.New("redisstore: Options.Prefix is longer than 256 bytes")
+	}
+	if o.Prefix == "" {
+		o.Prefix = DefaultPrefix
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	return &Store{client: client, opt: o}, nil
+}
+
+// Load is as in [fallback.Store]: one GET.
+func (s *Store) Load(ctx context.Context, id string) (fallback.Record, error) {
+	if err := fallback.CheckID(id); err != nil {
+		return fallback.Record{}, err
+	}
+	value, err := s.client.Get(ctx, s.opt.Prefix+id).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return fallback.Record{}, fallback.ErrNotFound
+	}
+	var rec fallback.Record
+	if err == nil {
+		rec, err = unpack(value)
+	}
+	if err != nil {
+		return fallback.Record{}, fail(ctx, "load a record", err)
+	}
+	if rec.Expires.UnixMilli() <= s.now() {
+		return fallback.Record{}, fallback.ErrNotFound
+	}
+	return rec, nil
+}
+
+// Save is as in [fallback.Store]: one script.
+func (s *Store) Save(ctx context.Context, id string, old fallback.Revision, new fallback.Record) error {
+	if err := fallback.CheckSave(id, old, new); err != nil {
+		return err
+	}
+	stands, err := saveScript.Run(ctx, s.client, []string{s.opt.Prefix + id},
+		revision(old), pack(new), s.now(), gone(new.Expires)).Bool()
+	if err != nil {
+		return fail(ctx, "save a record", err)
+	}
+	if !stands {
+		return fallback.ErrConflict
+	}
+	return nil
+}
+
+// Touch is as in [fallback.Store]: one script.
+func (s *Store) Touch(ctx context.Context, id string, expires time.Time) error {
+	if err := errors.Join(fallback.CheckID(id), fallback.CheckExpiry(expires)); err != nil {
+		return err
+	}
+	found, err := touchScript.Run(ctx, s.client, []string{s.opt.Prefix + id},
+		digits(expires), s.now(), gone(expires)).Bool()
+	if err != nil {
+		return fail(ctx, "touch a record", err)
+	}
+	if !found {
+		return fallback.ErrNotFound
+	}
+	return nil
+}
+
+// Delete is as in [fallback.Store]: one UNLINK.
+func (s *Store) Delete(ctx context.Context, id string) error {
+	if err := fallback.CheckID(id); err != nil {
+		return err
+	}
+	return fail(ctx, "delete a record", s.client.Unlink(ctx, s.opt.Prefix+id).Err())
+}
+
+func (s *Store) now() int64 { return s.opt.Clock().UnixMilli() }
+
+func gone(expires time.Time) int64 { return expires.Add(keyGrace).UnixMilli() }
+
+// fail says what could not be done. A client's own time limit may have ended
+// together with the context's, and be what it reports.
+func fail(ctx context.Context, what string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case err.Error() == "FOREIGN" || err.Error() == "ERR FOREIGN":
+		err = errForeign
+	}
+	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+		return fmt.Errorf("redisstore: cannot %s: %w: %w", what, ended, err)
+	}
+	return fmt.Errorf("redisstore: cannot %s: %w", what, err)
+}
