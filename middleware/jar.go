@@ -70,7 +70,7 @@ func (j *jar) add(pair, base string, fixed bool, most int) {
 	switch {
 	case slices.Contains(j.pieces, p):
 		return
-	case len(j.pieces) == most:
+	case len(j.pieces) == most || j.bytes+len(pair) > maxOursBytes:
 		j.tooMany = true
 		return
 	}
@@ -168,6 +168,9 @@ func pieceNumber(s string) (n int) {
 // far above what is sent, and above the 180 that a browser keeps for a site: a
 // client that answers a burst of writers in full is heard in full.
 const maxOurs = 512
+
+// maxOursBytes bounds their bytes: what a merge costs grows faster than they do.
+const maxOursBytes = 256 << 10
 
 // maxWays bounds how many readings of one fragment's doubled names are tried.
 const maxWays = 16

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"cmp"
 	"net/http"
 
 	"github.com/carryon-go/carryon/internal/core"
@@ -155,16 +156,18 @@ func (f *facts) chosen(v *core.View) bool {
 	return recent == 0 || int(f.write.ID%uint32(recent)) == 0
 }
 
-// destroy leaves a farewell where something could still land or be opened
-// elsewhere, and expires all of ours.
+// destroy leaves a farewell wherever something was there that could still land,
+// as a touch of an idle session does, or be opened elsewhere, and expires all
+// of ours. A session that is logged out already is left so.
 func (f *facts) destroy(v *core.View) plan {
 	d := draft{}
-	if !f.fixed && (v.Head != nil || v.Unopened > 0 || v.Verdict == core.Incomplete) {
+	if v.Verdict == core.LoggedOut && v.Unopened == 0 {
+		return d.plan(len(f.jar) > 0)
+	}
+	if !f.fixed && (v.Any() || v.Unopened > 0) {
 		d.own = v.Farewell(f.farewell, f.write)
 	}
-	if v.Verdict != core.LoggedOut {
-		d.expire = f.leavings(v, true, true, d.set()...)
-	}
+	d.expire = f.leavings(v, true, true, d.set()...)
 	var sent weight
 	for _, s := range d.set() {
 		sent = f.scale.weigh(s)
@@ -274,7 +277,7 @@ func (f *facts) isSpent(v *core.View, frag *core.Fragment, fate core.Fate, joine
 	case core.Idle:
 		// A replica whose clock is ahead must not remove what one behind it
 		// has just touched.
-		return age > f.idle+2*core.Skew+core.Window
+		return age > cmp.Or(frag.Idle, f.idle)+2*core.Skew+core.Window
 	case core.Torn:
 		return v.Unopened == 0 && age > core.Settled
 	}

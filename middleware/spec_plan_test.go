@@ -65,7 +65,6 @@ type specPlan struct {
 	c       core.Changes
 	f       *facts
 	stamp   core.Stamp
-	root    core.Root
 	collect bool
 }
 
@@ -103,15 +102,11 @@ func (p *specPlan) collected(s specSet) specSet {
 		return s
 	}
 	limit := (p.v.Loaded - (3*300_000 + 2*30_000)) / 300_000 * 300_000
-	before, all := s.horizon, maps.Clone(s.entries)
 	for name, e := range s.entries {
 		if e.gone != 0 && e.gone <= limit {
 			s.horizon = max(s.horizon, e.stamp.At)
 			delete(s.entries, name)
 		}
-	}
-	if s.horizon == before {
-		s.entries = all // the code waits for a deletion above the horizon, the text does not
 	}
 	return s
 }
@@ -306,15 +301,15 @@ func (p *specPlan) answer(writes bool) (set []specSet, expire []string, err erro
 }
 
 func (p *specPlan) destroy() (set []specSet, expire []string, err error) {
-	if p.v.Head != nil || p.v.Unopened > 0 || p.v.Verdict == core.Incomplete {
+	if p.v.Verdict == core.LoggedOut && p.v.Unopened == 0 {
+		return nil, nil, nil // there is a logout fragment, which stays
+	}
+	if len(p.v.Fragments) > 0 || p.v.Unopened > 0 {
 		out := specSet{kind: core.Logout, root: p.f.farewell, created: p.f.write.Now, end: p.f.write.Now + p.f.write.Lifetime, born: p.fresh().born}
 		if p.v.Head != nil {
 			out.end = max(p.v.Head.End, p.f.write.Now+960_000)
 		}
 		set = []specSet{out}
-	}
-	if p.v.Verdict == core.LoggedOut {
-		return set, nil, nil // there is a logout fragment, which stays
 	}
 	return set, p.expired(true, true), nil
 }

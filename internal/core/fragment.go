@@ -2,6 +2,7 @@ package core
 
 import (
 	"slices"
+	"strings"
 )
 
 // Kind tells what a fragment is for.
@@ -90,12 +91,11 @@ func (f *Fragment) Snapshot() bool { return f.Kind == Data && len(f.Needs) == 0 
 func (f *Fragment) Find(name string) (Entry, bool) { return find(f.Entries, name) }
 
 func find(entries []Entry, name string) (Entry, bool) {
-	for i := range entries {
-		if entries[i].Name == name {
-			return entries[i], true
-		}
+	i, ok := slices.BinarySearchFunc(entries, name, func(e Entry, n string) int { return strings.Compare(e.Name, n) })
+	if !ok {
+		return Entry{}, false
 	}
-	return Entry{}, false
+	return entries[i], true
 }
 
 // highest is the greatest clock value that f shows, so that whoever saw it

@@ -265,21 +265,22 @@ func (v *View) dropLate() {
 		}
 		x := v.Fragments[j]
 		for i, f := range v.Fragments {
-			if v.counts(i) && !slices.Contains(judges[:at+1], i) && (contradicts(x, f) || f.Snapshot() && contradicts(f, x)) {
+			if v.counts(i) && !slices.Contains(judges[:at+1], i) && (contradicts(x, f) || contradicts(f, x)) {
 				v.Fates[i] = Late
 			}
 		}
 	}
 }
 
-// contradicts tells whether f holds a write that x's horizon says is dead.
+// contradicts tells whether f holds a write that x, or what x builds on, says is
+// dead: a horizon is a number, and two pasts may have come to the same one.
 func contradicts(x, f *Fragment) bool {
 	for _, e := range f.Entries {
 		// A Pop's tombstone has the stamp of the value, but is as new as it is.
 		if max(e.Stamp.At, e.Gone) > x.Horizon || e.Stamp.Compare(x.Floor) < 0 {
 			continue
 		}
-		known, ok := x.Find(e.Name)
+		known, ok := x.knows(e)
 		if ok && newer(known, e) < 0 || !ok && !e.Dead() {
 			return true
 		}
@@ -287,11 +288,30 @@ func contradicts(x, f *Fragment) bool {
 	return false
 }
 
+// knows is what f says of e's name: its own entry, or the one that it needs,
+// which stands for e itself where it is the same write.
+func (f *Fragment) knows(e Entry) (Entry, bool) {
+	if own, ok := f.Find(e.Name); ok {
+		return own, true
+	}
+	for _, n := range f.Needs {
+		if n.Name != e.Name {
+			continue
+		}
+		known := Entry{Name: n.Name, Stamp: n.Stamp, Value: e.Value}
+		if n.Gone {
+			known.Gone = max(n.Stamp.At, e.Gone)
+		}
+		return known, true
+	}
+	return Entry{}, false
+}
+
 // join makes the state of all that is accepted and marks as torn what it does
 // not support; it reports whether anything was.
 func (v *View) join() (changed bool) {
-	v.State = State{}
-	horizon, first := int64(0), true
+	horizon := int64(0)
+	var parts []*Fragment
 	for i, f := range v.Fragments {
 		if !v.counts(i) {
 			continue
@@ -299,12 +319,13 @@ func (v *View) join() (changed bool) {
 		if f.Snapshot() {
 			horizon = max(horizon, f.Horizon)
 		}
-		if first {
-			v.State, first = f.state(), false
-		} else {
-			v.State = Join(v.State, f.state())
+		if len(v.Fragments) == 1 && f.Snapshot() {
+			v.State = f.state()
+			return false
 		}
+		parts = append(parts, f)
 	}
+	v.State = joinAll(parts)
 	for i, f := range v.Fragments {
 		if v.counts(i) && !f.Snapshot() && !v.State.supports(f, horizon) {
 			v.Fates[i], changed = Torn, true

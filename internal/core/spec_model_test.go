@@ -217,6 +217,12 @@ func specBuries(x, f *specFragment) bool {
 			continue
 		}
 		has, ok := x.entries[name]
+		if n, needed := x.needs[name]; !ok && needed {
+			if n.stamp == e.stamp && (n.gone || !e.dead) {
+				continue
+			}
+			has, ok = specEntry{stamp: n.stamp, dead: n.gone}, true
+		}
 		if ok && has.older(e) || !ok && !e.dead {
 			return true
 		}
@@ -245,7 +251,7 @@ func specLate(fs []*specFragment) {
 			if slices.Index(order[:at+1], f) >= 0 { // comes before it, or is it
 				continue
 			}
-			if specBuries(x, f) || f.snapshot() && specBuries(f, x) {
+			if specBuries(x, f) || specBuries(f, x) {
 				f.fate = "late"
 			}
 		}
@@ -361,7 +367,6 @@ type specJar struct {
 	pool  []core.Entry
 	now   int64
 	idle  int64
-	unop  int
 	names []string
 }
 

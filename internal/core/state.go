@@ -69,6 +69,27 @@ func Join(a, b State) State {
 	return out
 }
 
+// joinAll joins the states of many fragments at once: one by one the work would
+// grow with the square of what a client sends.
+func joinAll(parts []*Fragment) (out State) {
+	n := 0
+	for _, f := range parts {
+		out.Floor, out.Horizon = laterStamp(out.Floor, f.Floor), max(out.Horizon, f.Horizon)
+		n += len(f.Entries)
+	}
+	all := make([]Entry, 0, n)
+	for _, f := range parts {
+		for _, e := range f.Entries {
+			if e.Stamp.Compare(out.Floor) >= 0 {
+				all = append(all, e)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b Entry) int { return cmp.Or(strings.Compare(a.Name, b.Name), newer(b, a)) })
+	out.Entries = slices.CompactFunc(all, func(a, b Entry) bool { return a.Name == b.Name })
+	return out
+}
+
 func (f *Fragment) state() State {
 	s := State{Entries: f.Entries, Floor: f.Floor, Horizon: f.Horizon}
 	return s
@@ -80,13 +101,13 @@ func (f *Fragment) state() State {
 func (s *State) collect(loaded int64) {
 	limit := loaded - Settled
 	limit -= limit % Window
-	top := s.Horizon
+	top, any := s.Horizon, false
 	for _, e := range s.Entries {
 		if e.Dead() && e.Gone <= limit {
-			top = max(top, e.Stamp.At)
+			top, any = max(top, e.Stamp.At), true
 		}
 	}
-	if top == s.Horizon {
+	if !any {
 		return
 	}
 	s.Horizon = top
