@@ -41,7 +41,7 @@ func compares(ctx context.Context, s Setup) error {
 	}
 	two := s.record(one.Revision, "two")
 	if err := s.Store.Save(ctx, id, one.Revision, two); err != nil {
-		return fmt.Errorf("Save at the revision that stands: %w", err)
+		return fmt.Errorf("a Save at the revision that stands: %w", err)
 	}
 	number, tag := two.Revision, two.Revision
 	number.Number++
@@ -91,12 +91,12 @@ func repeated(ctx context.Context, s Setup) error {
 	two = s.record(one.Revision, "two")
 	for range 2 {
 		if err := s.Store.Save(ctx, id, fallback.Revision{}, one); err != nil {
-			return fmt.Errorf("Save of a new record, the same twice: %w", err)
+			return fmt.Errorf("a Save of a new record, the same twice: %w", err)
 		}
 	}
 	for range 2 {
 		if err := s.other().Save(ctx, id, one.Revision, two); err != nil {
-			return fmt.Errorf("Save of a next revision, the same twice: %w", err)
+			return fmt.Errorf("a Save of a next revision, the same twice: %w", err)
 		}
 	}
 	return first(

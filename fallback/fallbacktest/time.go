@@ -97,7 +97,7 @@ func expiredOnArrival(ctx context.Context, s Setup) error {
 	old := s.record(fallback.Revision{}, "late")
 	old.Expires = s.now().Add(-time.Second)
 	if err := s.Store.Save(ctx, id, fallback.Revision{}, old); err != nil {
-		return fmt.Errorf("Save of a record that expired a second ago: %w", err)
+		return fmt.Errorf("a Save of a record that expired a second ago: %w", err)
 	}
 	if err := absent(ctx, s.other(), id); err != nil {
 		return err
@@ -109,7 +109,7 @@ func expiredOnArrival(ctx context.Context, s Setup) error {
 	next := s.record(rec.Revision, "ended")
 	next.Expires = s.now().Add(-time.Hour)
 	if err := s.Store.Save(ctx, id, rec.Revision, next); err != nil {
-		return fmt.Errorf("Save that ends a record an hour ago: %w", err)
+		return fmt.Errorf("a Save that ends a record an hour ago: %w", err)
 	}
 	return absent(ctx, s.Store, id)
 }
@@ -147,7 +147,7 @@ func touch(ctx context.Context, s Setup) error {
 	}
 	rec.Expires = s.now().Add(3 * s.life())
 	if err := s.other().Touch(ctx, id, rec.Expires); err != nil {
-		return fmt.Errorf("Touch: %w", err)
+		return fmt.Errorf("a Touch: %w", err)
 	}
 	s.wait(s.life() + s.life()/2)
 	if err := stands(ctx, s.Store, id, rec); err != nil {
@@ -155,11 +155,11 @@ func touch(ctx context.Context, s Setup) error {
 	}
 	next := s.record(rec.Revision, "two")
 	if err := s.Store.Save(ctx, id, rec.Revision, next); err != nil {
-		return fmt.Errorf("Save after a Touch, at the revision that was there before it: %w", err)
+		return fmt.Errorf("a Save after a Touch, at the revision that was there before it: %w", err)
 	}
 	next.Expires = s.now().Add(s.life() / 4)
 	if err := s.Store.Touch(ctx, id, next.Expires); err != nil {
-		return fmt.Errorf("Touch to an earlier time: %w", err)
+		return fmt.Errorf("a Touch to an earlier time: %w", err)
 	}
 	s.wait(s.life()/4 + time.Millisecond)
 	return absent(ctx, s.other(), id)
@@ -172,7 +172,7 @@ func touchSame(ctx context.Context, s Setup) error {
 	}
 	for range 3 {
 		if err := s.Store.Touch(ctx, id, rec.Expires); err != nil {
-			return fmt.Errorf("Touch that changes nothing: %w", err)
+			return fmt.Errorf("a Touch that changes nothing: %w", err)
 		}
 	}
 	return stands(ctx, s.other(), id, rec)
@@ -191,7 +191,7 @@ func clockError(ctx context.Context, s Setup) error {
 	}
 	if sweeper, ok := fast.(fallback.Sweeper); ok {
 		if _, err := sweeper.Sweep(ctx, 100); err != nil {
-			return fmt.Errorf("Sweep: %w", err)
+			return fmt.Errorf("a Sweep: %w", err)
 		}
 	}
 	next := s.record(rec.Revision, "two")
