@@ -65,7 +65,7 @@ func emptyData(ctx context.Context, s Setup) error {
 		rec.Data, rec.Pinned = data, true
 		name := fmt.Sprint("empty ", data == nil)
 		if err := s.Store.Save(ctx, name, fallback.Revision{}, rec); err != nil {
-			return fmt.Errorf("Save without data: %w", err)
+			return fmt.Errorf("a Save without data: %w", err)
 		}
 		if err := stands(ctx, s.other(), name, rec); err != nil {
 			return err
@@ -100,7 +100,7 @@ func binaryIDs(ctx context.Context, s Setup) error {
 	}
 	for name := range saved {
 		if err := s.Store.Delete(ctx, name); err != nil {
-			return fmt.Errorf("Delete of the id %q: %w", name, err)
+			return fmt.Errorf("a Delete of the id %q: %w", name, err)
 		}
 		if err := absent(ctx, s.Store, name); err != nil {
 			return fmt.Errorf("the deleted id %q: %w", name, err)
@@ -119,7 +119,7 @@ func binaryData(ctx context.Context, s Setup) error {
 		rec := s.record(fallback.Revision{}, string(data))
 		name := fmt.Sprint("data ", i)
 		if err := s.Store.Save(ctx, name, fallback.Revision{}, rec); err != nil {
-			return fmt.Errorf("Save of the data %s: %w", short(data), err)
+			return fmt.Errorf("a Save of the data %s: %w", short(data), err)
 		}
 		if err := stands(ctx, s.other(), name, rec); err != nil {
 			return err
@@ -169,7 +169,7 @@ func everyNumber(ctx context.Context, s Setup) error {
 		rec := s.record(old, fmt.Sprint(r.Number))
 		rec.Revision = r
 		if err := s.Store.Save(ctx, id, old, rec); err != nil {
-			return fmt.Errorf("Save of number %d over %d: %w", r.Number, old.Number, err)
+			return fmt.Errorf("a Save of number %d over %d: %w", r.Number, old.Number, err)
 		}
 		if err := stands(ctx, s.other(), id, rec); err != nil {
 			return err

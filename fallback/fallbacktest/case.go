@@ -76,7 +76,7 @@ func (s Setup) record(old fallback.Revision, data string) fallback.Record {
 func (s Setup) create(ctx context.Context, id, data string) (fallback.Record, error) {
 	rec := s.record(fallback.Revision{}, data)
 	if err := s.Store.Save(ctx, id, fallback.Revision{}, rec); err != nil {
-		return rec, fmt.Errorf("Save of a new record: %w", err)
+		return rec, fmt.Errorf("a Save of a new record: %w", err)
 	}
 	return rec, nil
 }
@@ -85,18 +85,18 @@ func (s Setup) create(ctx context.Context, id, data string) (fallback.Record, er
 func stands(ctx context.Context, store fallback.Store, id string, want fallback.Record) error {
 	got, err := store.Load(ctx, id)
 	if err != nil {
-		return fmt.Errorf("Load of a record that must be there (number %d): %w", want.Revision.Number, err)
+		return fmt.Errorf("a Load of a record that must be there (number %d): %w", want.Revision.Number, err)
 	}
 	if got.Revision != want.Revision {
-		return fmt.Errorf("Load gave revision %d %x, want %d %x",
+		return fmt.Errorf("a Load gave revision %d %x, want %d %x",
 			got.Revision.Number, got.Revision.Tag, want.Revision.Number, want.Revision.Tag)
 	}
 	if !bytes.Equal(got.Data, want.Data) {
-		return fmt.Errorf("Load gave %d bytes %s, want the %d bytes %s that were saved",
+		return fmt.Errorf("a Load gave %d bytes %s, want the %d bytes %s that were saved",
 			len(got.Data), short(got.Data), len(want.Data), short(want.Data))
 	}
 	if got.Expires.UnixMilli() != want.Expires.UnixMilli() {
-		return fmt.Errorf("Load gave the expiry %s, want %s, to the millisecond", got.Expires.UTC(), want.Expires.UTC())
+		return fmt.Errorf("a Load gave the expiry %s, want %s, to the millisecond", got.Expires.UTC(), want.Expires.UTC())
 	}
 	return nil
 }
@@ -105,7 +105,7 @@ func stands(ctx context.Context, store fallback.Store, id string, want fallback.
 func absent(ctx context.Context, store fallback.Store, id string) error {
 	rec, err := store.Load(ctx, id)
 	if err == nil {
-		return fmt.Errorf("Load gave number %d with %d bytes, want ErrNotFound", rec.Revision.Number, len(rec.Data))
+		return fmt.Errorf("a Load gave number %d with %d bytes, want ErrNotFound", rec.Revision.Number, len(rec.Data))
 	}
 	return is(err, fallback.ErrNotFound, "Load of a record that is not there")
 }

@@ -58,7 +58,7 @@ func counts(ctx context.Context, s Setup, want int, when string) error {
 	}
 	got, err := counter.Len(ctx)
 	if err == nil && got != want {
-		err = fmt.Errorf("Len is %d %s, want %d", got, when, want)
+		err = fmt.Errorf("a Len is %d %s, want %d", got, when, want)
 	}
 	return err
 }
@@ -80,7 +80,7 @@ func clearing(ctx context.Context, s Setup) error {
 		return err
 	}
 	if err := s.Store.(fallback.Clearer).Clear(ctx); err != nil {
-		return fmt.Errorf("Clear: %w", err)
+		return fmt.Errorf("a Clear: %w", err)
 	}
 	for i := range 20 {
 		if err := absent(ctx, s.other(), "live "+strconv.Itoa(i)); err != nil {
@@ -117,7 +117,7 @@ func sweeping(ctx context.Context, s Setup) error {
 		total += n
 	}
 	if total != 20 {
-		return fmt.Errorf("Sweep removed %d in all, want the 20 that had expired", total)
+		return fmt.Errorf("a Sweep removed %d in all, want the 20 that had expired", total)
 	}
 	return counts(ctx, s, 20, "after Sweep")
 }

@@ -99,7 +99,7 @@ func settled(ctx context.Context, s Setup, saved error, old, next fallback.Recor
 	}
 	got, err := s.other().Load(ctx, id)
 	if err != nil {
-		return old, fmt.Errorf("Load after a Save that was given up: %w", err)
+		return old, fmt.Errorf("a Load after a Save that was given up: %w", err)
 	}
 	if got.Revision != old.Revision && got.Revision != next.Revision {
 		return old, errors.New("after a Save that was given up there stands what nobody has written")
