@@ -47,12 +47,13 @@ func TestClusterSurvivesAMaster(t *testing.T) {
 	store := newStore(t, client, redisstore.Options{})
 	master, err := client.MasterForKey(t.Context(), redisstore.DefaultPrefix+"0")
 	require.NoError(t, err)
-	failover(t, store, func() {
+	outage := failover(t, store, func() {
 		require.NoError(t, client.ForEachMaster(t.Context(), func(_ context.Context, node *redis.Client) error {
 			waitForReplica(t, node)
 			return nil
 		}))
 	}, nodes[master.Options().Addr].kill)
+	require.Less(t, outage, 30*time.Second, "without ClusterOptions it is a minute")
 }
 
 func TestSentinelSurvivesAMaster(t *testing.T) {
@@ -100,7 +101,7 @@ type visitor struct {
 
 // failover writes to many records, kills, and checks what is left: all that
 // had reached a replica, no record that is a mix, and writes that go on.
-func failover(t *testing.T, store *redisstore.Store, settle func(), kill func()) {
+func failover(t *testing.T, store *redisstore.Store, settle func(), kill func()) time.Duration {
 	settled := make([]fallback.Record, visitors)
 	for i := range settled {
 		settled[i] = next(fallback.Record{})
@@ -137,6 +138,7 @@ func failover(t *testing.T, store *redisstore.Store, settle func(), kill func())
 	}
 	t.Logf("the longest time without a write of some visitor: %v; acknowledged and lost by the failover: %d of %d writes",
 		outage.longest().Round(time.Millisecond), behind, outage.writes.Load())
+	return outage.longest()
 }
 
 func next(rec fallback.Record) fallback.Record {
