@@ -1,0 +1,2 @@
+// Package dynamostore keeps Carryon's records in Amazon DynamoDB.
+package dynamostore

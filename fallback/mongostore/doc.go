@@ -1,0 +1,2 @@
+// Package mongostore keeps Carryon's records in MongoDB.
+package mongostore
