@@ -254,9 +254,13 @@ func (f *facts) held(suffix string) held {
 
 // tooLarge names the numbers and the largest values.
 func (f *facts) tooLarge(d *draft, limit string, most, need int) error {
-	e := &session.TooLargeError{Platform: string(f.platform), Limit: limit, Max: most, Need: need}
+	return tooLarge(d.set(), f.platform, limit, most, need)
+}
+
+func tooLarge(set []*core.Fragment, platform Platform, limit string, most, need int) error {
+	e := &session.TooLargeError{Platform: string(platform), Limit: limit, Max: most, Need: need}
 	var entries []core.Entry
-	for _, s := range d.set() {
+	for _, s := range set {
 		e.Session = max(e.Session, len(s.Plaintext()))
 		entries = append(entries, s.Entries...)
 	}

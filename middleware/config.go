@@ -11,15 +11,17 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/keyring"
 )
 
 // Defaults and bounds of [Config].
 const (
-	DefaultName        = "__Host-session"
-	DefaultLifetime    = 24 * time.Hour
-	DefaultIdleTimeout = 2 * time.Hour
+	DefaultName         = "__Host-session"
+	DefaultLifetime     = 24 * time.Hour
+	DefaultIdleTimeout  = 2 * time.Hour
+	DefaultStoreTimeout = 2 * time.Second
 	// MaxLifetime is what browsers keep a cookie at most (RFC 6265bis section 5.5).
 	MaxLifetime = 400 * 24 * time.Hour
 )
@@ -80,6 +82,34 @@ type Config struct {
 	// logout, and there are no chunks. Prefer anything else.
 	FixedName bool
 
+	// Fallback keeps the sessions that do not fit their cookies: fallback.NewMemory
+	// for one process, or a store of the packages under fallback for several.
+	// What it keeps is sealed with a key that only the visitor's cookies hold.
+	// Nil, the default: a session that is too large is [session.ErrTooLarge].
+	Fallback fallback.Store
+
+	// Mode says where sessions live; 0 means [Auto].
+	Mode Mode
+
+	// StoreTimeout bounds each call of Fallback; 0 means 2 s, negative the
+	// request's own deadline only. A write that must wait for other writers of
+	// the same session takes at most four times as long. A visitor who hangs up
+	// stops a load, but never a write.
+	StoreTimeout time.Duration
+
+	// AbsentIfStoreDown lets a visitor whose session is in a store that does not
+	// answer be taken for one without a session. Their cookies are kept, and what
+	// is written meanwhile is refused ([session.ErrStoreDown]), but for Renew and
+	// Destroy. By default each access is refused, by ErrorHandler with 503:
+	// nothing is then done by mistake for somebody who seems to be logged out.
+	AbsentIfStoreDown bool
+
+	// RefuseRolledBack answers like a store that is down where the store has an
+	// older state of a session than the visitor's cookie has seen, which happens
+	// when a fail-over or a backup has lost writes. By default the older state
+	// counts, and [EventRefused] with [session.StoreRolledBack] tells of it.
+	RefuseRolledBack bool
+
 	// Compression makes sessions smaller that would take more than one cookie;
 	// nil, the default, is off. deflate.New() of codec/deflate is one.
 	//
@@ -128,10 +158,11 @@ type Config struct {
 // settings is a Config with its defaults filled in.
 type settings struct {
 	Config
-	attributes string // of every cookie that is set, after Max-Age
-	lifetime   int64  // ms
-	idle       int64  // ms, 0: none
-	touch      int64  // ms
+	attributes string        // of every cookie that is set, after Max-Age
+	lifetime   int64         // ms
+	idle       int64         // ms, 0: none
+	touch      int64         // ms
+	timeout    time.Duration // of a store call; 0: none
 	limits     Limits
 	scale      scale
 }
@@ -166,6 +197,10 @@ func (s *settings) fill() {
 	s.lifetime = s.Lifetime.Milliseconds()
 	s.idle = max(s.IdleTimeout.Milliseconds(), 0)
 	s.touch = max(s.TouchAfter.Milliseconds(), 0)
+	s.timeout = max(orDefault(s.StoreTimeout, DefaultStoreTimeout), 0)
+	if isNil(s.Fallback) {
+		s.Fallback = nil
+	}
 	if s.ErrorHandler == nil {
 		s.ErrorHandler = answerError
 	}
@@ -219,6 +254,8 @@ func (s *settings) check() error {
 	s.checkScope(fault)
 	s.checkTimes(fault)
 	s.checkCompression(fault)
+	fault(s.Mode < Auto || s.Mode > AlwaysStored, "Config.Mode %d is none of Auto, AlwaysCookies and AlwaysStored", s.Mode)
+	fault(s.Mode == AlwaysStored && isNil(s.Fallback), "Config.Mode is AlwaysStored and Config.Fallback is nil; give it a store")
 	_, known := s.Platform.Limits()
 	fault(!known, "Config.Platform %q is not one of %v", s.Platform, Platforms())
 	faults = append(faults, s.limits.faults()...)

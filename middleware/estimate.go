@@ -27,6 +27,10 @@ type Footprint struct {
 	Change  Size   // a change of its largest entry alone, beside the whole
 	Largest string // the name of that entry
 
+	// Stored tells that a session which begins with all of it is kept in
+	// Config.Fallback, and the cookies hold a reference.
+	Stored bool
+
 	// BeginErr is what a commit says if a session begins with all entries at
 	// once; nil where it fits, with room for Limits.Parallel requests that do
 	// the same, else a *session.TooLargeError. A session can grow beyond what it
@@ -60,14 +64,14 @@ func Estimate(c Config, fill func(*session.Session)) (Footprint, error) {
 	s := session.Wrap(&x)
 	fill(&s)
 	var out Footprint
-	err = x.Commit(func(o core.Outcome) error {
+	err = x.Commit(func(o core.Outcome) (*core.View, error) {
 		if o.Err == nil && !o.Writes {
-			return errors.New("carryon: there is no session to estimate; set a value")
+			return nil, errors.New("carryon: there is no session to estimate; set a value")
 		}
 		if o.Err == nil {
 			out = m.footprint(o)
 		}
-		return o.Err
+		return nil, o.Err
 	})
 	return out, err
 }
@@ -75,9 +79,11 @@ func Estimate(c Config, fill func(*session.Session)) (Footprint, error) {
 func (s *settings) footprint(o core.Outcome) Footprint {
 	now := core.Millis(s.Clock())
 	f := facts{write: core.Write{Now: now, ID: 1<<32 - 1, Lifetime: s.lifetime, Browser: s.BrowserSession},
-		idle: s.idle, fixed: s.FixedName, scale: s.scale, limits: s.limits, platform: s.Platform}
+		idle: s.idle, fixed: s.FixedName, scale: s.scale, limits: s.limits, platform: s.Platform,
+		store: s.Fallback != nil, mode: s.Mode}
 	out := Footprint{Limits: s.limits}
-	_, out.BeginErr = f.begin(o.View, o.Changes)
+	begun, err := f.begin(o.View, o.Changes)
+	out.BeginErr, out.Stored = err, begun.record != nil
 	whole := o.View.Snapshot(o.Changes, f.write)
 	out.Session = s.scale.size(whole)
 
@@ -109,7 +115,7 @@ func (s scale) size(f *core.Fragment) Size {
 // nobody is a visitor without a session.
 type nobody struct{}
 
-func (nobody) Load(context.Context) (*core.View, error) { return &core.View{Verdict: core.Absent}, nil }
-func (nobody) Save(context.Context, core.Outcome) error { return nil }
-func (nobody) LateRead()                                {}
-func (nobody) LateChange(string)                        {}
+func (nobody) Load(context.Context) (*core.View, error)               { return &core.View{Verdict: core.Absent}, nil }
+func (nobody) Save(context.Context, core.Outcome) (*core.View, error) { return nil, nil }
+func (nobody) LateRead()                                              {}
+func (nobody) LateChange(string)                                      {}

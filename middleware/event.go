@@ -17,6 +17,15 @@ const (
 	EventRefused EventKind = "refused"
 	// EventCommitted: the response sets or expires cookies.
 	EventCommitted EventKind = "committed"
+	// EventSpilled: the session has moved from the cookies into the store; Bytes
+	// is its record's size.
+	EventSpilled EventKind = "spilled"
+	// EventReturned: the session has moved from the store back into cookies.
+	EventReturned EventKind = "returned"
+	// EventStore: a call of the store has ended; Detail is "load", "save",
+	// "touch" or "delete", Bytes the record's size, and Err what went wrong, if
+	// it did. That a record is not there, or has changed, is not an error.
+	EventStore EventKind = "store call"
 	// EventFailed: the commit ended in Err, and ErrorHandler answered.
 	EventFailed EventKind = "failed"
 	// EventLateChange: a change came after the header and was refused.
@@ -46,9 +55,9 @@ type Event struct {
 	KeyID     string         // of the key concerned, 8 hex digits
 	Set       int            // cookies set
 	Expired   int            // cookies expired
-	Bytes     int            // of the session cookies in the request, or of the Set-Cookie lines
+	Bytes     int            // of the session cookies in the request, of the Set-Cookie lines, or of the record
 	Fragments int            // that make up the session
 	Duration  time.Duration  // of the step
-	Detail    string         // which change came late
-	Err       error          // of a failed commit
+	Detail    string         // which change came late, or which call of the store this is
+	Err       error          // of a failed commit or store call
 }

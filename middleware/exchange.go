@@ -40,6 +40,7 @@ type Exchange struct {
 	core     core.Core
 	session  session.Session
 	found    *findings // by the load; nil before it
+	owed     plan      // what an early Save has left for the header to say
 	done     bool      // committed
 }
 
@@ -63,13 +64,15 @@ func (m *Sessions) begin(x *Exchange, ctx context.Context, r Request) {
 // response: the visitor's cookies stay as they were.
 func (x *Exchange) Commit(ctx context.Context, r Response) (Fields, error) {
 	var out Fields
-	err := x.core.Commit(func(o core.Outcome) (err error) {
+	err := x.core.Commit(func(o core.Outcome) (v *core.View, err error) {
 		if x.done {
-			return errCommitted
+			return nil, errCommitted
 		}
-		x.done = true
-		out, err = x.fields(ctx, o, r)
-		return err
+		out, v, err = x.fields(ctx, o, r)
+		if x.done = true; err != nil {
+			x.owed = plan{} // the cookies stay as they were, and so must what they refer to
+		}
+		return v, err
 	})
 	if err != nil && x.sessions.Observer != nil {
 		x.observe(ctx, Event{Kind: EventFailed, Reason: failure(err), Err: err})
@@ -84,36 +87,51 @@ func failure(err error) session.Reason {
 		return session.TooLarge
 	case errors.Is(err, session.ErrUnknownKey):
 		return session.UnknownKey
+	case errors.Is(err, session.ErrStoreDown):
+		return session.StoreDown
 	}
 	return ""
 }
 
 var errCommitted = errors.New("carryon: Commit was called twice for one request; call it once, before the header is written")
 
-// Finish ends the exchange when the handler has returned. It returns
-// [session.ErrLate] where a change came after the commit and was lost.
-func (x *Exchange) Finish(context.Context) error { return x.core.LateErr() }
+// Finish ends the exchange when the handler has returned. It writes what was
+// changed after the header where the session lives in the store, and returns
+// [session.ErrLate] where such a change was lost, or the store's error.
+func (x *Exchange) Finish(ctx context.Context) error {
+	err := x.core.Finish(ctx)
+	if err != nil && !errors.Is(err, session.ErrLate) {
+		x.observe(ctx, Event{Kind: EventFailed, Reason: failure(err), Err: err})
+	}
+	x.clear(ctx)
+	return err
+}
 
-func (x *Exchange) fields(ctx context.Context, o core.Outcome, r Response) (Fields, error) {
+func (x *Exchange) fields(ctx context.Context, o core.Outcome, r Response) (Fields, *core.View, error) {
 	if !o.Touched {
-		return Fields{}, nil
+		return Fields{}, nil, nil
 	}
 	if o.Err != nil {
-		return Fields{}, o.Err
+		return Fields{}, nil, o.Err
 	}
-	p, err := x.plan(o, r)
+	p, v, err := x.settle(ctx, o, r)
 	if err != nil {
-		return Fields{}, err
+		return Fields{}, nil, err
 	}
+	p = x.owed.and(p)
 	out := Fields{Vary: true}
 	if out.SetCookie, err = x.seal(p); err != nil {
-		return Fields{}, err
+		return Fields{}, nil, err
 	}
+	if p.gone != nil {
+		x.farewell(ctx, p.gone, p.gone.End)
+	}
+	x.owed = p
 	x.cacheControl(ctx, &out, o, r, p)
 	if len(out.SetCookie) > 0 && x.sessions.Observer != nil {
 		x.observeCommit(ctx, p, out)
 	}
-	return out, nil
+	return out, v, nil
 }
 
 // cacheControl keeps personal responses out of shared caches: one that sets a
@@ -148,17 +166,28 @@ func public(cacheControl string) bool {
 	return shared
 }
 
-// Save is the session's Save: what is in cookies can only be checked.
-func (x *Exchange) Save(_ context.Context, o core.Outcome) error {
+// Save is the session's Save: what goes into the store is written there, and
+// the header says so later; what is in cookies can only be checked.
+func (x *Exchange) Save(ctx context.Context, o core.Outcome) (*core.View, error) {
 	if o.Err != nil {
-		return o.Err
+		return nil, o.Err
 	}
-	p, err := x.plan(o, Response{Status: 200})
+	if !o.Writes {
+		return nil, nil
+	}
+	p, v, err := x.settle(ctx, o, Response{Status: 200})
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if p.record != nil {
+		x.owed = x.owed.and(p)
+		return v, nil
+	}
+	if x.done {
+		return nil, session.ErrLate
 	}
 	_, err = x.seal(p)
-	return err
+	return nil, err
 }
 
 // LateRead is told by the session.

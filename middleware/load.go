@@ -15,7 +15,10 @@ import (
 // in one allocation.
 type findings struct {
 	jar       jar
-	view      core.View
+	view      core.View // of the cookies alone
+	frozen    bool      // more is missing that may come back
+	closed    string    // why the last of the cookies that did not open did not
+	stored    *stored   // what the store was asked; nil: nothing
 	refusals  []refusal
 	room      core.Room
 	pieces    [1]piece
@@ -24,8 +27,8 @@ type findings struct {
 }
 
 // Load is called by the session, once, when it is first used: it opens and
-// merges what the Cookie header holds. It never fails here: what does not open
-// is a reason, not an error.
+// merges what the Cookie header holds. What does not open is a reason, not an
+// error. It fails where the session lives in a store that does not answer.
 func (x *Exchange) Load(ctx context.Context) (*core.View, error) {
 	m := x.sessions
 	start := m.Clock()
@@ -44,17 +47,22 @@ func (x *Exchange) Load(ctx context.Context) (*core.View, error) {
 	}
 	j.disown()
 	found.refusals = l.refusals
+	found.closed, found.frozen = string(l.reason), l.torn > 0
+	if j.tooMany {
+		found.closed, found.frozen = string(session.TooMany), true
+		l.unknown++
+	}
 	v := &found.view
 	v.Merge(l.fragments, l.unknown, core.Millis(start), m.idle, &found.room)
-	v.Closed, v.Frozen = string(l.reason), l.torn > 0
-	if j.tooMany {
-		v.Closed, v.Frozen = string(session.TooMany), true
-		v.Unopened++
+	v.Closed, v.Frozen = found.closed, found.frozen
+	var err error
+	if v.Ref != nil {
+		v, err = x.follow(ctx)
 	}
 	if m.Observer != nil {
-		x.observeLoad(ctx, m.Clock().Sub(start))
+		x.observeLoad(ctx, v, m.Clock().Sub(start))
 	}
-	return v, nil
+	return v, err
 }
 
 // loading is the opening of one jar.
@@ -104,7 +112,7 @@ func (l *loading) retry(ctx context.Context) {
 	l.openAll()
 }
 
-func (l *loading) refuse(err error) {
+func refusalOf(err error) refusal {
 	r := refusal{reason: session.Malformed}
 	var e *codec.Error
 	if errors.As(err, &e) {
@@ -113,6 +121,11 @@ func (l *loading) refuse(err error) {
 			r.key = e.KeyID.String()
 		}
 	}
+	return r
+}
+
+func (l *loading) refuse(err error) {
+	r := refusalOf(err)
 	switch r.reason {
 	case session.UnknownKey:
 		l.unknown++

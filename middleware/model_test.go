@@ -34,10 +34,14 @@ type world struct {
 	foreign  bool // requests without any cookie of ours (cross-site)
 	crowd    int  // most requests in flight; 0: ten
 	limits   Limits
+	store    bool // there is one
+	mode     Mode
+	lost     bool // responses may never land
+	wrecked  bool // the store loses rows, or puts back old ones
 }
 
 // kept tells whether the assumptions of the guarantee hold in w.
-func (w world) kept() bool { return !w.late && !w.evict && !w.replay }
+func (w world) kept() bool { return !w.late && !w.evict && !w.replay && !w.wrecked }
 
 type modelCookie struct {
 	plain []byte
@@ -57,6 +61,8 @@ type flight struct {
 	core     core.Core
 	view     *core.View
 	frags    []*core.Fragment
+	unopened int
+	loaded   int64 // by the replica's clock
 	plan     plan
 	out      []landing
 	promised map[string]promise // what must be visible to it, by generation
@@ -67,11 +73,11 @@ type landing struct {
 	cookie modelCookie
 }
 
-func (f *flight) Load(context.Context) (*core.View, error) { return f.view, nil }
-func (f *flight) Save(context.Context, core.Outcome) error { return nil }
-func (f *flight) LateRead()                                {}
-func (f *flight) LateChange(string)                        {}
-func (f *flight) String() string                           { return fmt.Sprintf("#%d %s %s", f.id, f.op, f.name) }
+func (f *flight) Load(context.Context) (*core.View, error)               { return f.view, nil }
+func (f *flight) Save(context.Context, core.Outcome) (*core.View, error) { return nil, nil }
+func (f *flight) LateRead()                                              {}
+func (f *flight) LateChange(string)                                      {}
+func (f *flight) String() string                                         { return fmt.Sprintf("#%d %s %s", f.id, f.op, f.name) }
 
 // promise is what landed responses have promised about one generation.
 type promise map[string]core.Entry
@@ -100,12 +106,23 @@ type model struct {
 	writes   map[core.Stamp]modelWrite
 	graves   map[string][]core.Entry // every tombstone ever written, by root and name
 	values   int
+
+	rows   map[string]modelRow
+	before []modelRow // every state that a row ever had
+}
+
+// modelRow is one row of the store.
+type modelRow struct {
+	id       string
+	plain    []byte
+	revision core.Revision
 }
 
 func newModel(t *rapid.T, w world) *model {
 	m := &model{world: w, t: t, now: 1_800_000_000_000, jar: map[string]modelCookie{},
 		promised: map[core.Root]promise{}, floors: map[core.Root]core.Stamp{},
-		writes: map[core.Stamp]modelWrite{}, graves: map[string][]core.Entry{}}
+		writes: map[core.Stamp]modelWrite{}, graves: map[string][]core.Entry{},
+		rows: map[string]modelRow{}}
 	if w.skew {
 		for i := range m.skews {
 			m.skews[i] = rapid.Int64Range(-core.Skew, core.Skew).Draw(t, "skew")
@@ -152,11 +169,100 @@ func (m *model) clock(f *flight) int64 { return m.now + m.skews[f.replica] }
 
 // load opens and merges on the replica, and checks what it shows.
 func (m *model) load(f *flight) {
-	unopened := 0
+	m.open(f)
+	f.view, f.stage = m.merge(f, nil), 1
+	if f.view.Ref != nil {
+		f.view = m.merge(f, f.view.Ref)
+	}
+	f.core.Init(context.Background(), f)
+	_ = f.core.Load(context.Background())
+	m.checkClosed(f)
+	if len(f.jar) > 0 && f.unopened == 0 {
+		m.checkPromises(f)
+	}
+	m.act(f)
+}
+
+// merge is the session as the cookies show it, with the record of f's generation.
+func (m *model) merge(f *flight, of *core.Fragment) *core.View {
+	all, v := slices.Clone(f.frags), &core.View{}
+	var revision core.Revision
+	if of != nil {
+		if row, ok := m.rows[of.Root.RecordID()]; ok {
+			frag, err := core.Decode(slices.Clone(row.plain))
+			if err != nil {
+				m.t.Fatalf("a record of ours does not decode: %v", err)
+			}
+			revision, frag.Stored = row.revision, true
+			if frag.Kind != core.Reference {
+				all = append(all, frag)
+			}
+		}
+	}
+	v.Merge(all, f.unopened, f.loaded, 0, &core.Room{})
+	v.Record = revision
+	return v
+}
+
+// save is the store's compare-and-swap.
+func (m *model) save(frag *core.Fragment, old, new core.Revision) bool {
+	id := frag.Root.RecordID()
+	if m.rows[id].revision != old {
+		return false
+	}
+	m.rows[id] = modelRow{id, slices.Clone(frag.Plaintext()), new}
+	m.before = append(m.before, m.rows[id])
+	return true
+}
+
+// settle is what settle.go does, at once: conflicts come from the time between
+// the load and the commit.
+func (m *model) settle(f *flight, o core.Outcome, facts *facts) (plan, error) {
+	o.View = f.view
+	for {
+		p, err := decide(o, facts)
+		if err != nil || p.record == nil || m.save(p.record, p.old, p.new) {
+			return p, err
+		}
+		again := m.merge(f, p.record)
+		switch {
+		case again.Verdict == core.LoggedOut:
+			return plan{}, nil
+		case again.Head == nil:
+			facts.stranded = true
+		default:
+			f.view, o.View = again, again
+		}
+	}
+}
+
+// clear is what a request leaves to the store when its response has gone.
+func (m *model) clear(f *flight, p plan) {
+	over := p.left
+	if p.gone != nil {
+		over = append(over, p.gone)
+	}
+	for _, ref := range over {
+		row := m.rows[ref.Root.RecordID()]
+		next := core.Revision{Number: max(row.revision.Number, ref.Number) + 1, Tag: [16]byte{byte(m.next), byte(m.next >> 8)}}
+		m.save(ref.Gone(ref.End, m.clock(f)), row.revision, next)
+	}
+	if p.moved != nil {
+		row, ok := m.rows[p.moved.Root.RecordID()]
+		if ok && row.revision.Number <= p.moved.Moved {
+			next := core.Revision{Number: row.revision.Number + 1, Tag: [16]byte{byte(m.next), byte(m.next >> 8)}}
+			m.save(p.moved.Vacated(next, m.clock(f)), row.revision, next)
+		}
+	}
+}
+
+// open reads the jar as the replica can.
+func (m *model) open(f *flight) {
+	f.loaded = m.clock(f)
 	for _, suffix := range slices.Sorted(maps.Keys(f.jar)) {
 		c := f.jar[suffix]
 		if m.stale && f.replica == 2 && c.key == m.key && c.key > 0 {
-			unopened++
+			f.unopened++
 			continue
 		}
 		frag, err := core.Decode(slices.Clone(c.plain))
@@ -166,15 +272,6 @@ func (m *model) load(f *flight) {
 		frag.Suffix = suffix
 		f.frags = append(f.frags, frag)
 	}
-	v := core.Merge(f.frags, unopened, m.clock(f), 0)
-	f.view, f.stage = &v, 1
-	f.core.Init(context.Background(), f)
-	_ = f.core.Load(context.Background())
-	m.checkClosed(f)
-	if len(f.jar) > 0 && unopened == 0 {
-		m.checkPromises(f)
-	}
-	m.act(f)
 }
 
 func (m *model) act(f *flight) {
@@ -209,11 +306,12 @@ func (m *model) act(f *flight) {
 // commit runs the plan and notes what was written.
 func (m *model) commit(f *flight) {
 	f.stage = 2
-	_ = f.core.Commit(func(o core.Outcome) error {
+	_ = f.core.Commit(func(o core.Outcome) (*core.View, error) {
 		id := uint32(m.next*1000 + f.id)
 		m.next++
 		facts := &facts{write: core.Write{Now: m.clock(f), ID: id, Lifetime: 1 << 36}, method: "POST", limits: m.limits,
-			scale: scale{base: 25, attributes: 80, cookie: 4096}}
+			scale: scale{base: 25, attributes: 80, cookie: 4096}, store: m.world.store, mode: m.mode}
+		binary.BigEndian.PutUint32(facts.tag[:], id)
 		if f.op == "read" {
 			facts.method = "GET"
 		}
@@ -225,13 +323,21 @@ func (m *model) commit(f *flight) {
 			o.Changes.Root = modelRoot(id) // not a random one, so that a seed repeats its run
 		}
 		facts.farewell = modelRoot(id + 1<<30)
-		p, err := decide(o, facts)
+		p, err := m.settle(f, o, facts)
 		if err != nil {
-			return nil // refused before the header: nothing changes
+			return nil, nil // refused before the header: nothing changes
 		}
 		f.plan = p
-		if slices.Contains([]string{"set", "restart", "login"}, f.op) {
-			if e, ok := p.set[len(p.set)-1].Find(f.name); !ok || !slices.Equal(e.Value, f.value) {
+		m.clear(f, p)
+		if p.record != nil {
+			m.note(f, p.record)
+		}
+		if slices.Contains([]string{"set", "restart", "login"}, f.op) && p.changes {
+			own := p.record
+			if own == nil {
+				own = p.set[len(p.set)-1]
+			}
+			if e, ok := own.Find(f.name); !ok || !slices.Equal(e.Value, f.value) {
 				m.t.Fatalf("%v: set %.9s and wrote %.9s", f, f.value, e.Value)
 			}
 		}
@@ -243,7 +349,7 @@ func (m *model) commit(f *flight) {
 			m.note(f, s)
 			f.out = append(f.out, landing{s.Suffix, modelCookie{slices.Clone(s.Plaintext()), key}})
 		}
-		return nil
+		return nil, nil
 	})
 }
 
@@ -279,6 +385,9 @@ func (m *model) land(f *flight) {
 	for _, l := range f.out {
 		frag, _ := core.Decode(slices.Clone(l.cookie.plain))
 		m.promise(f, frag)
+	}
+	if f.plan.record != nil {
+		m.promise(f, f.plan.record)
 	}
 }
 
@@ -316,6 +425,9 @@ func (m *model) checkPromises(f *flight) {
 		return
 	}
 	for i, fate := range v.Fates {
+		if fate == core.Late && v.Record != (core.Revision{}) {
+			continue // a record is seen before the response that expires what it was made of; the promises below tell
+		}
 		if fate == core.Late || fate == core.Torn {
 			m.t.Fatalf("%v: fragment %s has fate %d inside the assumptions", f, v.Fragments[i].Suffix, fate)
 		}
@@ -327,7 +439,7 @@ func (m *model) checkPromises(f *flight) {
 		have, ok := v.State.Find(name)
 		switch {
 		case ok && have.Stamp.Compare(want.Stamp) >= 0:
-		case !ok && m.buried(v, name, want.Stamp):
+		case (!ok || have.Dead()) && m.buried(v, name, want.Stamp):
 		default:
 			m.t.Fatalf("%v: %s was promised %v (%.9s) and shows %v (%.9s) %v", f, name, want.Stamp, want.Value, have.Stamp, have.Value, ok)
 		}
@@ -444,11 +556,36 @@ func (m *model) actions() map[string]func(*rapid.T) {
 			m.jar[l.suffix] = l.cookie
 		}
 	}
+	if m.lost {
+		a["lose"] = func(t *rapid.T) {
+			if len(m.flights) == 0 {
+				t.Skip("nothing in flight")
+			}
+			i := rapid.IntRange(0, len(m.flights)-1).Draw(t, "lost")
+			m.flights = slices.Delete(m.flights, i, i+1)
+		}
+	}
+	if m.wrecked {
+		a["wreck"] = m.wreck
+	}
 	if m.world.stale {
 		a["rotate"] = func(*rapid.T) { m.key, m.stale = m.key+1, true }
 		a["catch up"] = func(*rapid.T) { m.stale = false }
 	}
 	return a
+}
+
+// wreck loses a row, or puts back a state that it once had.
+func (m *model) wreck(t *rapid.T) {
+	if len(m.before) == 0 {
+		t.Skip("nothing stored yet")
+	}
+	old := m.before[rapid.IntRange(0, len(m.before)-1).Draw(t, "row")]
+	if rapid.Bool().Draw(t, "back") {
+		m.rows[old.id] = old
+	} else {
+		delete(m.rows, old.id)
+	}
 }
 
 func TestModel(t *testing.T) {
@@ -465,6 +602,19 @@ func TestModel(t *testing.T) {
 		"everything":   {deletes: true, renewals: true, skew: true, late: true, evict: true, replay: true, stale: true, foreign: true},
 		"small budget": {deletes: true, crowd: 6, limits: Limits{CookieBytes: 4096, Cookies: 20, RequestBytes: 7500, ResponseBytes: 3600, SetCookieLines: 40, Parallel: 6}},
 		"few cookies":  {deletes: true, renewals: true, crowd: 3, limits: Limits{CookieBytes: 4096, Cookies: 7, RequestBytes: 30000, ResponseBytes: 15000, SetCookieLines: 40, Parallel: 3}},
+	}
+	low := Limits{CookieBytes: 4096, Cookies: 60, RequestBytes: 8000, ResponseBytes: 3600, SetCookieLines: 40, Parallel: 6}
+	for name, w := range map[string]world{
+		"stored":              {},
+		"stored, deletes":     {deletes: true, skew: true},
+		"stored, renewals":    {deletes: true, renewals: true, skew: true, foreign: true, lost: true},
+		"stored, rings":       {deletes: true, skew: true, stale: true},
+		"stored always":       {deletes: true, renewals: true, skew: true, lost: true, mode: AlwaysStored},
+		"stored, late":        {deletes: true, renewals: true, skew: true, late: true},
+		"stored, adversaries": {deletes: true, renewals: true, skew: true, late: true, evict: true, replay: true, stale: true, foreign: true, wrecked: true},
+	} {
+		w.store, w.limits = true, low
+		worlds[name] = w
 	}
 	for _, name := range slices.Sorted(maps.Keys(worlds)) {
 		t.Run(name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package middleware
 import (
 	"cmp"
 	"net/http"
+	"slices"
 
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/session"
@@ -13,6 +14,30 @@ type plan struct {
 	set     []*core.Fragment
 	expire  []string // suffixes
 	changes bool     // the session changed; else the plan is empty, a touch or a tidying
+
+	// What the store is asked before the response says so.
+	record   *core.Fragment // nil, or the state that goes into the row of its generation
+	old, new core.Revision  // of that row
+	touched  *core.Fragment // nil, or the reference whose row is to live on
+	gone     *core.Fragment // nil, or the reference whose row gets the marker of a logout
+	returns  bool           // the state comes back into the cookies
+
+	// What it is asked afterwards.
+	left  []*core.Fragment // references of generations that a renewal has ended
+	moved *core.Fragment   // nil, or the snapshot that shows that the row is of no use any more
+}
+
+// and is what the response says where an early Save has already written p.
+func (p plan) and(q plan) plan {
+	if len(q.set) == 0 {
+		q.set = p.set
+	}
+	q.expire = append(q.expire, p.expire...)
+	slices.Sort(q.expire)
+	q.expire = slices.DeleteFunc(slices.Compact(q.expire), func(suffix string) bool { return isSet(q.set, suffix) })
+	q.changes, q.left = p.changes || q.changes, append(p.left, q.left...)
+	q.gone, q.moved = cmp.Or(q.gone, p.gone), cmp.Or(q.moved, p.moved)
+	return q
 }
 
 // facts are what a plan follows from, besides the outcome.
@@ -30,9 +55,14 @@ type facts struct {
 	jar      []held   // ours in the request, opened or not
 	others   weight   // the program's own cookies in the request
 	farewell core.Root
-	renews   bool // the plan is a renewal's
-	removes  bool // the plan only removes, or only tidies up
-	shrinks  bool // it makes nothing longer
+	store    bool // there is one
+	mode     Mode
+	late     bool     // the header has gone: only the store can take a change
+	stranded bool     // the session's row has gone since it was loaded
+	tag      [16]byte // of the revision that the store gets
+	renews   bool     // the plan is a renewal's
+	removes  bool     // the plan only removes, or only tidies up
+	shrinks  bool     // it makes nothing longer
 }
 
 // held is what the request carried under one suffix.
@@ -56,7 +86,24 @@ func decide(o core.Outcome, f *facts) (plan, error) {
 		return plan{}, nil
 	}
 	v, c := o.View, o.Changes
+	p, err := f.choose(o, v, c)
+	if err != nil {
+		return plan{}, err
+	}
 	switch {
+	case !f.store || v.Ref == nil || !p.changes:
+	case c.Destroyed:
+		p.gone = v.Ref
+	case c.Renewed && v.Head != nil:
+		p.left = append(p.left, v.Ref)
+	}
+	return p, nil
+}
+
+func (f *facts) choose(o core.Outcome, v *core.View, c *core.Changes) (plan, error) {
+	switch {
+	case o.Writes && v.Verdict == core.StoreDown && !c.Renewed && !c.Destroyed:
+		return plan{}, session.ErrStoreDown
 	case o.Writes && v.Unopened > 0 && !c.Renewed && !c.Destroyed:
 		// What this replica cannot read it could contradict or hide: a write
 		// would be lost where the newest ring is, or lose another.
@@ -78,10 +125,13 @@ func decide(o core.Outcome, f *facts) (plan, error) {
 // begun by as many requests as are in flight; a renewal is one login's.
 func (f *facts) begin(v *core.View, c *core.Changes) (plan, error) {
 	f.renews = c.Renewed
-	s := v.Snapshot(c, f.write)
-	d := draft{own: s, expire: f.leavings(v, true, c.Destroyed || c.Renewed, s)}
+	s, all := v.Snapshot(c, f.write), c.Destroyed || c.Renewed
+	if f.mode == AlwaysStored {
+		return f.spill(v, s, core.Revision{}, all, nil)
+	}
+	d := draft{own: s, expire: f.leavings(v, true, all, s)}
 	if err := f.fit(&d, crowded); err != nil {
-		return plan{}, err
+		return f.spill(v, s, core.Revision{}, all, err)
 	}
 	return d.plan(true), nil
 }
@@ -91,6 +141,21 @@ func (f *facts) begin(v *core.View, c *core.Changes) (plan, error) {
 func (f *facts) change(v *core.View, c *core.Changes) (plan, error) {
 	whole, m := v.Snapshot(c, f.write), f.mood(v)
 	f.removes, f.shrinks = shrinks(v, c)
+	if v.Ref != nil || f.mode == AlwaysStored {
+		return f.changeStored(v, c, whole)
+	}
+	p, err := f.changeCookies(v, c, whole, m)
+	if err != nil {
+		return f.spill(v, whole, v.Record, false, err)
+	}
+	if f.store && v.Moved > v.Collected && f.write.Now-v.Newest() > core.Settled && whole.Number < v.Moved {
+		p = f.collect(v, c, p)
+	}
+	return p, nil
+}
+
+// changeCookies writes a change of a session that is in the cookies.
+func (f *facts) changeCookies(v *core.View, c *core.Changes, whole *core.Fragment, m mood) (plan, error) {
 	if f.fixed {
 		d := draft{own: whole}
 		return d.plan(true), f.fit(&d, m)
@@ -185,7 +250,7 @@ func (f *facts) tidy(v *core.View) (plan, bool) {
 		return plan{}, false
 	}
 	d := draft{expire: f.leavings(v, false, false)}
-	if v.Parts() > crowd {
+	if v.Parts() > crowd && v.Ref == nil {
 		d.joined = v.Joined(f.write)
 		d.expire = f.leavings(v, true, false, d.joined)
 	}
@@ -204,7 +269,7 @@ func (f *facts) touched(v *core.View) plan {
 	}
 	var set *core.Fragment
 	for i, frag := range v.Fragments {
-		if v.Fates[i] != core.Accepted {
+		if v.Fates[i] != core.Accepted || frag.Stored {
 			continue
 		}
 		if set != nil {
@@ -220,7 +285,11 @@ func (f *facts) touched(v *core.View) plan {
 	if f.fit(&d, crowded) != nil {
 		return plan{} // a session in use ends early rather than lock its browser out
 	}
-	return d.plan(false)
+	p := d.plan(false)
+	if v.Ref != nil {
+		p.touched = v.Ref.Touched(f.write.Now)
+	}
+	return p
 }
 
 // mayTouch keeps Set-Cookie off responses that caches share or revalidate.
@@ -260,7 +329,7 @@ func isSet(set []*core.Fragment, suffix string) bool {
 // spent tells whether a fragment is superfluous for good once the write is there.
 func (f *facts) spent(v *core.View, suffix string, joined bool) bool {
 	for i, frag := range v.Fragments {
-		if frag.Suffix == suffix {
+		if frag.Suffix == suffix && !frag.Stored {
 			return f.isSpent(v, frag, v.Fates[i], joined)
 		}
 	}

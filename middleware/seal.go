@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/carryon-go/carryon/codec"
+	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/session"
@@ -26,6 +27,13 @@ func (x *Exchange) plan(o core.Outcome, r Response) (plan, error) {
 		idle:  m.idle, touch: m.touch, method: x.request.Method, prefetch: x.request.Prefetch, response: r,
 		fixed: m.FixedName, scale: m.scale, limits: m.limits, platform: m.Platform,
 		others: weight{cookies: jar.others, request: jar.foreign},
+		store:  m.Fallback != nil, mode: m.Mode, late: x.done,
+	}
+	if f.store {
+		f.tag = fallback.Revision{}.Next().Tag
+	}
+	if s := x.found.stored; s != nil {
+		f.stranded = s.stranded
 	}
 	for _, g := range jar.groups {
 		f.jar = append(f.jar, held{suffix: g.suffix, weight: weight{cookies: g.count, request: g.bytes}, waste: g.waste || !g.head})

@@ -26,6 +26,13 @@ var (
 	ErrUnknownKey = errors.New("carryon: the session's cookies are sealed by a key that this replica does not have; " +
 		"compare the rings of the replicas with 'carryon keys list' and give them the same one")
 
+	// ErrStoreDown is matched where a session lives in the store
+	// (middleware.Config.Fallback) and the store cannot be reached, is full, or
+	// has been too busy with other writers of the same session. The store's own
+	// error is wrapped beside it. Sessions in cookies do not notice.
+	ErrStoreDown = errors.New("carryon: the store that holds the session does not answer as it should; " +
+		"see that it runs and that this replica reaches it")
+
 	// ErrNoKey is the commit's error where no key of the ring seals at this time.
 	ErrNoKey = errors.New("carryon: no key of the ring is active, so nothing can be sealed; " +
 		"look at it with 'carryon keys list' and add a key with 'carryon keys rotate'")
@@ -36,7 +43,7 @@ var (
 type TooLargeError struct {
 	Platform string   // whose limits these are, "" for the default's
 	Limit    string   // which limit, e.g. "cookie bytes"
-	Max      int      // that limit's number
+	Max      int      // that limit's number; 0 where only the store knows it
 	Need     int      // what the session would take of it
 	Session  int      // bytes of the session before sealing
 	Largest  []string // the names of the largest values, largest first, with their bytes: "cart (3120)"
@@ -45,6 +52,9 @@ type TooLargeError struct {
 // Error names the numbers and what to do; no value is in it.
 func (e *TooLargeError) Error() string {
 	msg := fmt.Sprintf("carryon: the session (%d bytes) needs %d of %d %s", e.Session, e.Need, e.Max, e.Limit)
+	if e.Max == 0 {
+		msg = fmt.Sprintf("carryon: the session (%d bytes) needs %d %s", e.Session, e.Need, e.Limit)
+	}
 	if e.Platform != "" {
 		msg += fmt.Sprintf(", the limit of platform %q", e.Platform)
 	}

@@ -45,6 +45,15 @@ const (
 	TooMany Reason = "too many"
 	// TooLarge: it does not fit the limits.
 	TooLarge Reason = "too large"
+	// RecordMissing: it lives in the store, which has no such record (any more):
+	// it was evicted, cleared or lost there.
+	RecordMissing Reason = "record missing"
+	// StoreDown: it lives in the store, which does not answer. The cookie is
+	// left where it is.
+	StoreDown Reason = "store down"
+	// StoreRolledBack: the store has an older state of it than the visitor's
+	// cookie has seen: a fail-over or a restored backup has lost writes.
+	StoreRolledBack Reason = "store rolled back"
 	// LateChange: it was changed after the response's header.
 	LateChange Reason = "late change"
 )
@@ -61,6 +70,12 @@ func ReasonOf(v *core.View) Reason {
 		return ExpiredIdle
 	case core.LoggedOut:
 		return LoggedOut
+	case core.Unstored:
+		if v.Unopened == 0 {
+			return RecordMissing
+		}
+	case core.StoreDown:
+		return StoreDown
 	case core.Incomplete:
 		if v.Unopened == 0 {
 			return Torn

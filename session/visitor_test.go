@@ -75,11 +75,11 @@ func (b *stub) Load(ctx context.Context) (*core.View, error) {
 	return b.view, b.loadErr
 }
 
-func (b *stub) Save(_ context.Context, o core.Outcome) error {
+func (b *stub) Save(_ context.Context, o core.Outcome) (*core.View, error) {
 	if o.Err != nil {
-		return o.Err
+		return nil, o.Err
 	}
-	return b.saveErr
+	return nil, b.saveErr
 }
 
 func (b *stub) LateRead()              { b.reads++ }
@@ -95,6 +95,6 @@ func stubbed(t testing.TB, b *stub) (*session.Session, *core.Core) {
 
 // outcome commits and is what the commit saw.
 func outcome(t testing.TB, c *core.Core) (out core.Outcome) {
-	require.NoError(t, c.Commit(func(o core.Outcome) error { out = o; return nil }))
+	require.NoError(t, c.Commit(func(o core.Outcome) (*core.View, error) { out = o; return nil, nil }))
 	return out
 }

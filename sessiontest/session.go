@@ -113,7 +113,7 @@ func (v *visit) Load(context.Context) (*core.View, error) {
 }
 
 // Save is called by the session's Save: there is nothing to write to.
-func (v *visit) Save(_ context.Context, o core.Outcome) error { return o.Err }
+func (v *visit) Save(_ context.Context, o core.Outcome) (*core.View, error) { return nil, o.Err }
 
 // LateRead is never called: nothing is committed here.
 func (v *visit) LateRead() {}

@@ -12,10 +12,12 @@ import (
 // Backend is what a Core asks of whoever made it. Load and Save are called
 // under the Core's lock and must not call it back.
 type Backend interface {
-	// Load merges the request's session. It is called at most once.
+	// Load merges the request's session. It is called at most once. With an
+	// error it may still give what can be told of it, for Destroy.
 	Load(ctx context.Context) (*View, error)
-	// Save writes what needs no header, and says what a commit would say.
-	Save(ctx context.Context, o Outcome) error
+	// Save writes what needs no header, and says what a commit would say. Where
+	// the changes are in a store now, it gives the session as it is there.
+	Save(ctx context.Context, o Outcome) (*View, error)
 	// LateRead and LateChange are told of what happens after the header has gone.
 	LateRead()
 	LateChange(what string)
@@ -39,6 +41,9 @@ type Core struct {
 	changes Changes
 	faults  []error // values that could not be encoded
 	sealed  bool    // the header has gone
+	open    bool    // the session lives in a store, which takes changes even then
+	unasked bool    // the header has gone before anything was asked of the session
+	began   bool    // this request began the session, and it is in a store already
 	late    error   // the first change that came too late
 }
 
@@ -62,6 +67,9 @@ func (c *Core) load(ctx context.Context) error {
 	c.view, c.loadErr = c.backend.Load(ctx)
 	if c.view == nil {
 		c.view = absent
+	}
+	if c.unasked {
+		c.open = c.view.Head != nil && c.view.Ref != nil
 	}
 	return c.loadErr
 }
@@ -240,7 +248,7 @@ func (c *Core) writable(what string) bool {
 	if c.load(c.ctx) != nil {
 		return false // the commit reports the load's error; nothing may look written
 	}
-	if c.sealed {
+	if c.sealed && (!c.open || what == "Renew" || what == "Destroy") {
 		if c.late == nil {
 			c.late = ErrLate
 		}
@@ -284,10 +292,15 @@ func (c *Core) Renew() {
 	}
 }
 
-// Destroy ends the session; what is set afterwards begins another.
+// Destroy ends the session; what is set afterwards begins another. It needs
+// nothing of what is in it, so that it goes through where the load has failed
+// but can tell what there is to end.
 func (c *Core) Destroy() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.load(c.ctx) != nil && c.view != absent && !c.sealed {
+		c.loadErr = nil
+	}
 	if c.writable("Destroy") {
 		c.changes = Changes{Destroyed: true, Root: NewRoot()}
 		c.faults = nil
@@ -327,12 +340,15 @@ func (c *Core) Generation() (root Root, isNew bool) {
 	_ = c.load(c.ctx)
 	switch {
 	case c.writes() && c.changes.Begins(c.view):
-		return c.changes.Root, c.view.Head == nil || c.changes.Destroyed
+		return c.changes.Root, c.begins()
 	case c.view.Head == nil || c.changes.Destroyed:
 		return Root{}, true
 	}
-	return c.view.Head.Root, false
+	return c.view.Head.Root, c.began
 }
+
+// begins tells whether the session is this request's own.
+func (c *Core) begins() bool { return c.began || c.view.Head == nil || c.changes.Destroyed }
 
 // writes tells whether the changes leave a session to be written. A renewal of
 // nothing, and nothing after a destruction, leave none.
@@ -349,22 +365,26 @@ func (c *Core) Times() (created, end int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_ = c.load(c.ctx)
-	if c.view.Head == nil || c.changes.Destroyed {
+	if c.begins() {
 		return 0, 0
 	}
 	return c.view.Head.Created, c.view.Head.End
 }
 
 // Commit calls write, under the lock, with what is to be written. After it the
-// session takes no more changes.
-func (c *Core) Commit(write func(Outcome) error) error {
+// session takes no more changes, unless write gives the session as it is in a
+// store now.
+func (c *Core) Commit(write func(Outcome) (*View, error)) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.sealed = true
-	return write(c.outcome())
+	o := c.outcome()
+	c.sealed, c.open, c.unasked = true, false, !o.Touched
+	stored, err := write(o)
+	c.stand(stored)
+	return err
 }
 
-// Save has the backend write what it can before the response.
+// Save has the backend write what it can before the response, or after it.
 func (c *Core) Save(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -374,7 +394,40 @@ func (c *Core) Save(ctx context.Context) error {
 	if c.late != nil {
 		return c.late
 	}
-	return c.backend.Save(ctx, c.outcome())
+	return c.save(ctx)
+}
+
+func (c *Core) save(ctx context.Context) error {
+	o := c.outcome()
+	if c.sealed && !o.Writes && o.Err == nil {
+		return nil
+	}
+	stored, err := c.backend.Save(ctx, o)
+	c.stand(stored)
+	return err
+}
+
+// Finish writes what came after the header where a store takes it, and returns
+// what was lost.
+func (c *Core) Finish(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.sealed || !c.open {
+		return c.late
+	}
+	if err := c.save(ctx); err != nil {
+		return err
+	}
+	return c.late
+}
+
+// stand makes stored what further changes build on.
+func (c *Core) stand(stored *View) {
+	if stored == nil {
+		return
+	}
+	c.began = c.begins()
+	c.view, c.changes, c.faults, c.open = stored, Changes{}, nil, true
 }
 
 func (c *Core) outcome() Outcome {

@@ -20,10 +20,10 @@ type backend struct {
 	late  []string
 }
 
-func (b *backend) Load(context.Context) (*core.View, error) { b.loads++; return b.view, b.err }
-func (b *backend) Save(context.Context, core.Outcome) error { return nil }
-func (b *backend) LateRead()                                { b.late = append(b.late, "read") }
-func (b *backend) LateChange(what string)                   { b.late = append(b.late, what) }
+func (b *backend) Load(context.Context) (*core.View, error)               { b.loads++; return b.view, b.err }
+func (b *backend) Save(context.Context, core.Outcome) (*core.View, error) { return nil, nil }
+func (b *backend) LateRead()                                              { b.late = append(b.late, "read") }
+func (b *backend) LateChange(what string)                                 { b.late = append(b.late, what) }
 
 // jarOf is the view of a browser that holds these fragments.
 func jarOf(jar ...*core.Fragment) *core.View {
@@ -37,7 +37,7 @@ func handle(t testing.TB, v *core.View, do func(c *core.Core)) core.Outcome {
 	c.Init(t.Context(), &backend{view: v})
 	do(c)
 	var out core.Outcome
-	require.NoError(t, c.Commit(func(o core.Outcome) error { out = o; return nil }))
+	require.NoError(t, c.Commit(func(o core.Outcome) (*core.View, error) { out = o; return nil, nil }))
 	return out
 }
 
@@ -112,9 +112,9 @@ func TestOutcomeOfNothing(t *testing.T) {
 	b := &backend{}
 	c := &core.Core{}
 	c.Init(t.Context(), b)
-	require.NoError(t, c.Commit(func(o core.Outcome) error {
+	require.NoError(t, c.Commit(func(o core.Outcome) (*core.View, error) {
 		require.Equal(t, core.Outcome{}, o)
-		return nil
+		return nil, nil
 	}))
 	require.Zero(t, b.loads)
 }
@@ -128,11 +128,11 @@ func TestOutcomeOfAFailedLoad(t *testing.T) {
 	c.Destroy()
 	//lint:ignore SA1012 nil means the request's context
 	require.ErrorIs(t, c.Load(nil), down)
-	require.NoError(t, c.Commit(func(o core.Outcome) error {
+	require.NoError(t, c.Commit(func(o core.Outcome) (*core.View, error) {
 		require.ErrorIs(t, o.Err, down)
 		require.False(t, o.Writes)
 		require.Equal(t, core.Changes{}, *o.Changes)
-		return nil
+		return nil, nil
 	}))
 }
 
@@ -140,7 +140,7 @@ func TestCommitEndsTheChanges(t *testing.T) {
 	b := &backend{view: jarOf(fragment(1, created, set("a", created+10, 1, 'a')))}
 	c := &core.Core{}
 	c.Init(t.Context(), b)
-	require.NoError(t, c.Commit(func(core.Outcome) error { return nil }))
+	require.NoError(t, c.Commit(func(core.Outcome) (*core.View, error) { return nil, nil }))
 	c.Set("a", []byte("1"))
 	c.Delete("a")
 	c.Renew()
@@ -148,7 +148,7 @@ func TestCommitEndsTheChanges(t *testing.T) {
 	require.ErrorIs(t, c.LateErr(), core.ErrLate)
 	require.Equal(t, []byte("a"), c.Get("a"))
 	failed := errors.New("failed")
-	require.ErrorIs(t, c.Commit(func(core.Outcome) error { return failed }), failed)
+	require.ErrorIs(t, c.Commit(func(core.Outcome) (*core.View, error) { return nil, failed }), failed)
 }
 
 func TestSnapshotOfANewSession(t *testing.T) {

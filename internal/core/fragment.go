@@ -73,11 +73,13 @@ type Fragment struct {
 	Subject []byte // nil, or whom the session is bound to
 	Bound   int64  // when it was bound
 
-	Number uint64   // reference: the record's number
-	ETag   [16]byte // reference: the record's etag
-	Moved  uint64   // data: references up to this number are dead
+	Number uint64   // reference: of the record's revision; snapshot: up to here the moved record was collected
+	ETag   [16]byte // reference: of the record's revision
+	Moved  uint64   // snapshot: references up to this number are dead, the state has moved into cookies
 
 	Seen int64 // when the visitor was last seen; not part of the content
+
+	Stored bool // it came from the store, not from a cookie; not part of the content
 
 	plain      []byte // what is sealed, once Name has made it
 	contentLen int    // how much of plain the name follows from

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"strings"
@@ -41,6 +42,10 @@ const (
 	LoggedOut
 	// Incomplete: parts of it are missing.
 	Incomplete
+	// Unstored: it lives in a record that is not among the fragments.
+	Unstored
+	// StoreDown: it lives in a record, and the store could not tell.
+	StoreDown
 )
 
 // View is a merged jar: one session's state, and what each fragment is worth.
@@ -58,6 +63,17 @@ type View struct {
 	Frozen   bool   // more is missing that may come back: nothing may be collected
 	Closed   string // why the last of the cookies that did not open did not
 	Loaded   int64  // when the jar was read
+
+	Ref       *Fragment // the reference that counts: the state lives in a record; nil where it does not
+	Moved     uint64    // references up to this number are dead
+	Collected uint64    // up to here the moved record has been collected
+	Record    Revision  // of the record that was merged; zero where none was
+}
+
+// Revision names one state of a record, as the store does.
+type Revision struct {
+	Number uint64
+	Tag    [16]byte
 }
 
 // Any tells whether the request carried anything of ours that opened.
@@ -224,13 +240,54 @@ func (v *View) merge(winner *Fragment) {
 	v.dropLate()
 	for v.join() {
 	}
-	if !v.hasSnapshot() {
+	v.refer()
+	switch {
+	case v.Ref != nil && !v.hasRecord():
+		v.Verdict = Unstored // without it the rest would be a state that never was
+	case !v.hasSnapshot():
 		v.Verdict = Incomplete
-		v.State = State{}
+	default:
+		v.Verdict, v.Head = Present, winner
+		v.markCovered()
 		return
 	}
-	v.Verdict, v.Head = Present, winner
-	v.markCovered()
+	v.State = State{}
+}
+
+// refer finds the reference that counts. A snapshot in the cookies that says
+// that the state has moved there knows all that the record held up to then. In
+// the record itself it tells of an earlier move: the state has gone back since.
+func (v *View) refer() {
+	dead := uint64(0)
+	for i, f := range v.Fragments {
+		if v.counts(i) && f.Snapshot() {
+			v.Moved, v.Collected = max(v.Moved, f.Moved), max(v.Collected, f.Number)
+			if !f.Stored {
+				dead = max(dead, f.Moved)
+			}
+		}
+	}
+	for i, f := range v.Fragments {
+		if v.Fates[i] == Accepted && f.Kind == Reference && !f.Stored && f.Number > dead &&
+			(v.Ref == nil || f.outranks(v.Ref)) {
+			v.Ref = f
+		}
+	}
+}
+
+// outranks orders references: who loads the record of a higher number finds in
+// it all that was in one of a lower.
+func (f *Fragment) outranks(g *Fragment) bool {
+	if f.Number != g.Number {
+		return f.Number > g.Number
+	}
+	return bytes.Compare(f.ETag[:], g.ETag[:]) > 0
+}
+
+func (v *View) hasRecord() bool {
+	return slices.ContainsFunc(v.Fragments, func(f *Fragment) bool {
+		return f.Stored && f.Kind == Data && f.Root == v.Ref.Root
+	})
 }
 
 func (v *View) counts(i int) bool { return v.Fates[i] == Accepted && v.Fragments[i].Kind == Data }
@@ -357,9 +414,13 @@ func (s *State) supports(f *Fragment, horizon int64) bool {
 	return true
 }
 
-// markCovered finds what another accepted snapshot makes superfluous.
+// markCovered finds what another accepted snapshot, or a higher reference, makes
+// superfluous.
 func (v *View) markCovered() {
 	for i, f := range v.Fragments {
+		if v.Fates[i] == Accepted && f.Kind == Reference && f != v.Ref {
+			v.Fates[i] = Covered
+		}
 		if !v.counts(i) {
 			continue
 		}

@@ -40,6 +40,15 @@ func (r Root) ID() string {
 	return base64.RawURLEncoding.EncodeToString(r.derive("carryon session id", 16))
 }
 
+// RecordID is the id under which a store keeps the generation's record: 22
+// characters of base64url, 128 bits. Nothing else of the session follows from it.
+func (r Root) RecordID() string {
+	return base64.RawURLEncoding.EncodeToString(r.derive("carryon record id", 16))
+}
+
+// RecordKey is the secret that seals the generation's record, 32 bytes.
+func (r Root) RecordKey() []byte { return r.derive("carryon record key", 32) }
+
 // FamilyOf is the family of a generation: its own in a first generation, the
 // inherited one after a Renew.
 func FamilyOf(f *Fragment) (fam Family) {

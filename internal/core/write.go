@@ -43,10 +43,10 @@ func (v *View) birth(w Write) Stamp { return Stamp{At: max(w.Now, v.MaxBorn+1), 
 func (v *View) header(c *Changes, w Write) Fragment {
 	if !c.Begins(v) {
 		f := *v.Head
-		f.Suffix, f.Kind, f.Entries, f.Needs = "", Data, nil, nil
+		f.Suffix, f.Kind, f.Entries, f.Needs, f.Stored = "", Data, nil, nil, false
 		f.plain, f.wire = nil, nil
 		f.Floor, f.Horizon, f.Seen = v.State.Floor, v.State.Horizon, w.Now
-		f.Number, f.ETag, f.Moved = 0, [16]byte{}, 0
+		f.Number, f.ETag, f.Moved = v.Collected, [16]byte{}, v.Moved
 		return f
 	}
 	born := v.birth(w)
@@ -72,10 +72,11 @@ func (v *View) changed(c *Changes, w Write) State {
 	if c.Cleared {
 		s = State{Floor: stamp, Horizon: s.Horizon}
 	}
+	own := c.entries(stamp, w.Now, s)
 	if c.Begins(v) {
 		s = restamped(s, stamp)
 	}
-	s.Entries = overlay(s.Entries, c.entries(stamp, w.Now, s))
+	s.Entries = overlay(s.Entries, own)
 	return s
 }
 
@@ -121,6 +122,7 @@ func (c *Changes) entries(stamp Stamp, now int64, s State) []Entry {
 		case op.Value != nil:
 			out = append(out, Entry{Name: op.Name, Stamp: stamp, Value: op.Value})
 		case !ok || have.Dead():
+		case !op.Taken.IsZero() && op.Taken.Compare(have.Stamp) < 0: // set anew since, by who wrote the record meanwhile
 		case op.Taken == have.Stamp:
 			out = append(out, Entry{Name: op.Name, Stamp: have.Stamp, Gone: max(now, have.Stamp.At)})
 		default:
@@ -155,6 +157,9 @@ func (v *View) Delta(c *Changes, w Write) *Fragment {
 	f.Entries = c.entries(v.Stamp(w), w.Now, v.State)
 	if !c.Cleared {
 		f.Needs = v.State.needs(f.Entries)
+	}
+	if !f.Snapshot() {
+		f.Moved, f.Number = 0, 0 // only who knows the whole state can say that it has moved
 	}
 	return &f
 }
@@ -261,6 +266,46 @@ func (v *View) Farewell(root Root, w Write) *Fragment {
 	}
 	f.Name()
 	return f
+}
+
+// Fresh is f as it was before it was named or weighed, to be changed.
+func (f *Fragment) Fresh() *Fragment {
+	g := *f
+	g.Suffix, g.plain, g.wire, g.contentLen = "", nil, nil, 0
+	return &g
+}
+
+// Weight is about how many bytes f's entries take, before they are written.
+func (f *Fragment) Weight() (n int) {
+	for i := range f.Entries {
+		n += len(f.Entries[i].Name) + len(f.Entries[i].Value)
+	}
+	return n
+}
+
+// Refer is the fragment that stands for snapshot in the cookies, when it is in
+// the store at a revision.
+func (snapshot *Fragment) Refer(r Revision) *Fragment {
+	f := snapshot.Fresh()
+	f.Kind, f.Entries, f.Needs, f.Stored = Reference, nil, nil, false
+	f.Floor, f.Horizon, f.Moved = Stamp{}, 0, 0
+	f.Number, f.ETag = r.Number, r.Tag
+	f.Name()
+	return f
+}
+
+// Gone is what stands in the record of f's generation, until end, after a logout
+// or a renewal: whoever loads it finds that the session is over.
+func (f *Fragment) Gone(end, now int64) *Fragment {
+	return &Fragment{Kind: Logout, Root: f.Root, Family: f.Family, Born: f.Born, Orphan: f.Orphan,
+		Created: f.Created, End: end, Browser: f.Browser, Seen: max(now, f.Seen)}
+}
+
+// Vacated is what stands in the record of f's generation when the state has
+// moved into cookies for good: as much as nothing, under a number that goes on.
+func (f *Fragment) Vacated(r Revision, now int64) *Fragment {
+	return &Fragment{Kind: Reference, Root: f.Root, Family: f.Family, Born: f.Born, Orphan: f.Orphan,
+		Created: f.Created, End: max(now, f.Created), Browser: f.Browser, Number: r.Number, ETag: r.Tag, Seen: max(now, f.Seen)}
 }
 
 // Touched is f with a newer last-seen time: the same content, so the same name.

@@ -1,0 +1,19 @@
+package middleware
+
+// Mode says where sessions live.
+type Mode int
+
+const (
+	// Auto keeps a session in the cookies while it fits them, else in
+	// [Config.Fallback] if there is one. It comes back when it fits in 60 % of
+	// what a session may take.
+	Auto Mode = iota
+	// AlwaysCookies keeps every session in the cookies. Fallback is read only
+	// for those that another configuration has left there; they come back when
+	// they are next written, or are too large.
+	AlwaysCookies
+	// AlwaysStored keeps every session in Fallback and a reference in the
+	// cookies: the classic server-side session. Sessions that are in cookies move
+	// when they are next written.
+	AlwaysStored
+)
