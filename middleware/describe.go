@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/carryon-go/carryon/internal/core"
 )
@@ -15,6 +16,12 @@ type Description struct {
 	// Fragments are what the request carried of this session and of older ones
 	// that are not cleared away yet, in the order of the Cookie header.
 	Fragments []Fragment
+	// Record is what stands in the store for it, as it was last loaded or saved
+	// by this request; nil where the session is not there.
+	Record *Record
+	// StoreCalls is how many calls of the store this request has made so far,
+	// which is one round trip each, but for the few that a store says otherwise of.
+	StoreCalls int
 	// Limits are the numbers in effect: the platform's, and those that Config
 	// overrides.
 	Limits Limits
@@ -24,14 +31,24 @@ type Description struct {
 	Used Limits
 }
 
+// Record is a session's row in the store.
+type Record struct {
+	ID      string    // under which the store has it: a hash, of no use without the cookies
+	Number  uint64    // of its revision; it grows by one with each write
+	Bytes   int       // sealed
+	Expires time.Time // when the store may drop it
+	Entries []string  // the names whose present value is from it, sorted
+}
+
 // Fragment is one sealed value, in one cookie or cut into several.
 type Fragment struct {
 	// Suffix is what follows the base name: of "__Host-session.k7m2qv5xyd"
 	// it is "k7m2qv5xyd". It is empty with [Config.FixedName].
 	Suffix string
 	// Kind is "snapshot" (all of the session), "delta" (what one request
-	// changed), "logout", "seen" (when the visitor was last seen), or "" where
-	// it did not open; the session's Reason may then say why.
+	// changed), "reference" (to the record in the store), "logout", "seen" (when
+	// the visitor was last seen), or "" where it did not open; the session's
+	// Reason may then say why.
 	Kind string
 	// Fate is what the merge made of it: "accepted"; "covered" (another says
 	// the same); "superseded", "late", "torn", "expired" or "expired (idle)",
@@ -63,14 +80,26 @@ func (m *Sessions) Describe(ctx context.Context) Description {
 		d.Fragments = append(d.Fragments, describe(v, g))
 	}
 	d.Used = m.used(&x.found.jar)
+	if s := x.found.stored; s != nil {
+		d.StoreCalls, d.Record = s.calls, s.describe(v)
+	}
 	return d
+}
+
+func (s *stored) describe(v *core.View) *Record {
+	if s.record == nil || v.Ref == nil || v.Head == nil {
+		return nil
+	}
+	f := s.record.fragment
+	return &Record{ID: f.Root.RecordID(), Number: s.record.revision.Number, Bytes: s.record.bytes,
+		Expires: s.record.expires, Entries: shown(v, f)}
 }
 
 // describe is one suffix's cookies and what the merge made of them.
 func describe(v *core.View, g group) Fragment {
 	out := Fragment{Suffix: strings.Clone(g.suffix), Fate: "unopened", Pieces: g.count, Bytes: g.bytes}
 	for i, f := range v.Fragments {
-		if f.Suffix == g.suffix {
+		if f.Suffix == g.suffix && !f.Stored {
 			out.Kind, out.Fate = kindOf(f), fateWords[v.Fates[i]]
 			if v.Fates[i] == core.Accepted || v.Fates[i] == core.Covered {
 				out.Entries = shown(v, f)
@@ -86,6 +115,8 @@ func kindOf(f *core.Fragment) string {
 		return "logout"
 	case f.Kind == core.SeenMark:
 		return "seen"
+	case f.Kind == core.Reference:
+		return "reference"
 	case f.Snapshot():
 		return "snapshot"
 	}

@@ -101,8 +101,10 @@ func (x *httpExchange) fail(err error) {
 // answerError is the default ErrorHandler.
 func answerError(w http.ResponseWriter, _ *http.Request, err error) {
 	status := http.StatusInternalServerError
-	if errors.Is(err, session.ErrUnknownKey) || errors.Is(err, session.ErrNoKey) {
-		status = http.StatusServiceUnavailable // a new ring mends these
+	for _, passing := range []error{session.ErrUnknownKey, session.ErrNoKey, session.ErrStoreDown} {
+		if errors.Is(err, passing) {
+			status = http.StatusServiceUnavailable // a new ring mends these, or a store that is back
+		}
 	}
 	http.Error(w, http.StatusText(status)+": the session could not be kept; please try again", status)
 }

@@ -148,8 +148,8 @@ func (f *facts) change(v *core.View, c *core.Changes) (plan, error) {
 	if err != nil {
 		return f.spill(v, whole, v.Record, false, err)
 	}
-	if f.store && v.Moved > v.Collected && f.write.Now-v.Newest() > core.Settled && whole.Number < v.Moved {
-		p = f.collect(v, c, p)
+	if f.store && v.Moved > v.Collected && v.MovedBefore(f.write.Now-core.Settled) {
+		p = f.collect(v, p)
 	}
 	return p, nil
 }

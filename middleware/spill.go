@@ -103,7 +103,7 @@ func (f *facts) strand(v *core.View, c *core.Changes) (plan, error) {
 // state has moved out of is being emptied. The move is so long ago that
 // nobody in flight can have seen the row as the state, and its snapshot has
 // arrived, for it is in the cookies.
-func (f *facts) collect(v *core.View, c *core.Changes, p plan) plan {
+func (f *facts) collect(v *core.View, p plan) plan {
 	if len(p.set) != 1 || !p.set[0].Snapshot() {
 		return p
 	}

@@ -182,6 +182,18 @@ func (v *View) Newest() (at int64) {
 	return at
 }
 
+// MovedBefore tells whether the cookies have held the snapshot that says how far
+// the state has moved since before a time. Its last-seen time is when it was
+// written, or later; the stamps in it may be older, as after a Pop.
+func (v *View) MovedBefore(at int64) bool {
+	for i, f := range v.Fragments {
+		if v.counts(i) && f.Snapshot() && !f.Stored && f.Moved == v.Moved && f.Seen < at {
+			return true
+		}
+	}
+	return false
+}
+
 // Recent is how many of the accepted fragments were written after a time.
 func (v *View) Recent(after int64) (n int) {
 	for i, f := range v.Fragments {

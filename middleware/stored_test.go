@@ -1,0 +1,529 @@
+package middleware_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/fallback"
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/session"
+)
+
+// watched is a store that counts its calls, can fail, and can be interrupted.
+type watched struct {
+	fallback.Store
+	mu     sync.Mutex
+	calls  []string
+	ids    map[string]bool
+	down   error
+	before func(call string) // outside of the lock
+}
+
+func (w *watched) note(call, id string) error {
+	w.mu.Lock()
+	before := w.before
+	w.calls = append(w.calls, call)
+	w.ids[id] = true
+	down := w.down
+	w.mu.Unlock()
+	if before != nil {
+		before(call)
+	}
+	return down
+}
+
+func (w *watched) Load(ctx context.Context, id string) (fallback.Record, error) {
+	if err := w.note("load", id); err != nil {
+		return fallback.Record{}, err
+	}
+	return w.Store.Load(ctx, id)
+}
+
+func (w *watched) Save(ctx context.Context, id string, old fallback.Revision, new fallback.Record) error {
+	if err := w.note("save", id); err != nil {
+		return err
+	}
+	return w.Store.Save(ctx, id, old, new)
+}
+
+func (w *watched) Touch(ctx context.Context, id string, expires time.Time) error {
+	if err := w.note("touch", id); err != nil {
+		return err
+	}
+	return w.Store.Touch(ctx, id, expires)
+}
+
+// since lists the calls since it was last asked.
+func (w *watched) since() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	calls := w.calls
+	w.calls = nil
+	return calls
+}
+
+func (w *watched) fail(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.down = err
+}
+
+func (w *watched) interrupt(f func(call string)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.before = f
+}
+
+// first calls f at the first call, also when f leads back to it.
+func first(f func()) func() {
+	var done atomic.Bool
+	return func() {
+		if done.CompareAndSwap(false, true) {
+			f()
+		}
+	}
+}
+
+// the is the one record that the store was ever asked for.
+func (w *watched) the(t *testing.T) string {
+	t.Helper()
+	require.Len(t, w.ids, 1)
+	for id := range w.ids {
+		return id
+	}
+	return ""
+}
+
+// storedSite is a site with a store: /put?name=&size= sets a value of so many
+// bytes, /get?name= tells its length, /names lists what there is.
+func storedSite(t *testing.T, options ...option) (*site, *watched) {
+	t.Helper()
+	w := &watched{ids: map[string]bool{}}
+	s := newSite(t, storedApp, append([]option{func(s *setup) {
+		memory, err := fallback.NewMemory(fallback.MemoryConfig{Clock: s.Clock})
+		require.NoError(t, err)
+		w.Store = memory
+		s.Fallback = w
+	}}, options...)...)
+	return s, w
+}
+
+func storedApp(w http.ResponseWriter, r *http.Request) {
+	s := session.From(r.Context())
+	key := session.Key[string](r.FormValue("name"))
+	switch r.URL.Path {
+	case "/put":
+		var size int
+		_, _ = fmt.Sscan(r.FormValue("size"), &size)
+		key.Set(s, text(size))
+	case "/get":
+		value, _ := key.Get(s)
+		_, _ = fmt.Fprint(w, len(value))
+	case "/drop":
+		key.Delete(s)
+	case "/names":
+		_, _ = io.WriteString(w, strings.Join(s.Names(), " "))
+	case "/save":
+		key.Set(s, "saved")
+		if err := s.Save(r.Context()); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		}
+		_, _ = fmt.Fprint(w, s.IsNew())
+	case "/late":
+		_, _ = io.WriteString(w, "header")
+		key.Set(s, "late")
+	default:
+		app(w, r)
+	}
+}
+
+// text is so many bytes that compress badly.
+func text(size int) string {
+	var b strings.Builder
+	for i := uint32(1); b.Len() < size; i++ {
+		fmt.Fprintf(&b, "%08x", i*2654435761)
+	}
+	return b.String()[:size]
+}
+
+func (s *site) grow(name string, size int) answer {
+	s.t.Helper()
+	return s.get(fmt.Sprintf("/put?name=%s&size=%d", name, size))
+}
+
+// header is the Cookie header of the visitor's browser.
+func (s *site) header() string { return s.jar.Header("") }
+
+// forget empties the browser.
+func (s *site) forget() {
+	for _, name := range s.jar.Names() {
+		s.jar.Evict(name)
+	}
+}
+
+// receive hands the browser a response that was asked for without it.
+func (s *site) receive(a answer) {
+	for _, line := range a.Header.Values("Set-Cookie") {
+		require.True(s.t, s.jar.Set(line))
+	}
+}
+
+func (s *site) length(name string) string {
+	s.t.Helper()
+	return s.get("/get?name=" + name).body
+}
+
+func TestLargeSessionGoesToTheStoreAndComesBack(t *testing.T) {
+	s, store := storedSite(t)
+	require.Equal(t, 200, s.grow("small", 100).StatusCode)
+	require.Empty(t, store.since(), "what fits the cookies is none of the store's business")
+
+	require.Equal(t, 200, s.grow("large", 200_000).StatusCode)
+	require.Equal(t, []string{"save"}, store.since(), "one round trip to move up")
+	require.Len(t, s.jar.All(), 1, "the reference has taken the place of the snapshot")
+	require.Less(t, len(s.cookie().Value), 300)
+	require.Len(t, s.events.of(middleware.EventSpilled), 1)
+
+	require.Equal(t, "200000", s.length("large"))
+	require.Equal(t, []string{"load"}, store.since(), "one to read")
+	require.Equal(t, "large small", s.get("/names").body)
+	store.since()
+	s.get("/nothing-of-the-session")
+	require.Empty(t, store.since(), "none where nobody asks")
+
+	require.Equal(t, 200, s.grow("small", 90).StatusCode)
+	require.Equal(t, []string{"load", "save"}, store.since(), "one to read and one to write")
+
+	require.Equal(t, 200, s.get("/drop?name=large").StatusCode)
+	require.Equal(t, []string{"load"}, store.since(), "coming back asks nothing of the store")
+	require.Len(t, s.events.of(middleware.EventReturned), 1)
+	require.Equal(t, "90", s.length("small"))
+	require.Equal(t, "0", s.length("large"))
+	require.Empty(t, store.since())
+}
+
+func TestHysteresis(t *testing.T) {
+	s, store := storedSite(t)
+	s.grow("a", 2700)
+	require.Empty(t, store.since(), "it fits one cookie")
+	s.grow("a", 6000)
+	require.Equal(t, []string{"save"}, store.since())
+	s.grow("a", 2700)
+	require.Equal(t, []string{"load", "save"}, store.since(), "it would fit again, but not in 60 %")
+	s.grow("a", 1000)
+	require.Equal(t, []string{"load"}, store.since())
+	require.Equal(t, "1000", s.length("a"))
+}
+
+func TestLosingTheStoreLosesNoSmallSession(t *testing.T) {
+	s, store := storedSite(t)
+	s.grow("small", 100)
+	store.fail(errors.New("down"))
+	require.Equal(t, "100", s.length("small"))
+	require.Equal(t, 200, s.grow("small", 200).StatusCode)
+	require.Equal(t, http.StatusServiceUnavailable, s.grow("large", 50_000).StatusCode, "it cannot grow now")
+	require.Equal(t, "200", s.length("small"), "and has lost nothing by trying")
+	store.fail(nil)
+	require.Equal(t, 200, s.grow("large", 50_000).StatusCode)
+	require.Equal(t, "200", s.length("small"))
+}
+
+func TestStoreDownIsNotLoggedOut(t *testing.T) {
+	s, store := storedSite(t)
+	s.grow("large", 50_000)
+	store.fail(errors.New("down"))
+	got := s.get("/get?name=large")
+	require.Equal(t, http.StatusServiceUnavailable, got.StatusCode)
+	require.NotContains(t, got.body, "down")
+	require.Equal(t, session.StoreDown, s.events.of(middleware.EventFailed)[0].Reason)
+	require.Equal(t, 503, s.grow("other", 10).StatusCode)
+	require.Len(t, s.jar.All(), 1, "the cookie stays")
+	store.fail(nil)
+	require.Equal(t, "50000", s.length("large"))
+}
+
+func TestStoreDownMayBeAbsent(t *testing.T) {
+	s, store := storedSite(t, config(func(c *middleware.Config) { c.AbsentIfStoreDown = true }))
+	s.get("/login?user=zhang")
+	s.grow("large", 50_000)
+	store.fail(errors.New("down"))
+	got := s.get("/read")
+	require.Equal(t, http.StatusNotFound, got.StatusCode)
+	require.Equal(t, string(session.StoreDown), got.Header.Get("X-Reason"))
+	require.Equal(t, 503, s.grow("other", 10).StatusCode, "nothing may be written beside what cannot be read")
+	require.Len(t, s.jar.All(), 1)
+	store.fail(nil)
+	require.Equal(t, "zhang", s.who())
+}
+
+func TestLogoutNeedsNoStore(t *testing.T) {
+	s, store := storedSite(t)
+	s.grow("large", 50_000)
+	stolen := s.header()
+	store.fail(errors.New("down"))
+	require.Equal(t, 200, s.get("/logout").StatusCode)
+	require.Equal(t, "0", s.length("large"), "this browser is logged out")
+	store.fail(nil)
+	require.Equal(t, "50000", s.bare("/get?name=large", stolen).body, "the store could not be told")
+}
+
+func TestLogoutEndsStolenCopies(t *testing.T) {
+	for _, path := range []string{"/logout", "/login?user=li"} {
+		s, store := storedSite(t)
+		s.grow("large", 50_000)
+		stolen := s.header()
+		require.Equal(t, 200, s.get(path).StatusCode)
+		require.Contains(t, store.since(), "save")
+		require.Equal(t, "0", s.bare("/get?name=large", stolen).body)
+		got := s.bare("/read", stolen)
+		require.Equal(t, string(session.LoggedOut), got.Header.Get("X-Reason"))
+		require.Equal(t, 200, s.bare("/put?name=x&size=9", stolen).StatusCode)
+	}
+}
+
+func TestRecordMissing(t *testing.T) {
+	s, store := storedSite(t)
+	s.grow("large", 50_000)
+	require.NoError(t, store.Delete(t.Context(), store.the(t)))
+	got := s.get("/read")
+	require.Equal(t, string(session.RecordMissing), got.Header.Get("X-Reason"))
+	require.Len(t, s.jar.All(), 1, "a read expires nothing")
+	require.Equal(t, 200, s.grow("small", 10).StatusCode, "the visitor begins anew")
+	require.Equal(t, "10", s.length("small"))
+	require.Equal(t, "0", s.length("large"))
+	require.Len(t, s.jar.All(), 1)
+}
+
+func TestRollbackHasAName(t *testing.T) {
+	for _, refuse := range []bool{false, true} {
+		s, store := storedSite(t, config(func(c *middleware.Config) { c.RefuseRolledBack = refuse }))
+		s.grow("large", 50_000)
+		id := store.the(t)
+		old, err := store.Store.Load(t.Context(), id)
+		require.NoError(t, err)
+		s.grow("large", 60_000)
+		require.NoError(t, store.Delete(t.Context(), id))
+		require.NoError(t, store.Store.Save(t.Context(), id, fallback.Revision{}, old))
+		got := s.get("/get?name=large")
+		refused := s.events.of(middleware.EventRefused)
+		require.Equal(t, session.StoreRolledBack, refused[len(refused)-1].Reason)
+		if refuse {
+			require.Equal(t, 503, got.StatusCode)
+			continue
+		}
+		require.Equal(t, "50000", got.body)
+		s.grow("large", 70_000)
+		s.events.forget()
+		require.Equal(t, "70000", s.length("large"))
+		require.Empty(t, s.events.of(middleware.EventRefused), "a write goes on above what the cookie has seen")
+	}
+}
+
+// Who can write to the database can destroy, put back and swap: never forge.
+func TestForeignRecordsDoNotOpen(t *testing.T) {
+	s, store := storedSite(t)
+	s.grow("large", 50_000)
+	id := store.the(t)
+	mine, err := store.Store.Load(t.Context(), id)
+	require.NoError(t, err)
+	s.forget()
+	s.grow("large", 70_000)
+	for other := range store.ids {
+		if other != id {
+			theirs, err := store.Store.Load(t.Context(), other)
+			require.NoError(t, err)
+			mine.Revision = fallback.Revision{Number: theirs.Revision.Number + 1, Tag: mine.Revision.Tag}
+			require.NoError(t, store.Store.Save(t.Context(), other, theirs.Revision, mine))
+		}
+	}
+	require.Equal(t, "0", s.length("large"))
+	refused := s.events.of(middleware.EventRefused)
+	require.Equal(t, session.UnknownKey, refused[len(refused)-1].Reason)
+}
+
+func TestWritersOfOneRecordBothWin(t *testing.T) {
+	s, store := storedSite(t)
+	s.grow("large", 50_000)
+	header := s.header()
+	once := first(func() { require.Equal(t, 200, s.bare("/put?name=b&size=20", header).StatusCode) })
+	store.interrupt(func(call string) {
+		if call == "save" {
+			once()
+		}
+	})
+	store.since()
+	require.Equal(t, 200, s.grow("a", 10).StatusCode)
+	require.Equal(t, []string{"load", "save", "load", "save", "load", "save"}, store.since(), "the slower one is put on top")
+	require.Equal(t, "a b large", s.get("/names").body)
+}
+
+func TestWriterMeetsALogout(t *testing.T) {
+	s, store := storedSite(t)
+	s.grow("large", 50_000)
+	header := s.header()
+	once := first(func() { s.bare("/logout", header) })
+	store.interrupt(func(call string) {
+		if call == "save" {
+			once()
+		}
+	})
+	got := s.grow("a", 10)
+	require.Equal(t, 200, got.StatusCode)
+	require.Empty(t, got.Header.Values("Set-Cookie"), "what overlaps with a logout is dropped")
+	require.Equal(t, "0", s.length("a"))
+}
+
+// A writer that has loaded the record meets the move into the cookies.
+func TestWriterMeetsAMove(t *testing.T) {
+	s, store := storedSite(t)
+	s.grow("keep", 50)
+	s.grow("large", 50_000)
+	header := s.header()
+	var dropped answer
+	once := first(func() { dropped = s.bare("/drop?name=large", header) })
+	store.interrupt(func(call string) {
+		if call == "save" {
+			once()
+		}
+	})
+	slow := s.bare("/put?name=a&size=10", header)
+	require.Equal(t, 200, slow.StatusCode)
+	s.receive(dropped)
+	s.receive(slow)
+	require.Equal(t, "a keep", s.get("/names").body, "the drop and the write, both")
+}
+
+func TestTouchProlongsTheRecord(t *testing.T) {
+	s, store := storedSite(t)
+	s.grow("large", 50_000)
+	store.since()
+	for range 6 {
+		s.clock.advance(50 * time.Minute)
+		require.Equal(t, "50000", s.length("large"))
+	}
+	require.Equal(t, []string{"load", "load", "touch", "load", "load", "touch", "load", "load", "touch"}, store.since(),
+		"a touch where the cookie's time is due, and only then")
+	s.clock.advance(2*time.Hour + time.Minute)
+	require.Equal(t, "0", s.length("large"))
+	require.Empty(t, store.since(), "an idle session is over without the store being asked")
+}
+
+func TestAlwaysStored(t *testing.T) {
+	s, store := storedSite(t, config(func(c *middleware.Config) { c.Mode = middleware.AlwaysStored }))
+	s.get("/login?user=zhang")
+	require.Equal(t, []string{"save"}, store.since())
+	require.Equal(t, "zhang", s.who())
+	require.Equal(t, []string{"load"}, store.since())
+	require.Equal(t, 200, s.get("/logout").StatusCode)
+	require.Empty(t, s.who())
+}
+
+func TestModesMove(t *testing.T) {
+	memory, err := fallback.NewMemory(fallback.MemoryConfig{Clock: func() time.Time { return noon }})
+	require.NoError(t, err)
+	ring := newRing(t)
+	in := func(mode middleware.Mode) *site {
+		return newSite(t, storedApp, config(func(c *middleware.Config) { c.Keys, c.Mode, c.Fallback = ring, mode, memory }))
+	}
+	stored, cookies := in(middleware.AlwaysStored), in(middleware.AlwaysCookies)
+	cookies.jar = stored.jar
+	require.Equal(t, 200, stored.grow("a", 100).StatusCode)
+	header := stored.header()
+	require.Equal(t, "100", cookies.bare("/get?name=a", header).body, "another mode still reads it")
+	back := cookies.bare("/put?name=b&size=10", header)
+	require.Equal(t, 200, back.StatusCode)
+	stored.receive(back)
+	require.Equal(t, "a b", stored.get("/names").body)
+	require.Equal(t, http.StatusInternalServerError, cookies.bare("/put?name=b&size=9000", stored.header()).StatusCode)
+}
+
+func TestReferenceWithoutAStore(t *testing.T) {
+	s, _ := storedSite(t)
+	s.grow("large", 50_000)
+	bare := newSite(t, storedApp, config(func(c *middleware.Config) { c.Keys = s.sessions.Keys }))
+	require.Equal(t, 503, bare.bare("/get?name=large", s.header()).StatusCode)
+	require.ErrorContains(t, bare.events.of(middleware.EventFailed)[0].Err, "Config.Fallback is nil")
+}
+
+func TestEarlySave(t *testing.T) {
+	s, store := storedSite(t)
+	s.grow("large", 50_000)
+	store.since()
+	require.Equal(t, "false", s.get("/save?name=a").body)
+	require.Equal(t, []string{"load", "save"}, store.since(), "the commit has nothing to add but the reference")
+	require.Equal(t, "5", s.length("a"))
+	require.Len(t, s.jar.All(), 1)
+	s.forget()
+	require.Equal(t, "true", s.get("/save?name=a").body, "of a session that begins with it")
+}
+
+func TestLateChangeOfAStoredSessionLands(t *testing.T) {
+	s, store := storedSite(t)
+	s.grow("large", 50_000)
+	store.since()
+	require.Equal(t, "header", s.get("/late?name=a").body)
+	require.Equal(t, []string{"load", "save"}, store.since())
+	require.Equal(t, "4", s.length("a"))
+	require.Empty(t, s.events.of(middleware.EventLateChange))
+	s.get("/drop?name=large")
+	s.get("/late?name=b")
+	require.Equal(t, "0", s.length("b"), "in cookies it is lost, by name")
+	require.NotEmpty(t, s.events.of(middleware.EventLateChange))
+}
+
+func TestTooLargeForTheStore(t *testing.T) {
+	s, _ := storedSite(t)
+	s.grow("small", 10)
+	require.Equal(t, http.StatusInternalServerError, s.grow("huge", 1<<20).StatusCode)
+	require.ErrorIs(t, s.events.of(middleware.EventFailed)[0].Err, session.ErrTooLarge)
+	require.Equal(t, "10", s.length("small"))
+}
+
+// The moved row is emptied when the move is proved to have arrived, not before.
+func TestMovedRecordIsCollectedOnEvidence(t *testing.T) {
+	s, store := storedSite(t, config(func(c *middleware.Config) { c.IdleTimeout = -1 }))
+	s.grow("large", 50_000)
+	id := store.the(t)
+	s.get("/drop?name=large")
+	s.grow("a", 10)
+	require.NotContains(t, store.since()[2:], "save", "somebody who saw the row may still be in flight")
+	s.clock.advance(16*time.Minute + 2*time.Second)
+	s.grow("a", 20)
+	require.Equal(t, []string{"load", "save"}, store.since())
+	rec, err := store.Store.Load(t.Context(), id)
+	require.NoError(t, err)
+	require.Less(t, len(rec.Data), 300)
+	s.clock.advance(16*time.Minute + 2*time.Second)
+	s.grow("a", 30)
+	require.Empty(t, store.since(), "once")
+	s.grow("large", 60_000)
+	require.Equal(t, "60000", s.length("large"))
+	require.Equal(t, "30", s.length("a"))
+}
+
+// A database and the key ring together open nothing: the key is in the cookies.
+func TestDumpAndRingOpenNothing(t *testing.T) {
+	s, store := storedSite(t)
+	s.get("/login?user=SECRET-NAME")
+	s.grow("large", 50_000)
+	for id := range store.ids {
+		rec, err := store.Store.Load(t.Context(), id)
+		if err != nil {
+			continue
+		}
+		require.NotContains(t, string(rec.Data), "SECRET")
+		require.NotContains(t, string(rec.Data), text(16))
+	}
+	s.forget()
+	require.Empty(t, s.who())
+}
