@@ -116,6 +116,7 @@ type modelRow struct {
 	id       string
 	plain    []byte
 	revision core.Revision
+	expires  int64
 }
 
 func newModel(t *rapid.T, w world) *model {
@@ -210,7 +211,7 @@ func (m *model) save(frag *core.Fragment, old, new core.Revision) bool {
 	if m.rows[id].revision != old {
 		return false
 	}
-	m.rows[id] = modelRow{id, slices.Clone(frag.Plaintext()), new}
+	m.rows[id] = modelRow{id, slices.Clone(frag.Plaintext()), new, frag.End + core.Settled}
 	m.before = append(m.before, m.rows[id])
 	return true
 }
@@ -493,6 +494,7 @@ func (m *model) wait(t *rapid.T) {
 		m.home(m.flights[due])
 	}
 	m.now += d
+	maps.DeleteFunc(m.rows, func(_ string, row modelRow) bool { return m.now > row.expires })
 }
 
 func (m *model) home(f *flight) {

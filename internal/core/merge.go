@@ -243,7 +243,7 @@ func (v *View) merge(winner *Fragment) {
 	v.refer()
 	switch {
 	case v.Ref != nil && !v.hasRecord():
-		v.Verdict = Unstored // without it the rest would be a state that never was
+		v.Verdict = Unstored // the rest is an older state, which must not pass for the present one
 	case !v.hasSnapshot():
 		v.Verdict = Incomplete
 	default:
