@@ -30,6 +30,7 @@ type group struct {
 	sealed bool // by a key of ours, but for another program or audience
 	waste  bool // nobody can ever open it: its key is dead, or it is not of our form
 	head   bool // its first piece is there
+	aging  bool // it is to be sealed anew
 }
 
 // piece is one cookie, unopened.

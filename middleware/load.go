@@ -17,6 +17,7 @@ type findings struct {
 	jar       jar
 	view      core.View // of the cookies alone
 	frozen    bool      // more is missing that may come back
+	aging     bool      // some of it is to be sealed anew
 	closed    string    // why the last of the cookies that did not open did not
 	stored    *stored   // what the store was asked; nil: nothing
 	refusals  []refusal
@@ -46,7 +47,7 @@ func (x *Exchange) Load(ctx context.Context) (*core.View, error) {
 		l.retry(ctx)
 	}
 	j.disown()
-	found.refusals = l.refusals
+	found.refusals, found.aging = l.refusals, l.aging
 	found.closed, found.frozen = string(l.reason), l.torn > 0
 	if j.tooMany {
 		found.closed, found.frozen = string(session.TooMany), true
@@ -74,6 +75,7 @@ type loading struct {
 	fragments []*core.Fragment
 	unknown   int            // fragments that another replica may be able to open
 	torn      int            // fragments of which pieces are missing
+	aging     bool           // a fragment is to be sealed anew
 	reason    session.Reason // of the refusals the one that says most
 	refusals  []refusal
 }
@@ -150,7 +152,7 @@ func (l *loading) openGroup(g *group) (*core.Fragment, error) {
 	var refused error
 	r := l.jar.readings(g)
 	for way := range r.ways {
-		f, err := l.openPieces(g.suffix, r.reading(way))
+		f, err := l.openPieces(g, r.reading(way))
 		if err == nil {
 			return f, nil
 		}
@@ -163,7 +165,7 @@ func (l *loading) openGroup(g *group) (*core.Fragment, error) {
 	return nil, refused
 }
 
-func (l *loading) openPieces(suffix string, pieces []string) (*core.Fragment, error) {
+func (l *loading) openPieces(g *group, pieces []string) (*core.Fragment, error) {
 	value, _, err := codec.Join(func(i int) (string, bool) {
 		if i >= len(pieces) {
 			return "", false
@@ -173,7 +175,7 @@ func (l *loading) openPieces(suffix string, pieces []string) (*core.Fragment, er
 	if err != nil {
 		return nil, err
 	}
-	return l.open(suffix, value)
+	return l.open(g, value)
 }
 
 // openOnly opens a fragment that is one cookie, as nearly all are.
@@ -183,12 +185,12 @@ func (l *loading) openOnly(g *group) (*core.Fragment, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.open(g.suffix, value)
+	return l.open(g, value)
 }
 
 // open turns one sealed value into the fragment it carries.
-func (l *loading) open(suffix, value string) (*core.Fragment, error) {
-	plaintext, _, err := codec.Open(nil, l.ring, l.now, l.m.binding(suffix), value)
+func (l *loading) open(g *group, value string) (*core.Fragment, error) {
+	plaintext, key, err := codec.Open(nil, l.ring, l.now, l.m.binding(g.suffix), value)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +198,8 @@ func (l *loading) open(suffix, value string) (*core.Fragment, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.Suffix = suffix
+	f.Suffix, g.aging = g.suffix, aging(key, value, l.now)
+	l.aging = l.aging || g.aging
 	return f, nil
 }
 

@@ -311,13 +311,17 @@ func (m *model) commit(f *flight) {
 		id := uint32(m.next*1000 + f.id)
 		m.next++
 		facts := &facts{write: core.Write{Now: m.clock(f), ID: id, Lifetime: 1 << 36}, method: "POST", limits: m.limits,
-			scale: scale{base: 25, attributes: 80, cookie: 4096}, store: m.world.store, mode: m.mode}
+			scale: scale{base: 25, attributes: 80, cookie: m.limits.CookieBytes}, store: m.world.store, mode: m.mode}
 		binary.BigEndian.PutUint32(facts.tag[:], id)
 		if f.op == "read" {
 			facts.method = "GET"
 		}
+		key := m.key
+		if m.stale && f.replica == 2 && key > 0 {
+			key--
+		}
 		for suffix, c := range f.jar {
-			facts.jar = append(facts.jar, held{suffix: suffix, weight: weight{1, 25 + len(c.plain)*4/3, 0}})
+			facts.jar = append(facts.jar, held{suffix: suffix, weight: weight{1, 25 + len(c.plain)*4/3, 0}, aging: c.key < key})
 		}
 		slices.SortFunc(facts.jar, func(a, b held) int { return slices.Compare([]byte(a.suffix), []byte(b.suffix)) })
 		if o.Changes != nil && o.Changes.Root != (core.Root{}) {
@@ -341,10 +345,6 @@ func (m *model) commit(f *flight) {
 			if e, ok := own.Find(f.name); !ok || !slices.Equal(e.Value, f.value) {
 				m.t.Fatalf("%v: set %.9s and wrote %.9s", f, f.value, e.Value)
 			}
-		}
-		key := m.key
-		if m.stale && f.replica == 2 && key > 0 {
-			key--
 		}
 		for _, s := range p.set {
 			m.note(f, s)
@@ -384,7 +384,10 @@ func (m *model) land(f *flight) {
 		delete(m.jar, suffix)
 	}
 	for _, l := range f.out {
-		frag, _ := core.Decode(slices.Clone(l.cookie.plain))
+		frag, err := core.Decode(slices.Clone(l.cookie.plain))
+		if err != nil {
+			m.t.Fatalf("%v: sent what does not decode: %v", f, err)
+		}
 		m.promise(f, frag)
 	}
 	if f.plan.record != nil {
@@ -598,6 +601,7 @@ func TestModel(t *testing.T) {
 		"renewals":     {deletes: true, renewals: true, skew: true},
 		"cross-site":   {deletes: true, renewals: true, foreign: true},
 		"rings":        {deletes: true, skew: true, stale: true},
+		"chunks":       {deletes: true, skew: true, stale: true, limits: Limits{CookieBytes: 600, Cookies: 300, RequestBytes: 64000, ResponseBytes: 32000, SetCookieLines: 80, Parallel: 6}},
 		"late":         {deletes: true, renewals: true, skew: true, late: true},
 		"eviction":     {deletes: true, skew: true, evict: true},
 		"replay":       {deletes: true, renewals: true, skew: true, replay: true},

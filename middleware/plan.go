@@ -70,6 +70,7 @@ type held struct {
 	suffix string
 	weight weight
 	waste  bool // nobody can ever open it: its key is dead, it is garbage, or its first piece is gone
+	aging  bool // it is to be sealed anew: its key has retired
 }
 
 // settling is the age, in milliseconds, at which a burst of writes is over:
@@ -118,7 +119,11 @@ func (f *facts) choose(o core.Outcome, v *core.View, c *core.Changes) (plan, err
 	if p, ok := f.tidy(v); ok {
 		return p, nil
 	}
-	return f.touched(v), nil
+	if p := f.touched(v); len(p.set) > 0 {
+		return p, nil
+	}
+	p, _ := f.reseal(v)
+	return p, nil
 }
 
 // begin writes a new generation, whole. Sessions that nobody asked for are

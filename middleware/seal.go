@@ -17,7 +17,7 @@ func (x *Exchange) plan(o core.Outcome, r Response) (plan, error) {
 	if o.View == nil || x.found == nil {
 		return plan{}, nil
 	}
-	if !o.Writes && !o.Changes.Destroyed && !m.mayTidy(o.View) {
+	if !o.Writes && !o.Changes.Destroyed && !m.mayTidy(o.View) && !x.found.aging {
 		return plan{}, nil // a read, as most requests are
 	}
 	now := core.Millis(m.Clock())
@@ -36,7 +36,7 @@ func (x *Exchange) plan(o core.Outcome, r Response) (plan, error) {
 		f.stranded = s.stranded
 	}
 	for _, g := range jar.groups {
-		f.jar = append(f.jar, held{suffix: g.suffix, weight: weight{cookies: g.count, request: g.bytes}, waste: g.waste || !g.head})
+		f.jar = append(f.jar, held{suffix: g.suffix, weight: weight{cookies: g.count, request: g.bytes}, waste: g.waste || !g.head, aging: g.aging})
 	}
 	if o.Changes != nil && o.Changes.Destroyed {
 		f.farewell = core.NewRoot()

@@ -96,11 +96,9 @@ func (f *Fragment) state() State {
 }
 
 // collect drops the tombstones that nothing in flight can contradict any more
-// and raises the horizon over them. The limit is rounded so that readers who
-// tidy the same jar at about the same time write the same content.
+// and raises the horizon over them.
 func (s *State) collect(loaded int64) {
-	limit := loaded - Settled
-	limit -= limit % Window
+	limit := settled(loaded)
 	top, any := s.Horizon, false
 	for _, e := range s.Entries {
 		if e.Dead() && e.Gone <= limit {
@@ -114,4 +112,12 @@ func (s *State) collect(loaded int64) {
 	s.Entries = slices.DeleteFunc(slices.Clone(s.Entries), func(e Entry) bool {
 		return e.Dead() && e.Gone <= limit
 	})
+}
+
+// settled is the time before which all that was written has landed for whoever
+// loads now, or never will. It is rounded so that readers who tidy the same jar
+// at about the same time write the same content.
+func settled(loaded int64) int64 {
+	limit := loaded - Settled
+	return limit - limit%Window
 }

@@ -172,6 +172,18 @@ func (v *View) Joined(w Write) *Fragment {
 	return f
 }
 
+// Restated is the whole state under a name that it has not had: its horizon moves
+// up to what nothing in flight can contradict any more. The name is the old one
+// where the horizon is there already, or must not move.
+func (v *View) Restated(w Write) *Fragment {
+	f := v.Snapshot(&Changes{}, w)
+	if h := settled(v.Loaded); v.Unopened == 0 && !v.Frozen && v.Count(Torn) == 0 && h > max(f.Horizon, f.Created) {
+		f.Horizon = h
+	}
+	f.Name()
+	return f
+}
+
 // Newest is when the session was last written, as far as the jar shows (ms).
 func (v *View) Newest() (at int64) {
 	for i, f := range v.Fragments {
