@@ -110,6 +110,26 @@ type Config struct {
 	// counts, and [EventRefused] with [session.StoreRolledBack] tells of it.
 	RefuseRolledBack bool
 
+	// Import lists the other libraries' sessions that are taken over, so that
+	// nobody is logged out when a program moves to Carryon: the first whose cookie
+	// a request carries is asked where that carries no cookie of ours. What it
+	// gives is the visitor's session from then on, under the id, the times and the
+	// rules of this configuration. It is written with the next response that may
+	// set a cookie; the old cookie goes, and the importer forgets the session, when a request
+	// shows that ours has arrived, and at once with Renew and Destroy.
+	Import []Importer
+
+	// ImportUntil is when the migration ends; required with Import. A good time is
+	// the longest lifetime of the old sessions after the start. Then the importers
+	// can be removed; until they are, they cost nothing.
+	ImportUntil time.Time
+
+	// KeepImported leaves the old cookie and the old session where they are until
+	// Destroy, so that a program that goes back to the other library finds its
+	// visitors logged in as they were before. An old cookie that was stolen stays
+	// of use as long: it is for the first days of a migration.
+	KeepImported bool
+
 	// Compression makes sessions smaller that would take more than one cookie;
 	// nil, the default, is off. deflate.New() of codec/deflate is one.
 	//
@@ -254,6 +274,7 @@ func (s *settings) check() error {
 	s.checkScope(fault)
 	s.checkTimes(fault)
 	s.checkCompression(fault)
+	s.checkImport(fault)
 	fault(s.Mode < Auto || s.Mode > AlwaysStored, "Config.Mode %d is none of Auto, AlwaysCookies and AlwaysStored", s.Mode)
 	fault(s.Mode == AlwaysStored && isNil(s.Fallback), "Config.Mode is AlwaysStored and Config.Fallback is nil; give it a store")
 	_, known := s.Platform.Limits()

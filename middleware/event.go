@@ -22,8 +22,10 @@ const (
 	EventSpilled EventKind = "spilled"
 	// EventReturned: the session has moved from the store back into cookies.
 	EventReturned EventKind = "returned"
+	// EventImported: another library's session has become one of Carryon's.
+	EventImported EventKind = "imported"
 	// EventStore: a call of the store has ended; Detail is "load", "save",
-	// "touch" or "delete", Bytes the record's size, and Err what went wrong, if
+	// "touch" or "forget" (an [Importer]'s), Bytes the record's size, and Err what went wrong, if
 	// it did. That a record is not there, or has changed, is not an error.
 	EventStore EventKind = "store call"
 	// EventFailed: the commit ended in Err, and ErrorHandler answered.

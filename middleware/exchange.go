@@ -127,9 +127,13 @@ func (x *Exchange) fields(ctx context.Context, o core.Outcome, r Response) (Fiel
 		x.farewell(ctx, p.gone, p.gone.End)
 	}
 	x.owed = p
+	out.SetCookie = x.outlive(ctx, out.SetCookie, o, p, r)
 	x.cacheControl(ctx, &out, o, r, p)
 	if len(out.SetCookie) > 0 && x.sessions.Observer != nil {
 		x.observeCommit(ctx, p, out)
+		if p.changes && o.View.Imported {
+			x.observe(ctx, Event{Kind: EventImported, SessionID: o.View.Head.Root.ID()})
+		}
 	}
 	return out, v, nil
 }

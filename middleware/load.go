@@ -20,6 +20,7 @@ type findings struct {
 	aging     bool      // some of it is to be sealed anew
 	closed    string    // why the last of the cookies that did not open did not
 	stored    *stored   // what the store was asked; nil: nothing
+	legacy    *legacy   // another library's cookie; nil: none, or nobody looks for one
 	refusals  []refusal
 	room      core.Room
 	pieces    [1]piece
@@ -57,6 +58,9 @@ func (x *Exchange) Load(ctx context.Context) (*core.View, error) {
 	v.Merge(l.fragments, l.unknown, core.Millis(start), m.idle, &found.room)
 	v.Closed, v.Frozen = found.closed, found.frozen
 	var err error
+	if m.imports(start) {
+		err = x.adopt(ctx, v, start)
+	}
 	if v.Ref != nil {
 		v, err = x.follow(ctx)
 	}

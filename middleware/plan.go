@@ -25,6 +25,8 @@ type plan struct {
 	// What it is asked afterwards.
 	left  []*core.Fragment // references of generations that a renewal has ended
 	moved *core.Fragment   // nil, or the snapshot that shows that the row is of no use any more
+
+	forget *legacy // nil, or the other library's session that is of no use any more
 }
 
 // and is what the response says where an early Save has already written p.
@@ -43,10 +45,9 @@ func (p plan) and(q plan) plan {
 // facts are what a plan follows from, besides the outcome.
 type facts struct {
 	write    core.Write
-	idle     int64  // ms, 0: none
-	touch    int64  // ms
-	method   string // of the request
-	prefetch bool   // nobody may ever see the response
+	idle     int64 // ms, 0: none
+	touch    int64 // ms
+	request  Request
 	response Response
 	fixed    bool  // fixed-name mode
 	scale    scale // what a fragment weighs on the wire
@@ -111,6 +112,13 @@ func (f *facts) choose(o core.Outcome, v *core.View, c *core.Changes) (plan, err
 		return plan{}, session.ErrUnknownKey
 	case o.Writes && c.Begins(v):
 		return f.begin(v, c)
+	case v.Imported && o.Writes:
+		return f.adopt(v, c, true)
+	case v.Imported && !c.Destroyed && f.mayTouch():
+		if p, err := f.adopt(v, c, false); err == nil {
+			return p, nil // what does not fit stays the other library's until it is written
+		}
+		return plan{}, nil
 	case o.Writes:
 		return f.change(v, c)
 	case c.Destroyed:
@@ -297,10 +305,13 @@ func (f *facts) touched(v *core.View) plan {
 	return p
 }
 
-// mayTouch keeps Set-Cookie off responses that caches share or revalidate.
-func (f *facts) mayTouch() bool {
-	return !f.prefetch && f.method != http.MethodHead && f.method != http.MethodOptions &&
-		f.response.Status != http.StatusNotModified && !public(f.response.CacheControl)
+func (f *facts) mayTouch() bool { return mayTouch(f.request, f.response) }
+
+// mayTouch keeps Set-Cookie off responses that caches share or revalidate, and
+// off those that nobody may ever see.
+func mayTouch(r Request, w Response) bool {
+	return !r.Prefetch && r.Method != http.MethodHead && r.Method != http.MethodOptions &&
+		w.Status != http.StatusNotModified && !public(w.CacheControl)
 }
 
 // leavings are the suffixes that a write may expire: with joined, what the

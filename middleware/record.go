@@ -85,7 +85,7 @@ func (x *Exchange) merged(rec *record) *core.View {
 		all = append(all, rec.fragment)
 	}
 	v.Merge(all, found.view.Unopened, found.view.Loaded, x.sessions.idle, &core.Room{})
-	v.Closed, v.Frozen = found.closed, found.frozen
+	v.Closed, v.Frozen, v.Imported = found.closed, found.frozen, found.view.Imported
 	if rec != nil {
 		v.Record = rec.revision
 	}

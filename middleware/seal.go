@@ -17,14 +17,14 @@ func (x *Exchange) plan(o core.Outcome, r Response) (plan, error) {
 	if o.View == nil || x.found == nil {
 		return plan{}, nil
 	}
-	if !o.Writes && !o.Changes.Destroyed && !m.mayTidy(o.View) && !x.found.aging {
+	if !o.Writes && !o.Changes.Destroyed && !m.mayTidy(o.View) && !x.found.aging && !o.View.Imported {
 		return plan{}, nil // a read, as most requests are
 	}
 	now := core.Millis(m.Clock())
 	jar := &x.found.jar
 	f := facts{
 		write: core.Write{Now: now, ID: core.NewWriteID(), Lifetime: m.lifetime, Browser: m.BrowserSession},
-		idle:  m.idle, touch: m.touch, method: x.request.Method, prefetch: x.request.Prefetch, response: r,
+		idle:  m.idle, touch: m.touch, request: x.request, response: r,
 		fixed: m.FixedName, scale: m.scale, limits: m.limits, platform: m.Platform,
 		others: weight{cookies: jar.others, request: jar.foreign},
 		store:  m.Fallback != nil, mode: m.Mode, late: x.done,

@@ -139,12 +139,15 @@ func (x *Exchange) settleCookies(ctx context.Context, p plan, v *core.View, err 
 // it is of use to anybody, so that a failure is an event and no more.
 func (x *Exchange) clear(ctx context.Context) {
 	p := x.owed
-	x.owed.left, x.owed.moved = nil, nil
+	x.owed.left, x.owed.moved, x.owed.forget = nil, nil, nil
 	for _, f := range p.left {
 		x.farewell(ctx, f, core.Millis(x.sessions.Clock())+core.Settled)
 	}
 	if p.moved != nil {
 		x.vacate(ctx, p.moved)
+	}
+	if p.forget != nil {
+		x.forget(ctx, p.forget)
 	}
 }
 

@@ -54,6 +54,8 @@ const (
 	// StoreRolledBack: the store has an older state of it than the visitor's
 	// cookie has seen: a fail-over or a restored backup has lost writes.
 	StoreRolledBack Reason = "store rolled back"
+	// ImportFailed: another library's session could not be taken over.
+	ImportFailed Reason = "import failed"
 	// LateChange: it was changed after the response's header.
 	LateChange Reason = "late change"
 )

@@ -79,7 +79,7 @@ type Fragment struct {
 
 	Seen int64 // when the visitor was last seen; not part of the content
 
-	Stored bool // it came from the store, not from a cookie; not part of the content
+	Stored bool // it came from elsewhere than a cookie of ours: the store, another library; not part of the content
 
 	plain      []byte // what is sealed, once Name has made it
 	contentLen int    // how much of plain the name follows from

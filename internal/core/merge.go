@@ -61,6 +61,7 @@ type View struct {
 	MaxBorn  int64  // the highest birth in the jar
 	Unopened int    // cookies of ours that could not be opened, but may be by another replica
 	Frozen   bool   // more is missing that may come back: nothing may be collected
+	Imported bool   // it is another library's session, of which none of our cookies knows yet
 	Closed   string // why the last of the cookies that did not open did not
 	Loaded   int64  // when the jar was read
 

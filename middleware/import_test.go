@@ -1,0 +1,351 @@
+package middleware_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/session"
+)
+
+// oldLibrary keeps its sessions under the cookie "old".
+type oldLibrary struct {
+	mu       sync.Mutex
+	sessions map[string]*middleware.Imported
+	down     error
+	asked    int
+	path     string
+}
+
+func (o *oldLibrary) Cookie() http.Cookie {
+	return http.Cookie{Name: "old", Path: o.path, HttpOnly: true}
+}
+
+func (o *oldLibrary) Import(_ context.Context, value string) (*middleware.Imported, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.asked++
+	return o.sessions[value], o.down
+}
+
+func (o *oldLibrary) Forget(_ context.Context, value string) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.sessions, value)
+	return o.down
+}
+
+func (o *oldLibrary) has(value string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.sessions[value] != nil
+}
+
+// migrating is a site whose visitor has a session of the old library for ada
+// that began an hour ago and lives for ten.
+func migrating(t *testing.T, options ...option) (*site, *oldLibrary) {
+	t.Helper()
+	old := &oldLibrary{path: "/", sessions: map[string]*middleware.Imported{"token": {
+		Values:  map[string]any{"user": "ada", "note": "hello"},
+		Created: noon.Add(-time.Hour), Expires: noon.Add(9 * time.Hour),
+	}}}
+	s, _ := storedSite(t, append([]option{config(func(c *middleware.Config) {
+		c.Import, c.ImportUntil = []middleware.Importer{old}, noon.Add(30*24*time.Hour)
+	})}, options...)...)
+	s.jar.Put("old", "token")
+	return s, old
+}
+
+func (s *site) has(name string) bool { return slices.Contains(s.jar.Names(), name) }
+
+// The first response brings Carryon's session; the old one goes when a request
+// shows that it has arrived.
+func TestImport(t *testing.T) {
+	s, old := migrating(t)
+	a := s.get("/read")
+	require.Equal(t, "ada", a.body)
+	require.Empty(t, a.Header.Get("X-Reason"))
+	require.Len(t, a.Header["Set-Cookie"], 1)
+	require.Equal(t, "private, no-store", a.Header.Get("Cache-Control"))
+	require.Len(t, s.events.of(middleware.EventImported), 1)
+	require.True(t, s.has("old"), "nobody knows yet whether ours has arrived")
+	require.True(t, old.has("token"))
+
+	a = s.get("/read")
+	require.Equal(t, "ada", a.body)
+	require.Len(t, a.Header["Set-Cookie"], 1)
+	require.False(t, s.has("old"))
+	require.False(t, old.has("token"))
+	require.Equal(t, noon.Add(9*time.Hour), s.cookie().Expires.UTC(), "its end is the old one's")
+	require.Equal(t, 1, old.asked)
+	require.Empty(t, s.get("/read").Header["Set-Cookie"])
+	require.Equal(t, "note user", s.get("/names").body)
+}
+
+// A response that does not arrive loses nothing: the old session is still there.
+func TestImportWhoseResponseIsLost(t *testing.T) {
+	s, _ := migrating(t)
+	for range 3 {
+		require.Equal(t, "ada", s.bare("/read", "old=token").body)
+	}
+	require.Equal(t, "ada", s.who())
+}
+
+// All requests in flight import the same session, so that none undoes another.
+func TestImportByRequestsAtOnce(t *testing.T) {
+	s, _ := migrating(t)
+	var answers []answer
+	for _, path := range []string{"/set?user=grace", "/put?name=a&size=10", "/put?name=b&size=20", "/read"} {
+		answers = append(answers, s.bare(path, "old=token"))
+		s.clock.advance(10 * time.Millisecond)
+	}
+	for _, a := range answers {
+		s.receive(a)
+	}
+	require.Equal(t, "a b note user", s.get("/names").body)
+	require.Equal(t, "grace", s.who())
+}
+
+// One that takes more than a writer's share is written as the state that all who
+// import it write, with the change beside it.
+func TestImportOfSeveralCookies(t *testing.T) {
+	s, old := migrating(t, config(wide), config(func(c *middleware.Config) { c.Fallback, c.Limits.RequestBytes = nil, 40_000 }))
+	old.sessions["token"].Values["blob"] = text(6_000)
+	one, two := s.bare("/put?name=a&size=10", "old=token"), s.bare("/put?name=b&size=10", "old=token")
+	require.Equal(t, 200, one.StatusCode)
+	s.receive(one)
+	s.receive(two)
+	require.Equal(t, "a b blob note user", s.get("/names").body)
+}
+
+// Whoever logs out is logged out: of both.
+func TestImportedSessionEndsWithALogout(t *testing.T) {
+	for _, first := range []string{"/read", "/none"} {
+		for _, keep := range []bool{false, true} {
+			s, old := migrating(t, config(func(c *middleware.Config) { c.KeepImported = keep }))
+			copied := s.header()
+			s.get(first)
+			require.Equal(t, 200, s.get("/logout").StatusCode)
+			require.False(t, s.has("old"))
+			require.False(t, old.has("token"))
+			require.Empty(t, s.who())
+			require.Empty(t, s.bare("/read", copied).body, "nor is a copy of the old cookie of use")
+		}
+	}
+}
+
+// A login takes the old values along under a new id, and ends the old session.
+func TestImportAndLogin(t *testing.T) {
+	s, old := migrating(t)
+	require.Equal(t, 200, s.get("/login?user=grace").StatusCode)
+	require.False(t, s.has("old"))
+	require.False(t, old.has("token"))
+	require.Equal(t, "grace", s.who())
+	require.Equal(t, "note user", s.get("/names").body)
+}
+
+// What of ours has ended, or does not open here, is not replaced by something
+// older.
+func TestImportOnlyWhereNothingIsOurs(t *testing.T) {
+	s, old := migrating(t)
+	s.jar.Evict("old")
+	s.get("/set?user=grace")
+	s.jar.Put("old", "token")
+	require.Equal(t, "grace", s.who())
+	require.Zero(t, old.asked)
+
+	s, old = migrating(t)
+	s.jar.Evict("old")
+	s.get("/set?user=grace")
+	keepForever(s)
+	s.clock.advance(3 * time.Hour)
+	s.jar.Put("old", "token")
+	require.Empty(t, s.who(), "idle for too long")
+	require.Zero(t, old.asked)
+
+	s, old = migrating(t)
+	foreign := newSite(t, app)
+	foreign.get("/set?user=eve")
+	s.jar.Put(foreign.cookie().Name, foreign.cookie().Value)
+	require.Empty(t, s.who(), "a replica with a newer ring may know better")
+	require.Zero(t, old.asked)
+}
+
+// A value that is not the old library's (any more) is nobody's session.
+func TestImportOfNothing(t *testing.T) {
+	s, _ := migrating(t)
+	s.jar.Put("old", "made-up")
+	a := s.get("/read")
+	require.Equal(t, 404, a.StatusCode)
+	require.Equal(t, string(session.Absent), a.Header.Get("X-Reason"))
+	refused := s.events.of(middleware.EventRefused)
+	require.Len(t, refused, 1)
+	require.Equal(t, session.ImportFailed, refused[0].Reason)
+	s.get("/set?user=grace")
+	require.Equal(t, "grace", s.who())
+	require.False(t, s.has("old"))
+}
+
+func TestImportOfAnEndedSession(t *testing.T) {
+	s, old := migrating(t)
+	old.sessions["token"].Expires = noon
+	require.Empty(t, s.who())
+	require.Equal(t, string(session.Expired), s.get("/read").Header.Get("X-Reason"))
+}
+
+// While the old store is down nobody is logged out by mistake.
+func TestImportFromAStoreThatIsDown(t *testing.T) {
+	s, old := migrating(t)
+	old.down = errors.New("connection refused")
+	require.Equal(t, http.StatusServiceUnavailable, s.get("/read").StatusCode)
+	require.True(t, s.has("old"))
+	old.down = nil
+	require.Equal(t, "ada", s.who())
+
+	s, old = migrating(t, config(func(c *middleware.Config) { c.AbsentIfStoreDown = true }))
+	old.down = errors.New("connection refused")
+	require.Equal(t, 404, s.get("/read").StatusCode)
+	require.True(t, s.has("old"))
+}
+
+// What cannot be encoded is not left out: the rest could mean something else.
+func TestImportOfWhatCannotBeEncoded(t *testing.T) {
+	s, old := migrating(t)
+	old.sessions["token"].Values["restricted"] = func() {}
+	require.Empty(t, s.who())
+	refused := s.events.of(middleware.EventRefused)
+	require.Len(t, refused, 1)
+	require.Error(t, refused[0].Err)
+	require.True(t, s.has("old"))
+}
+
+func TestImportEnds(t *testing.T) {
+	s, old := migrating(t)
+	s.clock.advance(30 * 24 * time.Hour)
+	require.Empty(t, s.who())
+	require.Zero(t, old.asked)
+}
+
+func TestKeepImported(t *testing.T) {
+	s, old := migrating(t, config(func(c *middleware.Config) { c.KeepImported = true }))
+	for range 3 {
+		require.Equal(t, "ada", s.who())
+	}
+	require.True(t, s.has("old"))
+	require.True(t, old.has("token"))
+	s.get("/set?user=ada-2")
+	require.Equal(t, "ada-2", s.who(), "ours counts from now on")
+}
+
+// Large sessions go where large sessions are.
+func TestImportIntoTheStore(t *testing.T) {
+	for _, mode := range []middleware.Mode{middleware.Auto, middleware.AlwaysStored} {
+		s, old := migrating(t, config(func(c *middleware.Config) { c.Mode = mode }))
+		old.sessions["token"].Values["blob"] = text(50_000)
+		other := s.bare("/put?name=b&size=20", "old=token")
+		require.Equal(t, "50000", s.length("blob"))
+		require.Len(t, s.events.of(middleware.EventSpilled), 2, "one row for both")
+		s.receive(other)
+		require.Equal(t, "b blob note user", s.get("/names").body)
+		require.Equal(t, "ada", s.who())
+		require.False(t, s.has("old"))
+	}
+}
+
+// What fits nowhere stays where it is, and can be read.
+func TestImportOfWhatDoesNotFit(t *testing.T) {
+	s, old := migrating(t, config(func(c *middleware.Config) { c.Fallback = nil }))
+	old.sessions["token"].Values["blob"] = text(50_000)
+	for range 2 {
+		require.Equal(t, "50000", s.length("blob"))
+	}
+	require.True(t, s.has("old"))
+	require.Equal(t, http.StatusInternalServerError, s.get("/set?user=grace").StatusCode)
+	require.Equal(t, "ada", s.who())
+}
+
+func TestImportIsNotWrittenIntoCaches(t *testing.T) {
+	s, _ := migrating(t)
+	require.Empty(t, s.request(http.MethodHead, "/read").Header["Set-Cookie"])
+	require.Empty(t, s.get("/read", "Sec-Purpose: prefetch").Header["Set-Cookie"])
+	require.Len(t, s.get("/read").Header["Set-Cookie"], 1)
+}
+
+// Two audiences, and two rings, make different sessions of one cookie, so that
+// neither tells anything of the other.
+func TestImportedIDsFollowFromTheRing(t *testing.T) {
+	ids := map[string]bool{}
+	ring := newRing(t)
+	for _, c := range []func(*middleware.Config){
+		func(c *middleware.Config) { c.Keys = ring },
+		func(c *middleware.Config) { c.Keys, c.Audience = ring, "other" },
+		func(*middleware.Config) {},
+	} {
+		s, _ := migrating(t, config(c))
+		s.get("/read")
+		ids[s.events.of(middleware.EventImported)[0].SessionID] = true
+	}
+	require.Len(t, ids, 3)
+	s, _ := migrating(t, config(func(c *middleware.Config) { c.Keys = ring }))
+	s.get("/read")
+	ids[s.events.of(middleware.EventImported)[0].SessionID] = true
+	require.Len(t, ids, 3, "the same again")
+}
+
+// The old cookie is removed where it was set.
+func TestImportRemovesTheCookieWithItsAttributes(t *testing.T) {
+	s, old := migrating(t)
+	old.path = "/shop"
+	s.get("/read")
+	a := s.get("/read")
+	require.Contains(t, a.Header.Get("Set-Cookie"), "old=; Path=/shop; Max-Age=0")
+}
+
+// Where a response may have one Set-Cookie line, ours comes first.
+func TestImportWhereOneLineIsAllowed(t *testing.T) {
+	s, _ := migrating(t, config(func(c *middleware.Config) { c.Limits.SetCookieLines = 1 }))
+	require.Equal(t, "ada", s.who())
+	a := s.get("/set?user=grace")
+	require.Len(t, a.Header["Set-Cookie"], 1)
+	require.True(t, s.has("old"))
+	require.Equal(t, "grace", s.who())
+	require.False(t, s.has("old"))
+}
+
+func TestImportIsCheckedByNew(t *testing.T) {
+	for name, test := range map[string]struct {
+		change func(*middleware.Config)
+		want   string
+	}{
+		"no end":   {func(c *middleware.Config) { c.ImportUntil = time.Time{} }, "Config.ImportUntil is not"},
+		"nil":      {func(c *middleware.Config) { c.Import = append(c.Import, nil) }, "Config.Import[1] is nil"},
+		"our name": {func(c *middleware.Config) { c.Name, c.FixedName = "old", true }, "which is one of ours"},
+		"no name":  {func(c *middleware.Config) { c.Import = []middleware.Importer{nameless{}} }, "which no cookie has"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := middleware.Config{Keys: newRing(t), Import: []middleware.Importer{&oldLibrary{}}, ImportUntil: noon}
+			test.change(&c)
+			_, err := middleware.New(c)
+			require.ErrorContains(t, err, test.want)
+		})
+	}
+}
+
+type nameless struct{ middleware.Importer }
+
+func (nameless) Cookie() http.Cookie { return http.Cookie{} }
+
+// The importers of two libraries are asked in order.
+func TestImportersAreAskedInOrder(t *testing.T) {
+	second := &oldLibrary{sessions: map[string]*middleware.Imported{"token": {Values: map[string]any{"user": "eve"}}}}
+	s, _ := migrating(t, config(func(c *middleware.Config) { c.Import = append(c.Import, second) }))
+	require.Equal(t, "ada", s.who())
+	require.Zero(t, second.asked)
+}
