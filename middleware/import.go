@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -27,9 +28,11 @@ type Importer interface {
 
 	// Import returns the session that a cookie of that name stands for, and nil
 	// where it stands for none (any more): its seal does not open, it has expired.
-	// It must not parse what it has not authenticated. An error means that it
-	// cannot tell now, as where a store is down; the visitor's request is then
-	// answered like one whose own store is down, and nobody is logged out.
+	// It must not parse what it has not authenticated. [ErrCannotImport] (wrapped)
+	// means that it never can: the visitor has no session, and their old cookie
+	// stays. Any other error means that it cannot tell now, as where a store is
+	// down: the request is then answered as one whose own store is down, and nobody
+	// is logged out.
 	Import(ctx context.Context, value string) (*Imported, error)
 
 	// Forget ends the session on the other library's side, if it has one: the
@@ -37,6 +40,11 @@ type Importer interface {
 	// request, also for what is gone already.
 	Forget(ctx context.Context, value string) error
 }
+
+// ErrCannotImport is what an [Importer] returns (wrapped) for a session that is
+// there and cannot be taken over. [EventRefused] with [session.ImportFailed]
+// tells of it; mend the importer, and the visitors are back.
+var ErrCannotImport = errors.New("carryon: the other library's session has a value that cannot be carried over; convert it in the importer")
 
 // Imported is a session that an [Importer] has read.
 type Imported struct {
@@ -114,8 +122,8 @@ func (x *Exchange) adopt(ctx context.Context, v *core.View, now time.Time) error
 	switch {
 	case err != nil:
 		x.observe(ctx, Event{Kind: EventRefused, Reason: session.ImportFailed, Err: err})
-		if m.AbsentIfStoreDown {
-			x.found.legacy = nil // nobody can tell whether it is of use
+		if m.AbsentIfStoreDown || errors.Is(err, ErrCannotImport) {
+			x.found.legacy = nil // it is kept for who can read it
 			return nil
 		}
 		return storeDown(err)
@@ -126,7 +134,7 @@ func (x *Exchange) adopt(ctx context.Context, v *core.View, now time.Time) error
 	f, err := m.importedFragment(m.Keys.Ring(ctx).Active(now), l, got, now)
 	if err != nil {
 		x.observe(ctx, Event{Kind: EventRefused, Reason: session.ImportFailed, Err: err})
-		x.found.legacy = nil // it stays for a version that can read it
+		x.found.legacy = nil
 		return nil
 	}
 	v.Merge([]*core.Fragment{f}, 0, core.Millis(now), m.idle, &core.Room{})
@@ -198,7 +206,7 @@ func importedEntries(values map[string]any, stamp core.Stamp) (entries []core.En
 		return nil, nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("carryon: the other library's session has a value that cannot be carried over; convert it in the importer: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrCannotImport, err)
 	}
 	return entries, nil
 }

@@ -3,6 +3,7 @@ package middleware_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -224,6 +225,14 @@ func TestImportOfWhatCannotBeEncoded(t *testing.T) {
 	require.Len(t, refused, 1)
 	require.Error(t, refused[0].Err)
 	require.True(t, s.has("old"))
+}
+
+func TestImportThatTheImporterRefuses(t *testing.T) {
+	s, old := migrating(t)
+	old.down = fmt.Errorf("old: %w", middleware.ErrCannotImport)
+	require.Equal(t, 404, s.get("/read").StatusCode)
+	s.get("/set?user=grace")
+	require.Equal(t, "grace", s.who())
 }
 
 func TestImportEnds(t *testing.T) {
