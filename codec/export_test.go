@@ -20,3 +20,8 @@ func AppendDecoded(dst []byte, text string) ([]byte, bool) { return appendDecode
 
 // AppendEncoded is its reverse.
 func AppendEncoded(dst, bin []byte) []byte { return appendEncoded(dst, bin) }
+
+// SealRecordWithNonce is SealRecord with the nonce of a test vector.
+func SealRecordWithNonce(secret []byte, b RecordBinding, plaintext, nonce []byte) ([]byte, error) {
+	return sealRecord(nil, secret, b, plaintext, nonce)
+}

@@ -21,6 +21,7 @@ import (
 //go:generate go run ./testdata/gen/header testdata/vectors/header.json
 //go:generate go run ./testdata/gen/altered testdata/vectors/altered.json
 //go:generate go run ./testdata/gen/pieces testdata/vectors/pieces.json
+//go:generate go run ./testdata/gen/record testdata/vectors/record.json
 
 var generators = []string{"sealed", "binding", "text", "header", "altered", "pieces"}
 
@@ -146,7 +147,7 @@ func TestVectorsAreGenerated(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the generators")
 	}
-	for _, name := range generators {
+	for _, name := range append([]string{"record"}, generators...) {
 		path := filepath.Join(t.TempDir(), name)
 		out, err := exec.Command("go", "run", "./testdata/gen/"+name, path).CombinedOutput()
 		require.NoError(t, err, string(out))

@@ -41,11 +41,23 @@ type File struct {
 
 // Write writes the vectors as JSON to the file that the command line names.
 func Write(comment string, vectors ...Vector) {
+	write(File{comment, []Hex{Secret(1), Secret(2)}, []Hex{KeyID(3)}, vectors})
+}
+
+// WriteAny writes vectors of another shape, which need no ring.
+func WriteAny[V any](comment string, vectors ...V) {
+	write(struct {
+		Comment string `json:"comment"`
+		Vectors []V    `json:"vectors"`
+	}{comment, vectors})
+}
+
+func write(file any) {
 	var text bytes.Buffer
 	out := json.NewEncoder(&text)
 	out.SetIndent("", "  ")
 	out.SetEscapeHTML(false)
-	err := out.Encode(File{comment, []Hex{Secret(1), Secret(2)}, []Hex{KeyID(3)}, vectors})
+	err := out.Encode(file)
 	if err == nil {
 		err = os.WriteFile(os.Args[1], text.Bytes(), 0o644)
 	}
