@@ -1,0 +1,210 @@
+// Package fleet_test rotates the keys of replicas that are processes of their
+// own, with the command, while visitors use them all.
+package fleet_test
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/sessiontest"
+)
+
+const (
+	replicas = 4
+	visitors = 30
+	every    = 2 * time.Second
+	staged   = 2 * time.Second  // a file is seen within one
+	overlap  = 10 * time.Second // far less than a session lives: what is not sealed anew dies
+)
+
+// lasts is how long the load goes on; CARRYON_FLEET=1m makes it longer.
+func lasts(t *testing.T) time.Duration {
+	text := os.Getenv("CARRYON_FLEET")
+	if text == "" {
+		return 25 * time.Second
+	}
+	d, err := time.ParseDuration(text)
+	require.NoError(t, err)
+	return d
+}
+
+// build makes the programs that the fleet is of.
+func build(t *testing.T) (playground, carryon string) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, b := range []struct{ from, pkg string }{{"../../examples", "./playground"}, {"../..", "./cmd/carryon"}} {
+		command := exec.Command("go", "build", "-o", dir+string(filepath.Separator), b.pkg)
+		command.Dir = b.from
+		out, err := command.CombinedOutput()
+		require.NoError(t, err, string(out))
+	}
+	return filepath.Join(dir, "playground"), filepath.Join(dir, "carryon")
+}
+
+// replica is one process.
+type replica struct {
+	url     string
+	process *exec.Cmd
+	mu      sync.Mutex
+	log     bytes.Buffer
+}
+
+func (r *replica) Write(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.log.Write(p)
+}
+
+func (r *replica) text() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.log.String()
+}
+
+func start(t *testing.T, program string, args ...string) *replica {
+	t.Helper()
+	r := &replica{process: exec.Command(program, args...)}
+	r.process.Stderr = r
+	stdout, err := r.process.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, r.process.Start())
+	t.Cleanup(func() {
+		_ = r.process.Process.Signal(syscall.SIGTERM)
+		_ = r.process.Wait()
+	})
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		if at := strings.Index(lines.Text(), "http://"); at >= 0 {
+			r.url = strings.TrimSuffix(lines.Text()[at:], "/")
+			go func() { _, _ = io.Copy(io.Discard, stdout) }()
+			return r
+		}
+	}
+	t.Fatalf("a replica ended without saying where it listens: %s", r.text())
+	return nil
+}
+
+func run(t *testing.T, program string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(program, args...).CombinedOutput()
+	require.NoError(t, err, string(out))
+	return string(out)
+}
+
+// visitor follows one session over all replicas.
+type visitor struct {
+	client http.Client
+	fleet  []*replica
+	n      int
+	size   int
+}
+
+func (v *visitor) do(method, name, body string) (status int, text string, err error) {
+	to := v.fleet[rand.IntN(len(v.fleet))].url + "/api/values/" + name
+	r, err := http.NewRequest(method, to, strings.NewReader(body))
+	if err != nil {
+		return 0, "", err
+	}
+	answer, err := v.client.Do(r)
+	if err != nil {
+		return 0, "", err
+	}
+	defer answer.Body.Close()
+	b, err := io.ReadAll(answer.Body)
+	return answer.StatusCode, string(b), err
+}
+
+// value is what the visitor writes the i-th time.
+func (v *visitor) value(i int) string {
+	return fmt.Sprintf("%d of %d ", i, v.n) + strings.Repeat("x", v.size)
+}
+
+// visit writes and reads until the time is up. Half of the visitors write once
+// and only read from then on: nothing but a reseal keeps those.
+func (v *visitor) visit(until time.Time) error {
+	written := 0
+	for round := 0; time.Now().Before(until); round++ {
+		if written == 0 || v.n%2 == 0 && round%3 == 0 {
+			written++
+			status, text, err := v.do(http.MethodPut, "note", v.value(written))
+			if err != nil || status != http.StatusNoContent {
+				return fmt.Errorf("visitor %d, write %d: status %d %.200s %v", v.n, written, status, text, err)
+			}
+		}
+		status, text, err := v.do(http.MethodGet, "note", "")
+		if err != nil || status != http.StatusOK || text != v.value(written) {
+			return fmt.Errorf("visitor %d, round %d: status %d, read %.40q and wrote %.40q: %v", v.n, round, status, text, v.value(written), err)
+		}
+		time.Sleep(50*time.Millisecond + rand.N(100*time.Millisecond))
+	}
+	return nil
+}
+
+// Keys are made, seal, retire and die within seconds, under load, and nobody is
+// logged out: neither those who write nor those who only read.
+func TestKeysRotateUnderLoad(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs for half a minute")
+	}
+	playground, carryon := build(t)
+	ring := filepath.Join(t.TempDir(), "keys.json")
+	run(t, carryon, "keys", "init", ring)
+	first := read(t, ring).Keys()[0].ID()
+
+	var fleet []*replica
+	for range replicas {
+		// No idle limit: a touch would seal anew as well.
+		fleet = append(fleet, start(t, playground, "-addr", "127.0.0.1:0", "-keys", ring, "-idle", "-1s", "-limits", string(middleware.GoServer)))
+	}
+	until := time.Now().Add(lasts(t))
+	errs := make(chan error, visitors)
+	for n := range visitors {
+		v := &visitor{fleet: fleet, n: n, size: 40}
+		if n%10 == 0 {
+			v.size = 4000 // several cookies, which are sealed anew by writes until they are some minutes old
+		}
+		jar := &sessiontest.Jar{URL: fleet[0].url}
+		v.client = http.Client{Jar: jar, Timeout: time.Minute}
+		go func() { errs <- v.visit(until) }()
+	}
+	rotations := 0
+	for time.Now().Before(until) {
+		time.Sleep(every)
+		run(t, carryon, "keys", "rotate", "--force", "--activate-in", staged.String(), "--overlap", overlap.String(), ring)
+		rotations++
+	}
+	for range visitors {
+		require.NoError(t, <-errs)
+	}
+	for _, r := range fleet {
+		require.NotContains(t, r.text(), "error", "a replica's log")
+	}
+	left := read(t, ring)
+	_, state := left.Find(first, time.Now())
+	require.True(t, state.Dead(), "the key that the sessions began with is %v", state)
+	t.Logf("%d rotations, %d keys, %d dead", rotations, len(left.Keys()), len(left.Dead()))
+}
+
+func read(t *testing.T, file string) *keyring.Ring {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	ring, err := keyring.Parse(text)
+	require.NoError(t, err)
+	return ring
+}
