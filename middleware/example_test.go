@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
 	"github.com/carryon-go/carryon/session"
@@ -202,4 +203,45 @@ func ExampleSessions_Begin() {
 	// 200 visit 1 3
 	// 200 visit 2 4
 	// 200 visit 3 4
+}
+
+// A session that fits its cookies stays there; one that does not goes, sealed,
+// into the store, and comes back when it has shrunk.
+func ExampleConfig_fallback() {
+	store, err := fallback.NewMemory(fallback.MemoryConfig{}) // for several replicas: sqlstore, redisstore, …
+	if err != nil {
+		log.Fatal(err)
+	}
+	ring, err := keyring.Generate(time.Now())
+	if err != nil {
+		log.Fatal(err)
+	}
+	sessions, err := middleware.New(middleware.Config{
+		Keys:     ring,
+		Fallback: store,
+		Observer: func(_ context.Context, e middleware.Event) {
+			if e.Kind == middleware.EventSpilled || e.Kind == middleware.EventReturned {
+				fmt.Println("the session has", e.Kind)
+			}
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	const cart session.Key[string] = "cart"
+	handler := sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		cart.Set(session.From(r.Context()), strings.Repeat("apples ", len(r.URL.Path)*10))
+	}))
+
+	browser := &sessiontest.Jar{}
+	for _, page := range []string{"/few", "/" + strings.Repeat("very-", 30) + "many", "/few"} {
+		browser.Do(handler, browser.Request("POST", page, nil))
+		fmt.Println(browser.Bytes() < 1000, len(browser.Names()), "cookie")
+	}
+	// Output:
+	// true 1 cookie
+	// the session has spilled
+	// true 1 cookie
+	// the session has returned
+	// true 1 cookie
 }
