@@ -276,14 +276,14 @@ func TestPopSurvivesASetBesideIt(t *testing.T) {
 // After a conflict the changes are put on top of what another has written to the
 // record meanwhile: a Pop takes what it saw, not what was set since.
 func TestPopIsReplayedOnANewerState(t *testing.T) {
-	head := fragment(1, created, set("flash", created+10, 1, 'a'), set("b", created+10, 1, 'b'))
+	head := fragment(1, created, set("b", created+10, 1, 'b'), set("flash", created+10, 1, 'a'))
 	o := handle(t, jarOf(head), func(c *core.Core) { c.Pop("flash") })
 	for name, test := range map[string]struct {
 		now  *core.View
 		want map[string]string
 	}{
 		"as it was":     {jarOf(head), map[string]string{"b": "b"}},
-		"set anew":      {jarOf(fragment(1, created, set("flash", created+20, 2, 'n'), set("b", created+10, 1, 'b'))), map[string]string{"flash": "n", "b": "b"}},
+		"set anew":      {jarOf(fragment(1, created, set("b", created+10, 1, 'b'), set("flash", created+20, 2, 'n'))), map[string]string{"flash": "n", "b": "b"}},
 		"taken already": {jarOf(fragment(1, created, set("b", created+10, 1, 'b'))), map[string]string{"b": "b"}},
 	} {
 		v := core.Merge([]*core.Fragment{test.now.Snapshot(o.Changes, write)}, 0, write.Now, 0)

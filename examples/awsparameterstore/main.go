@@ -1,0 +1,111 @@
+// Command awsparameterstore serves sessions whose key ring is a SecureString of
+// AWS Systems Manager Parameter Store. It looks at the parameter once a minute:
+// a ring that was rotated there is in use on all replicas without a restart, and
+// nobody is logged out.
+//
+//	carryon keys init ring.json
+//	aws ssm put-parameter --name /carryon/session-keys --type SecureString --value file://ring.json
+//	go run ./examples/awsparameterstore -parameter /carryon/session-keys
+//
+// Region, credentials and endpoint come from where the SDK always looks: the
+// environment (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL_SSM), the shared files,
+// the role of the machine. The program needs no permission but ssm:GetParameter,
+// and kms:Decrypt if the parameter has a key of its own.
+//
+// A parameter has at most 4 KB, or 8 KB in the advanced tier, which costs: that
+// is less than a ring may have. docs/secrets.md says how far it goes, and how to
+// rotate.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/middleware"
+)
+
+func main() {
+	addr := flag.String("addr", "127.0.0.1:8080", "`address` to listen on (port 0: any free one)")
+	parameter := flag.String("parameter", "/carryon/session-keys", "`name` or ARN of the parameter that holds the key ring")
+	every := flag.Duration("every", time.Minute, "how old the ring may be before a request looks at the parameter again")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *addr, *parameter, *every); err != nil {
+		fmt.Fprintln(os.Stderr, "awsparameterstore: error:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx ends.
+func run(ctx context.Context, addr, parameter string, every time.Duration) error {
+	keys, err := openKeys(ctx, parameter, every)
+	if err != nil {
+		return err
+	}
+	sessions, err := middleware.New(middleware.Config{Keys: keys})
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("listening on http://%s/\n", listener.Addr())
+	return serve(ctx, listener, newApp(sessions))
+}
+
+// openKeys follows the parameter. Without a good ring to begin with it fails: a
+// program that made its own would log everybody out.
+func openKeys(ctx context.Context, parameter string, every time.Duration) (*keyring.Keys, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	settings, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, err
+	}
+	client := ssm.NewFromConfig(settings)
+	return keyring.Open(ctx, keyring.Func(fetch(client, parameter)), keyring.ReloadEvery(every))
+}
+
+// fetch returns what reads the newest version of the parameter. Without
+// decryption it would get the sealed text, and no error.
+func fetch(client *ssm.Client, parameter string) func(context.Context) ([]byte, error) {
+	return func(ctx context.Context) ([]byte, error) {
+		out, err := client.GetParameter(ctx, &ssm.GetParameterInput{Name: &parameter, WithDecryption: aws.Bool(true)})
+		if err != nil {
+			return nil, err
+		}
+		return []byte(aws.ToString(out.Parameter.Value)), nil
+	}
+}
+
+// serve answers until ctx ends, then lets the requests under way finish.
+func serve(ctx context.Context, listener net.Listener, h http.Handler) error {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	done := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		last, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		done <- server.Shutdown(last)
+	}()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-done
+}

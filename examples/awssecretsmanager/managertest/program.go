@@ -1,0 +1,103 @@
+package managertest
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// patience is how long a test waits for what must happen, on a slow machine.
+const patience = 30 * time.Second
+
+// asProgram, in the environment, makes a test binary be the program itself.
+const asProgram = "CARRYON_TEST_AS_PROGRAM"
+
+// Main is for a program's TestMain: it runs the tests, or main in the processes
+// that [Start] makes of the same binary.
+func Main(m *testing.M, main func()) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// A Program is a process of its own.
+type Program struct {
+	t     testing.TB
+	cmd   *exec.Cmd
+	URL   string // where it listens; "" if it ended before it did
+	ended chan struct{}
+
+	mu  sync.Mutex // guards log
+	log strings.Builder
+}
+
+// Start runs the program with an environment of nothing but env, and waits
+// until it listens or has ended.
+func Start(t testing.TB, env []string, args ...string) *Program {
+	t.Helper()
+	p := &Program{t: t, cmd: exec.Command(os.Args[0], args...), ended: make(chan struct{})}
+	p.cmd.Env = append([]string{asProgram + "=1", "HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}, env...)
+	p.cmd.Stderr = (*programLog)(p)
+	out, err := p.cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, p.cmd.Start())
+	listening := make(chan string)
+	go func() {
+		defer close(p.ended)
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			if url, ok := strings.CutPrefix(lines.Text(), "listening on "); ok {
+				listening <- url
+			}
+		}
+		p.cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		p.cmd.Process.Kill()
+		<-p.ended
+	})
+	select {
+	case p.URL = <-listening:
+	case <-p.ended:
+	case <-time.After(patience):
+		require.Fail(t, "the program neither listens nor ends", p.Log())
+	}
+	return p
+}
+
+// Stop asks the program to end, waits for it, and returns its exit status.
+func (p *Program) Stop() int {
+	p.t.Helper()
+	p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended by itself
+	select {
+	case <-p.ended:
+	case <-time.After(patience):
+		require.Fail(p.t, "the program does not end", p.Log())
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// Log returns what the program has written to standard error so far.
+func (p *Program) Log() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.String()
+}
+
+// programLog is the program as the writer of its log.
+type programLog Program
+
+func (p *programLog) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.Write(b)
+}
