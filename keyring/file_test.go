@@ -187,6 +187,15 @@ func TestUnchangedFileIsNotReadAgain(t *testing.T) {
 
 func TestBrokenFileKeepsTheLastGoodRing(t *testing.T) {
 	breaks := map[string]func(t *testing.T, path string){
+		"emptied": func(t *testing.T, path string) { require.NoError(t, os.Truncate(path, 0)) },
+		"without keys": func(t *testing.T, path string) {
+			require.NoError(t, os.WriteFile(path, []byte(`{"version":1,"keys":[]}`), 0o600))
+		},
+		"another's": func(t *testing.T, path string) { require.NoError(t, os.Chmod(path, 0o640)) },
+		"a directory": func(t *testing.T, path string) {
+			require.NoError(t, os.Remove(path))
+			require.NoError(t, os.Mkdir(path, 0o700))
+		},
 		"half written": func(t *testing.T, path string) { require.NoError(t, os.Truncate(path, 50)) },
 		"gone":         func(t *testing.T, path string) { require.NoError(t, os.Rename(path, path+".away")) },
 		"readable":     func(t *testing.T, path string) { require.NoError(t, os.Chmod(path, 0o644)) },
@@ -207,8 +216,8 @@ func TestBrokenFileKeepsTheLastGoodRing(t *testing.T) {
 				require.Error(t, events[i].Err)
 				require.Equal(t, i+1, events[i].Failures)
 			}
+			require.NoError(t, os.RemoveAll(path))
 			require.NoError(t, os.WriteFile(path, mustMarshal(t, ring), 0o600))
-			require.NoError(t, os.Chmod(path, 0o600))
 			clock.pass(time.Second)
 			keys.Ring(ctx)
 			require.Equal(t, ReloadEvent{Source: "file " + path, Fingerprint: ring.Fingerprint()}, events[2], "it recovered, with the same ring")

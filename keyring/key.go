@@ -115,7 +115,8 @@ func (k *Key) ID() ID { return k.id }
 // SPEC.md. It is a property of the key: a cookie cannot choose it.
 func (k *Key) Format() byte { return k.format }
 
-// Created returns when the key was made. It is for people, no rule uses it.
+// Created returns when the key was made. It is for people and for
+// [Ring.CheckNext], the state does not depend on it.
 func (k *Key) Created() time.Time { return k.created }
 
 // Activates returns when the key begins to seal.

@@ -21,9 +21,9 @@ type Keys struct {
 	opt   options
 	start time.Time
 
-	mu        sync.Mutex // guards the rest; not held while the source works
-	flight    chan struct{}
-	refreshed int64 // when Refresh last looked, in nanoseconds since start
+	mu     sync.Mutex // guards the next two; not held while the source works
+	flight chan struct{}
+	extra  extra
 
 	// Only the one whose flight it is touches these.
 	last     sight             // without its text
@@ -49,15 +49,17 @@ func Open(ctx context.Context, src Source, list ...Option) (*Keys, error) {
 	}
 	k := &Keys{src: src, opt: newOptions(src, list)}
 	k.start = k.opt.clock()
-	k.refreshed = -int64(refreshEvery)
 	out := k.read(ctx, true)
 	if out.err != nil {
 		return nil, k.explain(out.err)
 	}
-	if _, err := k.install(out); err != nil {
+	if _, _, err := k.install(out); err != nil {
 		return nil, err
 	}
 	k.next.Store(int64(k.opt.every))
+	if k.opt.logs {
+		slog.Info("keyring: opened", "source", src.name, "ring", k.ring.Load().Fingerprint())
+	}
 	return k, nil
 }
 
@@ -94,46 +96,6 @@ func (k *Keys) Ring(ctx context.Context) *Ring {
 	return k.ring.Load()
 }
 
-// Refresh reads the source now, because a cookie carries a key id that the
-// ring does not know, and returns the ring to use then. Anyone can send such
-// a cookie, so it reads at most once a second for all callers together: one
-// reads, those who come while it does wait for it, at most [ReloadTimeout],
-// and those who come in the rest of the second get the ring as it is. So a
-// good key that is newer than the last read stays unknown for up to a second.
-func (k *Keys) Refresh(ctx context.Context) *Ring {
-	if k.src.read == nil {
-		return k.ring.Load()
-	}
-	mine, others := k.mayRefresh()
-	switch {
-	case mine != nil:
-		k.look(ctx, true, mine)
-	case others != nil:
-		select {
-		case <-others:
-		case <-ctx.Done():
-		}
-	}
-	return k.ring.Load()
-}
-
-// mayRefresh returns a flight of the caller's own, or somebody else's to wait
-// for, or neither if the last one is too recent.
-func (k *Keys) mayRefresh() (mine, others chan struct{}) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.flight != nil {
-		return nil, k.flight
-	}
-	now := k.elapsed()
-	if k.refreshed <= now && now-k.refreshed < int64(refreshEvery) {
-		return nil, nil
-	}
-	k.refreshed = now
-	k.flight = make(chan struct{})
-	return k.flight, nil
-}
-
 // takeOff begins a flight, or returns nil while there is one.
 func (k *Keys) takeOff() chan struct{} {
 	k.mu.Lock()
@@ -154,21 +116,22 @@ func (k *Keys) land(done chan struct{}) {
 
 // look reads the source and puts what it finds in use. The visitor who noticed
 // may hang up, but the reload is for all: only the time limit ends it.
-func (k *Keys) look(ctx context.Context, force bool, done chan struct{}) {
+func (k *Keys) look(ctx context.Context, force bool, done chan struct{}) (changed bool, err error) {
 	defer k.land(done)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.opt.timeout)
 	defer cancel()
 	out := k.read(ctx, force)
-	changed, err := false, out.err
-	if err != nil {
+	var lost []ID
+	if err = out.err; err != nil {
 		err = k.explain(err)
 	} else if !out.same {
-		changed, err = k.install(out)
+		changed, lost, err = k.install(out)
 	}
-	k.tell(changed, err)
+	k.tell(changed, lost, err)
+	return changed, err
 }
 
-func (k *Keys) tell(changed bool, err error) {
+func (k *Keys) tell(changed bool, lost []ID, err error) {
 	recovered := err == nil && k.failures > 0
 	if err != nil {
 		k.failures++
@@ -177,7 +140,7 @@ func (k *Keys) tell(changed bool, err error) {
 		k.failures = 0
 	}
 	if changed || recovered || err != nil {
-		k.opt.report(ReloadEvent{k.src.name, k.ring.Load().Fingerprint(), changed, k.failures, err})
+		k.opt.report(ReloadEvent{k.src.name, k.ring.Load().Fingerprint(), changed, lost, k.failures, err})
 	}
 }
 
@@ -214,18 +177,19 @@ func (k *Keys) read(ctx context.Context, force bool) outcome {
 
 // install puts a ring in use, unless it is the text that is in use already.
 // Of the text only a hash is kept: it holds the secrets.
-func (k *Keys) install(out outcome) (changed bool, err error) {
+func (k *Keys) install(out outcome) (changed bool, lost []ID, err error) {
 	old, sum := k.ring.Load(), sha256.Sum256(out.text)
 	if old == nil || sum != k.sum {
 		ring, err := Parse(out.text)
 		if err != nil {
-			return false, fmt.Errorf("%w (in the %s)", err, k.src.name)
+			return false, nil, fmt.Errorf("%w (in the %s)", err, k.src.name)
 		}
 		changed = old == nil || old.Fingerprint() != ring.Fingerprint()
+		lost = old.lost(ring, k.opt.clock())
 		k.ring.Store(ring)
 	}
 	k.sum, k.last = sum, sight{info: out.info, at: out.at}
-	return changed, nil
+	return changed, lost, nil
 }
 
 func (k *Keys) explain(err error) error {

@@ -381,7 +381,9 @@ func TestReloadsAreLogged(t *testing.T) {
 		keys.Ring(t.Context())
 	})
 	require.Equal(t, 1, bytes.Count(log.Bytes(), []byte("reload failed")), log)
-	require.Equal(t, 2, bytes.Count(log.Bytes(), []byte("\n")), log)
+	require.Equal(t, 1, bytes.Count(log.Bytes(), []byte("opened")), log)
+	require.Equal(t, 3, bytes.Count(log.Bytes(), []byte("\n")), log)
+	require.Equal(t, 3, bytes.Count(log.Bytes(), []byte("ring=")), "each with the fingerprint")
 }
 
 func TestNoGoroutineIsLeft(t *testing.T) {

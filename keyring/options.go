@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"fmt"
 	"log/slog"
 	"time"
 )
@@ -8,10 +9,6 @@ import (
 const (
 	// DefaultReloadTimeout is how long a reload may take; see [ReloadTimeout].
 	DefaultReloadTimeout = 2 * time.Second
-
-	// refreshEvery is how long an unknown key id, from whomever, waits after
-	// the last reload that one caused.
-	refreshEvery = time.Second
 )
 
 // An Option changes how [Open] and the [Keys] that it returns work.
@@ -22,11 +19,12 @@ type options struct {
 	timeout time.Duration
 	clock   func() time.Time
 	report  func(ReloadEvent)
+	logs    bool // report is ours
 }
 
 // ReloadEvery sets how long [Keys.Ring] trusts a look at the source. 0 means
 // the default of the source: 1 second for [File], 1 minute for [FS] and
-// [Func], never for [Env]. Negative means never; [Keys.Refresh] still looks.
+// [Func], never for [Env]. Negative means never; [Keys.Seek] still looks.
 func ReloadEvery(d time.Duration) Option { return func(o *options) { o.every = d } }
 
 // ReloadTimeout sets how long one request waits for a reload before it goes
@@ -39,17 +37,21 @@ func Clock(now func() time.Time) Option { return func(o *options) { o.clock = no
 
 // OnReload sets what is told of reloads. It runs in the request that noticed,
 // after the new ring is in use, one call at a time; it must be quick, and must
-// not call [Keys.Refresh]. nil means that the first failure of a row, the
-// recovery and every new ring are logged with [slog.Default].
+// not call [Keys.Refresh] or [Keys.Seek]. nil means that the first failure of a row, the
+// recovery and every new ring are logged with [slog.Default], and so is the
+// ring that Open found; each with its fingerprint.
 func OnReload(report func(ReloadEvent)) Option { return func(o *options) { o.report = report } }
 
 // A ReloadEvent tells that a look at the source failed, found another ring, or
-// succeeded after one that failed. It holds no secrets, as far as the errors
+// succeeded after one that failed. Lost keys mean that an older ring came back,
+// as with a deploy that was rolled back, or that someone took keys out by hand:
+// the sessions that they sealed are not recognised until the keys are back. It holds no secrets, as far as the errors
 // of a [Func] hold none.
 type ReloadEvent struct {
 	Source      string // as [Source.String]
 	Fingerprint string // of the ring now in use, as [Ring.Fingerprint]
 	Changed     bool   // another ring is in use than before
+	Lost        []ID   // keys that could still open, and that the new ring never heard of
 	Failures    int    // how many looks in a row failed, this one included
 	Err         error  // why this one failed; the ring in use stays the old one
 }
@@ -69,7 +71,7 @@ func newOptions(src Source, list []Option) options {
 		o.clock = time.Now
 	}
 	if o.report == nil {
-		o.report = logReload
+		o.report, o.logs = logReload, true
 	}
 	return o
 }
@@ -78,6 +80,8 @@ func logReload(e ReloadEvent) {
 	switch {
 	case e.Err != nil && e.Failures == 1:
 		slog.Error("keyring: reload failed, going on with the last good ring", "source", e.Source, "ring", e.Fingerprint, "err", e.Err)
+	case e.Err == nil && len(e.Lost) > 0:
+		slog.Warn("keyring: reloaded, and keys are gone that could still open; is it an older ring?", "source", e.Source, "ring", e.Fingerprint, "lost", fmt.Sprint(e.Lost))
 	case e.Err == nil:
 		slog.Info("keyring: reloaded", "source", e.Source, "ring", e.Fingerprint, "changed", e.Changed)
 	}

@@ -1,60 +1,10 @@
 package keyring
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"time"
 )
-
-// The defaults of a [Policy], and its upper bound.
-const (
-	// DefaultActivateIn is longer than any replica should take to see a new
-	// ring: a file is seen within a second, a function within a minute, and
-	// a secret that a platform mounts or caches within some minutes.
-	DefaultActivateIn = time.Hour
-
-	// DefaultOverlap lets a session of 30 days, the usual "remember me", end
-	// by itself, and leaves two days for late replicas and wrong clocks.
-	DefaultOverlap = 32 * 24 * time.Hour
-
-	// MaxPolicy bounds both: browsers keep no cookie longer than 400 days.
-	MaxPolicy = 402 * 24 * time.Hour
-
-	// remembered is how long the id of a dead key is of use: for as long as a
-	// browser may bring a cookie that it sealed.
-	remembered = MaxPolicy
-)
-
-// A Policy says how [Ring.Rotate] schedules the keys.
-type Policy struct {
-	// ActivateIn is how long the new key is staged, so that every replica
-	// has it before the first one seals with it. It must exceed the time
-	// that the slowest replica takes to see the new ring. 0 means
-	// [DefaultActivateIn], 1 hour; negative means at once; at most
-	// [MaxPolicy].
-	ActivateIn time.Duration
-
-	// Overlap is how long the retired key still opens after its successor
-	// became active. It must be at least the longest lifetime of a session,
-	// plus ActivateIn; a shorter one logs people out. 0 means
-	// [DefaultOverlap], 32 days; negative means for ever, until it is
-	// revoked; at most [MaxPolicy].
-	Overlap time.Duration
-
-	// AllowStaged lets Rotate add a key while another is still staged.
-	// Replicas may then meet keys in an order that nobody planned.
-	AllowStaged bool
-}
-
-func (p Policy) withDefaults() (Policy, error) {
-	p.ActivateIn = max(cmp.Or(p.ActivateIn, DefaultActivateIn), 0)
-	p.Overlap = cmp.Or(p.Overlap, DefaultOverlap)
-	if p.ActivateIn > MaxPolicy || p.Overlap > MaxPolicy {
-		return p, fmt.Errorf("keyring: the time until activation and the overlap are at most %d days each", MaxPolicy/(24*time.Hour))
-	}
-	return p, nil
-}
 
 // A Change says what a new ring has that the old one had not.
 type Change struct {
@@ -93,13 +43,7 @@ func (r *Ring) Rotate(now time.Time, p Policy) (*Ring, Change, error) {
 	if k := pruned.staged(now); k != nil && !p.AllowStaged {
 		return nil, Change{}, &StagedError{k.id, k.active}
 	}
-	active := wholeSecond(now.Add(p.ActivateIn))
-	if p.ActivateIn == 0 {
-		active = promotion(pruned.keys, now)
-	}
-	for pruned.activates(active) {
-		active = active.Add(time.Second) // or chance, by the ids, would order the two
-	}
+	active := pruned.activation(now, p.ActivateIn)
 	added := newKey(now.UTC().Truncate(time.Second), active, pruned)
 	next, err := pruned.insert(added, p.Overlap)
 	if err != nil {
@@ -204,9 +148,14 @@ func (r *Ring) Revoke(id ID, now time.Time) (*Ring, Change, error) {
 }
 
 // succeed finds an heir for an active key that is revoked. An older key must
-// not do: what has retired never seals again.
+// not do: what has retired never seals again. The heir takes the victim's place
+// in the schedule, its activation: so every replica that has the ring seals with
+// it, and the keys before it stay retired, however wrong the replica's clock.
 func (r *Ring) succeed(keys []*Key, victim *Key, now time.Time, change *Change) []*Key {
-	at := promotion(keys, now)
+	at := victim.active
+	for activates(keys, at) {
+		at = at.Add(time.Second) // or chance, by the ids, would order the two
+	}
 	heir := r.successor(victim)
 	if heir == nil {
 		change.Added = newKey(now.UTC().Truncate(time.Second), at, r)
@@ -218,15 +167,24 @@ func (r *Ring) succeed(keys []*Key, victim *Key, now time.Time, change *Change) 
 	return append(without(keys, heir), &promoted)
 }
 
-// promotion returns the earliest activation that puts a key after those of the
-// keys that are not staged: now or, on a machine whose clock is behind, the
-// second after the newest of them became active.
-func promotion(keys []*Key, now time.Time) time.Time {
-	at := now.UTC().Truncate(time.Second)
-	for _, k := range keys {
-		if k.State(now) != Staged && !at.After(k.active) {
-			at = k.active.Add(time.Second)
+// activation returns when a key that is added now becomes active: after the
+// delay, and on a machine whose clock is behind after the delay counted from
+// the activation of the newest key that is not staged, which it would otherwise
+// be put before.
+func (r *Ring) activation(now time.Time, delay time.Duration) time.Time {
+	at := now
+	for _, k := range r.keys {
+		if k.State(now) != Staged && at.Before(k.active) {
+			at = k.active
 		}
+	}
+	if at = at.Add(delay); delay > 0 {
+		at = wholeSecond(at)
+	} else {
+		at = at.UTC().Truncate(time.Second)
+	}
+	for activates(r.keys, at) {
+		at = at.Add(time.Second)
 	}
 	return at
 }
@@ -251,8 +209,8 @@ func without(keys []*Key, k *Key) []*Key {
 }
 
 // activates reports whether a key becomes active at exactly that time.
-func (r *Ring) activates(at time.Time) bool {
-	return slices.ContainsFunc(r.keys, func(k *Key) bool { return k.active.Equal(at) })
+func activates(keys []*Key, at time.Time) bool {
+	return slices.ContainsFunc(keys, func(k *Key) bool { return k.active.Equal(at) })
 }
 
 // staged returns the first staged key, or nil.

@@ -148,13 +148,14 @@ func TestRevoke(t *testing.T) {
 		}},
 		{"active with a staged one: that takes over now", 15, 1, func(t *testing.T, ring *Ring, c Change) {
 			require.Equal(t, ids[2], c.Promoted.ID())
-			require.Equal(t, at(15), c.Promoted.Activates())
+			require.Equal(t, at(10), c.Promoted.Activates(), "it takes the victim's place")
 			require.Equal(t, ids[2], ring.Active(at(15)).ID())
 			require.Equal(t, Retired, ring.Keys()[0].State(at(15)), "what retired does not come back")
 		}},
 		{"active without a staged one: a new key does", 25, 2, func(t *testing.T, ring *Ring, c Change) {
 			require.Equal(t, c.Added.ID(), ring.Active(at(25)).ID())
-			require.Equal(t, at(25), c.Added.Activates())
+			require.Equal(t, at(20), c.Added.Activates(), "it takes the victim's place")
+			require.Equal(t, at(25), c.Added.Created())
 			require.Len(t, ring.Keys(), 3)
 		}},
 		{"staged, the last: its predecessor stays", 15, 2, func(t *testing.T, ring *Ring, c Change) {
@@ -198,6 +199,45 @@ func TestRevokeWhatIsNotThere(t *testing.T) {
 	require.ErrorContains(t, err, "unknown")
 	_, _, err = ring.Revoke(exampleKey(1).id, at(41))
 	require.ErrorContains(t, err, "expired")
+}
+
+// On a replica whose clock is behind that of the machine that revoked, the
+// schedule must not fall back to the key before the victim, which dies soon.
+func TestRevokeOnASlowClock(t *testing.T) {
+	ring := exampleRing(t, span{1, 0, 40}, span{2, 10, 0})
+	next, change, err := ring.Revoke(exampleKey(2).id, at(30))
+	require.NoError(t, err)
+	for _, hour := range []float64{30, 29.99, 11, 10} {
+		require.Equal(t, change.Added.ID(), next.Active(at(hour)).ID(), "hour %v", hour)
+	}
+}
+
+// Two keys cannot become active at once, or chance would order them.
+func TestRevokeOneOfTwoWithOneActivation(t *testing.T) {
+	for _, victim := range []int{1, 2} {
+		ring := exampleRing(t, span{1, 5, 30}, span{2, 5, 30}, span{3, 20, 0})
+		next, _, err := ring.Revoke(exampleKey(victim).id, at(6))
+		require.NoError(t, err)
+		active := 0
+		for _, k := range next.Keys() {
+			if k.State(at(6)) == Active {
+				active++
+			}
+		}
+		require.Equal(t, 1, active)
+	}
+}
+
+// A machine whose clock is behind puts its key after those that it finds.
+func TestRotateOnASlowClock(t *testing.T) {
+	ring := mustGenerate(t, day)
+	next, change, err := ring.Rotate(at(-20), Policy{ActivateIn: hour})
+	require.NoError(t, err)
+	require.Equal(t, at(1), change.Added.Activates())
+	require.Equal(t, ring.Active(day).ID(), next.Active(day).ID(), "the active key stays")
+	_, change, err = ring.Rotate(at(-20), Policy{ActivateIn: -1})
+	require.NoError(t, err)
+	require.Equal(t, day.Add(time.Second), change.Added.Activates())
 }
 
 // What an operator can do in any order, at any time: at each moment exactly

@@ -26,7 +26,7 @@ func (u *ui) readRing(file string) (*keyring.Ring, error) {
 		return ring, nil
 	}
 	ctx := context.Background()
-	keys, err := keyring.Open(ctx, keyring.File(file))
+	keys, err := keyring.Open(ctx, keyring.File(file), keyring.OnReload(func(keyring.ReloadEvent) {}))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, hint(err, "make a ring with: carryon keys init %s", shellQuote(file))
 	} else if err != nil {
