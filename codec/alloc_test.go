@@ -18,3 +18,15 @@ func TestFewAllocations(t *testing.T) {
 	require.LessOrEqual(t, testing.AllocsPerRun(100, func() { codec.Seal(nil, ring.Active(now), binding, plaintext) }), 6.0)
 	require.LessOrEqual(t, testing.AllocsPerRun(100, func() { codec.Open(nil, ring, now, binding, value) }), 6.0)
 }
+
+// A record derives its keys anew, for each session has a secret of its own. That
+// is nearly all that it allocates, however large it is.
+func TestRecordAllocations(t *testing.T) {
+	for _, n := range []int{0, 1000, 100_000} {
+		plaintext := make([]byte, n)
+		record := sealedRecord(t, plaintext)
+		room := make([]byte, 0, len(record))
+		require.LessOrEqual(t, testing.AllocsPerRun(100, func() { codec.SealRecord(room, recordSecret, recordBinding, plaintext) }), 60.0)
+		require.LessOrEqual(t, testing.AllocsPerRun(100, func() { codec.OpenRecord(room, recordSecret, recordBinding, record) }), 60.0)
+	}
+}

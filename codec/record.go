@@ -39,7 +39,8 @@ const labelRecord = "carryon/1 record"
 // The secret is the session's own, which only the client's cookies hold, so the
 // key ring opens no record and rotating it needs none to be written anew.
 // The HMAC covers the GCM's tag in place of the ciphertext, which is large: the
-// tag vouches for the ciphertext, the HMAC commits both to one key.
+// tag vouches for the ciphertext, and the HMAC commits the record to one secret
+// and one place.
 // The errors are [NoKey] for a secret that is not [RecordSecretSize] bytes and
 // [TooLarge].
 func SealRecord(dst, secret []byte, b RecordBinding, plaintext []byte) ([]byte, error) {
@@ -111,18 +112,22 @@ func (b RecordBinding) additional(header []byte) []byte {
 // recordKeys are what a record's secret gives. The labels differ from those of
 // a ring's key and from one another, so no derived key serves two purposes.
 type recordKeys struct {
-	secret []byte
-	id     keyring.ID
+	extracted []byte // HKDF's first step, which all have in common
+	id        keyring.ID
 }
 
 func newRecordKeys(secret []byte) recordKeys {
-	k := recordKeys{secret: secret}
+	extracted, err := hkdf.Extract(sha256.New, secret, nil)
+	if err != nil {
+		panic(err) // the secret has 32 bytes
+	}
+	k := recordKeys{extracted: extracted}
 	copy(k.id[:], k.derive("carryon/1 record key id", len(k.id)))
 	return k
 }
 
 func (k recordKeys) derive(info string, n int) []byte {
-	key, err := hkdf.Key(sha256.New, k.secret, nil, info, n)
+	key, err := hkdf.Expand(sha256.New, k.extracted, info, n)
 	if err != nil {
 		panic(err) // the lengths are ours, and at most 32
 	}

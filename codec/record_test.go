@@ -5,6 +5,7 @@ import (
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/carryon-go/carryon/codec"
+	"github.com/carryon-go/carryon/internal/core"
 )
 
 type recordVector struct {
@@ -159,9 +161,34 @@ func TestRecordBitFlips(t *testing.T) {
 			record[i] ^= 1 << bit
 		}
 	}
+}
+
+// A record that was cut or made longer is refused, also where its header is made
+// to say so.
+func TestRecordCutOrMadeLonger(t *testing.T) {
+	record := sealedRecord(t, []byte("sixteen bytes of"))
+	relabel := func(b []byte) []byte {
+		b = bytes.Clone(b)
+		copy(b[5:8], []byte{byte(len(b) >> 16), byte(len(b) >> 8), byte(len(b))})
+		return b
+	}
 	for n := range record {
 		_, err := codec.OpenRecord(nil, recordSecret, recordBinding, record[:n])
-		require.Equal(t, codec.WrongLength, reasonOf(t, err))
+		require.Equal(t, codec.WrongLength, reasonOf(t, err), "cut to %d", n)
+		if n >= codec.RecordOverhead {
+			_, err = codec.OpenRecord(nil, recordSecret, recordBinding, relabel(record[:n]))
+			require.Equal(t, codec.BadSeal, reasonOf(t, err), "cut to %d", n)
+			inner := append(bytes.Clone(record[:32]), record[len(record)-n+32:]...) // the end stays
+			_, err = codec.OpenRecord(nil, recordSecret, recordBinding, relabel(inner))
+			require.Equal(t, codec.BadSeal, reasonOf(t, err), "%d bytes taken out", len(record)-n)
+		}
+	}
+	for n := 1; n <= 40; n++ {
+		longer := append(bytes.Clone(record), make([]byte, n)...)
+		_, err := codec.OpenRecord(nil, recordSecret, recordBinding, longer)
+		require.Equal(t, codec.WrongLength, reasonOf(t, err), "%d more", n)
+		_, err = codec.OpenRecord(nil, recordSecret, recordBinding, relabel(longer))
+		require.Equal(t, codec.BadSeal, reasonOf(t, err), "%d more", n)
 	}
 }
 
@@ -203,8 +230,12 @@ func TestRecordsAreNoCookies(t *testing.T) {
 	require.Equal(t, codec.UnknownKey, reasonOf(t, err))
 
 	// The ids aside, which anybody can write: the keys differ as well.
-	copy(record[1:5], cookie[1:5])
-	_, _, err = codec.Open(nil, ring, now, binding, string(codec.AppendEncoded(nil, record)))
+	swapped := bytes.Clone(record)
+	copy(swapped[1:5], cookie[1:5])
+	_, _, err = codec.Open(nil, ring, now, binding, string(codec.AppendEncoded(nil, swapped)))
+	require.Equal(t, codec.BadSeal, reasonOf(t, err))
+	copy(cookie[1:5], record[1:5])
+	_, err = codec.OpenRecord(nil, testSecret(1), recordBinding, cookie)
 	require.Equal(t, codec.BadSeal, reasonOf(t, err))
 }
 
@@ -237,6 +268,21 @@ func TestRecordNoncesAreFresh(t *testing.T) {
 		seen[string(sealedRecord(t, nil)[8:32])] = true
 	}
 	require.Len(t, seen, 100)
+}
+
+// Row and secret follow from the session's root as SPEC.md says.
+func TestRecordSecretFollowsFromTheRoot(t *testing.T) {
+	root := core.NewRoot()
+	id, _ := hkdf.Key(sha256.New, root[:], nil, "carryon record id", 16)
+	secret, _ := hkdf.Key(sha256.New, root[:], nil, "carryon record key", 32)
+	require.Equal(t, base64.RawURLEncoding.EncodeToString(id), root.RecordID())
+
+	b := codec.RecordBinding{ID: root.RecordID(), Number: 1}
+	record, err := codec.SealRecord(nil, root.RecordKey(), b, []byte("x"))
+	require.NoError(t, err)
+	plaintext, verdict := plainRecord(secret, b.ID, 1, b.Tag[:], record)
+	require.Equal(t, "ok", verdict)
+	require.Equal(t, "x", string(plaintext))
 }
 
 // The errors of a record carry nothing of it.
