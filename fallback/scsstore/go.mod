@@ -2,6 +2,16 @@ module github.com/carryon-go/carryon/fallback/scsstore
 
 go 1.26.0
 
-require github.com/carryon-go/carryon v0.0.0-00010101000000-000000000000
+require (
+	github.com/alexedwards/scs/v2 v2.9.0
+	github.com/carryon-go/carryon v0.0.0-00010101000000-000000000000
+	github.com/stretchr/testify v1.12.1
+)
+
+require (
+	github.com/fxamacker/cbor/v2 v2.10.0 // indirect
+	github.com/x448/float16 v0.8.4 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+)
 
 replace github.com/carryon-go/carryon => ../..

@@ -1,0 +1,29 @@
+package scsstore_test
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/alexedwards/scs/v2/memstore"
+
+	"github.com/carryon-go/carryon/fallback/scsstore"
+	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/middleware"
+)
+
+// Any store of scs will do: memstore stands for the engine.
+func Example() {
+	store, err := scsstore.New(memstore.New(), scsstore.Options{Prefix: "shop:"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	keys, err := keyring.Generate(time.Now())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = middleware.New(middleware.Config{Keys: keys, Fallback: store})
+	fmt.Println(err)
+	// Output: <nil>
+}
