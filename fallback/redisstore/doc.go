@@ -43,4 +43,17 @@
 // Under Prefix + id, a string: "c1", the revision's number (8 bytes, big
 // endian) and tag (16 bytes), the expiry in milliseconds since 1970 as 16
 // decimal digits, and the sealed data.
+//
+// # For users of connect-redis
+//
+//	client          the first argument of [New], of any kind: see NewClient
+//	prefix          Options.Prefix; "carryon:" where connect-redis has "sess:"
+//	ttl             Config.Lifetime and Config.IdleTimeout; not the store's to decide
+//	disableTTL      none: each key expires, and so does each session
+//	disableTouch    Config.IdleTimeout below 0. Config.TouchAfter touches seldom,
+//	                without asking Redis whether it is time
+//	serializer      none: values are CBOR, sealed before the store sees them
+//	scanCount       none: [Store.Len] and [Store.Clear] scan by themselves
+//	length, clear   [Store.Len], [Store.Clear]
+//	all, ids        none: ids are hashes and the data is sealed
 package redisstore

@@ -34,4 +34,26 @@
 //
 // The table holds hashed ids, revisions, sealed data and times. Nothing in it
 // can be read without a visitor's cookies.
+//
+// # For users of connect-pg-simple and express-mysql-session
+//
+//	pool, pgPromise, conString, conObject  the first argument of [New]: a *sql.DB
+//	connection, host, user, ...            the same
+//	tableName, schema.tableName            Options.Table
+//	schemaName                             Options.Table, as in "schema.table"
+//	schema.columnNames                     none: the columns are the store's own
+//	createTableIfMissing,                  [Store.Migrate], or what [Schema] prints
+//	createDatabaseTable
+//	ttl, expiration                        Config.Lifetime and Config.IdleTimeout
+//	disableTouch                           Config.IdleTimeout below 0; Config.TouchAfter
+//	                                       touches seldom, without asking the database
+//	pruneSessionInterval, clearExpired,    Options.SweepEvery and SweepBatch: expired rows
+//	checkExpirationInterval                go in passing, without a timer. Or [Store.Sweep]
+//	pruneSessionRandomizedInterval         none: SweepEvery is a chance, so replicas do
+//	                                       not sweep together
+//	endConnectionOnClose                   none: the *sql.DB stays yours to close
+//	charset                                none: ids and data are bytes
+//	errorLog                               Config.Observer: kind "store call"
+//	length, clear                          [Store.Len], [Store.Clear]
+//	all, ids                               none: ids are hashes and the data is sealed
 package sqlstore
