@@ -73,13 +73,21 @@ func (e engine) open(t *testing.T, dsn string) *sql.DB {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if err := db.PingContext(ctx); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is not there, and CI may not go without: %v", e.name, err)
-		}
-		t.Skipf("%s is not there: %v", e.name, err)
+		absent(t, e.name, err)
 	}
 	return db
 }
+
+// absent skips the test for want of an engine, and fails it in CI.
+func absent(t testing.TB, what string, err error) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is not there, and CI may not go without: %v", what, err)
+	}
+	t.Skipf("%s is not there: %v", what, err)
+}
+
+func redisAddress() string { return cmp.Or(os.Getenv("CARRYON_TEST_REDIS"), "127.0.0.1:6379") }
 
 // newTable gives a name of a table that nobody has, and drops it in the end.
 func (e engine) newTable(t *testing.T, db *sql.DB, dsn string) string {

@@ -1,0 +1,115 @@
+package stores
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alexedwards/scs/goredisstore"
+	"github.com/alexedwards/scs/mysqlstore"
+	"github.com/alexedwards/scs/sqlite3store"
+	"github.com/alexedwards/scs/v2"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/fallback"
+	"github.com/carryon-go/carryon/fallback/fallbacktest"
+	"github.com/carryon-go/carryon/fallback/scsstore"
+)
+
+// Stores of scs, as others have written and others use them, pass the suite
+// behind scsstore: all of it in one process, all but the races in two.
+
+func TestSCSGoRedisStore(t *testing.T) {
+	conformSCS(t, 0, func(t *testing.T) (scs.Store, func()) {
+		client := connectRedis(t)
+		prefix := "carryon-test:" + rand.Text()[:12] + ":"
+		t.Cleanup(func() { clearRedis(t, prefix) })
+		return goredisstore.NewWithPrefix(client, prefix), func() { _ = client.Close() }
+	})
+}
+
+func clearRedis(t *testing.T, prefix string) {
+	client := connectRedis(t)
+	ctx := context.Background()
+	keys := client.Scan(ctx, 0, prefix+"*", 1000).Iterator()
+	for keys.Next(ctx) {
+		require.NoError(t, client.Del(ctx, keys.Val()).Err())
+	}
+	require.NoError(t, keys.Err())
+}
+
+func connectRedis(t *testing.T) *redis.Client {
+	t.Helper()
+	client := redis.NewClient(&redis.Options{Addr: redisAddress(), ContextTimeoutEnabled: true})
+	t.Cleanup(func() { _ = client.Close() })
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := client.Ping(ctx).Err(); err != nil {
+		absent(t, "Redis", err)
+	}
+	return client
+}
+
+// Its table is always "sessions", so that it is given a database of its own;
+// and a BLOB there ends at 64 KiB.
+func TestSCSMySQLStore(t *testing.T) {
+	e := engines[1]
+	admin := e.open(t, e.dsn(t))
+	conformSCS(t, 48_000, func(t *testing.T) (scs.Store, func()) {
+		name := "carryon_test_" + strings.ToLower(rand.Text()[:12])
+		run(t, admin, "CREATE DATABASE "+name)
+		t.Cleanup(func() { run(t, admin, "DROP DATABASE "+name) })
+		db := e.open(t, otherDatabase(e.dsn(t), name))
+		run(t, db, "CREATE TABLE sessions (token CHAR(43) PRIMARY KEY, data BLOB NOT NULL, expiry TIMESTAMP(6) NOT NULL)")
+		run(t, db, "CREATE INDEX sessions_expiry_idx ON sessions (expiry)")
+		return mysqlstore.NewWithCleanupInterval(db, 0), func() { _ = db.Close() }
+	})
+}
+
+// otherDatabase names another database in a DSN of go-sql-driver/mysql.
+func otherDatabase(dsn, name string) string {
+	before, options, _ := strings.Cut(dsn, "?")
+	return before[:strings.LastIndex(before, "/")+1] + name + "?" + options
+}
+
+func TestSCSSQLite3Store(t *testing.T) {
+	e := engines[len(engines)-1]
+	conformSCS(t, 0, func(t *testing.T) (scs.Store, func()) {
+		db := e.open(t, e.dsn(t))
+		run(t, db, "CREATE TABLE sessions (token TEXT PRIMARY KEY, data BLOB NOT NULL, expiry REAL NOT NULL)")
+		return sqlite3store.NewWithCleanupInterval(db, 0), func() { _ = db.Close() }
+	})
+}
+
+func run(t *testing.T, db *sql.DB, statement string) {
+	t.Helper()
+	_, err := db.ExecContext(context.Background(), statement)
+	require.NoError(t, err)
+}
+
+func conformSCS(t *testing.T, maxRecord int, open func(t *testing.T) (over scs.Store, down func())) {
+	for name, replicas := range map[string]int{"one process": 1, "two replicas": 2} {
+		t.Run(name, func(t *testing.T) {
+			fallbacktest.Run(t, func(t *testing.T) fallbacktest.Setup {
+				over, down := open(t)
+				clock := fallbacktest.NewClock()
+				make := func(ahead time.Duration) fallback.Store {
+					s, err := scsstore.New(over, scsstore.Options{MaxRecord: maxRecord,
+						Clock: func() time.Time { return clock.Now().Add(ahead) }})
+					require.NoError(t, err)
+					return s
+				}
+				s := fallbacktest.Setup{Store: make(0), Now: clock.Now, Advance: clock.Advance, Break: down,
+					MaxRecord: maxRecord, Skewed: make}
+				if replicas == 2 {
+					s.Other, s.DangerouslyLastWriterWins = make(0), true
+				}
+				return s
+			})
+		})
+	}
+}
