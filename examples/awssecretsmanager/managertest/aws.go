@@ -70,7 +70,8 @@ func (a *AWS) Break(broken bool) {
 }
 
 // FailCalls asks f before each call whether it is to fail; nil ends that. The
-// call has not been carried out then.
+// call has not been carried out then. What f does to the secrets is done before
+// the call.
 func (a *AWS) FailCalls(f func(call string) error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -139,17 +140,11 @@ func checkForm(r *http.Request) error {
 }
 
 func (a *AWS) call(service, call string, body []byte) (any, error) {
+	if err := a.admit(call); err != nil {
+		return nil, err
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.calls = append(a.calls, call)
-	if a.broken {
-		return nil, Internal()
-	}
-	if a.fail != nil {
-		if err := a.fail(call); err != nil {
-			return nil, err
-		}
-	}
 	switch service + "." + call {
 	case "secretsmanager.GetSecretValue":
 		return decode(a, body, a.getSecretValue)
@@ -164,6 +159,21 @@ func (a *AWS) call(service, call string, body []byte) (any, error) {
 	}
 	a.t.Errorf("the programs need no call %s of %s", call, service)
 	return nil, fault("UnknownOperationException", "unknown operation")
+}
+
+// admit counts a call, and says whether it is to fail.
+func (a *AWS) admit(call string) error {
+	a.mu.Lock()
+	a.calls = append(a.calls, call)
+	broken, fail := a.broken, a.fail
+	a.mu.Unlock() // fail may use the server
+	switch {
+	case broken:
+		return Internal()
+	case fail != nil:
+		return fail(call)
+	}
+	return nil
 }
 
 // decode reads a request, which may have documented members only.

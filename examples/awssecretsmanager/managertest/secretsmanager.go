@@ -308,3 +308,21 @@ func newID() string {
 	rand.Read(b[:])
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
+
+// PutPending gives the version that is pending a value, as somebody does who
+// does not know of the rotation.
+func (a *AWS) PutPending(name, token, text string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.secrets[name].versions[token].text = &text
+}
+
+// EndRotation takes AWSPENDING from the version that has become current, as the
+// service may do after finishSecret.
+func (a *AWS) EndRotation(name string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if s := a.secrets[name]; s.labelled(Pending) == s.labelled(Current) {
+		s.unlabel(Pending)
+	}
+}
