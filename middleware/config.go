@@ -110,6 +110,24 @@ type Config struct {
 	// counts, and [EventRefused] with [session.StoreRolledBack] tells of it.
 	RefuseRolledBack bool
 
+	// WithoutRevocation leaves it to time to end sessions that are in cookies. By
+	// default, where there is a Fallback, a logout, [Sessions.Revoke] and
+	// [Sessions.RevokeSubject] end every copy of a session: a replica then asks
+	// Fallback for each session that is in cookies, and for its subject if it has
+	// one, at most once in RevocationMaxAge, and logouts and logins write there.
+	// Sessions that are stored are ended in any case, but for their subjects.
+	WithoutRevocation bool
+
+	// RevocationMaxAge is how old what a replica knows of revocations may be; 0
+	// means 10 s, negative that the store is asked for every request.
+	RevocationMaxAge time.Duration
+
+	// RefuseIfRevocationUnknown answers requests whose session may have been
+	// revoked, while Fallback does not answer, as those whose session is in it. By
+	// default sessions in cookies go on without the store, the revoked ones among them, and
+	// [EventStore] tells of it; what a replica knows already counts all the same.
+	RefuseIfRevocationUnknown bool
+
 	// Import lists the other libraries' sessions that are taken over, so that
 	// nobody is logged out when a program moves to Carryon: the first whose cookie
 	// a request carries is asked where that carries no cookie of ours. What it
@@ -183,6 +201,7 @@ type settings struct {
 	idle       int64         // ms, 0: none
 	touch      int64         // ms
 	timeout    time.Duration // of a store call; 0: none
+	staleness  time.Duration // of what is known of revocations
 	limits     Limits
 	scale      scale
 }
@@ -218,6 +237,7 @@ func (s *settings) fill() {
 	s.idle = max(s.IdleTimeout.Milliseconds(), 0)
 	s.touch = max(s.TouchAfter.Milliseconds(), 0)
 	s.timeout = max(orDefault(s.StoreTimeout, DefaultStoreTimeout), 0)
+	s.staleness = max(orDefault(s.RevocationMaxAge, DefaultRevocationMaxAge), 0)
 	if isNil(s.Fallback) {
 		s.Fallback = nil
 	}

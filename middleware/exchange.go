@@ -42,6 +42,7 @@ type Exchange struct {
 	found    *findings // by the load; nil before it
 	owed     plan      // what an early Save has left for the header to say
 	done     bool      // committed
+	bound    int64     // when a login binds its session (ms)
 }
 
 // Begin notes the request and does no I/O and no parsing. The returned context
@@ -124,7 +125,7 @@ func (x *Exchange) fields(ctx context.Context, o core.Outcome, r Response) (Fiel
 		return Fields{}, nil, err
 	}
 	if p.gone != nil {
-		x.farewell(ctx, p.gone, p.gone.End)
+		x.endGeneration(ctx, p.gone, p.gone.End)
 	}
 	x.owed = p
 	out.SetCookie = x.outlive(ctx, out.SetCookie, o, p, r)

@@ -64,6 +64,9 @@ func (x *Exchange) Load(ctx context.Context) (*core.View, error) {
 	if v.Ref != nil {
 		v, err = x.follow(ctx)
 	}
+	if err == nil {
+		err = x.refuseRevoked(ctx, v)
+	}
 	if m.Observer != nil {
 		x.observeLoad(ctx, v, m.Clock().Sub(start))
 	}

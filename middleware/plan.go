@@ -44,26 +44,27 @@ func (p plan) and(q plan) plan {
 
 // facts are what a plan follows from, besides the outcome.
 type facts struct {
-	write    core.Write
-	idle     int64 // ms, 0: none
-	touch    int64 // ms
-	request  Request
-	response Response
-	fixed    bool  // fixed-name mode
-	scale    scale // what a fragment weighs on the wire
-	limits   Limits
-	platform Platform // for the error's text
-	jar      []held   // ours in the request, opened or not
-	others   weight   // the program's own cookies in the request
-	farewell core.Root
-	store    bool // there is one
-	mode     Mode
-	late     bool     // the header has gone: only the store can take a change
-	stranded bool     // the session's row has gone since it was loaded
-	tag      [16]byte // of the revision that the store gets
-	renews   bool     // the plan is a renewal's
-	removes  bool     // the plan only removes, or only tidies up
-	shrinks  bool     // it makes nothing longer
+	write     core.Write
+	idle      int64 // ms, 0: none
+	touch     int64 // ms
+	request   Request
+	response  Response
+	fixed     bool  // fixed-name mode
+	scale     scale // what a fragment weighs on the wire
+	limits    Limits
+	platform  Platform // for the error's text
+	jar       []held   // ours in the request, opened or not
+	others    weight   // the program's own cookies in the request
+	farewell  core.Root
+	store     bool // there is one
+	revocable bool // it is told of sessions in cookies that end
+	mode      Mode
+	late      bool     // the header has gone: only the store can take a change
+	stranded  bool     // the session's row has gone since it was loaded
+	tag       [16]byte // of the revision that the store gets
+	renews    bool     // the plan is a renewal's
+	removes   bool     // the plan only removes, or only tidies up
+	shrinks   bool     // it makes nothing longer
 }
 
 // held is what the request carried under one suffix.
@@ -92,12 +93,16 @@ func decide(o core.Outcome, f *facts) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
+	over := v.Ref // of the generation that the store is told of, if it ends here
+	if over == nil && f.revocable {
+		over = v.Head
+	}
 	switch {
-	case !f.store || v.Ref == nil || !p.changes:
+	case !f.store || over == nil || !p.changes && !v.Imported:
 	case c.Destroyed:
-		p.gone = v.Ref
+		p.gone = over
 	case c.Renewed && v.Head != nil:
-		p.left = append(p.left, v.Ref)
+		p.left = append(p.left, over)
 	}
 	return p, nil
 }
@@ -239,7 +244,7 @@ func (f *facts) chosen(v *core.View) bool {
 // of ours. A session that is logged out already is left so.
 func (f *facts) destroy(v *core.View) plan {
 	d := draft{}
-	if v.Verdict == core.LoggedOut && v.Unopened == 0 {
+	if v.Verdict == core.LoggedOut && v.Unopened == 0 && slices.ContainsFunc(v.Fragments, isLogout) {
 		return d.plan(len(f.jar) > 0)
 	}
 	if !f.fixed && (v.Any() || v.Unopened > 0) {
@@ -253,6 +258,8 @@ func (f *facts) destroy(v *core.View) plan {
 	f.cut(&d, sent)
 	return d.plan(len(f.jar) > 0)
 }
+
+func isLogout(f *core.Fragment) bool { return f.Kind == core.Logout }
 
 // tidy joins what a burst of writes has left, when it is over: all who read
 // then write the same content under the same name. Where only leftovers are

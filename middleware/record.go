@@ -26,7 +26,8 @@ type record struct {
 	fragment *core.Fragment
 	revision core.Revision
 	expires  time.Time
-	bytes    int // sealed
+	bytes    int  // sealed
+	revoked  bool // it was ended from elsewhere, which stands here as a logout does
 }
 
 // vacated tells that the record is only a number: its state has moved into
@@ -89,6 +90,9 @@ func (x *Exchange) merged(rec *record) *core.View {
 	if rec != nil {
 		v.Record = rec.revision
 	}
+	if rec != nil && rec.revoked && v.Verdict == core.LoggedOut {
+		v.Verdict = core.Revoked
+	}
 	return v
 }
 
@@ -108,6 +112,11 @@ func (x *Exchange) fetch(ctx context.Context, f *core.Fragment) (*record, error)
 		return nil, nil
 	case err != nil:
 		return nil, err
+	}
+	if isRevoked(got.Data) {
+		gone := f.Gone(max(f.End, x.found.view.Loaded+core.Settled), f.Seen)
+		gone.Stored = true
+		return &record{fragment: gone, revision: core.Revision(got.Revision), expires: got.Expires, bytes: len(got.Data), revoked: true}, nil
 	}
 	rec, err := openRecord(f.Root, id, got)
 	if err != nil {

@@ -23,11 +23,11 @@ func (x *Exchange) plan(o core.Outcome, r Response) (plan, error) {
 	now := core.Millis(m.Clock())
 	jar := &x.found.jar
 	f := facts{
-		write: core.Write{Now: now, ID: core.NewWriteID(), Lifetime: m.lifetime, Browser: m.BrowserSession},
+		write: core.Write{Now: now, ID: core.NewWriteID(), Lifetime: m.lifetime, Browser: m.BrowserSession, Bound: x.bound},
 		idle:  m.idle, touch: m.touch, request: x.request, response: r,
 		fixed: m.FixedName, scale: m.scale, limits: m.limits, platform: m.Platform,
 		others: weight{cookies: jar.others, request: jar.foreign},
-		store:  m.Fallback != nil, mode: m.Mode, late: x.done,
+		store:  m.Fallback != nil, revocable: m.revocable(), mode: m.Mode, late: x.done,
 	}
 	if f.store {
 		f.tag = fallback.Revision{}.Next().Tag

@@ -11,7 +11,10 @@ import (
 
 // Sessions keeps the sessions of one cookie name. Make one with [New] and
 // share it; it is immutable and safe for concurrent use.
-type Sessions struct{ settings }
+type Sessions struct {
+	settings
+	revocations revocations
+}
 
 // Handler returns next with a session in every request's context; handlers get
 // it by [session.From]. A handler that never asks for it costs two allocations

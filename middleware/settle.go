@@ -24,7 +24,7 @@ const patience = 4
 // are put on top of theirs. The view, if there is one, is the session as it
 // stands in the store now.
 func (x *Exchange) settle(ctx context.Context, o core.Outcome, r Response) (plan, *core.View, error) {
-	o.View = x.fresh(ctx, o)
+	o.View, x.bound = x.fresh(ctx, o), x.boundAt(ctx, o)
 	seen := o.View
 	until := x.sessions.Clock().Add(patience * x.sessions.timeout)
 	for try := 1; ; try++ {
@@ -141,7 +141,11 @@ func (x *Exchange) clear(ctx context.Context) {
 	p := x.owed
 	x.owed.left, x.owed.moved, x.owed.forget = nil, nil, nil
 	for _, f := range p.left {
-		x.farewell(ctx, f, core.Millis(x.sessions.Clock())+core.Settled)
+		end := f.End
+		if f.Kind == core.Reference {
+			end = core.Millis(x.sessions.Clock()) + core.Settled // without its record it is worth nothing
+		}
+		x.endGeneration(ctx, f, end)
 	}
 	if p.moved != nil {
 		x.vacate(ctx, p.moved)
@@ -167,7 +171,7 @@ func (x *Exchange) farewell(ctx context.Context, f *core.Fragment, end int64) {
 			old = rec.revision
 		}
 		now := core.Millis(x.sessions.Clock())
-		err := x.save(ctx, f.Gone(end, now), old, nextRevision(max(old.Number, f.Number)))
+		err := x.save(ctx, f.Gone(end, now), old, nextRevision(max(old.Number, f.Number, f.Moved)))
 		if !errors.Is(err, fallback.ErrConflict) {
 			return
 		}

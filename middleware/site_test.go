@@ -108,10 +108,14 @@ type site struct {
 type setup struct {
 	middleware.Config
 	http2   bool
+	program http.HandlerFunc                // in place of newSite's
 	outside func(http.Handler) http.Handler // between the server and the sessions
 }
 
 type option func(*setup)
+
+// asProgram serves another program than the one that newSite was given.
+func asProgram(h http.HandlerFunc) option { return func(s *setup) { s.program = h } }
 
 func overHTTP2(s *setup) { s.http2 = true }
 
@@ -142,6 +146,9 @@ func newSite(t *testing.T, h http.HandlerFunc, options ...option) *site {
 	var err error
 	s.sessions, err = middleware.New(set.Config)
 	require.NoError(t, err)
+	if set.program != nil {
+		h = set.program
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", h)
 	mux.HandleFunc("/read", read)

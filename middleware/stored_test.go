@@ -109,11 +109,11 @@ func (w *watched) the(t *testing.T) string {
 func storedSite(t *testing.T, options ...option) (*site, *watched) {
 	t.Helper()
 	w := &watched{ids: map[string]bool{}}
-	s := newSite(t, storedApp, append([]option{func(s *setup) {
+	s := newSite(t, nil, append([]option{asProgram(storedApp), func(s *setup) {
 		memory, err := fallback.NewMemory(fallback.MemoryConfig{Clock: s.Clock})
 		require.NoError(t, err)
 		w.Store = memory
-		s.Fallback = w
+		s.Fallback, s.WithoutRevocation = w, true // revoke_test.go has its calls
 	}}, options...)...)
 	return s, w
 }

@@ -34,6 +34,9 @@ const (
 	ExpiredIdle Reason = "expired (idle)"
 	// LoggedOut: it was destroyed.
 	LoggedOut Reason = "logged out"
+	// Revoked: it was ended from elsewhere: its id was revoked, or all sessions of
+	// its subject were.
+	Revoked Reason = "revoked"
 	// Superseded: it belongs to a session that was renewed or replaced.
 	Superseded Reason = "superseded"
 	// Late: it contradicts what is known to be dead: it landed later than any
@@ -72,6 +75,8 @@ func ReasonOf(v *core.View) Reason {
 		return ExpiredIdle
 	case core.LoggedOut:
 		return LoggedOut
+	case core.Revoked:
+		return Revoked
 	case core.Unstored:
 		if v.Unopened == 0 {
 			return RecordMissing

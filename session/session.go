@@ -123,6 +123,18 @@ func (s *Session) Clear() { s.core.Clear() }
 // at the same moment is dropped, by intent.
 func (s *Session) Renew() { s.core.Renew() }
 
+// Bind says whose session this is, for a login: it renews the session, as
+// [Session.Renew] does, and seals the subject into it, usually the user's id, of
+// 1 to 255 bytes. Sessions.RevokeSubject of the middleware then ends all sessions
+// that were bound to the subject before. Renew keeps the subject; Bind changes it.
+func (s *Session) Bind(subject string) { s.core.Bind([]byte(subject)) }
+
+// Subject is what the session is bound to, and whether it is.
+func (s *Session) Subject() (subject string, ok bool) {
+	b := s.core.Subject()
+	return string(b), b != nil
+}
+
 // Destroy ends the session: the response expires its cookies and marks it as
 // logged out, so that no slow response can bring it back. What is set afterwards
 // begins a new session in the same response.

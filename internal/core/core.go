@@ -248,7 +248,7 @@ func (c *Core) writable(what string) bool {
 	if c.load(c.ctx) != nil {
 		return false // the commit reports the load's error; nothing may look written
 	}
-	if c.sealed && (!c.open || what == "Renew" || what == "Destroy") {
+	if c.sealed && (!c.open || what == "Renew" || what == "Bind" || what == "Destroy") {
 		if c.late == nil {
 			c.late = ErrLate
 		}
@@ -290,6 +290,35 @@ func (c *Core) Renew() {
 		c.changes.Renewed = true
 		c.changes.Root = NewRoot()
 	}
+}
+
+// Bind renews the session and says whose it is.
+func (c *Core) Bind(subject []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.writable("Bind") {
+		return
+	}
+	if len(subject) == 0 || len(subject) > MaxSubject {
+		c.faults = append(c.faults, errors.New("carryon: a subject has 1 to 255 bytes; bind the session to a user's id"))
+		return
+	}
+	c.changes.Renewed, c.changes.Root, c.changes.Subject = true, NewRoot(), slices.Clone(subject)
+}
+
+// Subject is whom the session is bound to; nil where it is not.
+func (c *Core) Subject() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.load(c.ctx) != nil:
+		return nil
+	case c.changes.Subject != nil:
+		return c.changes.Subject
+	case c.view.Head == nil || c.changes.Destroyed:
+		return nil
+	}
+	return c.view.Head.Subject
 }
 
 // Destroy ends the session; what is set afterwards begins another. It needs
@@ -355,7 +384,7 @@ func (c *Core) begins() bool { return c.began || c.view.Head == nil || c.changes
 func (c *Core) writes() bool {
 	ch := &c.changes
 	if ch.Destroyed || c.view.Head == nil {
-		return len(ch.Ops) > 0
+		return len(ch.Ops) > 0 || ch.Subject != nil
 	}
 	return len(ch.Ops) > 0 || ch.Cleared || ch.Renewed
 }

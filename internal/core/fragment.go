@@ -23,6 +23,9 @@ const (
 // MaxName is the longest name of an entry, in bytes.
 const MaxName = 255
 
+// MaxSubject is the longest subject that a session is bound to, in bytes.
+const MaxSubject = 255
+
 // MaxTime is the greatest time or offset that the layout carries, in
 // milliseconds (the year 10889): sums of two stay far inside an int64.
 const MaxTime = 1<<48 - 1

@@ -42,6 +42,8 @@ const (
 	LoggedOut
 	// Incomplete: parts of it are missing.
 	Incomplete
+	// Revoked: it was ended from elsewhere.
+	Revoked
 	// Unstored: it lives in a record that is not among the fragments.
 	Unstored
 	// StoreDown: it lives in a record, and the store could not tell.

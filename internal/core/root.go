@@ -41,9 +41,17 @@ func (r Root) ID() string {
 }
 
 // RecordID is the id under which a store keeps the generation's record: 22
-// characters of base64url, 128 bits. Nothing else of the session follows from it.
-func (r Root) RecordID() string {
-	return base64.RawURLEncoding.EncodeToString(r.derive("carryon record id", 16))
+// characters of base64url, 128 bits. Nothing of the session follows from it.
+func (r Root) RecordID() string { return RecordIDOf(r.ID()) }
+
+// RecordIDOf is the RecordID of the generation with a public id, so that who
+// knows no more than that can end it.
+func RecordIDOf(id string) string {
+	key, err := hkdf.Key(sha256.New, []byte(id), nil, "carryon record id", 16)
+	if err != nil {
+		panic("carryon: deriving a record's id: " + err.Error()) // only for lengths beyond 255 hashes
+	}
+	return base64.RawURLEncoding.EncodeToString(key)
 }
 
 // RecordKey is the secret that seals the generation's record, 32 bytes.

@@ -20,6 +20,7 @@ type Changes struct {
 	Renewed   bool
 	Destroyed bool
 	Root      Root // of the generation that these changes begin, where they begin one
+	Subject   []byte // nil, or whom that generation is bound to
 }
 
 // Write is what the changes are written with.
@@ -28,6 +29,7 @@ type Write struct {
 	ID       uint32 // the request's write id
 	Lifetime int64  // ms, of a session that begins
 	Browser  bool   // a session that begins ends with the browser
+	Bound    int64  // ms, of a generation that is bound to a subject
 }
 
 // Begins tells whether the changes start a new generation: where there is no
@@ -41,24 +43,31 @@ func (v *View) birth(w Write) Stamp { return Stamp{At: max(w.Now, v.MaxBorn+1), 
 
 // header is the part of a new fragment that all of its generation share.
 func (v *View) header(c *Changes, w Write) Fragment {
-	if !c.Begins(v) {
-		f := *v.Head
-		f.Suffix, f.Kind, f.Entries, f.Needs, f.Stored = "", Data, nil, nil, false
-		f.plain, f.wire = nil, nil
-		f.Floor, f.Horizon, f.Seen = v.State.Floor, v.State.Horizon, w.Now
-		f.Number, f.ETag, f.Moved = v.Collected, [16]byte{}, v.Moved
-		return f
+	if c.Begins(v) {
+		return v.beginning(c, w)
 	}
-	born := v.birth(w)
-	f := Fragment{Kind: Data, Root: c.Root, Born: born, Seen: w.Now}
+	f := *v.Head
+	f.Suffix, f.Kind, f.Entries, f.Needs, f.Stored = "", Data, nil, nil, false
+	f.plain, f.wire = nil, nil
+	f.Floor, f.Horizon, f.Seen = v.State.Floor, v.State.Horizon, w.Now
+	f.Number, f.ETag, f.Moved = v.Collected, [16]byte{}, v.Moved
+	return f
+}
+
+// beginning is the header of a new generation.
+func (v *View) beginning(c *Changes, w Write) Fragment {
+	f := Fragment{Kind: Data, Root: c.Root, Born: v.birth(w), Seen: w.Now}
 	if v.Head != nil && !c.Destroyed {
 		f.Family = FamilyOf(v.Head)
 		f.Created, f.End, f.Browser = v.Head.Created, v.Head.End, v.Head.Browser
 		f.Idle, f.Subject, f.Bound = v.Head.Idle, v.Head.Subject, v.Head.Bound
-		return f
+	} else {
+		f.Created, f.End, f.Browser = w.Now, w.Now+w.Lifetime, w.Browser
+		f.Orphan = !v.Any() && !c.Renewed
 	}
-	f.Created, f.End, f.Browser = w.Now, w.Now+w.Lifetime, w.Browser
-	f.Orphan = !v.Any() && !c.Renewed
+	if c.Subject != nil {
+		f.Subject, f.Bound = c.Subject, max(w.Bound, w.Now)
+	}
 	return f
 }
 
