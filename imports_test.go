@@ -35,7 +35,9 @@ var mayImport = []struct {
 	{"fallback/fallbacktest", []string{"fallback"}},
 	{"fallback/sqlstore", []string{"fallback"}},
 	{"session", []string{"internal/core", cbor}}, // values are CBOR
-	{"codec", []string{"keyring"}},
+	{"codec/internal/etm", nil},
+	{"codec", []string{"keyring", "codec/internal/etm"}},
+	{"codec/internal/formattest", []string{"codec", "keyring"}}, // for tests
 	{"codec/deflate", []string{flate}},
 	{"middleware", []string{"internal/core", "session", "codec", "keyring", "fallback"}},
 	{"middleware/migrate/gorillasession", []string{"middleware", securecookie}},

@@ -31,6 +31,11 @@ func Split(value []byte, limit func(piece int) int) ([][]byte, error) {
 	return pieces, nil
 }
 
+// Join is [Formats.Join] for who has format 1 alone.
+func Join(piece func(i int) (string, bool)) (value string, used int, err error) {
+	return format1Only.Join(piece)
+}
+
 // Join puts the pieces of a value together again: piece returns the one with
 // that number, from 0, and whether the client sent it. Join asks for them in
 // order, each at most twice, and no further than it must; used is how many the
@@ -43,7 +48,7 @@ func Split(value []byte, limit func(piece int) int) ([][]byte, error) {
 // piece is [Torn], with used as its number; a first piece without a header that
 // can be read is refused as Open would refuse it. A value of one piece is
 // returned as it is, without a copy.
-func Join(piece func(i int) (string, bool)) (value string, used int, err error) {
+func (f *Formats) Join(piece func(i int) (string, bool)) (value string, used int, err error) {
 	first, ok := piece(0)
 	if !ok || first == "" {
 		return "", 0, refuse(Torn, keyring.ID{})
@@ -52,7 +57,7 @@ func Join(piece func(i int) (string, bool)) (value string, used int, err error) 
 	if err != nil {
 		return "", 0, err
 	}
-	if formats[h.Format] == nil {
+	if f.of(h.Format) == nil {
 		return "", 0, refuse(UnknownFormat, keyring.ID{}) // its header may be another
 	}
 	want := encodedLen(h.Total)

@@ -23,33 +23,43 @@ type Binding struct {
 }
 
 // SealedLen returns the number of characters that [Seal] appends for a
-// plaintext of that many bytes under a key of format 1.
-func SealedLen(plaintext int) int { return encodedLen(format1.overhead + plaintext) }
+// plaintext of that many bytes under a key of format 1. No format takes more.
+func SealedLen(plaintext int) int { return encodedLen(MaxOverhead + plaintext) }
+
+// Seal is [Formats.Seal] for who has format 1 alone.
+func Seal(dst []byte, key *keyring.Key, b Binding, plaintext []byte) ([]byte, error) {
+	return format1Only.Seal(dst, key, b, plaintext)
+}
+
+// Open is [Formats.Open] for who has format 1 alone.
+func Open(dst []byte, ring *keyring.Ring, now time.Time, b Binding, value string) ([]byte, *keyring.Key, error) {
+	return format1Only.Open(dst, ring, now, b, value)
+}
 
 // Seal appends the sealed text of plaintext to dst: base64url characters, all of
 // which a cookie's value may hold. Which key is fit to seal is the ring's to say
-// ([keyring.Ring.Active]). The errors are [NoKey], [TooLarge], and
-// [UnknownFormat] for a key of a format that this version cannot write.
-func Seal(dst []byte, key *keyring.Key, b Binding, plaintext []byte) ([]byte, error) {
-	return seal(dst, key, b, plaintext, nil)
-}
-
-// seal takes a nonce for the tests' sake; nil draws one.
-func seal(dst []byte, key *keyring.Key, b Binding, plaintext, nonce []byte) ([]byte, error) {
+// ([keyring.Ring.Active]), and which format the key's. The errors are [NoKey],
+// [UnknownFormat] for a key of a format that is not among these, and [TooLarge].
+func (f *Formats) Seal(dst []byte, key *keyring.Key, b Binding, plaintext []byte) ([]byte, error) {
 	if key == nil {
 		return dst, refuse(NoKey, keyring.ID{})
 	}
-	f := formats[key.Format()]
-	if f == nil {
+	format := f.of(key.Format())
+	if format == nil {
 		return dst, refuse(UnknownFormat, key.ID())
 	}
 	if len(plaintext) > MaxPlaintext {
 		return dst, refuse(TooLarge, key.ID())
 	}
-	h := Header{Format: key.Format(), KeyID: key.ID(), Total: f.overhead + len(plaintext)}
+	sealer, err := f.sealer(key)
+	if err != nil {
+		return dst, refuse(UnknownFormat, key.ID())
+	}
+	h := Header{Format: key.Format(), KeyID: key.ID(), Total: format.Overhead() + len(plaintext)}
 	buf := getBuffer(h.Total)
 	defer putBuffer(buf)
-	buf.bin = f.seal(h.append(buf.bin[:0]), key, b, plaintext, nonce)
+	buf.ctx = b.context(buf.ctx[:0], h.Format)
+	buf.bin = sealer.Seal(h.append(buf.bin[:0]), buf.ctx, plaintext)
 	return appendEncoded(dst, buf.bin), nil
 }
 
@@ -59,9 +69,10 @@ func seal(dst []byte, key *keyring.Key, b Binding, plaintext, nonce []byte) ([]b
 // exactly this binding. Every error is an [*Error]; the reasons are, in the
 // order in which they are looked for, [TooLarge] and [WrongLength], [Malformed],
 // [UnknownFormat], WrongLength again (the header's number), [UnknownKey],
-// [DeadKey], [WrongFormat] and [BadSeal]. On an error dst is returned as it was.
-func Open(dst []byte, ring *keyring.Ring, now time.Time, b Binding, value string) ([]byte, *keyring.Key, error) {
-	if len(value) > encodedLen(maxOverhead+MaxPlaintext) {
+// [DeadKey], [WrongFormat] and [BadSeal]; and UnknownFormat again before BadSeal,
+// where the format cannot be used. On an error dst is returned as it was.
+func (f *Formats) Open(dst []byte, ring *keyring.Ring, now time.Time, b Binding, value string) ([]byte, *keyring.Key, error) {
+	if len(value) > encodedLen(MaxOverhead+MaxPlaintext) {
 		return dst, nil, refuse(TooLarge, keyring.ID{})
 	}
 	if len(value) < headerText {
@@ -74,11 +85,16 @@ func Open(dst []byte, ring *keyring.Ring, now time.Time, b Binding, value string
 		return dst, nil, refuse(Malformed, keyring.ID{})
 	}
 	h := parseHeader(bin)
-	key, err := choose(ring, now, h, len(bin))
+	key, err := f.choose(ring, now, h, len(bin))
 	if err != nil {
 		return dst, nil, err
 	}
-	plaintext, ok := formats[h.Format].open(dst, key, b, bin)
+	sealer, err := f.sealer(key)
+	if err != nil {
+		return dst, nil, refuse(UnknownFormat, h.KeyID)
+	}
+	buf.ctx = b.context(buf.ctx[:0], h.Format)
+	plaintext, ok := sealer.Open(dst, buf.ctx, bin)
 	if !ok {
 		return dst, nil, refuse(BadSeal, h.KeyID)
 	}
@@ -88,12 +104,12 @@ func Open(dst []byte, ring *keyring.Ring, now time.Time, b Binding, value string
 // choose finds the key that a header names, if everything else about it is in
 // order. Nothing here is secret or authenticated, so it need not be constant
 // in time.
-func choose(ring *keyring.Ring, now time.Time, h Header, size int) (*keyring.Key, error) {
-	f := formats[h.Format]
-	if f == nil {
+func (f *Formats) choose(ring *keyring.Ring, now time.Time, h Header, size int) (*keyring.Key, error) {
+	format := f.of(h.Format)
+	if format == nil {
 		return nil, refuse(UnknownFormat, keyring.ID{})
 	}
-	if h.Total != size || size < f.overhead {
+	if h.Total != size || size < format.Overhead() || size > format.Overhead()+MaxPlaintext {
 		return nil, refuse(WrongLength, h.KeyID)
 	}
 	key, state := ring.Find(h.KeyID, now)

@@ -125,10 +125,10 @@ func TestKeyDecidesTheFormat(t *testing.T) {
 
 	_, _, err = codec.Open(nil, ring, now, binding, value)
 	require.Equal(t, codec.UnknownFormat, reasonOf(t, err))
-	codec.WithFormat2(func() {
-		_, _, err = codec.Open(nil, ring, now, binding, value)
-		require.Equal(t, codec.WrongFormat, reasonOf(t, err))
-	})
+	both, err := codec.NewFormats(codec.Renumbered(2))
+	require.NoError(t, err)
+	_, _, err = both.Open(nil, ring, now, binding, value)
+	require.Equal(t, codec.WrongFormat, reasonOf(t, err))
 }
 
 func TestErrorsDoNotCarryTheValue(t *testing.T) {

@@ -25,7 +25,8 @@ const (
 	// WrongLength: too short to be a sealed value, or not as long as its header
 	// says: it was cut, or something was added.
 	WrongLength Reason = "wrong length"
-	// UnknownFormat: the first byte names no format that this version knows.
+	// UnknownFormat: the first byte, or the key to seal with, names no format that
+	// this program has: see [Formats].
 	UnknownFormat Reason = "unknown format"
 	// UnknownKey: the ring has never heard of the key. Perhaps it is stale.
 	UnknownKey Reason = "unknown key"
@@ -50,7 +51,7 @@ var hints = map[Reason]string{
 	Torn:          "a piece of the value is missing, empty or too long: it is unreadable until the client sends all of its pieces",
 	Malformed:     "the value is not unpadded base64url: something on the way, or the client, altered it",
 	WrongLength:   "the value is not as long as its header says: something on the way, or the client, cut it or added to it",
-	UnknownFormat: "the value is of a format that this version does not know: was it sealed by a newer one?",
+	UnknownFormat: "the format is none that this program has: was the value sealed by a newer version, or by one with more Formats?",
 	UnknownKey:    "the value was sealed by a key that is not in the ring: bring the key to this replica, or let the value expire",
 	DeadKey:       "the value was sealed by a key that has expired or was revoked: it can be thrown away",
 	WrongFormat:   "the value is of another format than its key: a key seals one format only",
@@ -58,7 +59,8 @@ var hints = map[Reason]string{
 	NoKey:         "there is no key to seal with: give the ring a key that is active now",
 }
 
-// An Error is a refusal by this package: every error it returns is one. It
+// An Error is a refusal by this package: every error is one, but those of
+// [NewFormats] and [Formats.Check], which are about the program. It
 // never carries the value, the plaintext or key material; the key id in it is
 // public, for it is readable at the front of every sealed value.
 type Error struct {

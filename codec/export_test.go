@@ -1,19 +1,17 @@
 package codec
 
-import "github.com/carryon-go/carryon/keyring"
+// Renumbered is format 1 under another number, which its labels have in them.
+func Renumbered(number byte) Format { return renumbered{number: number} }
 
-// SealWithNonce is Seal with the nonce of a test vector.
-func SealWithNonce(key *keyring.Key, b Binding, plaintext, nonce []byte) ([]byte, error) {
-	return seal(nil, key, b, plaintext, nonce)
+type renumbered struct {
+	format1
+	number byte
 }
 
-// WithFormat2 runs f while format 2 exists, under which the same bytes would
-// open if the header were believed.
-func WithFormat2(f func()) {
-	formats[2] = &format1
-	defer func() { formats[2] = nil }()
-	f()
-}
+func (r renumbered) Number() byte { return r.number }
+
+// Format1 is the format that every program has.
+func Format1() Format { return format1{} }
 
 // AppendDecoded is the strict decoder.
 func AppendDecoded(dst []byte, text string) ([]byte, bool) { return appendDecoded(dst, text) }

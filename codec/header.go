@@ -6,12 +6,9 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-const (
-	headerSize = 8
-	// headerText is the number of characters that hold the header. It is eleven
-	// rounded up to whole groups of four, so that the characters decode alone.
-	headerText = 12
-)
+// headerText is the number of characters that hold the header. It is eleven
+// rounded up to whole groups of four, so that the characters decode alone.
+const headerText = 12
 
 // A Header is what a sealed value says about itself in its first eight bytes:
 // format byte, key id, and the decoded length as a 24-bit big-endian number.
@@ -38,7 +35,7 @@ func Peek(value string) (Header, error) {
 	return parseHeader(bin), nil
 }
 
-// parseHeader needs headerSize bytes.
+// parseHeader needs HeaderSize bytes.
 func parseHeader(bin []byte) Header {
 	return Header{
 		Format: bin[0],

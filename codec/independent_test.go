@@ -45,13 +45,17 @@ func (r reader) open(audience, base, suffix, value string) (plaintext []byte, re
 	if !ok {
 		return nil, "unknown key"
 	}
+	ctx := "carryon/1 cookie" + plainPrefix(audience) + plainPrefix(base) + plainPrefix(suffix)
+	return plainOpen1(secret, id, ctx, bin)
+}
+
+func plainOpen1(secret []byte, id, ctx string, bin []byte) (plaintext []byte, refusal string) {
 	ke, _ := hkdf.Key(sha256.New, secret, nil, "carryon/1 encrypt"+id, 32)
 	km, _ := hkdf.Key(sha256.New, secret, nil, "carryon/1 sign"+id, 32)
-	ctx := "carryon/1 cookie" + plainPrefix(audience) + plainPrefix(base) + plainPrefix(suffix)
-	body := string(bin[:total-32])
+	body := string(bin[:len(bin)-32])
 	mac := hmac.New(sha256.New, km)
 	mac.Write([]byte(plainPrefix(ctx) + body))
-	if !hmac.Equal(mac.Sum(nil), bin[total-32:]) {
+	if !hmac.Equal(mac.Sum(nil), bin[len(bin)-32:]) {
 		return nil, "bad seal"
 	}
 	return plainXAES(ke, body[8:32], body[32:], body[:8]+ctx)

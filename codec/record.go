@@ -14,7 +14,7 @@ import (
 const RecordSecretSize = 32
 
 // RecordOverhead is how much longer a sealed record is than its plaintext.
-const RecordOverhead = headerSize + xaesOverhead + sha256.Size
+const RecordOverhead = HeaderSize + xaesOverhead + sha256.Size
 
 // MaxRecordPlaintext is the most that [SealRecord] takes, in bytes: a sealed
 // record has at most 1 MiB, as stores are asked to hold.
@@ -59,7 +59,7 @@ func sealRecord(dst, secret []byte, b RecordBinding, plaintext, nonce []byte) ([
 	dst = Header{Format: 1, KeyID: k.id, Total: RecordOverhead + len(plaintext)}.append(dst)
 	aad := b.additional(dst[at:])
 	if nonce == nil {
-		dst = k.xaes().seal(dst, plaintext, aad)
+		dst = k.xaes().Seal(dst, plaintext, aad)
 	} else {
 		dst = k.xaes().sealWithNonce(dst, nonce, plaintext, aad)
 	}
@@ -89,12 +89,12 @@ func OpenRecord(dst, secret []byte, b RecordBinding, record []byte) ([]byte, err
 	case h.KeyID != k.id: // public, and no more than a first look
 		return dst, refuse(UnknownKey, h.KeyID)
 	}
-	aad := b.additional(record[:headerSize])
+	aad := b.additional(record[:HeaderSize])
 	signed, mac := record[:len(record)-sha256.Size], record[len(record)-sha256.Size:]
 	if !hmac.Equal(k.sign(aad, signed), mac) { // constant time
 		return dst, refuse(BadSeal, h.KeyID)
 	}
-	plaintext, err := k.xaes().open(dst, signed[headerSize:], aad)
+	plaintext, err := k.xaes().Open(dst, signed[HeaderSize:], aad)
 	if err != nil {
 		return dst, refuse(BadSeal, h.KeyID)
 	}
@@ -141,9 +141,9 @@ func (k recordKeys) xaes() *xaes {
 // sign returns the HMAC over lp(ctx) || header || nonce || tag.
 func (k recordKeys) sign(aad, signed []byte) []byte {
 	mac := hmac.New(sha256.New, k.derive("carryon/1 record sign"+string(k.id[:]), 32))
-	ctx := aad[headerSize:]
+	ctx := aad[HeaderSize:]
 	mac.Write(appendPrefixed(nil, string(ctx)))
-	mac.Write(signed[:headerSize+xaesNonceSize])
+	mac.Write(signed[:HeaderSize+xaesNonceSize])
 	mac.Write(signed[len(signed)-gcmTagSize:])
 	return mac.Sum(nil)
 }

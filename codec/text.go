@@ -60,9 +60,12 @@ func appendEncoded(dst, bin []byte) []byte {
 }
 
 // A buffer is room for one decoded value. Buffers are pooled so that neither
-// Seal nor Open allocates for what only passes through; they hold ciphertext,
-// never plaintext.
-type buffer struct{ bin []byte }
+// Seal nor Open allocates for what only passes through; they hold ciphertext and
+// its context, never plaintext.
+type buffer struct {
+	bin []byte
+	ctx []byte
+}
 
 // maxPooled keeps one large value from pinning its memory for good.
 const maxPooled = 64 << 10
@@ -78,7 +81,7 @@ func getBuffer(size int) *buffer {
 }
 
 func putBuffer(b *buffer) {
-	if cap(b.bin) <= maxPooled {
+	if cap(b.bin)+cap(b.ctx) <= maxPooled {
 		buffers.Put(b)
 	}
 }

@@ -77,10 +77,10 @@ func (x *xaes) aead(half []byte, drawing bool) cipher.AEAD {
 	return gcm
 }
 
-// seal appends nonce, ciphertext and tag to dst. The nonce is 24 random bytes;
+// Seal appends nonce, ciphertext and tag to dst. The nonce is 24 random bytes;
 // in FIPS 140 mode twelve of them are drawn by the GCM. On the wire that is the
 // same thing.
-func (x *xaes) seal(dst, plaintext, aad []byte) []byte {
+func (x *xaes) Seal(dst, plaintext, aad []byte) []byte {
 	drawn, at := xaesNonceSize, len(dst)
 	if fips140.Enabled() {
 		drawn = gcmNonceSize
@@ -94,15 +94,15 @@ func (x *xaes) seal(dst, plaintext, aad []byte) []byte {
 	return x.aead(nonce[:gcmNonceSize], false).Seal(dst, nonce[gcmNonceSize:], plaintext, aad)
 }
 
-// sealWithNonce is seal under a given nonce, which must never have been used
+// sealWithNonce is Seal under a given nonce, which must never have been used
 // before: for test vectors. It does not work with fips140=only.
 func (x *xaes) sealWithNonce(dst, nonce, plaintext, aad []byte) []byte {
 	dst = append(dst, nonce...)
 	return x.aead(nonce[:gcmNonceSize], false).Seal(dst, nonce[gcmNonceSize:], plaintext, aad)
 }
 
-// open appends the plaintext of sealed (nonce, ciphertext and tag) to dst.
-func (x *xaes) open(dst, sealed, aad []byte) ([]byte, error) {
+// Open appends the plaintext of sealed (nonce, ciphertext and tag) to dst.
+func (x *xaes) Open(dst, sealed, aad []byte) ([]byte, error) {
 	half, rest := sealed[:gcmNonceSize], sealed[gcmNonceSize:]
 	if fips140.Enabled() {
 		return x.aead(half, true).Open(dst, nil, rest, aad)

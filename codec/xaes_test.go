@@ -35,7 +35,7 @@ func TestXAESVectors(t *testing.T) {
 
 			sealed := x.sealWithNonce(nil, nonce, plaintext, []byte(v.aad))
 			require.Equal(t, v.sealed, hex.EncodeToString(sealed[xaesNonceSize:]))
-			opened, err := x.open(nil, sealed, []byte(v.aad))
+			opened, err := x.Open(nil, sealed, []byte(v.aad))
 			require.NoError(t, err)
 			require.Equal(t, plaintext, opened)
 		})
@@ -59,7 +59,7 @@ func TestXAESAccumulated(t *testing.T) {
 		x := newXAES(key)
 		sealed := x.sealWithNonce(nil, nonce, plaintext, aad)
 		sum.Write(sealed[xaesNonceSize:])
-		opened, err := x.open(nil, sealed, aad)
+		opened, err := x.Open(nil, sealed, aad)
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(plaintext, opened))
 	}
@@ -71,7 +71,7 @@ func TestXAESAccumulated(t *testing.T) {
 func TestXAESDrawsAFreshNonce(t *testing.T) {
 	x, seen := newXAES(make([]byte, 32)), map[string]bool{}
 	for range 1000 {
-		nonce := x.seal(nil, nil, nil)[:xaesNonceSize]
+		nonce := x.Seal(nil, nil, nil)[:xaesNonceSize]
 		require.NotEqual(t, make([]byte, 12), nonce[:12])
 		require.NotEqual(t, make([]byte, 12), nonce[12:])
 		require.False(t, seen[string(nonce)])

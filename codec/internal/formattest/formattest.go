@@ -1,0 +1,196 @@
+// Package formattest holds every codec.Format to the same promises.
+package formattest
+
+import (
+	"bytes"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/carryon-go/carryon/codec"
+	"github.com/carryon-go/carryon/keyring"
+)
+
+// A Subject is the format to test.
+type Subject struct {
+	Format codec.Format // nil: format 1, which all programs have
+	// Others are formats that the program has as well, and whose values must not
+	// open as the Format's.
+	Others []codec.Format
+	// Vectors are the paths of the format's vectors.
+	Vectors []string
+	// Read is a second reader of the format, written from SPEC.md and with
+	// nothing of the package under test. id is the key's, ctx and value as there.
+	Read func(secret []byte, id, ctx string, value []byte) (plaintext []byte, ok bool)
+	// FixedTime runs f while the clock stands at 2000-01-01T00:00:00Z; nil for a
+	// format that does not ask for the time.
+	FixedTime func(t *testing.T, f func())
+}
+
+func (s Subject) number() byte {
+	if s.Format == nil {
+		return 1
+	}
+	return s.Format.Number()
+}
+
+func (s Subject) overhead() int {
+	if s.Format == nil {
+		return 80
+	}
+	return s.Format.Overhead()
+}
+
+// formats are those of a program that has all formats.
+func (s Subject) formats(t testing.TB) *codec.Formats {
+	var all []codec.Format
+	for _, f := range append([]codec.Format{s.Format}, s.Others...) {
+		if f != nil {
+			all = append(all, f)
+		}
+	}
+	formats, err := codec.NewFormats(all...)
+	check(t, err == nil, "NewFormats: %v", err)
+	return formats
+}
+
+// Run runs the suite. Every test of it stands for one promise.
+func Run(t *testing.T, s Subject) {
+	for _, c := range []struct {
+		name string
+		test func(*testing.T, Subject)
+	}{
+		{"round trip", roundTrip},
+		{"any binding", anyBinding},
+		{"never the same twice", neverTheSame},
+		{"limits", limits},
+		{"every bit", everyBit},
+		{"every length", everyLength},
+		{"the binding", theBinding},
+		{"the key in the header", theKey},
+		{"the key decides", theKeyDecides},
+		{"not among the formats", notAmong},
+		{"no other format's value", otherFormats},
+		{"own slices", ownSlices},
+		{"bounded allocation", boundedAllocation},
+		{"concurrent use", concurrentUse},
+		{"errors carry nothing", errorsCarryNothing},
+		{"vectors", openVectors},
+		{"seals the vectors", sealVectors},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.test(t, s) })
+	}
+}
+
+var (
+	now     = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	binding = codec.Binding{Audience: "shop", Base: "__Host-session", Suffix: "k7m2qv5xyd"}
+)
+
+// Secret is the n-th example secret, which no ring of a program accepts.
+func Secret(n int) []byte {
+	sum := sha256.Sum256(fmt.Appendf(nil, "carryon test key %d", n))
+	return sum[:]
+}
+
+// ID is the id of the n-th example secret.
+func ID(n int) string {
+	id, err := hkdf.Key(sha256.New, Secret(n), nil, "carryon key id", 4)
+	if err != nil {
+		panic(err)
+	}
+	return string(id)
+}
+
+// Ring has the given example keys, all of one format; the last one seals. Those
+// in dead are remembered as revoked.
+func Ring(t testing.TB, format byte, keys []int, dead ...int) *keyring.Ring {
+	t.Helper()
+	text := func(format byte) []byte {
+		var rows, gone []string
+		for i, n := range keys {
+			rows = append(rows, fmt.Sprintf(
+				`{"id":"%x","secret":%q,"format":%d,"created":"2026-01-01T00:00:00Z","active":"2026-01-%02dT00:00:00Z"}`,
+				ID(n), base64.RawURLEncoding.EncodeToString(Secret(n)), format, i+1))
+		}
+		for _, n := range dead {
+			gone = append(gone, fmt.Sprintf(`{"id":"%x","state":"revoked","at":"2026-01-01T00:00:00Z"}`, ID(n)))
+		}
+		return []byte(`{"version":1,"keys":[` + strings.Join(rows, ",") + `],"dead":[` + strings.Join(gone, ",") + `]}`)
+	}
+	ring, err := keyring.DangerouslyParseWithExampleKeys(text(format))
+	if err != nil {
+		ring, err = keyring.DangerouslyParseWithExampleKeys(text(1))
+		check(t, err == nil, "the ring: %v", err)
+		relabel(ring, format)
+	}
+	return ring
+}
+
+// Drawing runs f while crypto/rand gives these bytes, once.
+func Drawing(random []byte, f func()) {
+	old := rand.Reader
+	defer func() { rand.Reader = old }()
+	rand.Reader = io.MultiReader(bytes.NewReader(random), failing{})
+	f()
+}
+
+type failing struct{}
+
+func (failing) Read([]byte) (int, error) { return 0, errors.New("asked for more than the vector has") }
+
+func check(t testing.TB, ok bool, format string, args ...any) {
+	t.Helper()
+	if !ok {
+		t.Fatalf(format, args...)
+	}
+}
+
+func reasonOf(t testing.TB, err error) codec.Reason {
+	t.Helper()
+	if err == nil {
+		return "ok"
+	}
+	var e *codec.Error
+	check(t, errors.As(err, &e), "not a *codec.Error: %v", err)
+	return e.Reason
+}
+
+// seal gives the decoded value: most tests are about bytes.
+func seal(t testing.TB, formats *codec.Formats, ring *keyring.Ring, b codec.Binding, plaintext string) []byte {
+	t.Helper()
+	text, err := formats.Seal(nil, ring.Active(now), b, []byte(plaintext))
+	check(t, err == nil, "Seal: %v", err)
+	bin, err := base64.RawURLEncoding.Strict().DecodeString(string(text))
+	check(t, err == nil, "the text form: %v", err)
+	return bin
+}
+
+func open(t testing.TB, formats *codec.Formats, ring *keyring.Ring, b codec.Binding, value []byte) (string, codec.Reason) {
+	t.Helper()
+	plaintext, key, err := formats.Open([]byte("kept"), ring, now, b, base64.RawURLEncoding.EncodeToString(value))
+	if err != nil {
+		check(t, key == nil && string(plaintext) == "kept", "a refusal with a plaintext or a key")
+		return "", reasonOf(t, err)
+	}
+	check(t, key != nil && strings.HasPrefix(string(plaintext), "kept"), "Open does not append, or gives no key")
+	return string(plaintext[4:]), "ok"
+}
+
+// relength makes the header say how long the value is.
+func relength(value []byte) []byte {
+	value = bytes.Clone(value)
+	n := len(value)
+	copy(value[5:8], []byte{byte(n >> 16), byte(n >> 8), byte(n)})
+	return value
+}
+
+func hexOf(b []byte) string { return hex.EncodeToString(b) }
