@@ -213,11 +213,22 @@ func New(c Config) (*Sessions, error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
+	s.warnOfOverlap()
 	if c.DangerouslyAllowPlainHTTP {
 		s.Logger.Warn("carryon: sessions travel over plain http: anyone on the way can read and plant them; " +
 			"this is for development only, and http://localhost works without it")
 	}
 	return &Sessions{settings: s}, nil
+}
+
+// warnOfOverlap says so where a key of the ring opens for less long than a session
+// lives. It is no error: the ring changes while the program runs, and one that
+// was rotated in a hurry must not keep the next replica from starting.
+func (s *settings) warnOfOverlap() {
+	ring := s.Keys.Ring(context.Background())
+	if err := ring.CheckLifetime(s.Clock(), s.Lifetime); err != nil {
+		s.Logger.Warn("carryon: visitors who stay away for long are logged out before their time: " + err.Error())
+	}
 }
 
 func (s *settings) fill() {

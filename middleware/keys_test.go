@@ -2,9 +2,12 @@ package middleware_test
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -202,4 +205,22 @@ func TestNoActiveKey(t *testing.T) {
 	require.Equal(t, before, s.cookie())
 	keys.set(ring, nil)
 	require.Equal(t, "ada", s.who())
+}
+
+// New looks whether the ring's keys open for as long as a session lives, and
+// starts all the same: the ring may be another one in a minute.
+func TestNewWarnsOfAShortOverlap(t *testing.T) {
+	ring := newRing(t)
+	short, _, err := ring.Rotate(noon, keyring.Policy{ActivateIn: -1, Overlap: time.Hour})
+	require.NoError(t, err)
+	for lifetime, want := range map[time.Duration]bool{0: true, 2 * time.Hour: true, time.Hour: false, time.Minute: false} {
+		var log strings.Builder
+		_, err := middleware.New(middleware.Config{Keys: short, Lifetime: lifetime, Clock: func() time.Time { return noon },
+			Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		require.NoError(t, err)
+		require.Equal(t, want, strings.Contains(log.String(), "logged out before their time"), "%v: %s", lifetime, log.String())
+		if want {
+			require.Contains(t, log.String(), ring.Active(noon).ID().String())
+		}
+	}
 }
