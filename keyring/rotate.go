@@ -131,15 +131,12 @@ func (r *Ring) Revoke(id ID, now time.Time) (*Ring, Change, error) {
 	}
 	died := Dead{id, Revoked, now.UTC().Truncate(time.Second)}
 	keys := without(pruned.keys, victim)
-	switch victim.State(now) {
-	case Active:
+	if victim.State(now) == Active {
 		keys = pruned.succeed(keys, victim, now, &change)
-	case Staged:
-		keys = pruned.unstage(keys, victim)
 	}
 	dead, forgot := forget(append(pruned.Dead(), died), now)
 	change.Died, change.Forgot = append(change.Died, died), append(change.Forgot, forgot...)
-	next, err := newRing(keys, dead)
+	next, err := pruned.close(keys, dead, victim)
 	if err != nil {
 		return nil, Change{}, err
 	}
@@ -189,19 +186,24 @@ func (r *Ring) activation(now time.Time, delay time.Duration) time.Time {
 	return at
 }
 
-// unstage closes the gap that a revoked staged key leaves: the key before it
-// stays active until the next staged one, and as long as planned after that.
-func (r *Ring) unstage(keys []*Key, victim *Key) []*Key {
+// close makes a ring of the keys that are left, and closes the gap: the key
+// before the victim keeps its overlap, counted from the key that now follows
+// it, or loses its expiry if none does.
+func (r *Ring) close(keys []*Key, dead []Dead, victim *Key) (*Ring, error) {
 	before := r.predecessor(victim)
 	if before == nil || before.expires.IsZero() {
-		return keys
+		return newRing(keys, dead)
 	}
-	extended := *before
-	extended.expires = time.Time{}
-	if next := r.successor(victim); next != nil {
-		extended.expires = next.active.Add(before.expires.Sub(victim.active))
+	open := *before
+	open.expires = time.Time{}
+	next, err := newRing(append(without(keys, before), &open), dead)
+	if err != nil {
+		return nil, err
 	}
-	return append(without(keys, before), &extended)
+	if k := next.index[before.id].key; !k.retires.IsZero() {
+		k.expires = k.retires.Add(before.expires.Sub(victim.active))
+	}
+	return newRing(next.keys, next.dead)
 }
 
 func without(keys []*Key, k *Key) []*Key {

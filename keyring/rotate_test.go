@@ -146,6 +146,10 @@ func TestRevoke(t *testing.T) {
 			require.Nil(t, c.Promoted)
 			require.Equal(t, ids[1], ring.Active(at(15)).ID())
 		}},
+		{"retired, in between: the overlap is kept", 25, 1, func(t *testing.T, ring *Ring, c Change) {
+			require.Equal(t, at(20), ring.Keys()[0].Retires())
+			require.Equal(t, at(50), ring.Keys()[0].Expires(), "30 hours after its successor, as planned")
+		}},
 		{"active with a staged one: that takes over now", 15, 1, func(t *testing.T, ring *Ring, c Change) {
 			require.Equal(t, ids[2], c.Promoted.ID())
 			require.Equal(t, at(10), c.Promoted.Activates(), "it takes the victim's place")
