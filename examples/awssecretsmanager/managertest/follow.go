@@ -28,13 +28,14 @@ type story struct {
 }
 
 // Follow runs the program through the life of its ring: a rotation that nobody
-// notices but by the key of new sessions, a manager that fails, a ring that is
-// broken, a restart, and a start without a ring.
+// notices but by the key of new sessions, a manager that fails, an older ring that
+// comes back for a while, a ring that is broken, a restart, and a start without a ring.
 func Follow(t *testing.T, m Manager) {
 	s := &story{T: t, Manager: m}
 	s.start()
 	s.rotate()
 	s.failure()
+	s.rollback()
 	s.brokenRing()
 	s.restart()
 	s.startWithoutManager()
@@ -111,6 +112,23 @@ func (s *story) follow() {
 		s.ada.Greeted("Ada")
 		return strings.Contains(s.program.Log(), next.Fingerprint())
 	})
+}
+
+// rollback puts the first ring again, as somebody does who restores an old
+// version: sessions of the second key are not recognised, but nobody loses a
+// cookie, and all is well when the newer ring is back.
+func (s *story) rollback() {
+	carol := NewVisitor(s, s.program).Login("Carol")
+	newest := s.ring()
+	s.put(s.rings[0])
+	waitFor(s, s.program, "an event of the older ring", func() bool {
+		NewVisitor(s, s.program).Login("Eve")
+		return strings.Contains(s.program.Log(), "is it an older ring?")
+	})
+	carol.Greeted("stranger")
+	s.put(newest)
+	waitFor(s, s.program, "the visitor of the newest ring", func() bool { return carol.Home() == "hello Carol\n" })
+	s.ada.Greeted("Ada")
 }
 
 // brokenRing puts what is no ring: half of one, and nothing at all.

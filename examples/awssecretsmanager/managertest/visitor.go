@@ -50,10 +50,16 @@ func (v *Visitor) Logout() {
 	require.Equal(v.t, "hello stranger\n", v.read(v.client.PostForm(v.home+"logout", nil)))
 }
 
+// Home is what the visitor sees on the home page.
+func (v *Visitor) Home() string {
+	v.t.Helper()
+	return v.read(v.client.Get(v.home))
+}
+
 // Greeted checks that the visitor is logged in by that name.
 func (v *Visitor) Greeted(name string) {
 	v.t.Helper()
-	require.Equal(v.t, "hello "+name+"\n", v.read(v.client.Get(v.home)))
+	require.Equal(v.t, "hello "+name+"\n", v.Home())
 }
 
 func (v *Visitor) read(response *http.Response, err error) string {
