@@ -56,6 +56,10 @@ type Config struct {
 	// 24 h, at most 400 days. It is sealed into the session when that begins.
 	Lifetime time.Duration
 
+	// MaxLifetime is the longest that a program may choose for one session
+	// ([session.Session.SetLifetime]); 0 means Lifetime, at most 400 days.
+	MaxLifetime time.Duration
+
 	// IdleTimeout is how long a session lives without being used; 0 means 2 h,
 	// negative no idle limit.
 	IdleTimeout time.Duration
@@ -226,7 +230,7 @@ func New(c Config) (*Sessions, error) {
 // was rotated in a hurry must not keep the next replica from starting.
 func (s *settings) warnOfOverlap() {
 	ring := s.Keys.Ring(context.Background())
-	if err := ring.CheckLifetime(s.Clock(), s.Lifetime); err != nil {
+	if err := ring.CheckLifetime(s.Clock(), max(s.Lifetime, s.MaxLifetime)); err != nil {
 		s.Logger.Warn("carryon: visitors who stay away for long are logged out before their time: " + err.Error())
 	}
 }
@@ -344,6 +348,9 @@ func (s *settings) checkTimes(fault func(bool, string, ...any)) {
 	fault(s.Lifetime < 0, "Config.Lifetime is negative; 0 means %v, at most %v", DefaultLifetime, MaxLifetime)
 	fault(s.Lifetime > 0 && s.Lifetime < time.Second, "Config.Lifetime is %v; cookies count in whole seconds", s.Lifetime)
 	fault(s.Lifetime > MaxLifetime, "Config.Lifetime is %v, but browsers keep a cookie for at most %v", s.Lifetime, MaxLifetime)
+	fault(s.Config.MaxLifetime < 0 || s.Config.MaxLifetime > 0 && s.Config.MaxLifetime < s.Lifetime,
+		"Config.MaxLifetime is %v, less than Lifetime (%v); 0 means the same", s.Config.MaxLifetime, s.Lifetime)
+	fault(s.Config.MaxLifetime > MaxLifetime, "Config.MaxLifetime is %v, but browsers keep a cookie for at most %v", s.Config.MaxLifetime, MaxLifetime)
 	fault(s.IdleTimeout > 0 && s.IdleTimeout < time.Second,
 		"Config.IdleTimeout is %v, at least a second is needed; 0 means %v, negative no idle limit", s.IdleTimeout, DefaultIdleTimeout)
 	fault(s.IdleTimeout > 0 && s.TouchAfter >= s.IdleTimeout,

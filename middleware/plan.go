@@ -284,7 +284,7 @@ func (f *facts) tidy(v *core.View) (plan, bool) {
 // touched renews the last-seen time where that is due. A fragment of one piece
 // keeps its name and its content, so that a touch cannot undo anything.
 func (f *facts) touched(v *core.View) plan {
-	if v.Head == nil || f.idle == 0 || f.write.Now-v.Seen < f.touch || !f.mayTouch() {
+	if !touchDue(v, f.write.Now, f.idle, f.touch) || !f.mayTouch() {
 		return plan{}
 	}
 	var set *core.Fragment
@@ -310,6 +310,18 @@ func (f *facts) touched(v *core.View) plan {
 		p.touched = v.Ref.Touched(f.write.Now)
 	}
 	return p
+}
+
+// touchDue tells whether a session's last-seen time is so old that it is renewed:
+// the configured interval, or half of an idle timeout of its own.
+func touchDue(v *core.View, now, idle, touch int64) bool {
+	switch {
+	case v.Head == nil:
+		return false
+	case v.Head.Idle != 0:
+		idle, touch = v.Head.Idle, v.Head.Idle/2
+	}
+	return idle > 0 && now-v.Seen >= touch
 }
 
 func (f *facts) mayTouch() bool { return mayTouch(f.request, f.response) }

@@ -23,7 +23,7 @@ func (x *Exchange) plan(o core.Outcome, r Response) (plan, error) {
 	now := core.Millis(m.Clock())
 	jar := &x.found.jar
 	f := facts{
-		write: core.Write{Now: now, ID: core.NewWriteID(), Lifetime: m.lifetime, Browser: m.BrowserSession, Bound: x.bound},
+		write: core.Write{Now: now, ID: core.NewWriteID(), Lifetime: m.lifetime, MaxLifetime: m.MaxLifetime.Milliseconds(), Browser: m.BrowserSession, Bound: x.bound},
 		idle:  m.idle, touch: m.touch, request: x.request, response: r,
 		fixed: m.FixedName, scale: m.scale, limits: m.limits, platform: m.Platform,
 		others: weight{cookies: jar.others, request: jar.foreign},
@@ -49,7 +49,7 @@ func (x *Exchange) plan(o core.Outcome, r Response) (plan, error) {
 // It is asked of the time of the load, to spare most requests a look at the
 // clock; whether it is due is decided by the plan.
 func (s *settings) mayTidy(v *core.View) bool {
-	return v.Head != nil && (s.idle > 0 && v.Loaded-v.Seen >= s.touch || len(v.Fragments) > crowd)
+	return v.Head != nil && (touchDue(v, v.Loaded, s.idle, s.touch) || len(v.Fragments) > crowd)
 }
 
 // seal makes the Set-Cookie lines of a plan: what is set first, for what cuts a

@@ -47,9 +47,11 @@ func TestFinishTellsOfLateChanges(t *testing.T) {
 // Begin does nothing: neither the clock nor the keys are asked, until the
 // session is.
 func TestBeginIsLazy(t *testing.T) {
+	made := false // New looks at both
 	m := newSessions(t, func(c *middleware.Config) {
-		c.Clock, c.Keys = func() time.Time { panic("the clock is asked") }, panicking{}
+		c.Clock, c.Keys = func() time.Time { return unasked(made, noon) }, quietly(func() *keyring.Ring { return unasked(made, (*keyring.Ring)(nil)) })
 	})
+	made = true
 	ctx, x := m.Begin(t.Context(), middleware.Request{Method: http.MethodGet, Cookies: []string{"__Host-session.aaaaaaaaaa=x"}})
 	fields, err := x.Commit(ctx, middleware.Response{Status: 200})
 	require.NoError(t, err)
@@ -57,10 +59,17 @@ func TestBeginIsLazy(t *testing.T) {
 	require.NoError(t, x.Finish(ctx))
 }
 
-// panicking is a provider that must not be asked.
-type panicking struct{}
+// unasked gives v to New, and must not be asked by a request.
+func unasked[T any](made bool, v T) T {
+	if made {
+		panic("the clock or the keys are asked")
+	}
+	return v
+}
 
-func (panicking) Ring(context.Context) *keyring.Ring { panic("the keys are asked") }
+type quietly func() *keyring.Ring
+
+func (f quietly) Ring(context.Context) *keyring.Ring { return f() }
 
 // A visitor who hangs up does not undo a write.
 func TestCommitDoesNotNeedTheVisitor(t *testing.T) {

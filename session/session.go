@@ -113,6 +113,16 @@ func (s *Session) Names() []string { return s.core.Names() }
 // Delete removes the value under name. Removing what is not there is no change.
 func (s *Session) Delete(name string) { s.core.Delete(name) }
 
+// IdleExpires is when the session that this request brought ends if it is not
+// used again before that; zero where there is no idle limit, or where it is new. A
+// session in use ends up to Config.TouchAfter earlier.
+func (s *Session) IdleExpires() time.Time {
+	if end := s.core.IdleEnd(); end != 0 {
+		return core.Time(end)
+	}
+	return time.Time{}
+}
+
 // Clear removes all values and keeps the session, its id and its times.
 // Clear and [Session.Renew] together are what express-session calls regenerate.
 func (s *Session) Clear() { s.core.Clear() }
@@ -128,6 +138,38 @@ func (s *Session) Renew() { s.core.Renew() }
 // 1 to 255 bytes. Sessions.RevokeSubject of the middleware then ends all sessions
 // that were bound to the subject before. Renew keeps the subject; Bind changes it.
 func (s *Session) Bind(subject string) { s.core.Bind([]byte(subject)) }
+
+// SetLifetime lets this session live for d from now on, in place of
+// Config.Lifetime: "remember me". It is at least a second and at most
+// Config.MaxLifetime, or else Config.Lifetime; what is more or less is taken for those. Like
+// Renew, which it does, it belongs into a login.
+func (s *Session) SetLifetime(d time.Duration) {
+	s.core.SetTerms("SetLifetime", func(t *core.Terms) { t.Lifetime = max(d.Milliseconds(), 1000) })
+}
+
+// SetIdleTimeout lets this session live for d without being used, in place of
+// Config.IdleTimeout: at least a second; negative is no idle limit. It renews the
+// session.
+func (s *Session) SetIdleTimeout(d time.Duration) {
+	s.core.SetTerms("SetIdleTimeout", func(t *core.Terms) {
+		t.Idle = max(d.Milliseconds(), 1000)
+		if d < 0 {
+			t.Idle = core.NoIdle
+		}
+	})
+}
+
+// SetBrowserSession lets the cookies of this session be forgotten when the browser is closed, or
+// not, in place of Config.BrowserSession. Many browsers bring them back with
+// their windows: the lifetime counts all the same. It renews the session.
+func (s *Session) SetBrowserSession(ends bool) {
+	s.core.SetTerms("SetBrowserSession", func(t *core.Terms) {
+		t.Browser = -1
+		if ends {
+			t.Browser = 1
+		}
+	})
+}
 
 // Subject is what the session is bound to, and whether it is.
 func (s *Session) Subject() (subject string, ok bool) {

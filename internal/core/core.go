@@ -243,12 +243,15 @@ func (c *Core) root() {
 	}
 }
 
+// begins lists the changes that begin or end a generation, which needs the header.
+var begins = map[string]bool{"Renew": true, "Bind": true, "Destroy": true, "SetLifetime": true, "SetIdleTimeout": true, "SetBrowserSession": true}
+
 // writable loads and tells whether a change still has an effect.
 func (c *Core) writable(what string) bool {
 	if c.load(c.ctx) != nil {
 		return false // the commit reports the load's error; nothing may look written
 	}
-	if c.sealed && (!c.open || what == "Renew" || what == "Bind" || what == "Destroy") {
+	if c.sealed && (!c.open || begins[what]) {
 		if c.late == nil {
 			c.late = ErrLate
 		}
@@ -304,6 +307,19 @@ func (c *Core) Bind(subject []byte) {
 		return
 	}
 	c.changes.Renewed, c.changes.Root, c.changes.Subject = true, NewRoot(), slices.Clone(subject)
+}
+
+// SetTerms begins a new generation on other terms; change gets those so far.
+func (c *Core) SetTerms(what string, change func(*Terms)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.writable(what) {
+		return
+	}
+	change(&c.changes.Terms)
+	if c.view.Head != nil && !c.changes.Destroyed && !c.changes.Renewed {
+		c.changes.Renewed, c.changes.Root = true, NewRoot()
+	}
 }
 
 // Subject is whom the session is bound to; nil where it is not.
@@ -398,6 +414,18 @@ func (c *Core) Times() (created, end int64) {
 		return 0, 0
 	}
 	return c.view.Head.Created, c.view.Head.End
+}
+
+// IdleEnd is when the session that the request brought ends if it is not used;
+// zero where it does not, or is new.
+func (c *Core) IdleEnd() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_ = c.load(c.ctx)
+	if c.begins() {
+		return 0
+	}
+	return c.view.IdleEnd
 }
 
 // Commit calls write, under the lock, with what is to be written. After it the

@@ -59,6 +59,7 @@ type View struct {
 	Fates     []Fate      // what each is worth
 
 	Seen     int64  // when the visitor was last seen
+	IdleEnd  int64  // when the session ends if it is not used before; 0: never
 	MaxAt    int64  // the highest clock value in the jar
 	MaxBorn  int64  // the highest birth in the jar
 	Unopened int    // cookies of ours that could not be opened, but may be by another replica
@@ -123,6 +124,12 @@ func (v *View) Merge(fragments []*Fragment, unopened int, now, idle int64, room 
 	}
 	if winner := v.elect(room.generations[:0], now, idle); winner != nil {
 		v.merge(winner)
+		if winner.Idle != 0 {
+			idle = winner.Idle
+		}
+		if idle > 0 && idle < NoIdle {
+			v.IdleEnd = v.Seen + idle
+		}
 	}
 }
 

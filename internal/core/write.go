@@ -19,17 +19,42 @@ type Changes struct {
 	Cleared   bool
 	Renewed   bool
 	Destroyed bool
-	Root      Root // of the generation that these changes begin, where they begin one
+	Root      Root   // of the generation that these changes begin, where they begin one
 	Subject   []byte // nil, or whom that generation is bound to
+	Terms     Terms  // of that generation
+}
+
+// Terms are what a session is told of its own end; what is zero stays as it is.
+type Terms struct {
+	Lifetime int64 // ms, from the write on
+	Idle     int64 // ms; NoIdle: no limit
+	Browser  int8  // positive: it ends with the browser; negative: it does not
+}
+
+// NoIdle is the idle timeout of a session that has none.
+const NoIdle = MaxTime
+
+// apply gives the terms to a generation that begins.
+func (t Terms) apply(f *Fragment, w Write) {
+	if t.Lifetime != 0 {
+		f.End = w.Now + min(t.Lifetime, max(w.MaxLifetime, w.Lifetime))
+	}
+	if t.Idle != 0 {
+		f.Idle = t.Idle
+	}
+	if t.Browser != 0 {
+		f.Browser = t.Browser > 0
+	}
 }
 
 // Write is what the changes are written with.
 type Write struct {
-	Now      int64  // ms
-	ID       uint32 // the request's write id
-	Lifetime int64  // ms, of a session that begins
-	Browser  bool   // a session that begins ends with the browser
-	Bound    int64  // ms, of a generation that is bound to a subject
+	Now         int64  // ms
+	ID          uint32 // the request's write id
+	Lifetime    int64  // ms, of a session that begins
+	MaxLifetime int64  // ms, the longest that Terms may ask for; 0: Lifetime
+	Browser     bool   // a session that begins ends with the browser
+	Bound       int64  // ms, of a generation that is bound to a subject
 }
 
 // Begins tells whether the changes start a new generation: where there is no
@@ -65,6 +90,7 @@ func (v *View) beginning(c *Changes, w Write) Fragment {
 		f.Created, f.End, f.Browser = w.Now, w.Now+w.Lifetime, w.Browser
 		f.Orphan = !v.Any() && !c.Renewed
 	}
+	c.Terms.apply(&f, w)
 	if c.Subject != nil {
 		f.Subject, f.Bound = c.Subject, max(w.Bound, w.Now)
 	}
