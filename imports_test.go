@@ -20,6 +20,7 @@ const (
 	cbor         = "github.com/fxamacker/cbor/v2"
 	flate        = "github.com/klauspost/compress/flate"
 	securecookie = "github.com/gorilla/securecookie"
+	xchacha      = "golang.org/x/crypto/chacha20poly1305"
 )
 
 // mayImport says what the code of each package may import beside the standard
@@ -39,6 +40,7 @@ var mayImport = []struct {
 	{"codec", []string{"keyring", "codec/internal/etm"}},
 	{"codec/internal/formattest", []string{"codec", "keyring"}}, // for tests
 	{"codec/deflate", []string{flate}},
+	{"codec/xchacha", []string{"codec", "codec/internal/etm", xchacha}},
 	{"middleware", []string{"internal/core", "session", "codec", "keyring", "fallback"}},
 	{"middleware/migrate/gorillasession", []string{"middleware", securecookie}},
 	{"middleware/migrate/scssession", []string{"middleware"}},
@@ -52,8 +54,9 @@ var mayImport = []struct {
 var linked = []string{cbor, "github.com/x448/float16"}
 
 // chosen begins the paths of what only those programs link that import a
-// package for it: codec/deflate, codec/securecookieformat, middleware/migrate.
-var chosen = []string{"github.com/klauspost/compress/", securecookie}
+// package for it: codec/deflate, codec/xchacha, codec/securecookieformat,
+// middleware/migrate.
+var chosen = []string{"github.com/klauspost/compress/", securecookie, "golang.org/x/crypto/", "golang.org/x/sys/cpu"}
 
 func isChosen(path string) bool {
 	return slices.ContainsFunc(chosen, func(prefix string) bool { return strings.HasPrefix(path, prefix) })
@@ -95,7 +98,7 @@ func TestWrongImportsAreFaults(t *testing.T) {
 }
 
 func TestTheTableItselfPointsOneWay(t *testing.T) {
-	seen := []string{cbor, flate, securecookie}
+	seen := []string{cbor, flate, securecookie, xchacha}
 	for _, line := range mayImport {
 		require.Subset(t, seen, line.imports, "%s is allowed what stands below it", line.path)
 		seen = append(seen, line.path)

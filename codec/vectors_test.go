@@ -23,6 +23,8 @@ import (
 //go:generate go run ./testdata/gen/altered testdata/vectors/altered.json
 //go:generate go run ./testdata/gen/pieces testdata/vectors/pieces.json
 //go:generate go run ./testdata/gen/record testdata/vectors/record.json
+//go:generate go run ./testdata/gen/format2 testdata/vectors/format2.json
+//go:generate go run ./testdata/gen/format3 testdata/vectors/format3.json
 
 var generators = []string{"sealed", "binding", "text", "header", "altered", "pieces"}
 
@@ -149,7 +151,7 @@ func TestVectorsAreGenerated(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the generators")
 	}
-	for _, name := range append([]string{"record"}, generators...) {
+	for _, name := range append([]string{"record", "format2"}, generators...) {
 		path := filepath.Join(t.TempDir(), name)
 		out, err := exec.Command("go", "run", "./testdata/gen/"+name, path).CombinedOutput()
 		require.NoError(t, err, string(out))

@@ -27,21 +27,27 @@ type Vector struct {
 	// Plaintext and Steps are there where opening succeeds; no plaintext is an
 	// empty one.
 	Plaintext Hex    `json:"plaintext,omitempty"`
-	Steps     *Value `json:"steps,omitempty"`
+	Steps     Sealed `json:"steps,omitempty"`
 }
 
 // A File is one file of vectors. Its ring has the example keys 1 and 2, and
 // remembers number 3 as revoked; number 4 it never heard of.
 type File struct {
 	Comment string   `json:"comment"`
-	Secrets []Hex    `json:"secrets"` // SHA-256("carryon test key 1"), …2
-	Dead    []Hex    `json:"dead"`    // the id of SHA-256("carryon test key 3")
+	Format  byte     `json:"format,omitempty"` // of the keys; 1 where it is not said
+	Secrets []Hex    `json:"secrets"`          // SHA-256("carryon test key 1"), …2
+	Dead    []Hex    `json:"dead"`             // the id of SHA-256("carryon test key 3")
 	Vectors []Vector `json:"vectors"`
 }
 
 // Write writes the vectors as JSON to the file that the command line names.
 func Write(comment string, vectors ...Vector) {
-	write(File{comment, []Hex{Secret(1), Secret(2)}, []Hex{KeyID(3)}, vectors})
+	WriteFormat(0, comment, vectors...)
+}
+
+// WriteFormat is Write for keys of another format.
+func WriteFormat(format byte, comment string, vectors ...Vector) {
+	write(File{comment, format, []Hex{Secret(1), Secret(2)}, []Hex{KeyID(3)}, vectors})
 }
 
 // WriteAny writes vectors of another shape, which need no ring.

@@ -1,0 +1,39 @@
+package xchacha_test
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/carryon-go/carryon/codec"
+	"github.com/carryon-go/carryon/codec/xchacha"
+	"github.com/carryon-go/carryon/keyring"
+)
+
+// A program that has the format still seals as the ring's key says: it can be
+// given the format on all replicas first, and a key of the format after that.
+func Example() {
+	now := time.Now()
+	ring, err := keyring.Generate(now) // its key is of format 1
+	if err != nil {
+		panic(err)
+	}
+	formats, err := codec.NewFormats(xchacha.New())
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(formats.Check(ring, now)) // with every new ring
+
+	b := codec.Binding{Base: "__Host-session", Suffix: "k7m2qv5xyd"}
+	value, err := formats.Seal(nil, ring.Active(now), b, []byte("a session"))
+	if err != nil {
+		panic(err)
+	}
+	h, _ := codec.Peek(string(value))
+	fmt.Println("format", h.Format)
+	plaintext, _, err := formats.Open(nil, ring, now, b, string(value))
+	fmt.Println(string(plaintext), err)
+	// Output:
+	// <nil>
+	// format 1
+	// a session <nil>
+}
