@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/keyring"
@@ -32,6 +33,12 @@ type Config struct {
 	// Keys is the ring that seals and opens: *keyring.Keys, or a fixed
 	// *keyring.Ring in tests. Required.
 	Keys keyring.Provider
+
+	// Formats are the sealed forms beside format 1 that a key of the ring may call
+	// for: those of codec/xchacha and codec/securecookieformat. A key says which is
+	// its own; what the program does not have here is refused, by New for the ring
+	// of that time.
+	Formats []codec.Format
 
 	// Name is the base name of the cookies, an RFC 6265 token without dots;
 	// "" means "__Host-session", or "__Secure-session" where Domain or a Path
@@ -200,6 +207,7 @@ type Config struct {
 // settings is a Config with its defaults filled in.
 type settings struct {
 	Config
+	formats    *codec.Formats
 	attributes string        // of every cookie that is set, after Max-Age
 	lifetime   int64         // ms
 	idle       int64         // ms, 0: none
@@ -305,6 +313,7 @@ func (s *settings) check() error {
 		}
 	}
 	fault(isNil(s.Keys), "Config.Keys is nil; open a ring with keyring.Open, or use keyring.Ephemeral() in development")
+	s.checkFormats(fault)
 	s.checkName(fault)
 	s.checkScope(fault)
 	s.checkTimes(fault)
@@ -322,6 +331,20 @@ func (s *settings) check() error {
 func isNil(field any) bool {
 	v := reflect.ValueOf(field)
 	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
+}
+
+// checkFormats makes the formats, and holds the ring against them.
+func (s *settings) checkFormats(fault func(bool, string, ...any)) {
+	var err error
+	if s.formats, err = codec.NewFormats(s.Formats...); err != nil {
+		fault(true, "Config.Formats: %w", err)
+		return
+	}
+	if !isNil(s.Keys) {
+		if err := s.formats.Check(s.Keys.Ring(context.Background()), s.Clock()); err != nil {
+			fault(true, "Config.Keys and Config.Formats: %w", err)
+		}
+	}
 }
 
 func (s *settings) checkName(fault func(bool, string, ...any)) {

@@ -173,7 +173,7 @@ func (l *loading) openGroup(g *group) (*core.Fragment, error) {
 }
 
 func (l *loading) openPieces(g *group, pieces []string) (*core.Fragment, error) {
-	value, _, err := codec.Join(func(i int) (string, bool) {
+	value, _, err := l.m.formats.Join(func(i int) (string, bool) {
 		if i >= len(pieces) {
 			return "", false
 		}
@@ -188,7 +188,7 @@ func (l *loading) openPieces(g *group, pieces []string) (*core.Fragment, error) 
 // openOnly opens a fragment that is one cookie, as nearly all are.
 func (l *loading) openOnly(g *group) (*core.Fragment, error) {
 	only := func(i int) (string, bool) { return l.jar.pieces[g.first].value, i == 0 }
-	value, _, err := codec.Join(only)
+	value, _, err := l.m.formats.Join(only)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +197,7 @@ func (l *loading) openOnly(g *group) (*core.Fragment, error) {
 
 // open turns one sealed value into the fragment it carries.
 func (l *loading) open(g *group, value string) (*core.Fragment, error) {
-	plaintext, key, err := codec.Open(nil, l.ring, l.now, l.m.binding(g.suffix), value)
+	plaintext, key, err := l.m.formats.Open(nil, l.ring, l.now, l.m.binding(g.suffix), value)
 	if err != nil {
 		return nil, err
 	}

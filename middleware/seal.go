@@ -98,7 +98,7 @@ func (m *Sessions) appendSet(lines []string, key *keyring.Key, f *core.Fragment,
 	if m.FixedName {
 		suffix = ""
 	}
-	value, err := codec.Seal(make([]byte, 0, codec.SealedLen(len(plaintext))), key, m.binding(suffix), plaintext)
+	value, err := m.formats.Seal(make([]byte, 0, codec.SealedLen(len(plaintext))), key, m.binding(suffix), plaintext)
 	if err != nil {
 		return nil, err
 	}
