@@ -73,6 +73,7 @@ func TestHowLargeARingGets(t *testing.T) {
 		{"fortnightly", 14 * day, 0, managertest.MaxStandard},
 		{"weekly", 7 * day, 0, managertest.MaxAdvanced},
 		{"weekly, short sessions", 7 * day, 2 * day, managertest.MaxAdvanced},
+		{"daily", day, 0, keyring.MaxSize},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			most := largest(t, test.every, test.overlap)

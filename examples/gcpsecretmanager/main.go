@@ -14,7 +14,9 @@
 //	-endpoint secretmanager.REGION.rep.googleapis.com:443 \
 //	-secret projects/PROJECT/locations/REGION/secrets/session-keys
 //
-// docs/secrets.md says how to rotate.
+// docs/secrets.md says how to rotate. With Google the latest version is seen
+// everywhere after minutes as a rule, but hours at worst: let a new key be staged
+// for a day.
 package main
 
 import (
