@@ -59,6 +59,15 @@ type Config struct {
 	// SameSite is Lax where it is 0. None lets other sites send the cookies.
 	SameSite http.SameSite
 
+	// Partitioned keeps the cookies apart by the site that embeds the page (CHIPS):
+	// for a program that runs in other sites' frames, with SameSite None. Browsers
+	// keep 10,240 bytes of them for a site, so that RequestBytes is at most that.
+	Partitioned bool
+
+	// Priority is "Low", "Medium" or "High": which cookies Chromium drops first
+	// where a site has too many. "" leaves it to the browser.
+	Priority string
+
 	// Lifetime is how long a session lives, however much it is used; 0 means
 	// 24 h, at most 400 days. It is sealed into the session when that begins.
 	Lifetime time.Duration
@@ -277,6 +286,9 @@ func (s *settings) fill() {
 	s.attributes = s.cookieAttributes()
 	platform, _ := s.Platform.Limits()
 	s.limits = s.Limits.over(platform)
+	if s.Partitioned {
+		s.limits.RequestBytes = min(s.limits.RequestBytes, partitionBytes)
+	}
 	s.scale = scale{base: len(s.Name) + 1 + core.SuffixLen, cookie: s.limits.CookieBytes,
 		attributes: len(s.attributes) + len("; Max-Age=34560000")}
 	if s.FixedName {
@@ -363,6 +375,8 @@ func (s *settings) checkScope(fault func(bool, string, ...any)) {
 		"Config.Path must begin with \"/\", have at most 1024 bytes, and no semicolon or control character")
 	fault(s.Domain != "" && !isDomain(s.Domain), "Config.Domain %q is not a host name; give it without scheme, port and path", s.Domain)
 	fault(s.SameSite < http.SameSiteDefaultMode || s.SameSite > http.SameSiteNoneMode, "Config.SameSite %d is not one of http.SameSite…Mode", s.SameSite)
+	fault(s.Partitioned && s.DangerouslyAllowPlainHTTP, "Config.Partitioned: browsers refuse it without Secure; drop DangerouslyAllowPlainHTTP")
+	fault(!slices.Contains([]string{"", "Low", "Medium", "High"}, s.Priority), "Config.Priority %q is none of Low, Medium and High", s.Priority)
 	fault(s.SameSite == http.SameSiteNoneMode && s.DangerouslyAllowPlainHTTP,
 		"Config.SameSite is None, which browsers refuse without Secure; drop DangerouslyAllowPlainHTTP")
 }

@@ -69,6 +69,13 @@ func TestNewRefusesWhatBrowsersWouldRefuse(t *testing.T) {
 		{"SameSite None", func(c *middleware.Config) { c.SameSite = http.SameSiteNoneMode }, ""},
 		{"SameSite 5", func(c *middleware.Config) { c.SameSite = 5 }, "Config.SameSite 5"},
 		{"SameSite -1", func(c *middleware.Config) { c.SameSite = -1 }, "Config.SameSite -1"},
+		{"Partitioned over plain http", func(c *middleware.Config) { c.Partitioned, c.DangerouslyAllowPlainHTTP = true, true }, "Config.Partitioned"},
+		{"Priority", func(c *middleware.Config) { c.Priority = "high" }, "Config.Priority"},
+		{"MaxLifetime below Lifetime", func(c *middleware.Config) { c.MaxLifetime = time.Hour }, "Config.MaxLifetime"},
+		{"MaxLifetime above what browsers keep", func(c *middleware.Config) { c.MaxLifetime = 401 * 24 * time.Hour }, "at most 9600h"},
+		{"all attributes", func(c *middleware.Config) {
+			c.SameSite, c.Partitioned, c.Priority = http.SameSiteNoneMode, true, "High"
+		}, ""},
 		{"SameSite None over plain http", func(c *middleware.Config) {
 			c.SameSite, c.DangerouslyAllowPlainHTTP = http.SameSiteNoneMode, true
 		}, "None"},

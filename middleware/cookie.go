@@ -23,8 +23,18 @@ func (s *settings) cookieAttributes() string {
 	default:
 		a += "; SameSite=Lax"
 	}
+	if s.Partitioned {
+		a += "; Partitioned"
+	}
+	if s.Priority != "" {
+		a += "; Priority=" + s.Priority
+	}
 	return a
 }
+
+// partitionBytes is what Chromium keeps of the partitioned cookies of one site
+// under another: 10 KiB, names and values counted.
+const partitionBytes = 10 << 10
 
 // appendAttributes ends a line; maxAge in seconds, negative for none.
 func (s *settings) appendAttributes(b []byte, maxAge int64) []byte {

@@ -347,3 +347,45 @@ func TestTermsOutliveARenewal(t *testing.T) {
 	s.get("/login?user=grace")
 	require.Equal(t, "240h0m0s 30m0s ", s.get("/ends").body)
 }
+
+// The attributes that are asked for are in every line, also where one expires.
+func TestAttributes(t *testing.T) {
+	s := newSite(t, app, config(func(c *middleware.Config) {
+		c.SameSite, c.Partitioned, c.Priority = http.SameSiteNoneMode, true, "High"
+	}))
+	for _, path := range []string{"/set?user=ada", "/logout"} {
+		for _, line := range s.get(path).Header["Set-Cookie"] {
+			require.Contains(t, line, "; Path=/; Secure; HttpOnly; SameSite=None; Partitioned; Priority=High")
+		}
+	}
+	require.Equal(t, 10_240, s.explain("").Limits.RequestBytes)
+}
+
+// Two sessions on one host, under names of their own, know nothing of each other.
+func TestSessionsSideBySide(t *testing.T) {
+	clock := &clock{now: noon}
+	shared := func(name string) *middleware.Sessions {
+		m, err := middleware.New(middleware.Config{Keys: newRing(t), Name: name, Clock: clock.Now})
+		require.NoError(t, err)
+		return m
+	}
+	shop, admin := shared("__Host-shop"), shared("__Host-admin")
+	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
+		of := map[string]*middleware.Sessions{"shop": shop, "admin": admin}[r.FormValue("of")].From(r.Context())
+		switch r.URL.Path {
+		case "/in":
+			user.Set(of, r.FormValue("of")+" user")
+		case "/out":
+			of.Destroy()
+		}
+		name, _ := user.Get(of)
+		fmt.Fprint(w, name)
+	}, outside(func(h http.Handler) http.Handler { return shop.Handler(admin.Handler(h)) }))
+	s.get("/in?of=shop")
+	require.Empty(t, s.get("/?of=admin").body)
+	s.get("/in?of=admin")
+	require.Equal(t, "shop user", s.get("/?of=shop").body)
+	s.get("/out?of=shop")
+	require.Equal(t, "admin user", s.get("/?of=admin").body)
+	require.Empty(t, s.get("/?of=shop").body)
+}

@@ -67,7 +67,7 @@ func (x *Exchange) Load(ctx context.Context) (*core.View, error) {
 	if err == nil {
 		err = x.refuseRevoked(ctx, v)
 	}
-	if m.Observer != nil {
+	if m.Observer != nil || x.listen != nil {
 		x.observeLoad(ctx, v, m.Clock().Sub(start))
 	}
 	return v, err

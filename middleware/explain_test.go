@@ -1,0 +1,77 @@
+package middleware_test
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/session"
+)
+
+func (s *site) explain(cookies string) middleware.Explanation {
+	s.t.Helper()
+	r, err := http.NewRequest(http.MethodGet, s.URL, nil)
+	require.NoError(s.t, err)
+	if cookies != "" {
+		r.Header.Set("Cookie", cookies)
+	}
+	return s.sessions.Explain(r)
+}
+
+func TestExplain(t *testing.T) {
+	s := newSite(t, app)
+	e := s.explain("")
+	require.Equal(t, session.Absent, e.Reason)
+	require.Empty(t, e.Refused)
+
+	s.get("/set?user=ada")
+	s.events.forget()
+	e = s.explain(s.header())
+	require.Equal(t, session.Recognised, e.Reason)
+	require.Len(t, e.SessionID, 22)
+	require.Len(t, e.Fragments, 1)
+	require.Equal(t, "accepted", e.Fragments[0].Fate)
+	require.Empty(t, s.events.of(""), "it is no request of a visitor's")
+
+	value := s.cookie().Name + "=" + s.cookie().Value
+	changed := value[:len(value)-1] + "A"
+	if changed == value {
+		changed = value[:len(value)-1] + "Q"
+	}
+	for cookies, want := range map[string]session.Reason{
+		changed:                      session.BadSeal,
+		value[:len(value)-8]:         session.Torn,
+		s.cookie().Name + "=!!":      session.WrongLength,
+		s.cookie().Name + "=" + "AA": session.WrongLength,
+	} {
+		e = s.explain(cookies)
+		require.Equal(t, want, e.Reason, cookies)
+		require.Equal(t, []middleware.Refusal{{Reason: want}}, e.Refused, cookies)
+	}
+
+	other := newSite(t, app)
+	e = other.explain(value)
+	require.Equal(t, session.UnknownKey, e.Reason)
+	require.Len(t, e.Refused[0].KeyID, 8)
+
+	s.clock.advance(3 * time.Hour)
+	e = s.explain(value)
+	require.Equal(t, session.ExpiredIdle, e.Reason)
+	require.Equal(t, session.ExpiredIdle, e.Refused[0].Reason)
+}
+
+func TestExplainAStoreThatIsDown(t *testing.T) {
+	s, store := storedSite(t)
+	s.grow("a", 60_000)
+	store.fail(errors.New("connection refused"))
+	e := s.explain(s.header())
+	require.Equal(t, session.StoreDown, e.Reason)
+	require.ErrorIs(t, e.Err, session.ErrStoreDown)
+	require.Equal(t, session.StoreDown, e.Refused[0].Reason)
+	require.ErrorContains(t, e.Refused[0].Err, "connection refused")
+	require.NotZero(t, e.StoreCalls)
+}

@@ -1,0 +1,136 @@
+package middleware_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/middleware"
+)
+
+// guarded is app with everything under /account behind a login.
+func guarded(g middleware.Guard) http.HandlerFunc {
+	account := middleware.Require(user, g)(http.HandlerFunc(read))
+	return func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/account"):
+			account.ServeHTTP(w, r)
+		case r.URL.Path == "/welcome":
+			app(w, r)
+			http.Redirect(w, r, middleware.Next(r, "/home"), http.StatusSeeOther)
+		default:
+			app(w, r)
+		}
+	}
+}
+
+const page = "Accept: text/html,application/xhtml+xml"
+
+func TestRequire(t *testing.T) {
+	s := newSite(t, guarded(middleware.Guard{Login: "/login-page"}))
+	a := s.get("/account/orders?year=2026&x=a+b", page)
+	require.Equal(t, http.StatusSeeOther, a.StatusCode)
+	require.Equal(t, "/login-page?next=%2Faccount%2Forders%3Fyear%3D2026%26x%3Da%2Bb", a.Header.Get("Location"))
+	require.Equal(t, "private, no-store", a.Header.Get("Cache-Control"))
+	require.Equal(t, "Cookie", a.Header.Get("Vary"))
+	to, err := url.Parse(a.Header.Get("Location"))
+	require.NoError(t, err)
+	a = s.get("/welcome?user=ada&" + to.RawQuery)
+	require.Equal(t, "/account/orders?year=2026&x=a+b", a.Header.Get("Location"))
+	s.get("/set?user=ada")
+	a = s.get("/account/orders", page)
+	require.Equal(t, http.StatusOK, a.StatusCode)
+	require.Equal(t, "ada", a.body)
+	require.Equal(t, "private", a.Header.Get("Cache-Control"))
+}
+
+func TestRequireOfProgramsAndForms(t *testing.T) {
+	s := newSite(t, guarded(middleware.Guard{Login: "/login-page?theme=dark"}))
+	for _, accept := range []string{"Accept: application/json", "Accept: */*", "X: y"} {
+		a := s.get("/account", accept)
+		require.Equal(t, http.StatusUnauthorized, a.StatusCode)
+		require.Equal(t, "application/json", a.Header.Get("Content-Type"))
+		require.Equal(t, `Session realm="`+strings.TrimPrefix(s.URL, "http://")+`"`, a.Header.Get("WWW-Authenticate"))
+		var body map[string]string
+		require.NoError(t, json.Unmarshal([]byte(a.body), &body))
+		require.Equal(t, map[string]string{"error": "login required", "reason": "absent", "login": "/login-page?theme=dark"}, body)
+	}
+	a := s.request(http.MethodPost, "/account/delete", page)
+	require.Equal(t, "/login-page?theme=dark", a.Header.Get("Location"), "a form cannot be sent again by a redirect")
+	a = s.get("/account", page)
+	require.Equal(t, "/login-page?theme=dark&next=%2Faccount", a.Header.Get("Location"))
+
+	s = newSite(t, guarded(middleware.Guard{}))
+	require.Equal(t, http.StatusUnauthorized, s.get("/account", page).StatusCode)
+	s = newSite(t, guarded(middleware.Guard{Login: "/l", API: func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, ".json") }}))
+	require.Equal(t, http.StatusUnauthorized, s.get("/account/a.json", page).StatusCode)
+	require.Equal(t, http.StatusSeeOther, s.get("/account/a").StatusCode)
+}
+
+// A store that is down is no reason to send visitors to the login.
+func TestRequireWhileTheStoreIsDown(t *testing.T) {
+	s, store := storedSite(t, asProgram(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/account") {
+			guarded(middleware.Guard{Login: "/login"})(w, r)
+			return
+		}
+		storedApp(w, r)
+	}))
+	s.get("/set?user=ada")
+	s.grow("a", 60_000)
+	store.fail(errors.New("connection refused"))
+	a := s.get("/account", page)
+	require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
+	require.Empty(t, a.Header.Get("Location"))
+	require.NotEqual(t, "ada", a.body)
+}
+
+// Neither a request nor a link leads to another site.
+func TestNextLeadsNowhereElse(t *testing.T) {
+	s := newSite(t, guarded(middleware.Guard{Login: "/login"}))
+	for _, next := range []string{
+		"https://evil.test/", "//evil.test/", "///evil.test", `/\evil.test`, `\/evil.test`, `/\/evil.test`, "/\t/evil.test", "/\n/evil.test",
+		"\t//evil.test", " //evil.test", "javascript:alert(1)", "evil.test", "http:evil.test", "/%2fevil.test", "/%5c%5cevil.test/..//",
+		"//user@evil.test", "/\x00/evil.test", "", "/" + strings.Repeat("a", 3000), "/%zz",
+	} {
+		to := s.get("/welcome?next=" + url.QueryEscape(next)).Header.Get("Location")
+		if to == "/home" {
+			continue
+		}
+		got, err := http.NewRequest(http.MethodGet, s.URL+"/", nil)
+		require.NoError(t, err)
+		u, err := got.URL.Parse(to)
+		require.NoError(t, err)
+		require.Equal(t, got.URL.Host, u.Host, "%q leads to %q", next, to)
+		require.False(t, strings.HasPrefix(to, "//") || strings.Contains(to, `\`), "%q leads to %q", next, to)
+	}
+	for _, next := range []string{"/", "/a/b?c=d&e=//f", "/a//b", "/%E4%BD%A0", "/a#b", "/你好"} {
+		require.NotEqual(t, "/home", s.get("/welcome?next="+url.QueryEscape(next)).Header.Get("Location"), next)
+	}
+	for _, path := range []string{"//evil.test/account", `/\evil.test/account`} {
+		r, err := http.NewRequest(http.MethodGet, s.URL+"/account", nil)
+		require.NoError(t, err)
+		r.URL.Opaque = path // the request line, as it is
+		r.Header.Set("Accept", "text/html")
+		a, err := s.client.Do(r)
+		require.NoError(t, err)
+		a.Body.Close()
+		require.NotContains(t, a.Header.Get("Location"), "next=%2F%2F")
+		require.NotContains(t, a.Header.Get("Location"), "%5C")
+	}
+}
+
+// With the guard of net/http against other sites' requests, a form of another
+// site is refused before the session is looked at.
+func TestRequireWithCrossOriginProtection(t *testing.T) {
+	protection := http.NewCrossOriginProtection()
+	s := newSite(t, guarded(middleware.Guard{Login: "/login"}), outside(protection.Handler))
+	s.get("/set?user=ada")
+	require.Equal(t, http.StatusForbidden, s.request(http.MethodPost, "/account", "Sec-Fetch-Site: cross-site").StatusCode)
+	require.Equal(t, http.StatusOK, s.request(http.MethodPost, "/account", "Sec-Fetch-Site: same-origin").StatusCode)
+}
