@@ -41,6 +41,7 @@ var mayImport = []struct {
 	{"codec/internal/formattest", []string{"codec", "keyring"}}, // for tests
 	{"codec/deflate", []string{flate}},
 	{"codec/xchacha", []string{"codec", "codec/internal/etm", xchacha}},
+	{"codec/securecookieformat", []string{"codec", securecookie}},
 	{"middleware", []string{"internal/core", "session", "codec", "keyring", "fallback"}},
 	{"middleware/migrate/gorillasession", []string{"middleware", securecookie}},
 	{"middleware/migrate/scssession", []string{"middleware"}},

@@ -14,9 +14,10 @@ import (
 // Format 1 keeps the promises that are common to all formats.
 func TestFormat1(t *testing.T) {
 	formattest.Run(t, formattest.Subject{
-		Others:  []codec.Format{codec.Renumbered(9)},
-		Vectors: format1Vectors(),
-		Read:    readFormat1,
+		Others:      []codec.Format{codec.Renumbered(9)},
+		Vectors:     format1Vectors(),
+		Read:        readFormat1,
+		Allocations: 6,
 	})
 }
 

@@ -151,7 +151,7 @@ func TestVectorsAreGenerated(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the generators")
 	}
-	for _, name := range append([]string{"record", "format2"}, generators...) {
+	for _, name := range append([]string{"record", "format2", "format3"}, generators...) {
 		path := filepath.Join(t.TempDir(), name)
 		out, err := exec.Command("go", "run", "./testdata/gen/"+name, path).CombinedOutput()
 		require.NoError(t, err, string(out))

@@ -21,9 +21,10 @@ import (
 )
 
 var subject = formattest.Subject{
-	Format:  xchacha.New(),
-	Vectors: []string{"../testdata/vectors/format2.json"},
-	Read:    read,
+	Format:      xchacha.New(),
+	Vectors:     []string{"../testdata/vectors/format2.json"},
+	Read:        read,
+	Allocations: 4,
 }
 
 func TestFormat2(t *testing.T) {

@@ -259,6 +259,23 @@ func boundedAllocation(t *testing.T, s Subject) {
 	}
 }
 
+// fewAllocations: and their number does not grow with the value.
+func fewAllocations(t *testing.T, s Subject) {
+	if racing {
+		t.Skip("the race detector makes pools forget")
+	}
+	formats, ring := s.formats(t), Ring(t, s.number(), []int{1})
+	for _, n := range []int{0, 1000, 10_000} {
+		plaintext, room := make([]byte, n), make([]byte, 0, codec.SealedLen(n))
+		text, err := formats.Seal(nil, ring.Active(now), binding, plaintext)
+		check(t, err == nil, "Seal: %v", err)
+		value := string(text)
+		seals := testing.AllocsPerRun(50, func() { formats.Seal(room, ring.Active(now), binding, plaintext) })
+		opens := testing.AllocsPerRun(50, func() { formats.Open(room, ring, now, binding, value) })
+		check(t, max(seals, opens) <= s.Allocations, "%d bytes: Seal makes %v allocations, Open %v", n, seals, opens)
+	}
+}
+
 func concurrentUse(t *testing.T, s Subject) {
 	formats, ring := s.formats(t), Ring(t, s.number(), []int{1, 2})
 	var group sync.WaitGroup

@@ -27,12 +27,14 @@ type Subject struct {
 	Others []codec.Format
 	// Vectors are the paths of the format's vectors.
 	Vectors []string
+	// Allocations is the most that a Seal or an Open makes.
+	Allocations float64
 	// Read is a second reader of the format, written from SPEC.md and with
 	// nothing of the package under test. id is the key's, ctx and value as there.
 	Read func(secret []byte, id, ctx string, value []byte) (plaintext []byte, ok bool)
 	// FixedTime runs f while the clock stands at 2000-01-01T00:00:00Z; nil for a
 	// format that does not ask for the time.
-	FixedTime func(t *testing.T, f func())
+	FixedTime func(t *testing.T, f func(*testing.T))
 }
 
 func (s Subject) number() byte {
@@ -81,6 +83,7 @@ func Run(t *testing.T, s Subject) {
 		{"no other format's value", otherFormats},
 		{"own slices", ownSlices},
 		{"bounded allocation", boundedAllocation},
+		{"few allocations", fewAllocations},
 		{"concurrent use", concurrentUse},
 		{"errors carry nothing", errorsCarryNothing},
 		{"vectors", openVectors},

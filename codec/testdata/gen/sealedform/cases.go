@@ -27,7 +27,8 @@ func Cases(number byte, seal Sealing, marks map[string]int) []Vector {
 
 	refused("no format", "unknown format", with(0, 0))
 	refused("format 255", "unknown format", with(0, 255))
-	refused("format 1", "wrong format", with(0, 1))
+	long := seal(1, "", Base, Suffix, strings.Repeat("hello ", 20), "refused").Bytes()
+	refused("format 1", "wrong format", slices.Concat([]byte{1}, long[1:]))
 	refused("another key of the ring", "bad seal", slices.Concat(usual[:1], KeyID(2), usual[5:]))
 	refused("a revoked key", "dead key", slices.Concat(usual[:1], KeyID(3), usual[5:]))
 	refused("a key of nobody", "unknown key", slices.Concat(usual[:1], KeyID(4), usual[5:]))
