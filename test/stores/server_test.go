@@ -1,0 +1,194 @@
+package stores
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+)
+
+// server is a database of the test's own, in a folder of its own, that can be
+// killed and started again.
+type server struct {
+	t       testing.TB
+	address string
+	args    []string // of the program, the first one is itself
+	account string   // under which it runs if we are root: some refuse to be that
+	ping    func(ctx context.Context) error
+	stop    syscall.Signal // that ends it as a crash does
+	process *exec.Cmd
+	said    bytes.Buffer // with its process gone
+}
+
+// start returns when the server answers.
+func (s *server) start() {
+	s.t.Helper()
+	s.process = as(s.account, exec.Command(s.args[0], s.args[1:]...))
+	s.process.Stdout, s.process.Stderr = &s.said, &s.said
+	require.NoError(s.t, s.process.Start())
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		err := s.ping(ctx)
+		cancel()
+		if err == nil {
+			return
+		}
+		if time.Since(began) > time.Minute {
+			s.crash()
+			s.t.Fatalf("%s does not answer: %v\n%s", filepath.Base(s.args[0]), err, s.said.String())
+		}
+	}
+}
+
+// crash ends the server without giving it time to write anything down. It may
+// be called again.
+func (s *server) crash() {
+	_ = s.process.Process.Signal(s.stop)
+	_ = s.process.Wait()
+}
+
+// as runs a command under another account, if we are root.
+func as(account string, c *exec.Cmd) *exec.Cmd {
+	c.Dir = "/"
+	if os.Getuid() != 0 || account == "" {
+		return c
+	}
+	if u, err := user.Lookup(account); err == nil {
+		uid, _ := strconv.ParseUint(u.Uid, 10, 32)
+		gid, _ := strconv.ParseUint(u.Gid, 10, 32)
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+	}
+	return c
+}
+
+// folder makes a folder that the account may write to.
+func folder(t testing.TB, account string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "carryon-"+account)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if u, err := user.Lookup(account); err == nil && os.Getuid() == 0 {
+		uid, _ := strconv.Atoi(u.Uid)
+		gid, _ := strconv.Atoi(u.Gid)
+		require.NoError(t, os.Chown(dir, uid, gid))
+	}
+	return dir
+}
+
+// program finds a program of Debian's, which may be in no PATH.
+func program(t testing.TB, names ...string) string {
+	t.Helper()
+	for _, name := range names {
+		if found, _ := filepath.Glob(name); len(found) > 0 {
+			return slices.Max(found)
+		}
+		if found, err := exec.LookPath(name); err == nil {
+			return found
+		}
+	}
+	absent(t, names[0], exec.ErrNotFound)
+	return ""
+}
+
+func must(t testing.TB, c *exec.Cmd) {
+	t.Helper()
+	out, err := c.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
+
+func freeAddress(t testing.TB) (address, port string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	_, port, _ = net.SplitHostPort(l.Addr().String())
+	return l.Addr().String(), port
+}
+
+// run starts a server and ends it with the test.
+func (s *server) run(t testing.TB) *server {
+	t.Helper()
+	s.t = t
+	s.start()
+	t.Cleanup(s.crash)
+	return s
+}
+
+// startRedis starts a Redis that acknowledges what is on its disk, or one that
+// keeps nothing.
+func startRedis(t testing.TB, durable bool) *server {
+	address, port := freeAddress(t)
+	keep := []string{"--appendonly", "no"}
+	if durable {
+		keep = []string{"--appendonly", "yes", "--appendfsync", "always"}
+	}
+	return (&server{address: address, stop: syscall.SIGKILL,
+		args: append([]string{program(t, "redis-server"), "--bind", "127.0.0.1", "--port", port, "--dir", folder(t, "redis"), "--save", ""}, keep...),
+		ping: func(ctx context.Context) error {
+			client := redis.NewClient(&redis.Options{Addr: address})
+			defer client.Close()
+			return client.Ping(ctx).Err()
+		}}).run(t)
+}
+
+// startPostgres starts a PostgreSQL with its default durability. An immediate
+// shutdown is a crash to it: it recovers from its log when it starts.
+func startPostgres(t testing.TB) *server {
+	const account = "postgres"
+	dir := folder(t, account)
+	initdb := program(t, "/usr/lib/postgresql/*/bin/initdb", "initdb")
+	must(t, as(account, exec.Command(initdb, "-D", dir+"/db", "-A", "trust", "-U", "postgres", "--no-sync")))
+	address, port := freeAddress(t)
+	return (&server{address: address, account: account, stop: syscall.SIGQUIT,
+		args: []string{filepath.Join(filepath.Dir(initdb), "postgres"), "-D", dir + "/db", "-p", port, "-h", "127.0.0.1", "-k", dir,
+			"-c", "recovery_init_sync_method=syncfs"},
+		ping: pings("pgx", postgresDSN(address))}).run(t)
+}
+
+func postgresDSN(address string) string {
+	return "postgres://postgres@" + address + "/postgres?sslmode=disable&connect_timeout=5"
+}
+
+// startMariaDB starts a MariaDB with its default durability.
+func startMariaDB(t testing.TB) *server {
+	const account = "mysql"
+	dir := folder(t, account)
+	install := program(t, "mariadb-install-db", "mysql_install_db")
+	must(t, as(account, exec.Command(install, "--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", "--datadir="+dir+"/db")))
+	address, port := freeAddress(t)
+	s := (&server{address: address, account: account, stop: syscall.SIGKILL,
+		args: []string{program(t, "/usr/sbin/mariadbd", "mariadbd"), "--no-defaults", "--datadir=" + dir + "/db", "--bind-address=127.0.0.1",
+			"--port=" + port, "--socket=" + dir + "/s", "--pid-file=" + dir + "/p"},
+		ping: pings("mysql", "root@tcp("+address+")/")}).run(t)
+	db, err := sql.Open("mysql", "root@tcp("+address+")/")
+	require.NoError(t, err)
+	defer db.Close()
+	_, err = db.ExecContext(t.Context(), "CREATE DATABASE test")
+	require.NoError(t, err)
+	return s
+}
+
+func mariaDSN(address string) string { return "root@tcp(" + address + ")/test?timeout=5s" }
+
+func pings(driver, dsn string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		db, err := sql.Open(driver, dsn)
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		return db.PingContext(ctx)
+	}
+}
