@@ -6,6 +6,10 @@
 // the cookie it was made for: under another name, or for another audience, it
 // does not open. SPEC.md has the form to the bit and test vectors.
 //
+// That is format 1, which every program has. [Formats] adds others, such as
+// those of codec/xchacha and codec/securecookieformat; which one seals a value is
+// a property of the ring's key. What goes into a store is sealed by [SealRecord].
+//
 // The package knows no HTTP, no policy and no session. It answers for four
 // things: nothing is parsed before it is authenticated, apart from eight bytes
 // of header that only choose the key; every length is bounded before anything
