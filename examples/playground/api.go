@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -88,6 +89,61 @@ func destroy(w http.ResponseWriter, _ *http.Request, s *session.Session, _ strin
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// bind logs the visitor in as the subject in the body.
+func bind(w http.ResponseWriter, _ *http.Request, s *session.Session, subject string) {
+	if subject == "" || len(subject) > 255 {
+		writeError(w, http.StatusBadRequest, "the subject has 1 to 255 bytes", "bad subject")
+		return
+	}
+	s.Bind(subject)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// revoke ends all sessions of the subject in the body, and revokeOne the session
+// with the id in the body. Anybody may: it is a playground.
+func (a *app) revoke(do func(context.Context, string) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, ok := readBody(w, r)
+		if !ok {
+			return
+		}
+		switch err := do(r.Context(), body); {
+		case errors.Is(err, session.ErrStoreDown):
+			writeError(w, http.StatusServiceUnavailable, err.Error(), string(session.StoreDown))
+		case err != nil:
+			writeError(w, http.StatusBadRequest, err.Error(), "not revoked")
+		default:
+			w.WriteHeader(http.StatusNoContent)
+		}
+	}
+}
+
+// explanation is the answer of GET /api/explain.
+type explanation struct {
+	Reason  session.Reason `json:"reason"` // "" where there is a session
+	ID      string         `json:"id"`
+	Refused []refused      `json:"refused"` // cookies and records that did not count
+	Error   string         `json:"error"`   // why it could not be loaded, "" where it could
+}
+
+type refused struct {
+	Reason session.Reason `json:"reason"`
+	Key    string         `json:"key"` // id of the key, where one is the reason
+}
+
+func (a *app) explain(w http.ResponseWriter, r *http.Request) {
+	e := a.sessions.Explain(r)
+	out := explanation{Reason: e.Reason, ID: e.SessionID, Refused: []refused{}}
+	for _, f := range e.Refused {
+		out.Refused = append(out.Refused, refused{f.Reason, f.KeyID})
+	}
+	if e.Err != nil {
+		out.Error = e.Err.Error()
+	}
+	w.Header().Set("Cache-Control", "private, no-store")
+	writeJSON(w, http.StatusOK, out)
+}
+
 // key is the session key that the path names.
 func key(r *http.Request) session.Key[string] { return session.Key[string](r.PathValue("name")) }
 
@@ -153,6 +209,8 @@ func answerError(w http.ResponseWriter, r *http.Request, err error) {
 		})
 	case errors.Is(err, session.ErrUnknownKey):
 		writeError(w, http.StatusServiceUnavailable, err.Error(), string(session.UnknownKey))
+	case errors.Is(err, session.ErrStoreDown):
+		writeError(w, http.StatusServiceUnavailable, err.Error(), string(session.StoreDown))
 	case errors.Is(err, session.ErrNoKey):
 		writeError(w, http.StatusServiceUnavailable, err.Error(), "no active key")
 	default:

@@ -38,10 +38,18 @@ func newApp(sessions *middleware.Sessions, o options) http.Handler {
 	api.HandleFunc("DELETE /api/values/{name}", a.call(deleteValue))
 	api.HandleFunc("POST /api/renew", a.call(renew))
 	api.HandleFunc("POST /api/destroy", a.call(destroy))
+	api.HandleFunc("POST /api/bind", a.call(bind))
+	api.HandleFunc("POST /api/revoke", a.revoke(sessions.Revoke))
+	api.HandleFunc("POST /api/revoke-subject", a.revoke(sessions.RevokeSubject))
+	api.HandleFunc("GET /api/explain", a.explain)
 	api.HandleFunc("/api/session", wrongMethod("GET, HEAD"))
 	api.HandleFunc("/api/values/{name}", wrongMethod("GET, HEAD, PUT, DELETE"))
 	api.HandleFunc("/api/renew", wrongMethod("POST"))
 	api.HandleFunc("/api/destroy", wrongMethod("POST"))
+	api.HandleFunc("/api/bind", wrongMethod("POST"))
+	api.HandleFunc("/api/revoke", wrongMethod("POST"))
+	api.HandleFunc("/api/revoke-subject", wrongMethod("POST"))
+	api.HandleFunc("/api/explain", wrongMethod("GET, HEAD"))
 	api.HandleFunc("/api/", notFound)
 
 	mux := http.NewServeMux()
@@ -66,6 +74,7 @@ func renderPage(o options) []byte {
 	err := pageTemplate.Execute(&page, map[string]any{
 		"Name": o.name, "Lifetime": o.lifetime.String(), "Idle": idleText(o.idle),
 		"Limits": cmp.Or(o.limits, "默认"), "FixedName": o.fixedName, "MaxDelay": maxDelay.String(),
+		"Store": storeName(o.store),
 	})
 	if err != nil {
 		panic(err) // the template is ours

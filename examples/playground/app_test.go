@@ -64,7 +64,7 @@ func TestSessionIsNotCreatedByLooking(t *testing.T) {
 	c := newClient(t)
 	l, _ := middleware.Default.Limits()
 	require.JSONEq(t, fmt.Sprintf(`{"id":"","new":true,"created":null,"expires":null,"names":[],"cookies":[],"request_cookie_bytes":0,
-		"mode":"","fragments":[],"chunks":0,"budget":{"platform":"",
+		"mode":"","record":null,"store_calls":0,"subject":"","fragments":[],"chunks":0,"budget":{"platform":"",
 			"cookie_bytes":{"max":%d,"used":0},"cookies":{"max":%d,"used":0},"request_bytes":{"max":%d,"used":0},
 			"response_bytes":{"max":%d,"used":null},"set_cookie_lines":{"max":%d,"used":null},"parallel":{"max":%d,"used":1}}}`,
 		l.CookieBytes, l.Cookies, l.RequestBytes, l.ResponseBytes, l.SetCookieLines, l.Parallel),

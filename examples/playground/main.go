@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -23,9 +24,12 @@ import (
 
 // options are the flags.
 type options struct {
-	addr, keys, name, limits string
-	lifetime, idle, touch    time.Duration
-	fixedName                bool
+	addr, keys, name, limits  string
+	store, mode               string
+	lifetime, idle, touch     time.Duration
+	storeTimeout, revocations time.Duration
+	fixedName, absentIfDown   bool
+	withoutRevocation         bool
 }
 
 func main() {
@@ -38,6 +42,12 @@ func main() {
 	flag.DurationVar(&o.touch, "touch", 0, "how old the last-seen time is when a read renews it (0: half of -idle, negative: always)")
 	flag.StringVar(&o.limits, "limits", "", "`platform` whose limits hold, one of "+platformNames()+" (default: the library's)")
 	flag.BoolVar(&o.fixedName, "fixed-name", false, "one cookie with exactly the name; the last response wins")
+	flag.StringVar(&o.store, "store", os.Getenv("CARRYON_STORE"), "`address` of the store of what is too large for cookies: "+storeForms+" (default: $CARRYON_STORE, or none)")
+	flag.StringVar(&o.mode, "mode", "auto", "where sessions live: `auto`, cookies or stored")
+	flag.DurationVar(&o.storeTimeout, "store-timeout", middleware.DefaultStoreTimeout, "how long a call of the store may take (negative: as long as the request)")
+	flag.BoolVar(&o.absentIfDown, "absent-if-store-down", false, "show visitors whose stored session cannot be had without one, in place of 503")
+	flag.BoolVar(&o.withoutRevocation, "without-revocation", false, "do not ask the store whether sessions in cookies have been ended")
+	flag.DurationVar(&o.revocations, "revocation-max-age", middleware.DefaultRevocationMaxAge, "how old what is known of ended sessions may be (negative: ask always)")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -53,11 +63,22 @@ func run(ctx context.Context, o options) error {
 	if _, ok := o.platform().Limits(); !ok {
 		return fmt.Errorf("-limits %q names no platform; choose one of %s", o.limits, platformNames())
 	}
+	mode := slices.Index(modes, o.mode)
+	if mode < 0 {
+		return fmt.Errorf("-mode %q is none of %s", o.mode, strings.Join(modes, ", "))
+	}
 	keys, err := openKeys(ctx, o.keys)
 	if err != nil {
 		return err
 	}
-	sessions, err := middleware.New(o.config(keys))
+	store, done, err := openStore(ctx, o.store)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = done() }()
+	c := o.config(keys)
+	c.Fallback, c.Mode = store, middleware.Mode(mode)
+	sessions, err := middleware.New(c)
 	if err != nil {
 		return err
 	}
@@ -80,6 +101,9 @@ func (o options) config(keys keyring.Provider) middleware.Config {
 	return middleware.Config{
 		Keys: keys, Name: o.name, FixedName: o.fixedName, Platform: o.platform(),
 		Lifetime: o.lifetime, IdleTimeout: o.idle, TouchAfter: o.touch,
+		StoreTimeout: o.storeTimeout, AbsentIfStoreDown: o.absentIfDown,
+		WithoutRevocation: o.withoutRevocation, RevocationMaxAge: o.revocations,
+		Observer:     middleware.Log(nil),
 		ErrorHandler: answerError,
 	}
 }

@@ -23,11 +23,15 @@ type picture struct {
 	RequestCookieBytes int      `json:"request_cookie_bytes"` // of the whole Cookie header, other cookies included
 
 	// Mode is "inline" where every fragment of the session is one cookie,
-	// "chunked" where one is cut into several, "" where there is no session.
-	Mode      string     `json:"mode"`
-	Fragments []fragment `json:"fragments"`
-	Chunks    int        `json:"chunks"` // cookies of the session
-	Budget    budget     `json:"budget"`
+	// "chunked" where one is cut into several, "stored" where the session is in the
+	// store, "" where there is no session.
+	Mode       string     `json:"mode"`
+	Record     *record    `json:"record"`      // null where it is not in the store
+	StoreCalls int        `json:"store_calls"` // of this request, so far
+	Subject    string     `json:"subject"`     // whose session it is, "" where nobody has said
+	Fragments  []fragment `json:"fragments"`
+	Chunks     int        `json:"chunks"` // cookies of the session
+	Budget     budget     `json:"budget"`
 }
 
 // cookie is one cookie's size as browsers count it.
@@ -36,10 +40,19 @@ type cookie struct {
 	Bytes int    `json:"bytes"` // name + value
 }
 
+// record is the session's row in the store, as middleware.Record says it.
+type record struct {
+	ID       string    `json:"id"`       // a hash
+	Bytes    int       `json:"bytes"`    // sealed
+	Revision uint64    `json:"revision"` // its number
+	Expires  time.Time `json:"expires"`
+	Entries  []string  `json:"entries"` // the names whose value is from it
+}
+
 // fragment is one sealed value, as middleware.Fragment says it.
 type fragment struct {
 	Suffix  string   `json:"suffix"`
-	Kind    string   `json:"kind"`    // snapshot, delta, logout, seen, or "" where it did not open
+	Kind    string   `json:"kind"`    // snapshot, delta, reference, logout, seen, or "" where it did not open
 	Fate    string   `json:"fate"`    // accepted, covered, superseded, late, torn, expired, unopened
 	Entries []string `json:"entries"` // the names whose value is from it
 	Pieces  int      `json:"pieces"`  // cookies
@@ -74,7 +87,11 @@ func (a *app) look(r *http.Request, s *session.Session) picture {
 		p.Fragments = append(p.Fragments, fragment{f.Suffix, f.Kind, f.Fate, append([]string{}, f.Entries...), f.Pieces, f.Bytes})
 		p.Chunks += f.Pieces
 	}
-	p.Mode, p.Budget = mode(s, d), a.budget(s.ID(), d)
+	p.Mode, p.Budget, p.StoreCalls = mode(s, d), a.budget(s.ID(), d), d.StoreCalls
+	p.Subject, _ = s.Subject()
+	if r := d.Record; r != nil {
+		p.Record = &record{r.ID, r.Bytes, r.Number, r.Expires, append([]string{}, r.Entries...)}
+	}
 	for _, line := range r.Header.Values("Cookie") {
 		p.RequestCookieBytes += len(line)
 	}
@@ -90,6 +107,8 @@ func mode(s *session.Session, d middleware.Description) string {
 	switch {
 	case s.IsNew():
 		return ""
+	case d.Record != nil:
+		return "stored"
 	case slices.ContainsFunc(d.Fragments, func(f middleware.Fragment) bool { return f.Pieces > 1 }):
 		return "chunked"
 	}

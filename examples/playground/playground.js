@@ -5,7 +5,7 @@
 const $ = id => document.getElementById(id)
 const utf8 = new TextEncoder()
 
-const panels = [drawStatus, drawFacts, drawBudget, drawSlots, drawCookies, drawValues, drawRaw]
+const panels = [drawStatus, drawFacts, drawSize, drawBudget, drawSlots, drawCookies, drawValues, drawRaw]
 
 // --- calls -----------------------------------------------------------------
 
@@ -33,6 +33,7 @@ async function attempt(method, address, body) {
 // hints say what to do about a refusal, where there is something to do.
 const hints = {
   'unknown key': '浏览器带来的 Cookie 是用别的密钥封存的(例如上次运行时的临时密钥),为免覆盖而拒绝写入。点“更换 ID”或“销毁”即可重新开始。',
+  'store down': '会话在存储里,而存储没有应答。浏览器里的 Cookie 保持原样,存储恢复后会话仍在。',
   'too large': '会话超出了允许的容量,没有写入;浏览器里的 Cookie 保持原样。',
 }
 
@@ -88,7 +89,7 @@ function badge(text, kind) {
 
 function drawStatus(picture) {
   badge(picture.new ? '无会话' : '已识别', picture.new ? '' : 'good')
-  const words = { inline: '未分块', chunked: '已分块' }
+  const words = { inline: '未分块', chunked: '已分块', stored: '已存储' }
   $('mode').textContent = words[picture.mode] ?? ''
   $('mode').hidden = !picture.mode
 }
@@ -99,6 +100,9 @@ function drawFacts(picture) {
     ['创建', time(picture.created)],
     ['到期', time(picture.expires)],
   ]
+  if (picture.subject) facts.push(['用户', picture.subject])
+  if (picture.record) facts.push(['记录', `${picture.record.id},第 ${picture.record.revision} 版,${count(picture.record.bytes)} 字节`])
+  if (picture.store_calls) facts.push(['存储往返', String(picture.store_calls)])
   $('facts').replaceChildren(...facts.map(([name, value]) =>
     element('div', {}, element('dt', {}, name), element('dd', { className: name === 'ID' ? 'mono' : '' }, value))))
 }
@@ -130,7 +134,28 @@ function drawSlots({ budget, fragments }) {
   $('slots-count').textContent = `${used} / ${max}`
 }
 
-const kinds = { snapshot: '快照', delta: '增量', logout: '退出标记', seen: '活跃时间', '': '未解封' }
+// --- size ------------------------------------------------------------------
+
+// The slider writes one value of so many kilobytes; the stages show where the
+// session is then.
+const sliderValue = '大小'
+
+function drawSize({ mode, fragments, record }, values) {
+  const value = values.find(v => v.name === sliderValue)
+  const bytes = value?.text == null ? 0 : utf8.encode(value.text).length
+  if (document.activeElement !== $('slider')) $('slider').value = Math.round(bytes / 1000)
+  const pieces = fragments.reduce((n, f) => n + f.pieces, 0)
+  $('size-note').textContent = mode ? `${count(bytes)} 字节 → ${pieces} 个 Cookie` + (record ? `,记录 ${count(record.bytes)} 字节` : '') : ''
+  for (const stage of $('stages').children) {
+    stage.className = stage.dataset.mode === mode ? 'here' : ''
+    stage.ariaCurrent = stage.dataset.mode === mode ? 'step' : null
+  }
+}
+
+$('slider').oninput = () => { $('size-note').textContent = `${$('slider').value} KB` }
+$('slider').onchange = () => act('PUT', valuePath(sliderValue), 'x'.repeat(1000 * $('slider').value))
+
+const kinds = { snapshot: '快照', delta: '增量', reference: '引用', logout: '退出标记', seen: '活跃时间', '': '未解封' }
 const fates = {
   covered: '已被涵盖', superseded: '已作废', late: '迟到', torn: '残缺',
   expired: '已过期', 'expired (idle)': '闲置过期', unopened: '打不开',
