@@ -92,7 +92,7 @@ func faults(t *testing.T, s *server, open func(address string) (fallback.Store, 
 	network := newProxy(t, s.address)
 	store, closeStore := open(network.Listen)
 	stored, auto := newSite(t, middleware.AlwaysStored, store), newSite(t, middleware.Auto, store)
-	for i := range 4 {
+	for i := range 3 {
 		stored.visit(fmt.Sprint("stored ", i), swing...)
 		auto.visit(fmt.Sprint("auto ", i), swing...)
 	}

@@ -158,7 +158,7 @@ func startPostgres(t testing.TB) *server {
 }
 
 func postgresDSN(address string) string {
-	return "postgres://postgres@" + address + "/postgres?sslmode=disable&connect_timeout=5"
+	return "postgres://postgres@" + address + "/postgres?sslmode=disable&connect_timeout=1"
 }
 
 // startMariaDB starts a MariaDB with its default durability.
@@ -180,7 +180,9 @@ func startMariaDB(t testing.TB) *server {
 	return s
 }
 
-func mariaDSN(address string) string { return "root@tcp(" + address + ")/test?timeout=5s" }
+func mariaDSN(address string) string {
+	return "root@tcp(" + address + ")/test?timeout=1s&readTimeout=1s"
+}
 
 func pings(driver, dsn string) func(context.Context) error {
 	return func(ctx context.Context) error {
