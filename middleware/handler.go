@@ -48,6 +48,7 @@ func (x *httpExchange) giveBack(r *http.Request) {
 // page in place of the handler's response.
 func (x *httpExchange) commit(status int) error {
 	h := x.writer.rw.Header()
+	x.Exchange.request.Prefetch = prefetch(x.request.Header["Sec-Purpose"])
 	fields, err := x.Commit(x, Response{Status: status, CacheControl: strings.Join(h["Cache-Control"], ", ")})
 	if err != nil {
 		x.fail(err)

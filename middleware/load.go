@@ -26,20 +26,21 @@ type findings struct {
 	pieces    [1]piece
 	groups    [1]group
 	fragments [1]*core.Fragment
+	first     core.Fragment
+	entries   [8]core.Entry
 }
 
-// Load is called by the session, once, when it is first used: it opens and
-// merges what the Cookie header holds. What does not open is a reason, not an
+// load opens and merges what the Cookie header holds. What does not open is a reason, not an
 // error. It fails where the session lives in a store that does not answer.
-func (x *Exchange) Load(ctx context.Context) (*core.View, error) {
+func (x *work) load(ctx context.Context) (*core.View, error) {
 	m := x.sessions
 	start := m.Clock()
-	found := &findings{}
+	found := &x.room
 	x.found = found
 	j := &found.jar
 	j.pieces, j.groups = found.pieces[:0], found.groups[:0]
 	j.read(x.request.Cookies, m.Name, m.FixedName, maxOurs)
-	l := loading{m: m, now: start, jar: j, fragments: found.fragments[:0]}
+	l := loading{m: m, now: start, jar: j, fragments: found.fragments[:0], first: &found.first, entries: found.entries[:0]}
 	if len(j.groups) > 0 {
 		l.ring = m.Keys.Ring(ctx)
 		l.openAll()
@@ -80,6 +81,8 @@ type loading struct {
 	ring      *keyring.Ring
 	jar       *jar
 	fragments []*core.Fragment
+	first     *core.Fragment // room for one, and for its entries; nil: it is taken
+	entries   []core.Entry
 	unknown   int            // fragments that another replica may be able to open
 	torn      int            // fragments of which pieces are missing
 	aging     bool           // a fragment is to be sealed anew
@@ -201,8 +204,12 @@ func (l *loading) open(g *group, value string) (*core.Fragment, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := core.Decode(plaintext)
-	if err != nil {
+	f, room := l.first, l.entries
+	l.first, l.entries = nil, nil
+	if f == nil {
+		f = &core.Fragment{}
+	}
+	if err := f.Decode(plaintext, room); err != nil {
 		return nil, err
 	}
 	f.Suffix, g.aging = g.suffix, aging(key, value, l.now)

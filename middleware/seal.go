@@ -12,7 +12,7 @@ import (
 )
 
 // plan gathers the facts of this exchange and decides.
-func (x *Exchange) plan(o core.Outcome, r Response) (plan, error) {
+func (x *work) plan(o core.Outcome, r Response) (plan, error) {
 	m := x.sessions
 	if o.View == nil || x.found == nil {
 		return plan{}, nil
@@ -54,7 +54,7 @@ func (s *settings) mayTidy(v *core.View) bool {
 
 // seal makes the Set-Cookie lines of a plan: what is set first, for what cuts a
 // header cuts its end.
-func (x *Exchange) seal(p plan) ([]string, error) {
+func (x *work) seal(p plan) ([]string, error) {
 	if len(p.set) == 0 && len(p.expire) == 0 {
 		return nil, nil
 	}
@@ -121,7 +121,7 @@ func (m *Sessions) appendSet(lines []string, key *keyring.Key, f *core.Fragment,
 
 // appendSurplus expires what the request carried under a set fragment's name
 // beyond its pieces: the rest of a longer form of the same content.
-func (x *Exchange) appendSurplus(lines []string, f *core.Fragment) []string {
+func (x *work) appendSurplus(lines []string, f *core.Fragment) []string {
 	size := x.sessions.scale.weigh(f).cookies
 	for _, p := range x.found.jar.pieces {
 		if p.suffix == f.Suffix && p.index >= size {
@@ -132,14 +132,14 @@ func (x *Exchange) appendSurplus(lines []string, f *core.Fragment) []string {
 }
 
 // appendExpired expires every cookie that the request carried under a suffix.
-func (x *Exchange) appendExpired(lines []string, suffix string) []string {
+func (x *work) appendExpired(lines []string, suffix string) []string {
 	for _, name := range x.found.jar.names(suffix) {
 		lines = append(lines, x.sessions.expireLine(name))
 	}
 	return lines
 }
 
-func (x *Exchange) observeCommit(ctx context.Context, p plan, out Fields) {
+func (x *work) observeCommit(ctx context.Context, p plan, out Fields) {
 	e := Event{Kind: EventCommitted, Set: len(p.set), Expired: len(p.expire)}
 	for _, line := range out.SetCookie {
 		e.Bytes += len(line)
