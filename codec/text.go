@@ -112,8 +112,8 @@ type buffer struct {
 	ctx []byte
 }
 
-// maxPooled keeps one large value from pinning its memory for good.
-const maxPooled = 64 << 10
+// maxPooled keeps one huge value from pinning its memory for good.
+const maxPooled = 128 << 10
 
 var buffers = sync.Pool{New: func() any { return new(buffer) }}
 

@@ -53,6 +53,7 @@ type work struct {
 	bound  int64       // when a login binds its session (ms)
 	listen func(Event) // nil, or who is told in place of the Observer
 	room   findings
+	held   [1]held // room for the usual jar of a plan
 }
 
 // Begin notes the request and does no I/O and no parsing. The returned context

@@ -60,8 +60,10 @@ func (x *httpExchange) commit(status int) error {
 
 // apply puts the fields into h; the values of what h lacks live in room.
 func (f *Fields) apply(h http.Header, room *[2]string) {
-	if len(f.SetCookie) > 0 {
-		h["Set-Cookie"] = append(h["Set-Cookie"], f.SetCookie...)
+	if have := h["Set-Cookie"]; len(have) > 0 {
+		h["Set-Cookie"] = append(have, f.SetCookie...)
+	} else if len(f.SetCookie) > 0 {
+		h["Set-Cookie"] = f.SetCookie
 	}
 	if vary := h["Vary"]; f.Vary && vary == nil {
 		room[0] = "Cookie"

@@ -23,7 +23,7 @@ type findings struct {
 	legacy    *legacy   // another library's cookie; nil: none, or nobody looks for one
 	refusals  []refusal
 	room      core.Room
-	pieces    [1]piece
+	pieces    [4]piece
 	groups    [1]group
 	fragments [1]*core.Fragment
 	first     core.Fragment
@@ -154,8 +154,8 @@ func (l *loading) refuse(err error) {
 // several readings the first that opens wins, wherever it stands; if none does,
 // the refusal that leaves most hope is told.
 func (l *loading) openGroup(g *group) (*core.Fragment, error) {
-	if g.count == 1 && g.last == 0 {
-		f, err := l.openOnly(g)
+	if l.jar.plain(g) {
+		f, err := l.openPlain(g)
 		g.sealed = errors.Is(err, codec.BadSeal)
 		return f, err
 	}
@@ -176,22 +176,27 @@ func (l *loading) openGroup(g *group) (*core.Fragment, error) {
 }
 
 func (l *loading) openPieces(g *group, pieces []string) (*core.Fragment, error) {
-	value, _, err := l.m.formats.Join(func(i int) (string, bool) {
+	return l.openJoined(g, func(i int) (string, bool) {
 		if i >= len(pieces) {
 			return "", false
 		}
 		return pieces[i], pieces[i] != ""
 	})
-	if err != nil {
-		return nil, err
-	}
-	return l.open(g, value)
 }
 
-// openOnly opens a fragment that is one cookie, as nearly all are.
-func (l *loading) openOnly(g *group) (*core.Fragment, error) {
-	only := func(i int) (string, bool) { return l.jar.pieces[g.first].value, i == 0 }
-	value, _, err := l.m.formats.Join(only)
+// openPlain opens a fragment whose pieces are there once each, in their order, as
+// nearly all are.
+func (l *loading) openPlain(g *group) (*core.Fragment, error) {
+	return l.openJoined(g, func(i int) (string, bool) {
+		if i >= g.count {
+			return "", false
+		}
+		return l.jar.pieces[g.first+i].value, true
+	})
+}
+
+func (l *loading) openJoined(g *group, piece func(i int) (string, bool)) (*core.Fragment, error) {
+	value, _, err := l.m.formats.Join(piece)
 	if err != nil {
 		return nil, err
 	}

@@ -173,19 +173,23 @@ func (f *facts) change(v *core.View, c *core.Changes) (plan, error) {
 }
 
 // changeCookies writes a change of a session that is in the cookies.
-func (f *facts) changeCookies(v *core.View, c *core.Changes, whole *core.Fragment, m mood) (plan, error) {
+func (f *facts) changeCookies(v *core.View, c *core.Changes, all *core.Fragment, m mood) (plan, error) {
 	if f.fixed {
-		d := draft{own: whole}
+		d := draft{own: all}
 		return d.plan(true), f.fit(&d, m)
 	}
 	if !f.shrinks {
-		if err := f.mustBeJoinable(whole); err != nil {
+		if err := f.mustBeJoinable(all); err != nil {
 			return plan{}, err
 		}
 	}
 	var refused error
-	for _, try := range f.ways(v, c, whole, m) {
-		d := try()
+	delta := v.Delta(c, f.write)
+	for _, w := range f.ways(v, delta, all, m) {
+		if w == joined && m == crowded {
+			continue
+		}
+		d := f.draft(v, w, delta, all)
 		err := f.fit(&d, m)
 		if err == nil {
 			return d.plan(true), nil
@@ -208,29 +212,43 @@ func (f *facts) mood(v *core.View) mood {
 	return crowded
 }
 
-// ways are the forms of a change, the fittest first. A joined state beside the
-// delta is of use only if others send the same one: else the whole state in one
-// fragment takes less.
-func (f *facts) ways(v *core.View, c *core.Changes, whole *core.Fragment, m mood) []func() draft {
-	delta := v.Delta(c, f.write)
-	snapshot := func() draft { return draft{own: whole, expire: f.leavings(v, true, false, whole)} }
-	beside := func() draft { return draft{own: delta, expire: f.leavings(v, false, false, delta)} }
-	joined := func() draft {
+// A way is a form that a change can take.
+type way byte
+
+const (
+	whole  way = iota // the whole state in one fragment
+	beside            // a delta beside what is there
+	joined            // the state as it was found in one fragment, and a delta; of use only if others send the same one
+)
+
+var (
+	wholeFirst  = []way{whole, beside, joined}
+	joinedFirst = []way{joined, whole, beside}
+	besideFirst = []way{beside, joined, whole}
+)
+
+// ways are the forms of a change, the fittest first.
+func (f *facts) ways(v *core.View, delta, all *core.Fragment, m mood) []way {
+	switch {
+	case delta.Snapshot() || 2*f.scale.weigh(delta).request >= f.scale.weigh(all).request,
+		v.Parts() > crowd && m == crowded && f.chosen(v):
+		return wholeFirst
+	case v.Parts() > crowd && m != crowded:
+		return joinedFirst
+	}
+	return besideFirst
+}
+
+// draft is a change in one of its ways.
+func (f *facts) draft(v *core.View, w way, delta, all *core.Fragment) draft {
+	switch w {
+	case whole:
+		return draft{own: all, expire: f.leavings(v, true, false, all)}
+	case joined:
 		j := v.Joined(f.write)
 		return draft{joined: j, own: delta, expire: f.leavings(v, true, false, j, delta)}
 	}
-	if m == crowded {
-		joined = beside
-	}
-	switch {
-	case delta.Snapshot() || 2*f.scale.weigh(delta).request >= f.scale.weigh(whole).request:
-		return []func() draft{snapshot, beside, joined}
-	case v.Parts() > crowd && m == crowded && f.chosen(v):
-		return []func() draft{snapshot, beside}
-	case v.Parts() > crowd && m != crowded:
-		return []func() draft{joined, snapshot, beside}
-	}
-	return []func() draft{beside, joined, snapshot}
+	return draft{own: delta, expire: f.leavings(v, false, false, delta)}
 }
 
 // chosen spreads the joining in a burst: of the writers at work about one does.

@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"strconv"
+	"unsafe"
 
 	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/fallback"
@@ -35,6 +36,7 @@ func (x *work) plan(o core.Outcome, r Response) (plan, error) {
 	if s := x.found.stored; s != nil {
 		f.stranded = s.stranded
 	}
+	f.jar = x.held[:0]
 	for _, g := range jar.groups {
 		f.jar = append(f.jar, held{suffix: g.suffix, weight: weight{cookies: g.count, request: g.bytes}, waste: g.waste || !g.head, aging: g.aging})
 	}
@@ -80,17 +82,6 @@ func (x *work) seal(p plan) ([]string, error) {
 	return lines, nil
 }
 
-// cookieName is the name of one piece of a fragment.
-func (m *Sessions) cookieName(suffix string, piece int) string {
-	switch {
-	case m.FixedName:
-		return m.Name
-	case piece == 0:
-		return m.Name + "." + suffix
-	}
-	return m.Name + "." + suffix + "." + strconv.Itoa(piece)
-}
-
 // appendSet appends the Set-Cookie lines of one fragment, one for each piece.
 func (m *Sessions) appendSet(lines []string, key *keyring.Key, f *core.Fragment, now int64) ([]string, error) {
 	plaintext := m.scale.wire(f)
@@ -98,11 +89,9 @@ func (m *Sessions) appendSet(lines []string, key *keyring.Key, f *core.Fragment,
 	if m.FixedName {
 		suffix = ""
 	}
-	value, err := m.formats.Seal(make([]byte, 0, codec.SealedLen(len(plaintext))), key, m.binding(suffix), plaintext)
-	if err != nil {
-		return nil, err
-	}
-	pieces, err := codec.Split(value, m.scale.room)
+	size := codec.SealedLen(len(plaintext))
+	line, at := m.beginLine(suffix, 0, size)
+	line, err := m.formats.Seal(line, key, m.binding(suffix), plaintext)
 	if err != nil {
 		return nil, err
 	}
@@ -110,13 +99,39 @@ func (m *Sessions) appendSet(lines []string, key *keyring.Key, f *core.Fragment,
 	if !f.Browser {
 		maxAge = max((f.End-now+999)/1000, 0)
 	}
+	if len(line)-at <= m.scale.room(0) { // it is one cookie, as nearly all are
+		return append(lines, m.endLine(line, maxAge)), nil
+	}
+	pieces, err := codec.Split(line[at:], m.scale.room)
+	if err != nil {
+		return nil, err
+	}
 	for i, piece := range pieces {
-		name := m.cookieName(suffix, i)
-		line := make([]byte, 0, len(name)+1+len(piece)+m.scale.attributes)
-		line = append(append(append(line, name...), '='), piece...)
-		lines = append(lines, string(m.appendAttributes(line, maxAge)))
+		line, _ := m.beginLine(suffix, i, len(piece))
+		lines = append(lines, m.endLine(append(line, piece...), maxAge))
 	}
 	return lines, nil
+}
+
+// beginLine makes a Set-Cookie line up to where the value begins, with room for a
+// value of that size and what follows it.
+func (m *Sessions) beginLine(suffix string, piece, size int) (line []byte, at int) {
+	line = make([]byte, 0, m.scale.base+digits(piece)+1+size+m.scale.attributes)
+	line = append(line, m.Name...)
+	if !m.FixedName {
+		line = append(append(line, '.'), suffix...)
+	}
+	if piece > 0 {
+		line = strconv.AppendInt(append(line, '.'), int64(piece), 10)
+	}
+	line = append(line, '=')
+	return line, len(line)
+}
+
+// endLine ends a line, which must not be written to afterwards.
+func (m *Sessions) endLine(line []byte, maxAge int64) string {
+	line = m.appendAttributes(line, maxAge)
+	return unsafe.String(unsafe.SliceData(line), len(line))
 }
 
 // appendSurplus expires what the request carried under a set fragment's name

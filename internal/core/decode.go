@@ -273,7 +273,7 @@ func (r *reader) consistent() bool {
 		return false
 	case r.stamps.n <= 64 && r.used != r.stamps.n:
 		return false
-	case r.stamps.n > 64 && !r.stamps.equal(f.stamps()):
+	case r.stamps.n > 64 && !r.stamps.equal(f.stamps(nil)):
 		return false
 	}
 	return true
