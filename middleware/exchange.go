@@ -23,6 +23,7 @@ type Request struct {
 type Response struct {
 	Status       int    // the status code
 	CacheControl string // as the program set it
+	prefetch     bool   // Request.Prefetch, looked up only where a response may have something to say
 }
 
 // Fields is what the session adds to the response's header.

@@ -48,8 +48,8 @@ func (x *httpExchange) giveBack(r *http.Request) {
 // page in place of the handler's response.
 func (x *httpExchange) commit(status int) error {
 	h := x.writer.rw.Header()
-	x.Exchange.request.Prefetch = prefetch(x.request.Header["Sec-Purpose"])
-	fields, err := x.Commit(x, Response{Status: status, CacheControl: strings.Join(h["Cache-Control"], ", ")})
+	fields, err := x.Commit(x, Response{Status: status, CacheControl: strings.Join(h["Cache-Control"], ", "),
+		prefetch: prefetch(x.request.Header["Sec-Purpose"])})
 	if err != nil {
 		x.fail(err)
 		return err

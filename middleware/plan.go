@@ -347,7 +347,7 @@ func (f *facts) mayTouch() bool { return mayTouch(f.request, f.response) }
 // mayTouch keeps Set-Cookie off responses that caches share or revalidate, and
 // off those that nobody may ever see.
 func mayTouch(r Request, w Response) bool {
-	return !r.Prefetch && r.Method != http.MethodHead && r.Method != http.MethodOptions &&
+	return !r.Prefetch && !w.prefetch && r.Method != http.MethodHead && r.Method != http.MethodOptions &&
 		w.Status != http.StatusNotModified && !public(w.CacheControl)
 }
 
