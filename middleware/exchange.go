@@ -108,6 +108,9 @@ func (s *settings) nothingIn(lines []string) bool {
 // takes no more changes. With an error nothing may be sent of the handler's
 // response: the visitor's cookies stay as they were.
 func (x *Exchange) Commit(ctx context.Context, r Response) (Fields, error) {
+	if x.pass() {
+		return Fields{}, nil
+	}
 	var out Fields
 	err := x.core.Commit(func(o core.Outcome) (v *core.View, err error) {
 		if x.done {
@@ -129,6 +132,9 @@ func (x *Exchange) Commit(ctx context.Context, r Response) (Fields, error) {
 	}
 	return out, err
 }
+
+// pass ends the exchange of a handler that has not asked for its session.
+func (x *Exchange) pass() bool { return x.core.Pass(func() { x.done = true }) }
 
 // commit finds what the response is to say. What was not loaded is loaded now.
 func (x *work) commit(ctx context.Context, o core.Outcome, r Response) (out Fields, v *core.View, err error) {

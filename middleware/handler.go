@@ -47,6 +47,9 @@ func (x *httpExchange) giveBack(r *http.Request) {
 // commit puts the session's fields into the header, or answers with an error
 // page in place of the handler's response.
 func (x *httpExchange) commit(status int) error {
+	if x.pass() {
+		return nil
+	}
 	h := x.writer.rw.Header()
 	fields, err := x.Commit(x, Response{Status: status, CacheControl: strings.Join(h["Cache-Control"], ", "),
 		prefetch: prefetch(x.request.Header["Sec-Purpose"])})

@@ -445,6 +445,20 @@ func (c *Core) IdleEnd() int64 {
 	return c.view.IdleEnd
 }
 
+// Pass is Commit where nothing was asked of the session, which it reports; it
+// calls passed under the lock. It is for who would otherwise gather what Commit
+// needs for nothing.
+func (c *Core) Pass(passed func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.touched || c.sealed {
+		return false
+	}
+	c.sealed, c.open, c.unasked = true, false, true
+	passed()
+	return true
+}
+
 // Commit calls write, under the lock, with what is to be written. After it the
 // session takes no more changes, unless write gives the session as it is in a
 // store now.
