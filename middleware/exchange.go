@@ -50,11 +50,10 @@ type Exchange struct {
 type work struct {
 	*Exchange
 	found  *findings   // by the load; nil before it
-	owed   plan        // what an early Save has left for the header to say
+	owed   *plan       // what an early Save has left for the header to say; nil: nothing
 	bound  int64       // when a login binds its session (ms)
 	listen func(Event) // nil, or who is told in place of the Observer
 	room   findings
-	held   [1]held // room for the usual jar of a plan
 }
 
 // Begin notes the request and does no I/O and no parsing. The returned context
@@ -133,6 +132,21 @@ func (x *Exchange) Commit(ctx context.Context, r Response) (Fields, error) {
 	return out, err
 }
 
+// owing is a plan with what is owed since before.
+func (x *work) owing(p plan) plan {
+	if x.owed == nil {
+		return p
+	}
+	return x.owed.and(p)
+}
+
+func (x *work) owe(p plan) {
+	if !p.empty() {
+		q := p // or every plan would be an allocation, those that say nothing too
+		x.owed = &q
+	}
+}
+
 // pass ends the exchange of a handler that has not asked for its session.
 func (x *Exchange) pass() bool { return x.core.Pass(func() { x.done = true }) }
 
@@ -144,7 +158,7 @@ func (x *work) commit(ctx context.Context, o core.Outcome, r Response) (out Fiel
 		}
 	}
 	if out, v, err = x.fields(ctx, o, r); err != nil {
-		x.owed = plan{} // the cookies stay as they were, and so must what they refer to
+		x.owed = nil // the cookies stay as they were, and so must what they refer to
 	}
 	return out, v, err
 }
@@ -186,7 +200,7 @@ func (x *work) fields(ctx context.Context, o core.Outcome, r Response) (Fields, 
 	if err != nil {
 		return Fields{}, nil, err
 	}
-	p = x.owed.and(p)
+	p = x.owing(p)
 	out := Fields{Vary: true}
 	if out.SetCookie, err = x.seal(p); err != nil {
 		return Fields{}, nil, err
@@ -194,7 +208,10 @@ func (x *work) fields(ctx context.Context, o core.Outcome, r Response) (Fields, 
 	if p.gone != nil {
 		x.endGeneration(ctx, p.gone, p.gone.End)
 	}
-	x.owed = p
+	x.owed = nil
+	if len(p.left) > 0 || p.moved != nil || p.forget != nil {
+		x.owe(plan{left: p.left, moved: p.moved, forget: p.forget}) // for Finish
+	}
 	out.SetCookie = x.outlive(ctx, out.SetCookie, o, p, r)
 	x.cacheControl(ctx, &out, o, r, p)
 	if len(out.SetCookie) > 0 && x.sessions.Observer != nil {
@@ -262,7 +279,7 @@ func (x *work) save(ctx context.Context, o core.Outcome) (*core.View, error) {
 		return nil, err
 	}
 	if p.record != nil {
-		x.owed = x.owed.and(p)
+		x.owe(x.owing(p))
 		return v, nil
 	}
 	if x.done {

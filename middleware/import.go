@@ -283,7 +283,7 @@ func (x *work) outlive(ctx context.Context, lines []string, o core.Outcome, p pl
 	if o.Changes.Destroyed {
 		x.forget(ctx, l) // before the visitor is told that they are logged out
 	} else {
-		x.owed.forget = l
+		x.owe(x.owing(plan{forget: l}))
 	}
 	return lines
 }

@@ -23,11 +23,11 @@ type findings struct {
 	legacy    *legacy   // another library's cookie; nil: none, or nobody looks for one
 	refusals  []refusal
 	room      core.Room
-	pieces    [4]piece
+	pieces    [1]piece
 	groups    [1]group
 	fragments [1]*core.Fragment
 	first     core.Fragment
-	entries   [8]core.Entry
+	entries   [4]core.Entry
 }
 
 // load opens and merges what the Cookie header holds. What does not open is a reason, not an

@@ -29,6 +29,12 @@ type plan struct {
 	forget *legacy // nil, or the other library's session that is of no use any more
 }
 
+// empty tells whether there is nothing to it.
+func (p *plan) empty() bool {
+	return len(p.set)+len(p.expire)+len(p.left) == 0 && !p.changes && p.record == nil && p.touched == nil &&
+		p.gone == nil && p.moved == nil && p.forget == nil
+}
+
 // and is what the response says where an early Save has already written p.
 func (p plan) and(q plan) plan {
 	if len(q.set) == 0 {
@@ -38,7 +44,7 @@ func (p plan) and(q plan) plan {
 	slices.Sort(q.expire)
 	q.expire = slices.DeleteFunc(slices.Compact(q.expire), func(suffix string) bool { return isSet(q.set, suffix) })
 	q.changes, q.left = p.changes || q.changes, append(p.left, q.left...)
-	q.gone, q.moved = cmp.Or(q.gone, p.gone), cmp.Or(q.moved, p.moved)
+	q.gone, q.moved, q.forget = cmp.Or(q.gone, p.gone), cmp.Or(q.moved, p.moved), cmp.Or(q.forget, p.forget)
 	return q
 }
 

@@ -3,7 +3,6 @@ package middleware
 import (
 	"context"
 	"strconv"
-	"unsafe"
 
 	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/fallback"
@@ -36,7 +35,8 @@ func (x *work) plan(o core.Outcome, r Response) (plan, error) {
 	if s := x.found.stored; s != nil {
 		f.stranded = s.stranded
 	}
-	f.jar = x.held[:0]
+	var room [4]held
+	f.jar = room[:0]
 	for _, g := range jar.groups {
 		f.jar = append(f.jar, held{suffix: g.suffix, weight: weight{cookies: g.count, request: g.bytes}, waste: g.waste || !g.head, aging: g.aging})
 	}
@@ -126,12 +126,6 @@ func (m *Sessions) beginLine(suffix string, piece, size int) (line []byte, at in
 	}
 	line = append(line, '=')
 	return line, len(line)
-}
-
-// endLine ends a line, which must not be written to afterwards.
-func (m *Sessions) endLine(line []byte, maxAge int64) string {
-	line = m.appendAttributes(line, maxAge)
-	return unsafe.String(unsafe.SliceData(line), len(line))
 }
 
 // appendSurplus expires what the request carried under a set fragment's name

@@ -138,7 +138,10 @@ func (x *work) settleCookies(ctx context.Context, p plan, v *core.View, err erro
 // clear removes what the committed plan has left behind in the store. None of
 // it is of use to anybody, so that a failure is an event and no more.
 func (x *work) clear(ctx context.Context) {
-	p := x.owed
+	if x.owed == nil {
+		return
+	}
+	p := *x.owed
 	x.owed.left, x.owed.moved, x.owed.forget = nil, nil, nil
 	for _, f := range p.left {
 		end := f.End
