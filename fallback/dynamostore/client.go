@@ -59,18 +59,24 @@ func ClientOptions(o *dynamodb.Options) {
 		})
 	}
 	if standard, ok := o.Retryer.(*retry.Standard); ok {
-		o.Retryer = retry.NewStandard(func(s *retry.StandardOptions) {
-			s.MaxAttempts = standard.MaxAttempts()
-			s.Backoff = retry.BackoffDelayerFunc(func(attempt int, _ error) (time.Duration, error) { return backoff(attempt), nil })
-		})
+		o.Retryer = brisk{standard}
 	}
 }
 
-// backoff draws how long to wait before a request is sent again.
-func backoff(attempt int) time.Duration {
+// brisk is the SDK's retryer for a database that answers in milliseconds.
+type brisk struct{ *retry.Standard }
+
+// RetryDelay says how long to wait after an attempt; the first is 1.
+func (brisk) RetryDelay(attempt int, _ error) (time.Duration, error) {
+	return backoff(attempt - 1), nil
+}
+
+// backoff draws how long to wait before a request is sent again, after some
+// that were.
+func backoff(again int) time.Duration {
 	most := mostBackoff
-	if attempt < 4 {
-		most = firstBackoff << max(attempt, 0)
+	if again < 4 {
+		most = firstBackoff << max(again, 0)
 	}
 	return rand.N(most)
 }
