@@ -46,7 +46,7 @@ const (
 // A request that is not answered for 1 second is sent again, on another
 // connection: the SDK waits without limit, as it does on a connection that
 // died while a Lambda was frozen. Before it sends again it waits up to 25 ms,
-// then 50, 100, ..., 400 at most, instead of up to 1 second, then 2. It keeps 100
+// then 50, 100, ..., 400 at most, instead of up to 2 seconds, then 4. It keeps 100
 // idle connections instead of 10, so that a burst of requests does not dial anew.
 //
 // An HTTPClient of the program's own kind and a Retryer that is not the SDK's
