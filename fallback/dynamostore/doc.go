@@ -24,8 +24,9 @@
 //
 // A call is one request for one item. Reads are strongly consistent, writes
 // are conditional: DynamoDB compares and swaps. It acknowledges a write
-// when two of three availability zones have it. A request that is sent again because its
-// answer was lost does no harm.
+// when two of three availability zones have it. A request that is sent again
+// because its answer was lost does no harm: a Save that stands is a success. One
+// that stood, and that another has followed meanwhile, is a conflict.
 //
 // What cannot be done, throttling included, is an error once the SDK has tried
 // three times or the context has ended; it is never an answer about the record.
@@ -67,8 +68,8 @@
 //
 // An item for each record:
 //
-//	id       B  the key: the id's bytes, as they are. Text would have to be encoded
-//	            and be longer, and two ids could meet that differ in normal form
+//	id       B  the key: the id's bytes, as they are; as text they would have to be
+//	            encoded, and be longer
 //	rev      B  the revision's number (8 bytes, big endian) and tag (16)
 //	expires  N  milliseconds since 1970
 //	ttl      N  seconds since 1970: a minute after expires, for replicas whose clocks

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -24,16 +25,28 @@ import (
 )
 
 // dial gives a client of an address, over a line that can be cut if it is not
-// nil. What is not on this machine is Amazon's, and gets your credentials.
+// nil. It waits long for answers: a test may not fail because the machine is slow.
 func dial(t testing.TB, address string, l *line) *dynamodb.Client {
 	t.Helper()
+	return dialWith(t, address, l, dynamostore.ClientOptions, func(o *dynamodb.Options) {
+		o.HTTPClient = o.HTTPClient.(*awshttp.BuildableClient).WithTransportOptions(func(tr *http.Transport) {
+			tr.ResponseHeaderTimeout = time.Minute
+		})
+	})
+}
+
+// dialWith gives a client with these options. What is not on this machine is
+// Amazon's, and gets your credentials.
+func dialWith(t testing.TB, address string, l *line, options ...func(*dynamodb.Options)) *dynamodb.Client {
+	t.Helper()
+	options = append([]func(*dynamodb.Options){func(o *dynamodb.Options) { l.install(t, o, address) }}, options...)
 	if !strings.Contains(address, "//127.0.0.1:") {
 		cfg, err := config.LoadDefaultConfig(t.Context())
 		require.NoError(t, err)
-		return dynamodb.NewFromConfig(cfg, func(o *dynamodb.Options) { l.install(t, o, address) }, dynamostore.ClientOptions)
+		return dynamodb.NewFromConfig(cfg, options...)
 	}
-	return dynamodb.New(dynamodb.Options{Region: "eu-central-1", Credentials: credentials.NewStaticCredentialsProvider("id", "secret", "")},
-		func(o *dynamodb.Options) { l.install(t, o, address) }, dynamostore.ClientOptions)
+	access := credentials.NewStaticCredentialsProvider("id", "secret", "")
+	return dynamodb.New(dynamodb.Options{Region: "eu-central-1", Credentials: access}, options...)
 }
 
 // line is the network to a server.
