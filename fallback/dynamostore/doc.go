@@ -9,8 +9,8 @@
 // # Settings that matter
 //
 // [ClientOptions]: the SDK waits without limit for an answer, up to 2 seconds
-// before it sends a throttled request again, and keeps 10 idle connections. Config.StoreTimeout
-// ends a call in any case.
+// before it sends a throttled request again, and keeps 10 idle connections.
+// Config.StoreTimeout ends a call in any case.
 //
 // Make the client once, when the program starts, and not for each request. In
 // a Lambda that is outside of the handler: connections are there again after a
@@ -26,17 +26,18 @@
 // are conditional: DynamoDB compares and swaps. It acknowledges a write
 // when two of three availability zones have it. A request that is sent again
 // because its answer was lost does no harm: a Save that stands is a success. One
-// that stood, and that another has followed meanwhile, is a conflict.
+// that stood, and that another has followed meanwhile, is a conflict: its
+// changes are then made once more, and a counter counts twice.
 //
 // What cannot be done, throttling included, is an error once the SDK has tried
 // three times or the context has ended; it is never an answer about the record.
 //
 // Global tables: with eventual consistency between regions, which is their
-// default, conditions see the own region only. Of two writes of one session in two
-// regions within a second or so the later one stays, though both were acknowledged,
-// and a write in one region can bring back what a logout in another has
-// deleted. Send each visitor to one region, or choose
-// strong consistency between regions (untested; it has no TTL).
+// default, conditions see the own region only. Of two writes of one session in
+// two regions within a second or so the later one stays, though both were
+// acknowledged, and a write in one region can bring back what a logout in
+// another has deleted. Send each visitor to one region, or choose strong
+// consistency between regions (untested; it has no TTL).
 //
 // DAX: reads ask for strong consistency, which its caches do not serve. It
 // costs and does not help.
