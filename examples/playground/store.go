@@ -21,10 +21,11 @@ import (
 )
 
 // storeForms is what -store takes.
-const storeForms = "memory:[?bytes=N], sqlite:FILE, postgres://…, mysql://…, redis://…, redis://HOST:PORT,HOST:PORT for a cluster"
+const storeForms = "memory:[?bytes=N], sqlite:FILE, postgres://…, mysql://…, redis://…, redis://HOST:PORT,HOST:PORT for a cluster, " +
+	"dynamodb://TABLE?region=…[&endpoint=…]"
 
 // patience is how long the program waits for its store when it starts.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // openStore opens what -store names; nil where it names nothing. The error holds
 // nothing of the address, which may have a password in it.
@@ -49,6 +50,9 @@ func openStore(ctx context.Context, address string) (store fallback.Store, done 
 		}
 	case scheme == "redis" || scheme == "rediss" || strings.Contains(address, ","):
 		store, done, err = openRedis(ctx, address)
+	case scheme == "dynamodb":
+		store, err = openDynamo(ctx, address)
+		done = func() error { return nil }
 	default:
 		return nil, nil, fmt.Errorf("-store names no store; it takes %s", storeForms)
 	}
