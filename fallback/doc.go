@@ -11,6 +11,7 @@
 //	fallback.NewMemory     this process only: development, one server, tests
 //	fallback/sqlstore      PostgreSQL, MySQL, MariaDB, SQLite, by database/sql
 //	fallback/redisstore    Redis: single, Sentinel, Cluster (a module of its own)
+//	fallback/mongostore    MongoDB: replica sets, sharded clusters (a module of its own)
 //
 // # Writing a store
 //
