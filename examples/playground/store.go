@@ -21,7 +21,7 @@ import (
 )
 
 // storeForms is what -store takes.
-const storeForms = "memory:[?bytes=N], sqlite:FILE, postgres://…, mysql://…, redis://…, redis://HOST:PORT,HOST:PORT for a cluster"
+const storeForms = "memory:[?bytes=N], sqlite:FILE, postgres://…, mysql://…, redis://…, redis://HOST:PORT,HOST:PORT for a cluster, mongodb://…"
 
 // patience is how long the program waits for its store when it starts.
 const patience = 10 * time.Second
@@ -47,6 +47,8 @@ func openStore(ctx context.Context, address string) (store fallback.Store, done 
 		if name, err = mysqlName(address); err == nil {
 			store, done, err = openSQL(ctx, sqlstore.MySQL, "mysql", name)
 		}
+	case scheme == "mongodb" || scheme == "mongodb+srv":
+		store, done, err = openMongo(ctx, address)
 	case scheme == "redis" || scheme == "rediss" || strings.Contains(address, ","):
 		store, done, err = openRedis(ctx, address)
 	default:
@@ -167,7 +169,7 @@ var modes = []string{"auto", "cookies", "stored"}
 // storeName is what the page says of -store: its kind alone.
 func storeName(address string) string {
 	scheme, _, _ := strings.Cut(address, ":")
-	if strings.Contains(address, ",") {
+	if strings.Contains(address, ",") && scheme != "mongodb" {
 		return "redis cluster"
 	}
 	return scheme
