@@ -84,7 +84,10 @@ func (x *Exchange) Commit(ctx context.Context, r Response) (Fields, error) {
 
 // failure is the reason of a failed commit, where the list has one.
 func failure(err error) session.Reason {
+	var ended *endedError
 	switch {
+	case errors.As(err, &ended):
+		return ended.reason
 	case errors.Is(err, session.ErrTooLarge):
 		return session.TooLarge
 	case errors.Is(err, session.ErrUnknownKey):
