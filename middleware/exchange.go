@@ -94,6 +94,8 @@ func failure(err error) session.Reason {
 		return session.UnknownKey
 	case errors.Is(err, session.ErrStoreDown):
 		return session.StoreDown
+	case errors.Is(err, session.ErrNoKey):
+		return session.NoKey
 	}
 	return ""
 }
@@ -208,6 +210,9 @@ func (x *Exchange) LateChange(what string) {
 }
 
 func (x *Exchange) observe(ctx context.Context, e Event) {
+	if x.found != nil && !x.done && (e.Kind == EventRefused || e.Err != nil) {
+		x.found.told = append(x.found.told, e.Reason)
+	}
 	if x.listen != nil {
 		x.listen(e)
 		return
