@@ -223,28 +223,35 @@ func (x *Exchange) boundAt(ctx context.Context, o core.Outcome) int64 {
 // checkRenewal asks the store anew about a session that is to go on under a new
 // id. What this replica knows of it may be seconds old, and the request may have
 // been held open for longer: a copy of what has been ended meanwhile must not get
-// out of it what nobody can end. A login over a session that was nobody's, which
-// another login has renewed at the same moment, is let through: one of them counts.
-func (x *Exchange) checkRenewal(ctx context.Context, o core.Outcome) error {
+// out of it what nobody can end. Where it was logged out or renewed, what overlaps
+// with that is dropped, by intent, but a login must not seem to have succeeded.
+// Where nobody was logged in, two logins at once may both begin a session: one of
+// them counts.
+func (x *Exchange) checkRenewal(ctx context.Context, o core.Outcome) (drop bool, err error) {
 	v := o.View
 	if !x.sessions.revocable() || v == nil || v.Head == nil || !o.Writes || !o.Changes.Renewed || o.Changes.Destroyed {
-		return nil
+		return false, nil
 	}
+	login := o.Changes.Subject != nil
 	told, err := x.askWhether(ctx, v, 0)
-	if told.out && v.Head.Subject == nil && o.Changes.Subject != nil {
-		return nil
+	if told.out && login && v.Head.Subject == nil {
+		return false, nil
 	}
 	now := *v
 	if err := x.ended(&now, told, err); err != nil {
-		return err
+		return false, err
 	}
-	switch now.Verdict {
-	case core.StoreDown:
-		return session.ErrStoreDown
-	case core.Revoked, core.LoggedOut:
-		return &endedError{session.ReasonOf(&now)}
+	reason := session.ReasonOf(&now)
+	switch {
+	case now.Verdict == core.StoreDown:
+		return false, session.ErrStoreDown
+	case told.out && !login:
+		x.observe(ctx, Event{Kind: EventRefused, Reason: reason, SessionID: v.Head.Root.ID()})
+		return true, nil
+	case told.dead:
+		return false, &endedError{reason}
 	}
-	return nil
+	return false, nil
 }
 
 // endedError is session.ErrEnded, and how.

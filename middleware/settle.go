@@ -25,7 +25,7 @@ const patience = 4
 // stands in the store now.
 func (x *Exchange) settle(ctx context.Context, o core.Outcome, r Response) (plan, *core.View, error) {
 	o.View = x.fresh(ctx, o)
-	if err := x.checkRenewal(ctx, o); err != nil {
+	if drop, err := x.checkRenewal(ctx, o); drop || err != nil {
 		return plan{}, nil, err
 	}
 	x.bound = x.boundAt(ctx, o)
@@ -175,8 +175,11 @@ func (x *Exchange) farewell(ctx context.Context, f *core.Fragment, end int64) {
 	if rec != nil && rec.fragment.Root != f.Root {
 		rec = nil // of the generation that follows
 	}
+	var old core.Revision
+	if f.Kind == core.Reference {
+		old = core.Revision{Number: f.Number, Tag: f.ETag} // where nobody has written since
+	}
 	for range tries {
-		var old core.Revision
 		if rec != nil {
 			old = rec.revision
 		}
@@ -188,6 +191,7 @@ func (x *Exchange) farewell(ctx context.Context, f *core.Fragment, end int64) {
 		if rec, err = x.fetch(ctx, f); err != nil {
 			return
 		}
+		old = core.Revision{}
 	}
 }
 

@@ -224,6 +224,63 @@ func TestTwoLoginsAtOnceOverAnAnonymousSession(t *testing.T) {
 	require.Equal(t, "10", other.visits(a, "/get?name=a").answer.body)
 }
 
+// Programs renew ids in passing: those who do it at once get no error.
+func TestRenewalsAtOnce(t *testing.T) {
+	both(t, func(t *testing.T, grow int) {
+		sites, _ := sharing(t, 2)
+		a, b := sites[0], sites[1]
+		a.get("/bind?user=ada")
+		a.grow("a", grow)
+		var held []*middleware.Exchange
+		for _, s := range []*site{a, a, b} {
+			_, x := s.sessions.Begin(t.Context(), middleware.Request{Method: "GET", Cookies: []string{a.header()}})
+			session.From(x).Renew()
+			held = append(held, x)
+		}
+		for _, x := range held {
+			out, err := x.Commit(t.Context(), middleware.Response{Status: 200})
+			require.NoError(t, err)
+			require.NoError(t, x.Finish(t.Context()))
+			for _, line := range out.SetCookie {
+				a.jar.Set(line)
+			}
+		}
+		require.Equal(t, "ada", a.who())
+		require.Equal(t, fmt.Sprint(grow), a.length("a"))
+	})
+}
+
+// How often the store is asked by what ends sessions, as docs/stores.md has it.
+func TestStoreCallsOfRenewals(t *testing.T) {
+	sites, store := sharing(t, 1)
+	a := sites[0]
+	calls := func(path string) int {
+		store.since()
+		a.get(path)
+		return len(store.since())
+	}
+	require.Equal(t, 1, calls("/bind?user=ada"), "over no session")
+	a.forget()
+	a.get("/set?user=ada")
+	for _, at := range []struct {
+		size, read, renew, bind int
+	}{{10, 0, 2, 3}, {60_000, 1, 4, 5}} {
+		a.forget()
+		a.grow("a", at.size)
+		a.who()
+		require.Equal(t, at.read, calls("/read"))
+		require.Equal(t, at.renew, calls("/terms"))
+		a.who()
+		require.Equal(t, at.bind, calls("/bind?user=ada"))
+		a.who()
+		require.Equal(t, at.renew+1, calls("/terms"), "and for its subject")
+		a.who()
+		require.Equal(t, at.bind+1, calls("/bind?user=ada"))
+		a.who()
+		require.Equal(t, at.read+1, calls("/logout"))
+	}
+}
+
 // A copy from when the session was small, one from when it was in the store, and
 // one from after it came back: one logout ends them all, and so does a renewal.
 func TestStolenJarsOfAllAgesOfASession(t *testing.T) {

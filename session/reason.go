@@ -66,10 +66,10 @@ const (
 	LateChange Reason = "late change"
 )
 
-// Reasons lists all of them, for tables and metrics: a reason is never made of
+// Reasons lists all of them but [Recognised], for tables and metrics: a reason is never made of
 // what a visitor sent.
 func Reasons() []Reason {
-	return []Reason{Recognised, Absent, Malformed, WrongLength, UnknownFormat, UnknownKey, DeadKey, NoKey, BadSeal, Torn, Expired, ExpiredIdle, LoggedOut, Revoked, Superseded, Late, WrongFormat, TooMany, TooLarge, RecordMissing, StoreDown, StoreRolledBack, ImportFailed, LateChange}
+	return []Reason{Absent, Malformed, WrongLength, UnknownFormat, UnknownKey, DeadKey, NoKey, BadSeal, Torn, Expired, ExpiredIdle, LoggedOut, Revoked, Superseded, Late, WrongFormat, TooMany, TooLarge, RecordMissing, StoreDown, StoreRolledBack, ImportFailed, LateChange}
 }
 
 // ReasonOf is the reason that a merge amounts to. Like [Wrap] it is for this
