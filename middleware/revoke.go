@@ -88,30 +88,32 @@ func (m *Sessions) RevokeSubject(ctx context.Context, subject string) error {
 // rewrite puts data into a row, whatever stands there. It stays for as long as a
 // browser may keep a cookie, whatever Config.Lifetime was when that was set.
 func (m *Sessions) rewrite(ctx context.Context, row string, data func(have fallback.Record) []byte) error {
+	x := &Exchange{found: &findings{}} // for its calls of the store, which are events
+	m.begin(x, ctx, Request{})
 	for range tries {
-		have, err := m.loadRow(ctx, row)
+		var have fallback.Record
+		err := x.call(ctx, "load", func(ctx context.Context, s fallback.Store) (n int, err error) {
+			have, err = s.Load(ctx, row)
+			return len(have.Data), err
+		})
 		if err != nil && !errors.Is(err, fallback.ErrNotFound) {
-			return storeDown(err)
+			return err
 		}
-		bounded, cancel := m.storeContext(ctx, false)
-		err = m.Fallback.Save(bounded, row, have.Revision, fallback.Record{
-			Revision: have.Revision.Next(), Data: data(have), Pinned: true,
-			Expires: m.Clock().Add(MaxLifetime + core.Settled*time.Millisecond)})
-		cancel()
+		rec := fallback.Record{Revision: have.Revision.Next(), Data: data(have), Pinned: true,
+			Expires: m.Clock().Add(MaxLifetime + core.Settled*time.Millisecond)}
+		err = x.call(ctx, "save", func(ctx context.Context, s fallback.Store) (int, error) {
+			return len(rec.Data), s.Save(ctx, row, have.Revision, rec)
+		})
 		switch {
 		case err == nil:
 			return nil
-		case !errors.Is(err, fallback.ErrConflict):
+		case errors.Is(err, fallback.ErrTooLarge):
 			return storeDown(err)
+		case !errors.Is(err, fallback.ErrConflict):
+			return err
 		}
 	}
 	return storeDown(errBusy)
-}
-
-func (m *Sessions) loadRow(ctx context.Context, row string) (fallback.Record, error) {
-	ctx, cancel := m.storeContext(ctx, true)
-	defer cancel()
-	return m.Fallback.Load(ctx, row)
 }
 
 // subjectRow is the row of a subject: a hash, with which who reads the store can

@@ -598,3 +598,18 @@ func TestRecordsOfRevocations(t *testing.T) {
 	require.True(t, rec.Pinned)
 	require.Equal(t, fmt.Sprint(noon.Add(24*time.Hour+16*time.Minute)), fmt.Sprint(rec.Expires.UTC()), "the session's own end, and what clocks may differ by")
 }
+
+// What revoking asks of the store is told, and whose it was is not.
+func TestRevokingIsTold(t *testing.T) {
+	sites, store := sharing(t, 1)
+	a := sites[0]
+	require.NoError(t, a.sessions.RevokeSubject(t.Context(), "ada"))
+	calls := a.events.of(middleware.EventStore)
+	require.Len(t, calls, 2)
+	require.Equal(t, []string{"load", "save"}, []string{calls[0].Detail, calls[1].Detail})
+	require.Equal(t, 23, calls[1].Bytes)
+	store.fail(errors.New("connection refused"))
+	require.ErrorIs(t, a.sessions.RevokeSubject(t.Context(), "ada"), session.ErrStoreDown)
+	calls = a.events.of(middleware.EventStore)
+	require.ErrorContains(t, calls[len(calls)-1].Err, "connection refused")
+}
