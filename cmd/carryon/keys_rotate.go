@@ -93,7 +93,7 @@ func (u *ui) rotate(r *rotation) error {
 		return nil
 	}
 	u.reportGone(r.change)
-	u.reportRotation(r.change, now)
+	u.reportRotation(r, now)
 	return nil
 }
 
@@ -165,13 +165,17 @@ func (r *rotation) explain(err error, now time.Time) error {
 	return err
 }
 
-func (u *ui) reportRotation(c keyring.Change, now time.Time) {
-	if c.Added.State(now) == keyring.Active {
-		u.warn("key %v seals at once; servers that have not seen the ring cannot open what it seals", c.Added.ID())
-	} else {
-		u.note("added key %v, which becomes active at %s", c.Added.ID(), stamp(c.Added.Activates()))
+func (u *ui) reportRotation(r *rotation, now time.Time) {
+	added := r.change.Added
+	switch at := added.Activates(); {
+	case added.State(now) == keyring.Active:
+		u.warn("key %v seals at once; servers that have not seen the ring cannot open what it seals", added.ID())
+	case at.Sub(now) < r.propagation:
+		u.warn("key %v seals from %s on; servers that have not seen the ring by then cannot open what it seals", added.ID(), stamp(at))
+	default:
+		u.note("added key %v, which becomes active at %s", added.ID(), stamp(at))
 	}
-	if old := c.Retires; old != nil {
+	if old := r.change.Retires; old != nil {
 		u.note("key %v retires then, and opens until %s", old.ID(), stamp(old.Expires()))
 	}
 }
