@@ -146,16 +146,24 @@ func (l *timeline) marker() string {
 	return strings.Repeat(" ", labels) + strings.TrimRight(string(c), " ")
 }
 
+// legend takes as many lines as it needs.
 func (l *timeline) legend() string {
 	p := l.pens
-	var parts []string
+	text, used := "", 0
 	for _, e := range []struct {
 		pen  rune
 		text string
 	}{{p.staged, "staged"}, {p.active, "active"}, {p.retired, "retired"}, {p.end, "end"}, {p.open, "open"}} {
-		parts = append(parts, l.tint(string(e.pen))+" "+e.text)
+		wide := len("x " + e.text)
+		switch {
+		case used == 0 || used+2+wide > l.columns:
+			text, used = text+"\n"+strings.Repeat(" ", labels), wide
+		default:
+			text, used = text+"  ", used+2+wide
+		}
+		text += l.tint(string(e.pen)) + " " + e.text
 	}
-	return strings.Repeat(" ", labels) + strings.Join(parts, "  ")
+	return text[1:]
 }
 
 // tint colors the runs of each pen, where colors are wanted.
