@@ -293,11 +293,44 @@ type Visitor struct {
 	Function *Function
 }
 
-// RoundTrip makes the event, has it handled, and reads the answer.
+// RoundTrip makes the event, has it handled, and reads the answer. What is too
+// large for the front is an error: it would lock a visitor out.
 func (v Visitor) RoundTrip(r *http.Request) (*http.Response, error) {
+	if n, most := headerSize(r.Method+r.URL.RequestURI(), r.Header, !v.Front.balancer()), v.Front.mostHeader(); n > most {
+		return nil, fmt.Errorf("front %s: a request header of %d bytes, more than %d", v.Front, n, most)
+	}
 	event, err := v.Front.EventOf(r)
 	if err != nil {
 		return nil, err
 	}
-	return v.Front.Response(r, v.Function.Invoke(event)), nil
+	answer := v.Front.Response(r, v.Function.Invoke(event))
+	if n := headerSize("", answer.Header, false); v.Front.balancer() && n > 32<<10 {
+		return nil, fmt.Errorf("front %s: a response header of %d bytes", v.Front, n)
+	}
+	return answer, nil
+}
+
+func (f Front) balancer() bool { return f == ALB || f == ALBMulti }
+
+// mostHeader is the documented limit of a request's header; API Gateway's also
+// for function URLs, of which none is documented.
+func (f Front) mostHeader() int {
+	if f.balancer() {
+		return 64 << 10
+	}
+	return 10_240
+}
+
+// headerSize is the length of the request line and of all header values, with
+// their names where those count.
+func headerSize(line string, h http.Header, values bool) int {
+	n := len(line)
+	for name, all := range h {
+		for _, v := range all {
+			if n += len(v); !values {
+				n += len(name) + len(": \r\n")
+			}
+		}
+	}
+	return n
 }
