@@ -59,7 +59,7 @@ func (f *function) invoke(ctx context.Context, event json.RawMessage) (any, erro
 		f.say(ctx, p, err)
 		return f.answer(ctx, p, plain(http.StatusBadRequest)), nil
 	}
-	if f.streaming(p.shape) {
+	if f.streaming(p) {
 		return f.stream(p, r, cancel), nil
 	}
 	defer cancel()

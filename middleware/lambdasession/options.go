@@ -79,7 +79,11 @@ func newOptions(list []Option) *options {
 	return o
 }
 
-func (o *options) streaming(s Shape) bool { return slices.Contains(o.streams, s) }
+// streaming: HTTP APIs with payload format 1.0 have the events of REST APIs, but
+// do not stream.
+func (o *options) streaming(p *parts) bool {
+	return slices.Contains(o.streams, p.shape) && !(p.shape == REST && p.decoded)
+}
 
 // strip takes off the path what the program asked to take off.
 func (o *options) strip(path, stage string) string {

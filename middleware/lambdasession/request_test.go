@@ -2,6 +2,7 @@ package lambdasession_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -217,6 +218,21 @@ func TestRequestID(t *testing.T) {
 	_, err := lambdasession.Handler(h)(ctx, lambdatest.REST.Event())
 	require.NoError(t, err)
 	require.Equal(t, "8476a536", id)
+}
+
+// The trace id of the invocation stands in where the front sent none.
+func TestTraceID(t *testing.T) {
+	//lint:ignore SA1029 aws-lambda-go does so
+	ctx := context.WithValue(t.Context(), "x-amzn-trace-id", "Root=1-invocation")
+	tests := map[string]string{`"x-amzn-trace-id":`: "Root=1-65a1b2c3-0123456789abcdef01234567", `"x-other":`: "Root=1-invocation"}
+	for name, want := range tests {
+		event := bytes.Replace(lambdatest.URL.Event(), []byte(`"x-amzn-trace-id":`), []byte(name), 1)
+		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			require.Equal(t, want, r.Header.Get("X-Amzn-Trace-Id"))
+		})
+		_, err := lambdasession.Handler(h)(ctx, event)
+		require.NoError(t, err)
+	}
 }
 
 func TestOtherEvents(t *testing.T) {

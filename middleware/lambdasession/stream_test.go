@@ -64,4 +64,7 @@ func TestStreamOnlyWhereItCan(t *testing.T) {
 	out, err := lambdasession.Handler(http.NotFoundHandler(), lambdasession.Stream(lambdasession.ALB, lambdasession.HTTPAPI))(t.Context(), lambdatest.ALB.Event())
 	require.NoError(t, err)
 	require.IsType(t, events.ALBTargetGroupResponse{}, out)
+	for _, front := range []lambdatest.Front{lambdatest.HTTPAPI, lambdatest.HTTPAPI1, lambdatest.ALBMulti} {
+		require.Equal(t, 404, call(t, front, http.NotFoundHandler(), get("https://x.example/"), streams).StatusCode, "%s", front)
+	}
 }
