@@ -115,15 +115,16 @@ func decide(o core.Outcome, f *facts) (plan, error) {
 
 // over is the generation of a session in cookies that a request ends. A logout
 // also ends one that it cannot see any more: that this browser has not used it for
-// long does not say that nobody has, and a store that could not be asked may be
-// back.
+// long, or has lost a part of it, does not say that nobody has it, and a store that
+// could not be asked may be back.
 func (f *facts) over(v *core.View, c *core.Changes) *core.Fragment {
 	if v.Head != nil || !c.Destroyed || v.Verdict == core.Revoked || v.Verdict == core.LoggedOut {
 		return v.Head
 	}
 	var last *core.Fragment
 	for i, frag := range v.Fragments {
-		if fate := v.Fates[i]; (fate == core.Idle || fate == core.Accepted) && (last == nil || frag.Born.Compare(last.Born) > 0) {
+		lives := v.Fates[i] == core.Idle || v.Fates[i] == core.Accepted || v.Fates[i] == core.Torn
+		if lives && (last == nil || frag.Born.Compare(last.Born) > 0) {
 			last = frag
 		}
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/codec"
-	"github.com/carryon-go/carryon/codec/xchacha"
 	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/keyring"
@@ -38,9 +37,18 @@ func sealedAs(t *testing.T, ring *keyring.Ring, b codec.Binding, plaintext strin
 // damaged is ada's one cookie, with its value changed.
 func damaged(change func(value string) string) func(t *testing.T) broken {
 	return func(t *testing.T) broken {
-		s, name, value := loggedIn(t, config(func(c *middleware.Config) { c.Formats = []codec.Format{xchacha.New()} }))
+		s, name, value := loggedIn(t, config(func(c *middleware.Config) { c.Formats = []codec.Format{second{}} }))
 		return broken{s, []string{name + "=" + change(value)}}
 	}
+}
+
+// second is a format that no key of the ring has.
+type second struct{}
+
+func (second) Number() byte  { return 2 }
+func (second) Overhead() int { return 72 }
+func (second) Sealer(func(string, int) []byte) (codec.Sealer, error) {
+	return nil, errors.New("it is of no key")
 }
 
 // piecemeal is the cookies of a session of several pieces, of which some come.

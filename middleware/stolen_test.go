@@ -329,6 +329,23 @@ func TestStolenJarThatWasKeptAwake(t *testing.T) {
 	})
 }
 
+// So does a logout of a browser that has lost a part of the session.
+func TestStolenJarWhoseOwnerHasLostCookies(t *testing.T) {
+	sites, _ := sharing(t, 2)
+	a, b := sites[0], sites[1]
+	a.get("/bind?user=ada")
+	a.grow("a", 1500)
+	base := a.cookie().Name
+	a.grow("b", 10)
+	stolen := a.rob()
+	require.Equal(t, "ada", stolen.who(b))
+	require.True(t, a.jar.Evict(base))
+	require.Equal(t, string(session.Torn), a.get("/read").Header.Get("X-Reason"))
+	require.Equal(t, 200, a.get("/logout").StatusCode)
+	after(a, middleware.DefaultRevocationMaxAge)
+	stolen.requireEnded(a, b)
+}
+
 // While the store is down, a replica goes by what it knows, whether that is of a
 // session or of a subject, and however old it is.
 func TestStolenJarWhileTheStoreIsDown(t *testing.T) {
@@ -337,11 +354,11 @@ func TestStolenJarWhileTheStoreIsDown(t *testing.T) {
 			sites, store := sharing(t, 2, config(func(c *middleware.Config) { c.RefuseIfRevocationUnknown = refuse }))
 			a, b := sites[0], sites[1]
 			a.get("/bind?user=ada")
-			byID, bySubject := a.rob(), a.rob()
+			bySubject := a.rob()
 			require.NoError(t, a.sessions.RevokeSubject(t.Context(), "ada"))
 			a.forget()
 			a.get("/bind?user=grace")
-			byID = a.rob()
+			byID := a.rob()
 			require.NoError(t, a.sessions.Revoke(t.Context(), a.get("/id").body))
 			a.forget()
 			a.get("/bind?user=emmy")
