@@ -161,10 +161,7 @@ func (x *Exchange) clear(ctx context.Context) {
 // that their writes are dropped by intent. The browser is logged out all the same
 // where the store does not answer.
 func (x *Exchange) farewell(ctx context.Context, f *core.Fragment, end int64) {
-	rec := x.storage().record
-	if rec != nil && rec.fragment.Root != f.Root {
-		rec = nil // of the generation that follows
-	}
+	rec := x.storage().known(f.Root)
 	for range tries {
 		var old core.Revision
 		if rec != nil {

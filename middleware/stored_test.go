@@ -291,6 +291,20 @@ func TestLogoutEndsStolenCopies(t *testing.T) {
 	}
 }
 
+// The marker is put where the row was seen to stand, without asking again.
+func TestRoundTripsOfEndings(t *testing.T) {
+	for path, want := range map[string][]string{
+		"/logout":        {"load", "save"},
+		"/login?user=li": {"load", "save", "save"},
+	} {
+		s, store := storedSite(t)
+		s.grow("large", 50_000)
+		store.since()
+		require.Equal(t, 200, s.get(path).StatusCode)
+		require.Equal(t, want, store.since(), path)
+	}
+}
+
 func TestRecordMissing(t *testing.T) {
 	s, store := storedSite(t)
 	s.grow("large", 50_000)
