@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/user"
@@ -182,6 +183,21 @@ func startMariaDB(t testing.TB) *server {
 
 func mariaDSN(address string) string {
 	return "root@tcp(" + address + ")/test?timeout=1s&readTimeout=1s"
+}
+
+// answers asks a program over HTTP.
+func answers(url string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err == nil {
+			_ = response.Body.Close()
+		}
+		return err
+	}
 }
 
 func pings(driver, dsn string) func(context.Context) error {

@@ -84,7 +84,7 @@ func pipe(from, to net.Conn, seen func()) {
 // hostOf is the host and port in a DSN.
 func hostOf(t *testing.T, dsn string) string {
 	t.Helper()
-	host := regexp.MustCompile(`(?:@|\(|//)([^@/()]+:[0-9]+)`).FindStringSubmatch(dsn)
+	host := regexp.MustCompile(`(?:@|\(|//)([^@/()]+:[0-9]+)(?:[/?)]|$)`).FindStringSubmatch(dsn)
 	require.NotEmpty(t, host, "the DSN has no host and port")
 	return host[1]
 }
