@@ -89,6 +89,7 @@ func pictureStored(t *testing.T, tab browser.Tab, picture func(string)) {
 	for kilobytes, mode := range map[int]string{1: "inline", 8: "chunked", 150: "stored"} {
 		slide(t, tab, kilobytes)
 		require.NoError(t, browser.Until(tab, "document.querySelector('#stages .here')?.dataset.mode === '"+mode+"'"))
+		require.NoError(t, tab.Eval("document.querySelector('#size-panel').scrollIntoView()", nil))
 		picture("slider-" + mode)
 	}
 }
