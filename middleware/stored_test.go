@@ -432,6 +432,26 @@ func TestTouchProlongsTheRecord(t *testing.T) {
 	require.Empty(t, store.since(), "an idle session is over without the store being asked")
 }
 
+// Leftovers are no reason to miss a touch: the next use may come too late.
+func TestTouchBesideLeftovers(t *testing.T) {
+	s, store := storedSite(t)
+	var old []string
+	for i := range 3 {
+		old = append(old, s.grow("small", 10+i).Header.Values("Set-Cookie")[0])
+	}
+	s.grow("large", 50_000)
+	for _, line := range old {
+		require.True(t, s.jar.Set(line))
+	}
+	require.Len(t, s.jar.All(), 4)
+	s.clock.advance(100 * time.Minute)
+	store.since()
+	require.Equal(t, "50000", s.length("large"))
+	require.Equal(t, []string{"load", "touch"}, store.since())
+	s.clock.advance(100 * time.Minute)
+	require.Equal(t, "50000", s.length("large"))
+}
+
 func TestAlwaysStored(t *testing.T) {
 	s, store := storedSite(t, config(func(c *middleware.Config) { c.Mode = middleware.AlwaysStored }))
 	s.get("/login?user=zhang")
