@@ -100,6 +100,8 @@ func TestPlaygroundSlider(t *testing.T) {
 			var shows bool
 			require.NoError(t, tab.Eval("document.querySelector('#facts').textContent.includes('记录')", &shows))
 			require.Equal(t, move.record, shows)
+			require.NoError(t, tab.Eval("document.querySelector('#values .source').textContent === '记录'", &shows))
+			require.Equal(t, move.record, shows)
 		}
 	})
 }
