@@ -38,11 +38,11 @@ launch() {
 	echo $! >"$dir/$name.pid"
 }
 
-# await NAME COMMAND... waits until the command succeeds, for half a minute at most.
+# await NAME COMMAND... waits until the command succeeds, for some minutes at most.
 await() {
 	local name=$1
 	shift
-	for _ in $(seq 300); do
+	for _ in $(seq 1200); do
 		"$@" >/dev/null 2>&1 && return
 		kill -0 "$(cat "$dir/$name.pid")" 2>/dev/null || break
 		sleep 0.1
@@ -66,7 +66,9 @@ configure() {
 		mkdir "$dir" || die "set CARRYON_LB_DIR to a folder that is not there yet"
 		echo "run.sh made this folder, and run.sh stop removes it" >"$dir/ours"
 	fi
-	(cd "$here/.." && go build -o "$dir/" ./playground github.com/carryon-go/carryon/cmd/carryon)
+	# What is started again later is the same program as the others run.
+	[ -e "$dir/built" ] || (cd "$here/.." && go build -o "$dir/" ./playground github.com/carryon-go/carryon/cmd/carryon)
+	touch "$dir/built"
 	[ -e "$dir/keys.json" ] || "$dir/carryon" keys init "$dir/keys.json" 2>/dev/null
 
 	# An acknowledged write is on the disk, so that Redis may be killed as well.
