@@ -240,6 +240,13 @@ func heap() uint64 {
 	return stats.HeapAlloc
 }
 
+func TestMemoryHasNoGoroutine(t *testing.T) {
+	before := runtime.NumGoroutine()
+	m := newMemory(t, fallback.MemoryConfig{MaxBytes: 50_000})
+	fill(t, m, 10, time.Now().Add(time.Hour))
+	require.Equal(t, before, runtime.NumGoroutine())
+}
+
 func TestNewMemoryRefusesANegativeBound(t *testing.T) {
 	_, err := fallback.NewMemory(fallback.MemoryConfig{MaxBytes: -1})
 	require.ErrorContains(t, err, "MaxBytes")

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/session"
 )
 
 // The model: one browser's jar, requests in flight on replicas whose clocks
@@ -38,6 +39,9 @@ type world struct {
 	mode     Mode
 	lost     bool // responses may never land
 	wrecked  bool // the store loses rows, or puts back old ones
+	outages  bool // the store is down, or does what it is asked and its answers are lost
+	lifetime int64
+	idle     int64 // ms; a touch is due after half of it
 }
 
 // kept tells whether the assumptions of the guarantee hold in w.
@@ -66,6 +70,7 @@ type flight struct {
 	plan     plan
 	out      []landing
 	promised map[string]promise // what must be visible to it, by generation
+	used     int64              // the model's, when the header was built
 }
 
 type landing struct {
@@ -109,7 +114,18 @@ type model struct {
 
 	rows   map[string]modelRow
 	before []modelRow // every state that a row ever had
+	broken breakage
+	used   int64 // when the last of the requests that have landed had loaded a session
 }
+
+// breakage is what is wrong with the store.
+type breakage int
+
+const (
+	working breakage = iota
+	down
+	deaf // what it is asked is done, and the answer never comes
+)
 
 // modelRow is one row of the store.
 type modelRow struct {
@@ -129,6 +145,7 @@ func newModel(t *rapid.T, w world) *model {
 			m.skews[i] = rapid.Int64Range(-core.Skew, core.Skew).Draw(t, "skew")
 		}
 	}
+	m.lifetime = cmp.Or(m.lifetime, 1<<36)
 	if m.limits == (Limits{}) {
 		m.limits, _ = GoServer.Limits()
 		m.limits.Cookies, m.limits.Parallel = 150, 6
@@ -152,7 +169,7 @@ func (m *model) build(t *rapid.T) {
 	if len(m.flights) >= cmp.Or(m.crowd, 10) {
 		t.Skip("enough in flight")
 	}
-	f := &flight{id: m.next, start: m.now, jar: maps.Clone(m.jar), op: rapid.SampledFrom(m.ops()).Draw(t, "op"),
+	f := &flight{id: m.next, start: m.now, used: m.used, jar: maps.Clone(m.jar), op: rapid.SampledFrom(m.ops()).Draw(t, "op"),
 		name: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "name"), replica: rapid.IntRange(0, 2).Draw(t, "replica")}
 	m.next++
 	if m.foreign && rapid.IntRange(0, 9).Draw(t, "cross-site") == 0 {
@@ -172,8 +189,13 @@ func (m *model) clock(f *flight) int64 { return m.now + m.skews[f.replica] }
 func (m *model) load(f *flight) {
 	m.open(f)
 	f.view, f.stage = m.merge(f, nil), 1
-	if f.view.Ref != nil {
+	switch {
+	case f.view.Ref == nil:
+	case m.broken == working:
 		f.view = m.merge(f, f.view.Ref)
+	default: // as in follow
+		f.view = m.merge(f, nil)
+		f.view.Verdict, f.view.Frozen = core.StoreDown, true
 	}
 	f.core.Init(context.Background(), f)
 	_ = f.core.Load(context.Background())
@@ -200,20 +222,36 @@ func (m *model) merge(f *flight, of *core.Fragment) *core.View {
 			}
 		}
 	}
-	v.Merge(all, f.unopened, f.loaded, 0, &core.Room{})
+	v.Merge(all, f.unopened, f.loaded, m.idle, &core.Room{})
 	v.Record = revision
 	return v
 }
 
-// save is the store's compare-and-swap.
-func (m *model) save(frag *core.Fragment, old, new core.Revision) bool {
+// save is the store's compare-and-swap, if anybody hears of it.
+func (m *model) save(frag *core.Fragment, old, new core.Revision) (done bool, err error) {
 	id := frag.Root.RecordID()
-	if m.rows[id].revision != old {
-		return false
+	if done = m.broken != down && m.rows[id].revision == old; done {
+		end := frag.End
+		if m.idle > 0 && frag.Kind != core.Logout {
+			end = min(end, frag.Seen+m.idle)
+		}
+		m.rows[id] = modelRow{id, slices.Clone(frag.Plaintext()), new, end + core.Settled}
+		m.before = append(m.before, m.rows[id])
 	}
-	m.rows[id] = modelRow{id, slices.Clone(frag.Plaintext()), new, frag.End + core.Settled}
-	m.before = append(m.before, m.rows[id])
-	return true
+	if m.broken != working {
+		return false, session.ErrStoreDown
+	}
+	return done, nil
+}
+
+// prolong is the store's touch.
+func (m *model) prolong(ref *core.Fragment) bool {
+	row, ok := m.rows[ref.Root.RecordID()]
+	if ok && m.broken != down {
+		row.expires = max(row.expires, min(ref.End, ref.Seen+m.idle)+core.Settled)
+		m.rows[row.id] = row
+	}
+	return ok && m.broken == working
 }
 
 // settle is what settle.go does, at once: conflicts come from the time between
@@ -222,7 +260,14 @@ func (m *model) settle(f *flight, o core.Outcome, facts *facts) (plan, error) {
 	o.View = f.view
 	for {
 		p, err := decide(o, facts)
-		if err != nil || p.record == nil || m.save(p.record, p.old, p.new) {
+		if err != nil || p.record == nil {
+			if p.touched != nil && !m.prolong(p.touched) {
+				return plan{}, nil
+			}
+			return p, err
+		}
+		m.note(f, p.record) // it may stand there though nobody is told
+		if done, err := m.save(p.record, p.old, p.new); err != nil || done {
 			return p, err
 		}
 		again := m.merge(f, p.record)
@@ -246,13 +291,13 @@ func (m *model) clear(f *flight, p plan) {
 	for _, ref := range over {
 		row := m.rows[ref.Root.RecordID()]
 		next := core.Revision{Number: max(row.revision.Number, ref.Number) + 1, Tag: [16]byte{byte(m.next), byte(m.next >> 8)}}
-		m.save(ref.Gone(ref.End, m.clock(f)), row.revision, next)
+		_, _ = m.save(ref.Gone(ref.End, m.clock(f)), row.revision, next)
 	}
 	if p.moved != nil {
 		row, ok := m.rows[p.moved.Root.RecordID()]
 		if ok && row.revision.Number <= p.moved.Moved {
 			next := core.Revision{Number: row.revision.Number + 1, Tag: [16]byte{byte(m.next), byte(m.next >> 8)}}
-			m.save(p.moved.Vacated(next, m.clock(f)), row.revision, next)
+			_, _ = m.save(p.moved.Vacated(next, m.clock(f)), row.revision, next)
 		}
 	}
 }
@@ -310,7 +355,7 @@ func (m *model) commit(f *flight) {
 	_ = f.core.Commit(func(o core.Outcome) (*core.View, error) {
 		id := uint32(m.next*1000 + f.id)
 		m.next++
-		facts := &facts{write: core.Write{Now: m.clock(f), ID: id, Lifetime: 1 << 36}, request: Request{Method: "POST"}, limits: m.limits,
+		facts := &facts{write: core.Write{Now: m.clock(f), ID: id, Lifetime: m.lifetime}, idle: m.idle, touch: m.idle / 2, request: Request{Method: "POST"}, limits: m.limits,
 			scale: scale{base: 25, attributes: 80, cookie: m.limits.CookieBytes}, store: m.world.store, mode: m.mode}
 		binary.BigEndian.PutUint32(facts.tag[:], id)
 		if f.op == "read" {
@@ -334,9 +379,6 @@ func (m *model) commit(f *flight) {
 		}
 		f.plan = p
 		m.clear(f, p)
-		if p.record != nil {
-			m.note(f, p.record)
-		}
 		if slices.Contains([]string{"set", "restart", "login"}, f.op) && p.changes {
 			own := p.record
 			if own == nil {
@@ -376,6 +418,11 @@ func (m *model) note(f *flight, s *core.Fragment) {
 // land applies a response to the jar and takes it at its word.
 func (m *model) land(f *flight) {
 	m.flights = slices.DeleteFunc(m.flights, func(o *flight) bool { return o == f })
+	if f.view.Head != nil {
+		m.used = max(m.used, f.start)
+	}
+	before := m.oracle()
+	defer func() { m.checkReplaced(f, before, m.oracle()) }()
 	for _, l := range f.out {
 		m.jar[l.suffix] = l.cookie
 		m.history = append(m.history, l)
@@ -395,8 +442,43 @@ func (m *model) land(f *flight) {
 	}
 }
 
+// oracle is the session as somebody sees it now who has every key and a store
+// that answers.
+func (m *model) oracle() *core.View {
+	f := &flight{loaded: m.now}
+	for _, suffix := range slices.Sorted(maps.Keys(m.jar)) {
+		frag, err := core.Decode(slices.Clone(m.jar[suffix].plain))
+		if err != nil {
+			m.t.Fatalf("a fragment of ours does not decode: %v", err)
+		}
+		f.frags = append(f.frags, frag)
+	}
+	v := m.merge(f, nil)
+	if v.Ref != nil {
+		v = m.merge(f, v.Ref)
+	}
+	return v
+}
+
+// checkReplaced: the response of a request that neither renews nor ends a session
+// never puts another one in its place, unless it saw that there was none. (Of
+// sessions that nobody asked for the first one stays.)
+func (m *model) checkReplaced(f *flight, before, after *core.View) {
+	ended := []core.Verdict{core.Absent, core.LoggedOut, core.ExpiredEnd, core.ExpiredIdle}
+	if !m.kept() || before.Head == nil || before.Head.Orphan || f.renews() || f.view.Head == nil && slices.Contains(ended, f.view.Verdict) {
+		return
+	}
+	if after.Head == nil || after.Head.Root != before.Head.Root {
+		m.t.Fatalf("%v: has put another session in the place of the one that was there; it saw verdict %d", f, f.view.Verdict)
+	}
+}
+
+func (f *flight) renews() bool {
+	return slices.Contains([]string{"renew", "destroy", "restart", "login"}, f.op)
+}
+
 func (m *model) promise(f *flight, frag *core.Fragment) {
-	if slices.Contains([]string{"renew", "destroy", "restart", "login"}, f.op) && (f.view.Head == nil || f.view.Head.Root != frag.Root) {
+	if f.renews() && (f.view.Head == nil || f.view.Head.Root != frag.Root) {
 		if frag.Born.Compare(m.ended) > 0 {
 			m.ended = frag.Born
 		}
@@ -423,6 +505,12 @@ func (m *model) checkPromises(f *flight) {
 	}
 	v := f.view
 	if v.Head == nil {
+		switch {
+		case v.Verdict == core.StoreDown && m.broken != working:
+			return
+		case v.Verdict == core.ExpiredIdle && m.now-f.used >= m.idle-m.idle/2-core.Window-2*core.Skew:
+			return
+		}
 		if v.Verdict != core.LoggedOut && v.Verdict != core.Absent && v.Verdict != core.ExpiredEnd {
 			m.t.Fatalf("%v: the session is gone: verdict %d, fates %v", f, v.Verdict, v.Fates)
 		}
@@ -573,6 +661,10 @@ func (m *model) actions() map[string]func(*rapid.T) {
 	if m.wrecked {
 		a["wreck"] = m.wreck
 	}
+	if m.outages {
+		a["outage"] = func(t *rapid.T) { m.broken = rapid.SampledFrom([]breakage{working, down, deaf}).Draw(t, "outage") }
+		a["repair"] = func(*rapid.T) { m.broken = working }
+	}
 	if m.world.stale {
 		a["rotate"] = func(*rapid.T) { m.key, m.stale = m.key+1, true }
 		a["catch up"] = func(*rapid.T) { m.stale = false }
@@ -616,8 +708,12 @@ func TestModel(t *testing.T) {
 		"stored, renewals":    {deletes: true, renewals: true, skew: true, foreign: true, lost: true},
 		"stored, rings":       {deletes: true, skew: true, stale: true},
 		"stored always":       {deletes: true, renewals: true, skew: true, lost: true, mode: AlwaysStored},
+		"stored, outages":     {deletes: true, renewals: true, skew: true, outages: true, lost: true},
+		"stored, idle":        {deletes: true, skew: true, idle: 6 * core.Window, lost: true},
+		"stored, ends":        {deletes: true, renewals: true, skew: true, lifetime: 5 * core.Window},
+		"stored always, idle": {deletes: true, skew: true, idle: 6 * core.Window, mode: AlwaysStored},
 		"stored, late":        {deletes: true, renewals: true, skew: true, late: true},
-		"stored, adversaries": {deletes: true, renewals: true, skew: true, late: true, evict: true, replay: true, stale: true, foreign: true, wrecked: true},
+		"stored, adversaries": {deletes: true, renewals: true, skew: true, late: true, evict: true, replay: true, stale: true, foreign: true, wrecked: true, outages: true},
 	} {
 		w.store, w.limits = true, low
 		worlds[name] = w

@@ -316,6 +316,9 @@ func (f *facts) tidy(v *core.View) (plan, bool) {
 		d.joined = v.Joined(f.write)
 		d.expire = f.leavings(v, true, false, d.joined)
 	}
+	if d.joined == nil && touchDue(v, f.write.Now, f.idle, f.touch) {
+		return plan{}, false // leftovers can wait for the next read, the idle clock cannot
+	}
 	f.removes = true
 	if len(d.expire) == 0 || f.fit(&d, alone) != nil {
 		return plan{}, false

@@ -16,6 +16,7 @@ import (
 type stored struct {
 	calls    int              // of the store, so far
 	record   *record          // as it was last loaded or saved; nil where there is none
+	former   *record          // of the generation before, where this request has begun one
 	at       int64            // when that was (ms)
 	unsent   []*core.Fragment // of the response, which the record builds on already
 	stranded bool             // the row has gone while this request was at work
@@ -75,11 +76,29 @@ func (x *work) rolledBack(ctx context.Context, rec *record) bool {
 	return true
 }
 
+// hold notes what the store was last seen to have.
+func (s *stored) hold(rec *record) {
+	if s.record != nil && rec != nil && rec.fragment.Root != s.record.fragment.Root {
+		s.former = s.record
+	}
+	s.record = rec
+}
+
+// known is the record of a generation, nil where this request has seen none.
+func (s *stored) known(root core.Root) *record {
+	for _, rec := range []*record{s.record, s.former} {
+		if rec != nil && rec.fragment.Root == root {
+			return rec
+		}
+	}
+	return nil
+}
+
 // merged is the session as the cookies and the record, if there is one, show
 // it. What this request has already written and not yet sent counts as cookies.
 func (x *work) merged(rec *record) *core.View {
 	found, s := x.found, x.storage()
-	s.record = rec
+	s.hold(rec)
 	all := append(append([]*core.Fragment(nil), found.view.Fragments...), s.unsent...)
 	v := &core.View{}
 	if rec != nil && !rec.vacated() {
@@ -163,7 +182,7 @@ func (x *work) store(ctx context.Context, f *core.Fragment, old, new core.Revisi
 	own.Stored = true
 	s := x.storage()
 	s.at = core.Millis(x.sessions.Clock())
-	s.record = &record{fragment: &own, revision: new, expires: rec.Expires, bytes: len(data)}
+	s.hold(&record{fragment: &own, revision: new, expires: rec.Expires, bytes: len(data)})
 	return nil
 }
 

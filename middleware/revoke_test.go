@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
 	"github.com/carryon-go/carryon/session"
@@ -370,4 +371,38 @@ func TestRevocationsAreAskedForOnceAtATime(t *testing.T) {
 	close(arrived)
 	wg.Wait()
 	require.Equal(t, []string{"load"}, store.since())
+}
+
+// A store in memory that is full drops sessions, and never the word that one is
+// over.
+func TestAFullMemoryForgetsNoEnding(t *testing.T) {
+	sites, store := sharing(t, 2)
+	s, other := sites[0], sites[1] // the other one knows nothing but what is in the store
+	memory, err := fallback.NewMemory(fallback.MemoryConfig{MaxBytes: 1 << 20, Clock: s.clock.Now})
+	require.NoError(t, err)
+	store.Store = memory
+
+	s.get("/set?user=ada")
+	s.grow("a", 60_000)
+	loggedOut := s.header()
+	require.Equal(t, 200, s.get("/logout").StatusCode)
+	s.forget()
+	s.get("/bind?user=grace")
+	subject := s.header()
+	require.NoError(t, s.sessions.RevokeSubject(t.Context(), "grace"))
+	s.forget()
+	s.get("/bind?user=li")
+	one := s.header()
+	require.NoError(t, s.sessions.Revoke(t.Context(), s.get("/id").body))
+
+	for range 40 {
+		s.forget()
+		require.Equal(t, 200, s.grow("large", 60_000).StatusCode)
+	}
+	require.Greater(t, memory.Evicted(), int64(20))
+	for header, reason := range map[string]session.Reason{
+		loggedOut: session.LoggedOut, subject: session.Revoked, one: session.Revoked,
+	} {
+		require.Equal(t, string(reason), other.with("/read", header).Header.Get("X-Reason"))
+	}
 }

@@ -174,10 +174,7 @@ func (x *work) farewellEnd(f *core.Fragment) int64 {
 // a copy of the cookies nor a slow writer can bring the session back. The browser
 // is logged out all the same where the store does not answer.
 func (x *work) farewell(ctx context.Context, f *core.Fragment, end int64) {
-	rec := x.storage().record
-	if rec != nil && rec.fragment.Root != f.Root {
-		rec = nil // of the generation that follows
-	}
+	rec := x.storage().known(f.Root)
 	var old core.Revision
 	if f.Kind == core.Reference {
 		old = core.Revision{Number: f.Number, Tag: f.ETag} // where nobody has written since

@@ -291,6 +291,20 @@ func TestLogoutEndsStolenCopies(t *testing.T) {
 	}
 }
 
+// The marker is put where the row was seen to stand, without asking again.
+func TestRoundTripsOfEndings(t *testing.T) {
+	for path, want := range map[string][]string{
+		"/logout":        {"load", "save"},
+		"/login?user=li": {"load", "save", "save"},
+	} {
+		s, store := storedSite(t)
+		s.grow("large", 50_000)
+		store.since()
+		require.Equal(t, 200, s.get(path).StatusCode)
+		require.Equal(t, want, store.since(), path)
+	}
+}
+
 func TestRecordMissing(t *testing.T) {
 	s, store := storedSite(t)
 	s.grow("large", 50_000)
@@ -417,6 +431,26 @@ func TestTouchProlongsTheRecord(t *testing.T) {
 	s.clock.advance(2*time.Hour + time.Minute)
 	require.Equal(t, "0", s.length("large"))
 	require.Empty(t, store.since(), "an idle session is over without the store being asked")
+}
+
+// Leftovers are no reason to miss a touch: the next use may come too late.
+func TestTouchBesideLeftovers(t *testing.T) {
+	s, store := storedSite(t)
+	var old []string
+	for i := range 3 {
+		old = append(old, s.grow("small", 10+i).Header.Values("Set-Cookie")[0])
+	}
+	s.grow("large", 50_000)
+	for _, line := range old {
+		require.True(t, s.jar.Set(line))
+	}
+	require.Len(t, s.jar.All(), 4)
+	s.clock.advance(100 * time.Minute)
+	store.since()
+	require.Equal(t, "50000", s.length("large"))
+	require.Equal(t, []string{"load", "touch"}, store.since())
+	s.clock.advance(100 * time.Minute)
+	require.Equal(t, "50000", s.length("large"))
 }
 
 func TestAlwaysStored(t *testing.T) {

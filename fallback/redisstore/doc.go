@@ -31,8 +31,9 @@
 // its answer was lost; that does no harm.
 //
 // Redis acknowledges before its replicas and its disk have the write. A
-// failover can lose the last writes of about a second, a restart what
-// appendfsync has not put on disk. The record is then as it was before,
+// failover can lose the last writes of about a second, unless Options.Replicas
+// waits for a replica to have them; a restart loses what appendfsync has not
+// put on disk, with always nothing. The record is then as it was before,
 // never a mix; whoever holds a newer revision gets fallback.ErrConflict.
 //
 // Each key has an expiry of its own, a minute after the record's, for replicas

@@ -24,6 +24,19 @@ type Options struct {
 	// may share it: their ids never meet. At most 256 bytes.
 	Prefix string
 
+	// Replicas is how many replicas must have a write before it is acknowledged;
+	// 0 means none, as Redis does by itself. With 1, a failover loses no
+	// acknowledged write where the replica that takes over is the one that had
+	// it: with one replica for each master always, with more of them nearly
+	// always, for the one that is furthest on is preferred. A write that too few
+	// replicas have is an error, though it stands: so have one replica more than
+	// you wait for, or writes are refused when one is down.
+	Replicas int
+
+	// ReplicaTimeout is how long a write waits for them, in whole milliseconds; 0
+	// means 500 ms. It should be less than half of Config.StoreTimeout.
+	ReplicaTimeout time.Duration
+
 	// Clock says what time it is; nil means time.Now.
 	Clock func() time.Time
 }
@@ -53,6 +66,12 @@ func New(client redis.UniversalClient, o Options) (*Store, error) {
 	}
 	if len(o.Prefix) > 256 {
 		return nil, errors.New("redisstore: Options.Prefix is longer than 256 bytes")
+	}
+	if err := checkReplicas(client, o); err != nil {
+		return nil, err
+	}
+	if o.ReplicaTimeout == 0 {
+		o.ReplicaTimeout = defaultReplicaTimeout
 	}
 	if o.Prefix == "" {
 		o.Prefix = DefaultPrefix
@@ -85,13 +104,14 @@ func (s *Store) Load(ctx context.Context, id string) (fallback.Record, error) {
 	return rec, nil
 }
 
-// Save is as in [fallback.Store]: one script.
+// Save is as in [fallback.Store]: one script, and with Options.Replicas a WAIT
+// in the same round trip.
 func (s *Store) Save(ctx context.Context, id string, old fallback.Revision, new fallback.Record) error {
 	if err := fallback.CheckSave(id, old, new); err != nil {
 		return err
 	}
-	stands, err := saveScript.Run(ctx, s.client, []string{s.opt.Prefix + id},
-		revision(old), pack(new), s.now(), gone(new.Expires)).Bool()
+	stands, err := s.run(ctx, saveScript, s.opt.Prefix+id,
+		revision(old), pack(new), s.now(), gone(new.Expires))
 	if err != nil {
 		return fail(ctx, "save a record", err)
 	}
@@ -101,13 +121,13 @@ func (s *Store) Save(ctx context.Context, id string, old fallback.Revision, new 
 	return nil
 }
 
-// Touch is as in [fallback.Store]: one script.
+// Touch is as in [fallback.Store]: one script, as with Save.
 func (s *Store) Touch(ctx context.Context, id string, expires time.Time) error {
 	if err := errors.Join(fallback.CheckID(id), fallback.CheckExpiry(expires)); err != nil {
 		return err
 	}
-	found, err := touchScript.Run(ctx, s.client, []string{s.opt.Prefix + id},
-		digits(expires), s.now(), gone(expires)).Bool()
+	found, err := s.run(ctx, touchScript, s.opt.Prefix+id,
+		digits(expires), s.now(), gone(expires))
 	if err != nil {
 		return fail(ctx, "touch a record", err)
 	}

@@ -6,7 +6,9 @@ import "github.com/redis/go-redis/v9"
 // the caller's clock is as good as absent, whatever the server's clock says.
 
 // saveScript compares and swaps. ARGV: the old revision or "", the new
-// record, now, when the key goes. It answers 1 if the record stands.
+// record, now, when the key goes. It answers 1 if the record stands. Where it
+// stood before, its first bytes are written once more: WAIT waits for the last
+// write of its connection, and that one may have been another's.
 var saveScript = redis.NewScript(`
 local head = redis.call('GETRANGE', KEYS[1], 0, 41)
 if head ~= '' and (#head < 42 or string.sub(head, 1, 2) ~= 'c1') then
@@ -14,7 +16,10 @@ if head ~= '' and (#head < 42 or string.sub(head, 1, 2) ~= 'c1') then
 end
 if head ~= '' and tonumber(string.sub(head, 27, 42)) > tonumber(ARGV[3]) then
   local stands = string.sub(head, 3, 26)
-  if stands == string.sub(ARGV[2], 3, 26) then return 1 end
+  if stands == string.sub(ARGV[2], 3, 26) then
+    redis.call('SETRANGE', KEYS[1], 0, 'c1')
+    return 1
+  end
   if stands ~= ARGV[1] then return 0 end
 elseif ARGV[1] ~= '' then
   return 0

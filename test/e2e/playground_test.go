@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptrace"
 	"strings"
@@ -66,6 +67,50 @@ func TestPlaygroundRaceButton(t *testing.T) {
 		require.Equal(t, []int{6, 20}, []int{kept, slots})
 		require.GreaterOrEqual(t, sources, 6, "two fragments may hold the same write")
 	})
+}
+
+// TestPlaygroundSlider moves the size of a session up and down, and sees it go
+// from one cookie to several, to the store, and back.
+func TestPlaygroundSlider(t *testing.T) {
+	browser.Each(t, func(t *testing.T, b browser.Browser) {
+		server := startPlayground(t, "-limits", "go", "-store", "memory:")
+		tab := browser.NewTab(t, b)
+		require.NoError(t, tab.Go(server.url+"/"))
+		for _, move := range []struct {
+			kilobytes int
+			mode      string
+			cookies   string // of the session, as the page counts them
+			record    bool
+		}{
+			{1, "inline", "→ 1 个 Cookie", false},
+			{8, "chunked", "→ 3 个 Cookie", false},
+			{200, "stored", "→ 1 个 Cookie,记录 200,", true},
+			{120, "stored", "→ 1 个 Cookie,记录 120,", true},
+			{7, "chunked", "→ 3 个 Cookie", false},
+			{1, "inline", "→ 1 个 Cookie", false},
+			{0, "inline", "0 字节 → 1 个 Cookie", false},
+		} {
+			slide(t, tab, move.kilobytes)
+			require.NoError(t, browser.Until(tab, fmt.Sprintf(
+				"document.querySelector('#stages .here')?.dataset.mode === '%s' && document.querySelector('#size-note').textContent.includes('%s')",
+				move.mode, move.cookies)), "%d KB", move.kilobytes)
+			var bytes int
+			require.NoError(t, tab.Eval("fetch('/api/values/'+encodeURIComponent('大小')).then(r => r.text()).then(t => t.length)", &bytes))
+			require.Equal(t, 1000*move.kilobytes, bytes)
+			var shows bool
+			require.NoError(t, tab.Eval("document.querySelector('#facts').textContent.includes('记录')", &shows))
+			require.Equal(t, move.record, shows)
+			require.NoError(t, tab.Eval("document.querySelector('#values .source').textContent === '记录'", &shows))
+			require.Equal(t, move.record, shows)
+		}
+	})
+}
+
+// slide moves the slider as a visitor does who lets it go at a place.
+func slide(t *testing.T, tab browser.Tab, kilobytes int) {
+	t.Helper()
+	require.NoError(t, browser.Fill(tab, "#slider", fmt.Sprint(kilobytes)))
+	require.NoError(t, tab.Eval("document.querySelector('#slider').dispatchEvent(new Event('change'))", nil))
 }
 
 // TestPlaygroundDelaysInABrowser has two writes of one page overlap for

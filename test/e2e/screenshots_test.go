@@ -24,7 +24,7 @@ func TestScreenshots(t *testing.T) {
 	}
 	for name, look := range looks {
 		t.Run(name, func(t *testing.T) {
-			for _, take := range []func(*testing.T, browser.Tab, func(string)){pictureLogin, picturePlayground, pictureChunks, pictureRefused} {
+			for _, take := range []func(*testing.T, browser.Tab, func(string)){pictureLogin, picturePlayground, pictureChunks, pictureStored, pictureRefused} {
 				tab := browser.NewTab(t, browser.Chromium(t))
 				require.NoError(t, tab.Look(look))
 				take(t, tab, func(page string) {
@@ -81,6 +81,17 @@ func pictureChunks(t *testing.T, tab browser.Tab, picture func(string)) {
 	picture("chunks")
 	require.NoError(t, tab.Eval("document.querySelector('#race-panel').scrollIntoView()", nil))
 	picture("chunks-race")
+}
+
+func pictureStored(t *testing.T, tab browser.Tab, picture func(string)) {
+	server := startPlayground(t, "-limits", "go", "-store", "memory:")
+	require.NoError(t, tab.Go(server.url+"/"))
+	for kilobytes, mode := range map[int]string{1: "inline", 8: "chunked", 150: "stored"} {
+		slide(t, tab, kilobytes)
+		require.NoError(t, browser.Until(tab, "document.querySelector('#stages .here')?.dataset.mode === '"+mode+"'"))
+		require.NoError(t, tab.Eval("document.querySelector('#size-panel').scrollIntoView()", nil))
+		picture("slider-" + mode)
+	}
 }
 
 func pictureRefused(t *testing.T, tab browser.Tab, picture func(string)) {

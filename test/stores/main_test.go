@@ -15,5 +15,7 @@ import (
 func TestMain(m *testing.M) {
 	logging.Disable()
 	_ = mysql.SetLogger(log.New(io.Discard, "", 0))
-	os.Exit(m.Run())
+	code := m.Run()
+	_ = os.RemoveAll(built)
+	os.Exit(code)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/user"
@@ -127,15 +128,15 @@ func (s *server) run(t testing.TB) *server {
 }
 
 // startRedis starts a Redis that acknowledges what is on its disk, or one that
-// keeps nothing.
-func startRedis(t testing.TB, durable bool) *server {
+// keeps nothing; more are options of its command line.
+func startRedis(t testing.TB, durable bool, more ...string) *server {
 	address, port := freeAddress(t)
 	keep := []string{"--appendonly", "no"}
 	if durable {
 		keep = []string{"--appendonly", "yes", "--appendfsync", "always"}
 	}
 	return (&server{address: address, stop: syscall.SIGKILL,
-		args: append([]string{program(t, "redis-server"), "--bind", "127.0.0.1", "--port", port, "--dir", folder(t, "redis"), "--save", ""}, keep...),
+		args: append([]string{program(t, "redis-server"), "--bind", "127.0.0.1", "--port", port, "--dir", folder(t, "redis"), "--save", ""}, append(keep, more...)...),
 		ping: func(ctx context.Context) error {
 			client := redis.NewClient(&redis.Options{Addr: address})
 			defer client.Close()
@@ -182,6 +183,21 @@ func startMariaDB(t testing.TB) *server {
 
 func mariaDSN(address string) string {
 	return "root@tcp(" + address + ")/test?timeout=1s&readTimeout=1s"
+}
+
+// answers asks a program over HTTP.
+func answers(url string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err == nil {
+			_ = response.Body.Close()
+		}
+		return err
+	}
 }
 
 func pings(driver, dsn string) func(context.Context) error {

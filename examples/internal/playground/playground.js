@@ -182,13 +182,14 @@ function drawCookies({ cookies, fragments, chunks, budget, mode }) {
   $('cookies').replaceChildren(...(blocks.length ? blocks : [empty('浏览器还没有带来会话 Cookie')]))
 }
 
-function drawValues({ fragments }, values) {
+function drawValues({ fragments, record }, values) {
   $('count').textContent = `${values.length} 个`
   const rows = values.map(({ name, text }) => {
     const remove = element('button', { className: 'quiet danger small', onclick: () => act('DELETE', valuePath(name)) }, '删除')
     const edit = element('button', { className: 'link', title: '放到读写框', onclick: () => fill(name, text ?? '') }, name)
     const sources = fragments.flatMap((f, i) => f.entries.includes(name) && f.fate === 'accepted'
       ? [element('span', { className: 'source ' + colour(i) }, f.suffix || '唯一')] : [])
+    if (record?.entries.includes(name)) sources.push(element('span', { className: 'source' }, '记录'))
     return element('tr', {},
       element('td', {}, edit),
       element('td', { className: 'value' }, text === null ? '(不是文本)' : shorten(text, 60)),

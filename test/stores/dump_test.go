@@ -1,0 +1,256 @@
+package stores
+
+import (
+	"bytes"
+	"context"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/codec"
+	"github.com/carryon-go/carryon/fallback"
+	"github.com/carryon-go/carryon/fallback/redisstore"
+	"github.com/carryon-go/carryon/fallback/sqlstore"
+	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/sessiontest"
+)
+
+// A dump of a database and the key ring together open nothing: the key of each
+// row is in its visitor's cookies. With one old cookie they open its row.
+func TestDumpAndRingOpenNothing(t *testing.T) {
+	each(t, func(t *testing.T, e engine) {
+		dsn := e.dsn(t)
+		db := e.open(t, dsn)
+		table := e.newTable(t, db, dsn)
+		store := newStore(t, db, sqlstore.Options{Dialect: e.dialect, Table: table})
+		require.NoError(t, store.Migrate(t.Context()))
+		theft(t, store, func() (rows []row) {
+			all, err := db.QueryContext(t.Context(), "SELECT id, number, tag, data, expires FROM "+table)
+			require.NoError(t, err)
+			defer all.Close()
+			for all.Next() {
+				var id, tag []byte
+				var r row
+				var expires int64
+				require.NoError(t, all.Scan(&id, &r.Number, &tag, &r.data, &expires))
+				r.ID, r.Tag = string(id), [16]byte(tag)
+				r.raw = bytes.Join([][]byte{id, tag, r.data}, nil)
+				rows = append(rows, r)
+			}
+			require.NoError(t, all.Err())
+			return rows
+		})
+	})
+	t.Run("Redis", func(t *testing.T) {
+		client := connectRedis(t)
+		prefix := "carryon-test:" + rand.Text()[:12] + ":"
+		t.Cleanup(func() { clearRedis(t, prefix) })
+		store, err := redisstore.New(client, redisstore.Options{Prefix: prefix})
+		require.NoError(t, err)
+		theft(t, store, func() []row { return redisRows(t, client, store, prefix) })
+	})
+}
+
+func redisRows(t *testing.T, client *redis.Client, store fallback.Store, prefix string) (rows []row) {
+	ctx := context.Background()
+	keys := client.Scan(ctx, 0, prefix+"*", 1000).Iterator()
+	for keys.Next(ctx) {
+		raw, err := client.Get(ctx, keys.Val()).Bytes()
+		require.NoError(t, err)
+		id := strings.TrimPrefix(keys.Val(), prefix)
+		rec, err := store.Load(ctx, id)
+		require.NoError(t, err)
+		rows = append(rows, row{codec.RecordBinding{ID: id, Number: rec.Revision.Number, Tag: rec.Revision.Tag}, rec.Data, append([]byte(id), raw...)})
+	}
+	require.NoError(t, keys.Err())
+	return rows
+}
+
+// row is one of a dump.
+type row struct {
+	codec.RecordBinding
+	data []byte
+	raw  []byte // all that the row holds
+}
+
+// What the visitor keeps in the session.
+const first, second = "FIRST-SECRET", "SECOND-SECRET"
+
+// theft lets a visitor have a session, and steals everything but their cookies.
+func theft(t *testing.T, store fallback.Store, dump func() []row) {
+	ring, err := keyring.Generate(time.Now().Add(-time.Minute))
+	require.NoError(t, err)
+	sessions, err := middleware.New(middleware.Config{Keys: ring, Fallback: store})
+	require.NoError(t, err)
+	handler, jar := sessions.Handler(http.HandlerFunc(keep)), &sessiontest.Jar{}
+	ask := func(path string) { jar.Do(handler, jar.Request("GET", path, nil)) }
+	ask("/login?text=" + first)
+	root := rootOf(t, ring, jar)
+	opensNothing(t, ring, dump(), root)
+
+	// One old cookie is what was missing: it opens the row as it is by now,
+	ask("/put?text=" + second)
+	now := rowOf(t, dump(), root)
+	plaintext, err := codec.OpenRecord(nil, root.RecordKey(), now.RecordBinding, now.data)
+	require.NoError(t, err)
+	require.Contains(t, string(plaintext), second)
+
+	// until the session is renewed.
+	ask("/renew")
+	renewed := rowOf(t, dump(), rootOf(t, ring, jar))
+	require.NotEqual(t, now.ID, renewed.ID)
+	_, err = codec.OpenRecord(nil, root.RecordKey(), renewed.RecordBinding, renewed.data)
+	require.Error(t, err)
+	ended := rowOf(t, dump(), root)
+	plaintext, err = codec.OpenRecord(nil, root.RecordKey(), ended.RecordBinding, ended.data)
+	require.NoError(t, err)
+	require.NotContains(t, string(plaintext), "SECRET", "a marker stands in the old row, and nothing of what was in it")
+}
+
+func keep(_ http.ResponseWriter, r *http.Request) {
+	s := session.From(r.Context())
+	switch r.URL.Path {
+	case "/renew":
+		s.Renew()
+		return
+	case "/login":
+		s.Bind("somebody")
+	}
+	body.Set(s, strings.Repeat(r.FormValue("text"), 1000))
+}
+
+// opensNothing tries what there is to be tried on the row of a session.
+func opensNothing(t *testing.T, ring *keyring.Ring, rows []row, root core.Root) {
+	r := rowOf(t, rows, root)
+	for _, r := range rows {
+		require.False(t, bytes.Contains(r.raw, []byte("SECRET")))
+		require.False(t, bytes.Contains(r.raw, []byte("somebody")))
+		for name, secret := range secretsOf(root) {
+			require.False(t, bytes.Contains(r.raw, secret), "the dump holds the session's %s", name)
+		}
+	}
+	for _, secret := range candidates(t, ring, rows) {
+		_, err := codec.OpenRecord(nil, secret, r.RecordBinding, r.data)
+		require.Error(t, err)
+		_, err = codec.OpenRecord(nil, core.Root(secret).RecordKey(), r.RecordBinding, r.data)
+		require.Error(t, err)
+		require.NotEqual(t, r.ID, core.Root(secret).RecordID(), "a reference to the row could be made")
+	}
+	for _, value := range asCookies(ring, r.data) {
+		_, _, err := codec.Open(nil, ring, time.Now(), codec.Binding{Base: middleware.DefaultName, Suffix: r.ID}, value)
+		require.Error(t, err)
+	}
+}
+
+// rootOf opens the visitor's reference, which takes the cookie and the ring.
+func rootOf(t *testing.T, ring *keyring.Ring, jar *sessiontest.Jar) core.Root {
+	t.Helper()
+	require.Len(t, jar.Names(), 1)
+	name := jar.Names()[0]
+	b := codec.Binding{Base: middleware.DefaultName, Suffix: strings.TrimPrefix(name, middleware.DefaultName+".")}
+	plaintext, _, err := codec.Open(nil, ring, time.Now(), b, jar.Value(name))
+	require.NoError(t, err)
+	f, err := core.Decode(plaintext)
+	require.NoError(t, err)
+	require.Equal(t, core.Reference, f.Kind)
+	return f.Root
+}
+
+func rowOf(t *testing.T, rows []row, root core.Root) row {
+	t.Helper()
+	for _, r := range rows {
+		if r.ID == root.RecordID() {
+			return r
+		}
+	}
+	t.Fatal("the session has no row")
+	return row{}
+}
+
+// secretsOf is all that leads to a row's content, in the forms that a careless
+// program might write it in.
+func secretsOf(root core.Root) map[string][]byte {
+	id, _ := base64.RawURLEncoding.DecodeString(root.ID())
+	all := map[string][]byte{}
+	for name, secret := range map[string][]byte{"root": root[:], "record key": root.RecordKey(), "public id": id} {
+		all[name] = secret
+		all[name+" in hexadecimal"] = []byte(hex.EncodeToString(secret))
+		all[name+" in base64"] = []byte(base64.RawStdEncoding.EncodeToString(secret))
+		all[name+" in base64url"] = []byte(base64.RawURLEncoding.EncodeToString(secret))
+	}
+	return all
+}
+
+// candidates are the secrets that a thief of the dump and the ring has: every
+// 32 bytes of the rows' beginnings and ends, the ring's secrets, hashes of the
+// ids, and what HKDF makes of each of these under the labels of SPEC.md.
+func candidates(t *testing.T, ring *keyring.Ring, rows []row) (all [][]byte) {
+	text, err := ring.Marshal()
+	require.NoError(t, err)
+	var document struct{ Keys []map[string]any }
+	require.NoError(t, json.Unmarshal(text, &document))
+	require.NotEmpty(t, document.Keys)
+	var seeds [][]byte
+	for _, key := range document.Keys {
+		for _, field := range key {
+			if s, ok := field.(string); ok {
+				seeds = append(seeds, []byte(s))
+				for _, encoding := range []*base64.Encoding{base64.RawURLEncoding, base64.URLEncoding, base64.StdEncoding} {
+					if b, err := encoding.DecodeString(s); err == nil {
+						seeds = append(seeds, b)
+					}
+				}
+			}
+		}
+	}
+	require.True(t, slices.ContainsFunc(seeds, func(seed []byte) bool {
+		id, _ := hkdf.Key(sha256.New, seed, nil, "carryon key id", 4)
+		return keyring.ID(id) == ring.Active(time.Now()).ID()
+	}), "the ring's secret is among what is tried")
+	for _, r := range rows {
+		seeds = append(seeds, []byte(r.ID), r.Tag[:])
+		edge := append(bytes.Clone(r.raw[:min(500, len(r.raw))]), r.raw[max(0, len(r.raw)-200):]...)
+		for i := 0; i+32 <= len(edge); i++ {
+			all = append(all, edge[i:i+32])
+		}
+	}
+	labels := []string{"carryon session id", "carryon record id", "carryon record key", "carryon key id",
+		"carryon/1 encrypt", "carryon/1 sign", "carryon/1 record encrypt", "carryon/1 record sign"}
+	for _, seed := range seeds {
+		sum := sha256.Sum256(seed)
+		all = append(all, sum[:])
+		if len(seed) == 32 {
+			all = append(all, seed)
+		}
+		for _, label := range labels {
+			key, err := hkdf.Key(sha256.New, seed, nil, label, 32)
+			require.NoError(t, err)
+			all = append(all, key)
+		}
+	}
+	require.Greater(t, len(all), 500)
+	return all
+}
+
+// asCookies passes a row off as a cookie: as it is, and with the ring's key
+// named in its header.
+func asCookies(ring *keyring.Ring, data []byte) []string {
+	id := ring.Active(time.Now()).ID()
+	named := bytes.Clone(data)
+	copy(named[1:], id[:])
+	return []string{base64.RawURLEncoding.EncodeToString(data), base64.RawURLEncoding.EncodeToString(named)}
+}

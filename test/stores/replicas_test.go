@@ -1,0 +1,315 @@
+package stores
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/http/httputil"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/middleware"
+)
+
+// Replicas of the playground, as processes, on an engine of their own, behind a
+// proxy of net/http's; visitors with the cookie jar of net/http, whose sessions
+// swing from 1 KB to 200 KB. Replicas and the engine are killed meanwhile, and
+// every value that was acknowledged is there.
+
+func TestReplicasOnPostgreSQL(t *testing.T) {
+	s := startPostgres(t)
+	replicas(t, "postgres://postgres@"+s.address+"/postgres?sslmode=disable&connect_timeout=1", s)
+}
+
+func TestReplicasOnMariaDB(t *testing.T) {
+	s := startMariaDB(t)
+	replicas(t, "mysql://root@"+s.address+"/test?timeout=1s&readTimeout=1s", s)
+}
+
+func TestReplicasOnRedis(t *testing.T) {
+	s := startRedis(t, true)
+	replicas(t, "redis://"+s.address, s)
+}
+
+// SQLite has no server that could be killed: the processes that write to its
+// file are.
+func TestReplicasOnSQLite(t *testing.T) {
+	replicas(t, "sqlite:"+filepath.Join(t.TempDir(), "sessions.db"), nil)
+}
+
+func replicas(t *testing.T, store string, s *server) {
+	if testing.Short() {
+		t.Skip("it takes some seconds")
+	}
+	f := startFleet(t, store)
+	for i := range 3 {
+		f.visit(fmt.Sprint("visitor ", i))
+	}
+	end := f.load()
+	f.writes("at first")
+	for i := range f.all {
+		f.all[i].crash()
+		f.writes("without replica", i)
+		f.all[i].start()
+	}
+	if s != nil {
+		refused := f.refused.Load()
+		s.crash()
+		eventually(t, "writes are refused while the engine is down", func() bool { return f.refused.Load() > refused+5 })
+		f.all[1].crash() // with requests in its hands
+		s.start()
+		f.writes("on the engine that is back, without a replica")
+		f.all[1].start()
+	}
+	f.writes("in the end")
+	require.NoError(t, end())
+	f.check()
+}
+
+// fleet is three replicas and what stands before them.
+type fleet struct {
+	t        *testing.T
+	all      [3]*server
+	front    *httptest.Server
+	next     atomic.Int64 // the replica that is asked next
+	visitors []*guest
+	refused  atomic.Int64
+}
+
+// guest is a visitor with two tabs that write a value each, and one that reads.
+type guest struct {
+	name   string
+	fleet  *fleet
+	client *http.Client
+	tabs   [2]*tab
+}
+
+type tab struct{ attempted, stood atomic.Int64 }
+
+// built is the folder of the program, once somebody has asked for it.
+var built string
+
+// playground builds the program, once.
+var playground = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "carryon-replicas-")
+	if err != nil {
+		return "", err
+	}
+	built = dir
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "playground"), "./playground")
+	build.Dir = filepath.Join("..", "..", "examples")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return filepath.Join(dir, "playground"), nil
+})
+
+func startFleet(t *testing.T, store string) *fleet {
+	t.Helper()
+	program, err := playground()
+	require.NoError(t, err)
+	ring, err := keyring.Generate(time.Now())
+	require.NoError(t, err)
+	text, err := ring.Marshal()
+	require.NoError(t, err)
+	keys := filepath.Join(t.TempDir(), "keys.json")
+	require.NoError(t, os.WriteFile(keys, text, 0o600))
+
+	f := &fleet{t: t}
+	for i := range f.all {
+		address, _ := freeAddress(t)
+		f.all[i] = (&server{address: address, stop: syscall.SIGKILL, ping: answers("http://" + address + "/healthz"),
+			args: []string{program, "-addr", address, "-keys", keys, "-store", store, "-store-timeout", "1s", "-touch", "-1s"}}).run(t)
+	}
+	f.front = httptest.NewTLSServer(&httputil.ReverseProxy{
+		Rewrite:      func(r *httputil.ProxyRequest) { r.SetXForwarded() },
+		Transport:    f,
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
+		ErrorLog:     log.New(io.Discard, "", 0),
+	})
+	t.Cleanup(f.front.Close)
+	return f
+}
+
+// RoundTrip asks the replicas in turn, and another one where none could be
+// reached. What was sent is not sent again.
+func (f *fleet) RoundTrip(r *http.Request) (*http.Response, error) {
+	var body []byte
+	if r.Body != nil {
+		var err error
+		if body, err = io.ReadAll(r.Body); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	for range f.all {
+		out := r.Clone(r.Context())
+		out.URL.Scheme, out.URL.Host = "http", f.all[f.next.Add(1)%int64(len(f.all))].address
+		out.Body = io.NopCloser(bytes.NewReader(body))
+		var response *http.Response
+		if response, err = http.DefaultTransport.RoundTrip(out); err == nil {
+			return response, nil
+		}
+		var refused *net.OpError
+		if !errors.As(err, &refused) || refused.Op != "dial" {
+			return nil, err
+		}
+	}
+	return nil, err
+}
+
+func (f *fleet) visit(name string) {
+	f.t.Helper()
+	jar, err := cookiejar.New(nil)
+	require.NoError(f.t, err)
+	g := &guest{name: name, fleet: f, client: &http.Client{Jar: jar, Transport: f.front.Client().Transport, Timeout: patience}}
+	for i := range g.tabs {
+		g.tabs[i] = &tab{}
+	}
+	// Requests that carry no session each begin one, of which one stays: the
+	// first write is alone.
+	require.NoError(f.t, g.write(0))
+	require.NotZero(f.t, g.tabs[0].stood.Load())
+	f.visitors = append(f.visitors, g)
+}
+
+func (g *guest) ask(method, path, body string) (int, string, error) {
+	request, err := http.NewRequest(method, g.fleet.front.URL+path, strings.NewReader(body))
+	if err != nil {
+		return 0, "", err
+	}
+	response, err := g.client.Do(request)
+	if err != nil {
+		return 0, "", err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	return response.StatusCode, string(text), err
+}
+
+// sizes are what a session swings between: in one cookie, in several, stored.
+var sizes = []int{1_000, 2_500, 8_000, 30_000, 100_000}
+
+// write sends the next number of a tab. What is answered with 503, or with 502
+// because the replica is gone, may or may not be there.
+func (g *guest) write(i int) error {
+	tab := g.tabs[i]
+	n := tab.attempted.Add(1)
+	status, text, err := g.ask("PUT", fmt.Sprint("/api/values/tab", i), textOf(int(n), sizes[rand.IntN(len(sizes))]))
+	switch {
+	case err != nil:
+		return err
+	case status == http.StatusNoContent:
+		tab.stood.Store(n)
+	case status == http.StatusServiceUnavailable || status == http.StatusBadGateway:
+		g.fleet.refused.Add(1)
+	default:
+		return fmt.Errorf("a write was answered with %d %.300s", status, text)
+	}
+	return nil
+}
+
+// read checks that a tab's last number is there, and whole; answered says
+// whether it was.
+func (g *guest) read(i int) (answered bool, err error) {
+	tab := g.tabs[i]
+	stood := tab.stood.Load()
+	status, text, err := g.ask("GET", fmt.Sprint("/api/values/tab", i), "")
+	switch {
+	case err != nil:
+		return false, err
+	case status == http.StatusServiceUnavailable || status == http.StatusBadGateway:
+		return false, nil
+	case status == http.StatusNotFound && stood == 0:
+		return true, nil
+	case status != http.StatusOK || len(text) < 8:
+		return true, fmt.Errorf("number %d of tab %d was acknowledged, and a read gave %d %.300s", stood, i, status, text)
+	}
+	var n int64
+	_, err = fmt.Sscanf(text[:8], "%08d", &n)
+	switch last := tab.attempted.Load(); {
+	case err != nil || text != textOf(int(n), len(text)):
+		err = fmt.Errorf("tab %d reads what nobody has written: %.40q", i, text)
+	case n < stood || n > last:
+		err = fmt.Errorf("number %d of tab %d was acknowledged and %d the last sent, and a read gave %d", stood, i, last, n)
+	}
+	return true, err
+}
+
+// load lets all tabs of all visitors go on until it is ended.
+func (f *fleet) load() (end func() error) {
+	stop := make(chan struct{})
+	wrong := make(chan error, 3*len(f.visitors))
+	var group sync.WaitGroup
+	for _, g := range f.visitors {
+		for _, act := range []func() error{
+			func() error { return g.write(0) },
+			func() error { return g.write(1) },
+			func() error { _, err := g.read(rand.IntN(len(g.tabs))); return err },
+		} {
+			group.Go(func() {
+				if err := again(stop, act); err != nil {
+					wrong <- fmt.Errorf("%s: %w", g.name, err)
+				}
+			})
+		}
+	}
+	return func() (err error) {
+		close(stop)
+		group.Wait()
+		close(wrong)
+		for w := range wrong {
+			err = errors.Join(err, w)
+		}
+		return err
+	}
+}
+
+// writes waits until every tab has written anew.
+func (f *fleet) writes(when ...any) {
+	f.t.Helper()
+	for _, g := range f.visitors {
+		for i, tab := range g.tabs {
+			before := tab.stood.Load()
+			eventually(f.t, fmt.Sprint(g.name, ", tab ", i, ", writes again ", when), func() bool { return tab.stood.Load() > before })
+		}
+	}
+}
+
+// check reads every value when all is quiet, and what the replicas have to say.
+func (f *fleet) check() {
+	f.t.Helper()
+	var stood int64
+	for _, g := range f.visitors {
+		for i, tab := range g.tabs {
+			eventually(f.t, "the value is answered", func() bool {
+				answered, err := g.read(i)
+				require.NoError(f.t, err, g.name)
+				return answered
+			})
+			stood += tab.stood.Load()
+		}
+	}
+	for _, s := range f.all {
+		s.crash() // its output is ours from now on
+		require.NotContains(f.t, s.said.String(), "carryon: "+string(middleware.EventRefused), "nothing is corrupt, missing or rolled back")
+	}
+	f.t.Logf("%d writes were acknowledged, %d refused", stood, f.refused.Load())
+}
