@@ -59,6 +59,10 @@ func (m *Sessions) From(ctx context.Context) *session.Session {
 		"wrap the handler that serves this route, and pass r.Context() on")
 }
 
+// Limits are the numbers in force: the platform's, and what Config.Limits
+// overrides. Adapters hold them against what their server takes.
+func (m *Sessions) Limits() Limits { return m.limits }
+
 func (m *Sessions) exchange(ctx context.Context) *Exchange {
 	x, _ := ctx.Value(m).(*Exchange)
 	return x

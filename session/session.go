@@ -43,6 +43,11 @@ func NewContext(ctx context.Context, s *Session) context.Context {
 	return context.WithValue(ctx, core.ContextKey{}, s)
 }
 
+// ContextKey is the key under which a context holds the request's *Session: for
+// adapters of frameworks whose own context is a store of values by key. Others
+// want [NewContext].
+func ContextKey() any { return core.ContextKey{} }
+
 // Load reads the session now, under ctx, if that has not happened yet, and
 // returns why it could not: nil also where there simply is none. Whoever must
 // not take a store's outage for "nobody is logged in" calls it first; a later

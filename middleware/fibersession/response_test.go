@@ -1,0 +1,280 @@
+package fibersession_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gofiber/fiber/v3"
+	"github.com/gofiber/fiber/v3/middleware/cache"
+	"github.com/gofiber/fiber/v3/middleware/recover"
+	"github.com/gofiber/fiber/v3/middleware/timeout"
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/middleware/fibersession"
+	"github.com/carryon-go/carryon/session"
+)
+
+// An error page is a response: it sees the session, and what it changes counts.
+func TestErrorHandlerHasTheSession(t *testing.T) {
+	calls := 0
+	page := func(c fiber.Ctx, err error) error {
+		calls++
+		var e *fiber.Error
+		require.ErrorAs(t, err, &e)
+		name, _ := user.Get(session.From(c))
+		room.Set(session.From(c), e.Message)
+		return c.Status(e.Code).SendString("sorry, " + name)
+	}
+	s := newSite(t, setup{fiber: fiber.Config{ErrorHandler: page}}, func(app *fiber.App) {
+		app.Get("/teapot", func(c fiber.Ctx) error {
+			user.Set(session.From(c), "eve")
+			return fiber.ErrTeapot
+		})
+	})
+	s.get("/login")
+	response, body := s.get("/teapot")
+	require.Equal(t, http.StatusTeapot, response.StatusCode)
+	require.Equal(t, "sorry, eve", body)
+	require.Equal(t, "eve "+fiber.ErrTeapot.Message, s.read())
+
+	response, body = s.get("/nowhere")
+	require.Equal(t, http.StatusNotFound, response.StatusCode)
+	require.Equal(t, "sorry, eve", body)
+	response, _ = s.do(http.MethodPost, "/read", nil)
+	require.Equal(t, http.StatusMethodNotAllowed, response.StatusCode)
+	require.Equal(t, "eve Method Not Allowed", s.read())
+	require.Equal(t, 3, calls, "once for each error")
+}
+
+func TestErrorHandlerThatFails(t *testing.T) {
+	s := newSite(t, setup{fiber: fiber.Config{ErrorHandler: func(fiber.Ctx, error) error { return errDown }}}, func(app *fiber.App) {
+		app.Get("/fails", func(c fiber.Ctx) error {
+			user.Set(session.From(c), "eve")
+			return errDown
+		})
+	})
+	response, _ := s.get("/fails")
+	require.Equal(t, http.StatusInternalServerError, response.StatusCode)
+	require.Equal(t, "eve ", s.read())
+}
+
+// The ErrorHandler of a mounted app answers for its paths.
+func TestErrorHandlerOfAMountedApp(t *testing.T) {
+	s := newSite(t, setup{}, func(app *fiber.App) {
+		sub := fiber.New(fiber.Config{ErrorHandler: func(c fiber.Ctx, err error) error {
+			name, _ := user.Get(session.From(c))
+			return c.Status(fiber.StatusConflict).SendString("sub, " + name)
+		}})
+		sub.Get("/fails", func(c fiber.Ctx) error { return errDown })
+		app.Use("/sub", sub)
+	})
+	s.get("/login")
+	response, body := s.get("/sub/fails")
+	require.Equal(t, http.StatusConflict, response.StatusCode)
+	require.Equal(t, "sub, ada", body)
+}
+
+func panics(c fiber.Ctx) error {
+	user.Set(session.From(c), "eve")
+	panic("the handler has panicked")
+}
+
+// A panic that passes the session commits nothing; one that is recovered further
+// in has become an error like another.
+func TestPanics(t *testing.T) {
+	s := newSite(t, setup{before: func(app *fiber.App) { app.Use(recover.New()) }}, func(app *fiber.App) {
+		app.Get("/outside", panics)
+		app.Get("/inside", recover.New(), panics)
+	})
+	s.get("/login")
+	response, _ := s.get("/outside")
+	require.Equal(t, http.StatusInternalServerError, response.StatusCode)
+	require.Empty(t, response.Header["Set-Cookie"])
+	require.Equal(t, "ada ", s.read())
+	response, _ = s.get("/inside")
+	require.Equal(t, http.StatusInternalServerError, response.StatusCode)
+	require.Equal(t, "eve ", s.read())
+}
+
+// refusals are handlers that answer in every way there is, and whose session
+// cannot be kept.
+var refusals = map[string]fiber.Handler{
+	"text": func(c fiber.Ctx) error { return c.SendString("secret") },
+	"redirect": func(c fiber.Ctx) error {
+		return c.Redirect().To("/secret")
+	},
+	"stream": func(c fiber.Ctx) error {
+		return c.SendStreamWriter(func(w *bufio.Writer) { _, _ = w.WriteString("secret") })
+	},
+	"reader": func(c fiber.Ctx) error { return c.SendStream(strings.NewReader("secret"), 6) },
+	"error":  func(fiber.Ctx) error { return fiber.NewError(fiber.StatusTeapot, "secret") },
+	"upgrade": func(c fiber.Ctx) error {
+		c.Set("Upgrade", "secret")
+		c.Set("Connection", "Upgrade")
+		c.RequestCtx().Hijack(hijacked)
+		return c.SendStatus(fiber.StatusSwitchingProtocols)
+	},
+	"silence": func(c fiber.Ctx) error {
+		c.RequestCtx().Hijack(hijacked)
+		c.RequestCtx().HijackSetNoResponse(true)
+		return nil
+	},
+}
+
+func TestFailedCommitLeavesNothingOfTheResponse(t *testing.T) {
+	for name, answer := range refusals {
+		t.Run(name, func(t *testing.T) {
+			outer := func(app *fiber.App) {
+				app.Use(func(c fiber.Ctx) error {
+					c.Set("X-Request-Id", "7")
+					c.Append("Vary", "Origin")
+					return c.Next()
+				})
+			}
+			s := newSite(t, setup{before: outer}, func(app *fiber.App) {
+				app.Get("/bad", func(c fiber.Ctx) error {
+					c.Set("X-Secret", "secret")
+					c.Set("X-Request-Id", "secret")
+					c.Cookie(&fiber.Cookie{Name: "other", Value: "secret"})
+					user.Set(session.From(c), "secret")
+					bad.Set(session.From(c), nil)
+					return answer(c)
+				})
+			})
+			s.get("/login")
+			response, body := s.get("/bad")
+			require.Equal(t, http.StatusInternalServerError, response.StatusCode)
+			require.Equal(t, "the session could not be kept; please try again", body)
+			require.Equal(t, []string{"7"}, response.Header["X-Request-Id"])
+			require.Equal(t, []string{"Origin, Cookie"}, response.Header["Vary"])
+			require.Equal(t, []string{"private, no-store"}, response.Header["Cache-Control"])
+			for _, field := range []string{"Set-Cookie", "X-Secret", "Location", "Upgrade"} {
+				require.Empty(t, response.Header[field])
+			}
+			require.Equal(t, 1, s.count(middleware.EventFailed))
+			require.Equal(t, "ada ", s.read())
+		})
+	}
+}
+
+func hijacked(conn net.Conn) { _, _ = io.WriteString(conn, "secret") }
+
+// The program's own ErrorHandler can tell a failed commit from its own errors.
+func TestFailedCommitHasANameAndAStatus(t *testing.T) {
+	var seen error
+	store := newFaulty(t)
+	s := newSite(t, setup{
+		config: middleware.Config{Fallback: store, Mode: middleware.AlwaysStored},
+		fiber: fiber.Config{ErrorHandler: func(c fiber.Ctx, err error) error {
+			seen = err
+			return fiber.DefaultErrorHandler(c, err)
+		}},
+	}, func(app *fiber.App) {
+		app.Get("/loaded", fibersession.Load, func(fiber.Ctx) error { panic("nobody is to come here") })
+		app.Get("/guarded", fibersession.Require(user, middleware.Guard{Login: "/login"}), read)
+	})
+	s.get("/login")
+	store.down.Store(true)
+	for _, path := range []string{"/read", "/loaded", "/guarded"} {
+		response, body := s.get(path)
+		require.Equal(t, http.StatusServiceUnavailable, response.StatusCode)
+		require.NotContains(t, body, "ada")
+		require.NotContains(t, body, errDown.Error())
+		require.ErrorIs(t, seen, session.ErrStoreDown)
+		require.ErrorIs(t, seen, errDown)
+	}
+	store.down.Store(false)
+	require.Equal(t, "ada ", s.read())
+}
+
+// Fiber's timeout answers while the handler still runs and writes to a response
+// that nobody will see.
+func TestTimeout(t *testing.T) {
+	goOn, ended := make(chan bool), make(chan error, 2)
+	var expire context.CancelFunc // the test's own clock
+	s := newSite(t, setup{before: func(app *fiber.App) {
+		app.Use(func(c fiber.Ctx) error {
+			var ctx context.Context
+			ctx, expire = context.WithCancel(c.Context())
+			c.SetContext(ctx)
+			return c.Next()
+		})
+	}}, func(app *fiber.App) {
+		slow := func(c fiber.Ctx) error {
+			one := session.From(c.Context())
+			room.Set(one, "lobby")
+			if c.Query("bad") != "" {
+				bad.Set(one, nil)
+			}
+			expire()
+			<-goOn
+			c.Set("X-Late", "late")
+			user.Set(one, "too late")
+			ended <- one.Err()
+			return c.SendString("late")
+		}
+		app.Get("/slow", timeout.New(slow, timeout.Config{Timeout: time.Hour}))
+	})
+	s.get("/login")
+	response, body := s.get("/slow")
+	require.Equal(t, http.StatusRequestTimeout, response.StatusCode)
+	require.Equal(t, fiber.ErrRequestTimeout.Message, body)
+	require.Equal(t, "ada lobby", s.read(), "what the handler had changed by then")
+	goOn <- true
+	require.ErrorIs(t, <-ended, session.ErrLate)
+	require.Equal(t, "ada lobby", s.read())
+
+	response, body = s.get("/slow?bad=1")
+	goOn <- true
+	require.Error(t, <-ended)
+	require.Equal(t, http.StatusInternalServerError, response.StatusCode)
+	require.Equal(t, "the session could not be kept; please try again", body)
+	require.Empty(t, response.Header["Set-Cookie"])
+}
+
+// A cache further out keeps nothing personal: not what changed a session, and not
+// what has read one.
+func TestCacheFurtherOut(t *testing.T) {
+	s := newSite(t, setup{before: func(app *fiber.App) {
+		app.Use(cache.New(cache.Config{Expiration: time.Hour, StoreResponseHeaders: true}))
+	}}, func(app *fiber.App) {
+		app.Get("/static", func(c fiber.Ctx) error { return c.SendString("x") })
+	})
+	s.get("/login")
+	require.Equal(t, "ada ", s.read())
+	s.client.Jar = nil // another visitor
+	require.Equal(t, " ", s.read())
+	response, _ := s.get("/login")
+	require.NotEmpty(t, response.Header["Set-Cookie"], "made for this visitor")
+	s.get("/static")
+	response, _ = s.get("/static")
+	require.Equal(t, "hit", response.Header.Get("X-Cache"), "the cache works")
+}
+
+func TestFailureIsBothErrors(t *testing.T) {
+	s := newSite(t, setup{before: func(app *fiber.App) {
+		app.Use(func(c fiber.Ctx) error {
+			err := c.Next()
+			var encode *session.EncodeError
+			var status *fiber.Error
+			require.True(t, errors.As(err, &encode))
+			require.True(t, errors.As(err, &status))
+			return err
+		})
+	}}, func(app *fiber.App) {
+		app.Get("/bad", func(c fiber.Ctx) error {
+			bad.Set(session.From(c), nil)
+			return nil
+		})
+	})
+	response, _ := s.get("/bad")
+	require.Equal(t, http.StatusInternalServerError, response.StatusCode)
+}

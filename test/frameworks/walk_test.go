@@ -1,0 +1,83 @@
+package frameworks_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/middleware"
+)
+
+// walk is a visit that grows out of its cookies and comes back, with what the
+// session holds after each step and where.
+var walk = []struct {
+	step, arg, want string
+	stored          bool
+}{
+	{"read", "it", " 0 0", false},
+	{"login", "ada", "ada 0 0", false},
+	{"count", "it", "ada 0 1", false},
+	{"grow", "900", "ada 900 1", false},
+	{"grow", "2500", "ada 2500 1", true},
+	{"count", "it", "ada 2500 2", true},
+	{"grow", "20000", "ada 20000 2", true},
+	{"shrink", "it", "ada 0 2", false},
+	{"read", "it", "ada 0 2", false},
+	{"count", "it", "ada 0 3", false},
+	{"logout", "it", " 0 0", false},
+	{"read", "it", " 0 0", false},
+}
+
+// TestSameWalkSameCookies holds every framework against net/http: the same
+// answers set, change and expire the same cookies. Names and values are random,
+// and so are left out.
+func TestSameWalkSameCookies(t *testing.T) {
+	var first []string
+	for _, framework := range all {
+		t.Run(framework.name, func(t *testing.T) {
+			s := newSite(t, framework)
+			shape := s.walk(t)
+			if first == nil {
+				first = shape
+			}
+			require.Equal(t, first, shape)
+		})
+	}
+}
+
+func (s *site) walk(t *testing.T) (shape []string) {
+	spilled := false
+	for _, step := range walk {
+		s.wait(time.Minute)
+		moves := s.count(middleware.EventSpilled) - s.count(middleware.EventReturned)
+		response, text := s.do(step.step, step.arg)
+		require.Equal(t, step.want, text)
+		if now := s.count(middleware.EventSpilled) - s.count(middleware.EventReturned); now != moves {
+			spilled = now > moves
+		}
+		require.Equal(t, step.stored, spilled, "%s %s", step.step, step.arg)
+		shape = append(shape, fmt.Sprintf("%s %s: %v, stored %v, %q %q, holds %d", step.step, step.arg,
+			lines(response.Header), spilled, response.Header["Cache-Control"], response.Header["Vary"], len(s.jar.Names())))
+	}
+	return shape
+}
+
+// lines are the Set-Cookie lines without what is random.
+func lines(h http.Header) (all []string) {
+	for _, line := range h["Set-Cookie"] {
+		cookie, attributes, _ := strings.Cut(line, "; ")
+		name, value, _ := strings.Cut(cookie, "=")
+		parts := strings.Split(name, ".")
+		parts[1] = "*"
+		what := "set"
+		if value == "" {
+			what = "expire"
+		}
+		all = append(all, what+" "+strings.Join(parts, ".")+" "+attributes)
+	}
+	return all
+}

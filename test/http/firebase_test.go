@@ -1,0 +1,139 @@
+package http_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/fallback"
+	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/sessiontest"
+)
+
+// firebase stands in front as Firebase Hosting does: of the request's cookies only
+// __session passes, and of a response that caches may share none.
+func firebase(t *testing.T, backend string) string {
+	target, err := url.Parse(backend)
+	require.NoError(t, err)
+	proxy := httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Header.Del("Cookie")
+			for _, c := range r.In.Cookies() {
+				if c.Name == "__session" {
+					r.Out.AddCookie(c)
+				}
+			}
+		},
+		ModifyResponse: func(r *http.Response) error {
+			if !strings.Contains(r.Header.Get("Cache-Control"), "private") {
+				r.Header.Del("Set-Cookie")
+			}
+			return nil
+		},
+	}
+	server := httptest.NewServer(&proxy)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// hosted is a browser that knows the program through Firebase Hosting.
+type hosted struct {
+	t      *testing.T
+	url    string
+	jar    *sessiontest.Jar
+	client *http.Client
+}
+
+func newHosted(t *testing.T, config middleware.Config) *hosted {
+	ring, err := keyring.Generate(time.Now())
+	require.NoError(t, err)
+	config.Keys = ring
+	sessions, err := middleware.New(config)
+	require.NoError(t, err)
+	backend := httptest.NewServer(sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := session.From(r.Context())
+		switch r.URL.Path {
+		case "/login":
+			user.Set(s, "ada")
+		case "/room":
+			n, _ := strconv.Atoi(r.FormValue("n"))
+			room.Set(s, strings.Repeat("x", n))
+		case "/logout":
+			s.Destroy()
+		}
+		w.Header().Set("Cache-Control", "public, max-age=60") // a program that forgets
+		name, _ := user.Get(s)
+		in, _ := room.Get(s)
+		_, _ = io.WriteString(w, name+" "+strconv.Itoa(len(in)))
+	})))
+	t.Cleanup(backend.Close)
+	h := &hosted{t: t, url: firebase(t, backend.URL)}
+	h.jar = &sessiontest.Jar{URL: h.url}
+	h.client = &http.Client{Jar: h.jar, Timeout: patience}
+	return h
+}
+
+func (h *hosted) get(path string) (int, string) {
+	h.t.Helper()
+	response, err := h.client.Get(h.url + path)
+	require.NoError(h.t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(h.t, err)
+	return response.StatusCode, string(body)
+}
+
+func TestFirebaseHosting(t *testing.T) {
+	h := newHosted(t, middleware.Config{Name: "__session", FixedName: true})
+	h.jar.Put("_ga", "of somebody else")
+	for _, step := range []struct{ path, want string }{
+		{"/login", "ada 0"}, {"/", "ada 0"}, {"/room?n=1000", "ada 1000"}, {"/", "ada 1000"}, {"/logout", " 0"}, {"/", " 0"},
+	} {
+		status, body := h.get(step.path)
+		require.Equal(t, http.StatusOK, status)
+		require.Equal(t, step.want, body, step.path)
+		require.Subset(t, []string{"_ga", "__session"}, h.jar.Names())
+	}
+}
+
+// One cookie is all there is: what does not fit it is refused, or goes into a store.
+func TestFirebaseHostingAndLargeSessions(t *testing.T) {
+	h := newHosted(t, middleware.Config{Name: "__session", FixedName: true})
+	h.get("/login")
+	status, _ := h.get("/room?n=5000")
+	require.Equal(t, http.StatusInternalServerError, status)
+	_, body := h.get("/")
+	require.Equal(t, "ada 0", body)
+
+	store, err := fallback.NewMemory(fallback.MemoryConfig{})
+	require.NoError(t, err)
+	h = newHosted(t, middleware.Config{Name: "__session", FixedName: true, Fallback: store})
+	h.get("/login")
+	for _, n := range []string{"5000", "10"} {
+		_, body = h.get("/room?n=" + n)
+		require.Equal(t, "ada "+n, body)
+		_, body = h.get("/")
+		require.Equal(t, "ada "+n, body)
+		require.Equal(t, []string{"__session"}, h.jar.Names())
+	}
+}
+
+// Without FixedName nobody stays logged in there: the names do not pass.
+func TestFirebaseHostingWithoutFixedName(t *testing.T) {
+	h := newHosted(t, middleware.Config{Name: "__session"})
+	h.get("/login")
+	require.NotEmpty(t, h.jar.Names())
+	_, body := h.get("/")
+	require.Equal(t, " 0", body)
+}
