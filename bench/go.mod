@@ -4,7 +4,9 @@ go 1.26.0
 
 require (
 	github.com/alexedwards/scs/v2 v2.9.0
+	github.com/aws/aws-lambda-go v1.55.1
 	github.com/carryon-go/carryon v0.0.0-00010101000000-000000000000
+	github.com/carryon-go/carryon/middleware/lambdasession v0.0.0-00010101000000-000000000000
 	github.com/gorilla/sessions v1.4.0
 	github.com/stretchr/testify v1.12.1
 )
@@ -17,3 +19,5 @@ require (
 )
 
 replace github.com/carryon-go/carryon => ..
+
+replace github.com/carryon-go/carryon/middleware/lambdasession => ../middleware/lambdasession

@@ -10,6 +10,7 @@ require (
 	github.com/aws/aws-sdk-go-v2/service/secretsmanager v1.50.10
 	github.com/aws/aws-sdk-go-v2/service/ssm v1.81.4
 	github.com/carryon-go/carryon v0.0.0
+	github.com/carryon-go/carryon/middleware/lambdasession v0.0.0-00010101000000-000000000000
 	github.com/stretchr/testify v1.12.1
 	google.golang.org/api v0.304.0
 	google.golang.org/grpc v1.84.0
@@ -93,6 +94,8 @@ require (
 )
 
 replace github.com/carryon-go/carryon => ..
+
+replace github.com/carryon-go/carryon/middleware/lambdasession => ../middleware/lambdasession
 
 replace github.com/carryon-go/carryon/fallback/redisstore => ../fallback/redisstore
 

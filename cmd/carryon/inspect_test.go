@@ -13,6 +13,7 @@ import (
 	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/session"
 )
 
 func TestInspectScripts(t *testing.T) {
@@ -166,11 +167,60 @@ func TestSplitName(t *testing.T) {
 	}
 }
 
+// What is wrong with cookies is told by the words of session.Reason, for each and
+// for all together.
+func TestVerdictsAreReasons(t *testing.T) {
+	ring, err := keyring.Generate(began.Add(-time.Hour))
+	require.NoError(t, err)
+	other, err := keyring.Generate(began.Add(-time.Hour))
+	require.NoError(t, err)
+	revoked, _, err := ring.Revoke(ring.Active(began).ID(), began)
+	require.NoError(t, err)
+	seal := func(f *core.Fragment) (name, value string) {
+		f.Name()
+		sealed, err := codec.Seal(nil, ring.Active(began), codec.Binding{Base: "__Host-session", Suffix: f.Suffix}, f.Plaintext())
+		require.NoError(t, err)
+		return "__Host-session." + f.Suffix, string(sealed)
+	}
+	name, value := seal(sample(0))
+	later := sample(0).Fresh()
+	later.Root, later.Born.At = core.Root{9}, later.Born.At+5000
+	newName, newValue := seal(later)
+	bye := (&core.View{Head: sample(0), MaxBorn: sample(0).Born.At}).Farewell(core.Root{8}, core.Write{Now: began.UnixMilli() + 60_000, ID: 5})
+	byeName, byeValue := seal(bye)
+	for _, c := range []struct {
+		cookies string
+		ring    *keyring.Ring
+		after   time.Duration
+		want    session.Reason
+	}{
+		{name + "=" + value[:60] + "AAAAAAAA" + value[68:], ring, 0, session.BadSeal},
+		{"__Host-session.aaaaaaaaaa=" + value, ring, 0, session.BadSeal},
+		{name + "=" + value[:20] + "!" + value[21:], ring, 0, session.Malformed},
+		{name + "=AAAA", ring, 0, session.WrongLength},
+		{name + "=" + value[:len(value)-8], ring, 0, session.Torn},
+		{name + "=B4" + value[2:], ring, 0, session.UnknownFormat},
+		{name + "=" + value, other, 0, session.UnknownKey},
+		{name + "=" + value, revoked, 0, session.DeadKey},
+		{name + "=" + value, ring, 3 * time.Hour, session.ExpiredIdle},
+		{name + "=" + value, ring, 25 * time.Hour, session.Expired},
+		{name + "=" + value + "; " + newName + "=" + newValue, ring, 0, session.Superseded},
+		{name + "=" + value + "; " + byeName + "=" + byeValue, ring, 0, session.LoggedOut},
+	} {
+		cookies, err := readCookies(c.cookies)
+		require.NoError(t, err)
+		var out strings.Builder
+		u := &ui{out: &out, now: func() time.Time { return began.Add(2*time.Minute + c.after) }}
+		require.NoError(t, (&inspection{ui: u, ring: c.ring, idle: 2 * time.Hour}).report(cookies))
+		_, together, _ := strings.Cut(out.String(), ", all together\n")
+		require.Contains(t, together, " "+string(c.want)+"\n", out.String())
+	}
+}
+
 // The session's root is a secret from which names and record keys follow.
 func TestDescribeDoesNotShowTheRoot(t *testing.T) {
 	f := sample(0)
-	lines, err := describe(f.Plaintext(), true, began)
-	require.NoError(t, err)
+	lines := describe(f, true, began)
 	var all strings.Builder
 	for _, l := range lines {
 		all.WriteString(l.label + " " + l.text + "\n")
@@ -178,8 +228,6 @@ func TestDescribeDoesNotShowTheRoot(t *testing.T) {
 	require.Contains(t, all.String(), f.Root.ID())
 	require.NotContains(t, all.String(), "010203")
 	require.NotContains(t, all.String(), "AQID")
-	_, err = describe([]byte("not a fragment"), true, began)
-	require.Error(t, err)
 }
 
 // Whatever is pasted, reading it does not panic, and the report neither panics

@@ -18,36 +18,33 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/carryon-go/carryon/examples/internal/playground"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
 )
 
 // options are the flags.
 type options struct {
-	addr, keys, name, limits  string
-	store, mode               string
-	lifetime, idle, touch     time.Duration
-	storeTimeout, revocations time.Duration
-	fixedName, absentIfDown   bool
-	withoutRevocation         bool
+	playground.Options
+	addr, keys, store, mode string
 }
 
 func main() {
 	var o options
 	flag.StringVar(&o.addr, "addr", "127.0.0.1:8080", "`address` to listen on (port 0: any free one)")
 	flag.StringVar(&o.keys, "keys", "", "key `file`, as \"carryon keys init\" makes it (default: keys that end with the program)")
-	flag.StringVar(&o.name, "name", middleware.DefaultName, "base `name` of the session cookies")
-	flag.DurationVar(&o.lifetime, "lifetime", middleware.DefaultLifetime, "how long a session lives")
-	flag.DurationVar(&o.idle, "idle", middleware.DefaultIdleTimeout, "how long it lives unused (negative: no limit)")
-	flag.DurationVar(&o.touch, "touch", 0, "how old the last-seen time is when a read renews it (0: half of -idle, negative: always)")
-	flag.StringVar(&o.limits, "limits", "", "`platform` whose limits hold, one of "+platformNames()+" (default: the library's)")
-	flag.BoolVar(&o.fixedName, "fixed-name", false, "one cookie with exactly the name; the last response wins")
+	flag.StringVar(&o.Name, "name", middleware.DefaultName, "base `name` of the session cookies")
+	flag.DurationVar(&o.Lifetime, "lifetime", middleware.DefaultLifetime, "how long a session lives")
+	flag.DurationVar(&o.Idle, "idle", middleware.DefaultIdleTimeout, "how long it lives unused (negative: no limit)")
+	flag.DurationVar(&o.Touch, "touch", 0, "how old the last-seen time is when a read renews it (0: half of -idle, negative: always)")
+	flag.StringVar(&o.Limits, "limits", "", "`platform` whose limits hold, one of "+platformNames()+" (default: the library's)")
+	flag.BoolVar(&o.FixedName, "fixed-name", false, "one cookie with exactly the name; the last response wins")
 	flag.StringVar(&o.store, "store", os.Getenv("CARRYON_STORE"), "`address` of the store of what is too large for cookies: "+storeForms+" (default: $CARRYON_STORE, or none)")
 	flag.StringVar(&o.mode, "mode", "auto", "where sessions live: `auto`, cookies or stored")
-	flag.DurationVar(&o.storeTimeout, "store-timeout", middleware.DefaultStoreTimeout, "how long a call of the store may take (negative: as long as the request)")
-	flag.BoolVar(&o.absentIfDown, "absent-if-store-down", false, "show visitors whose stored session cannot be had without one, in place of 503")
-	flag.BoolVar(&o.withoutRevocation, "without-revocation", false, "do not ask the store whether sessions in cookies have been ended")
-	flag.DurationVar(&o.revocations, "revocation-max-age", middleware.DefaultRevocationMaxAge, "how old what is known of ended sessions may be (negative: ask always)")
+	flag.DurationVar(&o.StoreTimeout, "store-timeout", middleware.DefaultStoreTimeout, "how long a call of the store may take (negative: as long as the request)")
+	flag.BoolVar(&o.AbsentIfDown, "absent-if-store-down", false, "show visitors whose stored session cannot be had without one, in place of 503")
+	flag.BoolVar(&o.WithoutRevocation, "without-revocation", false, "do not ask the store whether sessions in cookies have been ended")
+	flag.DurationVar(&o.Revocations, "revocation-max-age", middleware.DefaultRevocationMaxAge, "how old what is known of ended sessions may be (negative: ask always)")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -60,8 +57,8 @@ func main() {
 
 // run serves until ctx ends.
 func run(ctx context.Context, o options) error {
-	if _, ok := o.platform().Limits(); !ok {
-		return fmt.Errorf("-limits %q names no platform; choose one of %s", o.limits, platformNames())
+	if _, ok := middleware.Platform(o.Limits).Limits(); !ok {
+		return fmt.Errorf("-limits %q names no platform; choose one of %s", o.Limits, platformNames())
 	}
 	mode := slices.Index(modes, o.mode)
 	if mode < 0 {
@@ -76,7 +73,8 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	defer func() { _ = done() }()
-	c := o.config(keys)
+	o.Store = storeName(o.store)
+	c := o.Config(keys)
 	c.Fallback, c.Mode = store, middleware.Mode(mode)
 	sessions, err := middleware.New(c)
 	if err != nil {
@@ -87,7 +85,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	fmt.Printf("会话实验台:%s\n", pageURL(listener.Addr().(*net.TCPAddr)))
-	return serve(ctx, listener, newApp(sessions, o))
+	return serve(ctx, listener, playground.New(sessions, o.Options))
 }
 
 func openKeys(ctx context.Context, file string) (keyring.Provider, error) {
@@ -96,19 +94,6 @@ func openKeys(ctx context.Context, file string) (keyring.Provider, error) {
 	}
 	return keyring.Open(ctx, keyring.File(file))
 }
-
-func (o options) config(keys keyring.Provider) middleware.Config {
-	return middleware.Config{
-		Keys: keys, Name: o.name, FixedName: o.fixedName, Platform: o.platform(),
-		Lifetime: o.lifetime, IdleTimeout: o.idle, TouchAfter: o.touch,
-		StoreTimeout: o.storeTimeout, AbsentIfStoreDown: o.absentIfDown,
-		WithoutRevocation: o.withoutRevocation, RevocationMaxAge: o.revocations,
-		Observer:     middleware.Log(nil),
-		ErrorHandler: answerError,
-	}
-}
-
-func (o options) platform() middleware.Platform { return middleware.Platform(o.limits) }
 
 // platformNames lists what -limits takes.
 func platformNames() string {

@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
+	"io"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/carryon-go/carryon/examples/internal/playground"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
 	"github.com/carryon-go/carryon/sessiontest"
@@ -74,18 +77,18 @@ func TestSessionsInMongo(t *testing.T) {
 	address := startMongo(t)
 	ring, err := keyring.Generate(time.Now().Add(-time.Hour))
 	require.NoError(t, err)
-	o := options{name: middleware.DefaultName, lifetime: middleware.DefaultLifetime, idle: middleware.DefaultIdleTimeout, store: address}
+	o := playground.Options{Name: middleware.DefaultName, Store: storeName(address)}
 	replica := func() http.Handler {
 		store, done, err := openStore(t.Context(), address)
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = done() })
-		c := o.config(ring)
+		c := o.Config(ring)
 		c.Fallback = store
 		sessions, err := middleware.New(c)
 		require.NoError(t, err)
-		return newApp(sessions, o)
+		return playground.New(sessions, o)
 	}
-	visitor := &client{t, &sessiontest.Jar{}, replica()}
+	visitor := &visitor{t, &sessiontest.Jar{}, replica()}
 	visitor.want(204, "PUT", "/api/values/big", strings.Repeat("x", 100_000))
 	require.Equal(t, "stored", visitor.picture().Mode)
 	visitor.app = replica()
@@ -94,4 +97,33 @@ func TestSessionsInMongo(t *testing.T) {
 	require.Equal(t, 1, p.StoreCalls)
 	visitor.want(204, "DELETE", "/api/values/big", "")
 	require.Equal(t, "inline", visitor.picture().Mode)
+}
+
+// visitor is a jar in front of a replica.
+type visitor struct {
+	*testing.T
+	jar *sessiontest.Jar
+	app http.Handler
+}
+
+// want makes a call and checks its status; it gives the body.
+func (v *visitor) want(status int, method, target, body string) []byte {
+	v.Helper()
+	response := v.jar.Do(v.app, v.jar.Request(method, target, strings.NewReader(body)))
+	text, err := io.ReadAll(response.Body)
+	require.NoError(v, err)
+	require.Equal(v, status, response.StatusCode, "%s %s: %s", method, target, text)
+	return text
+}
+
+// picture is what is of interest here of GET /api/session.
+type picture struct {
+	Mode       string `json:"mode"`
+	StoreCalls int    `json:"store_calls"`
+}
+
+func (v *visitor) picture() (p picture) {
+	v.Helper()
+	require.NoError(v, json.Unmarshal(v.want(200, "GET", "/api/session", ""), &p))
+	return p
 }

@@ -1,4 +1,6 @@
-package main
+// Package playground is a page and a JSON API to poke at a session by hand and
+// by program, for the examples that serve it.
+package playground
 
 import (
 	"bytes"
@@ -8,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
 )
 
@@ -17,6 +20,31 @@ import (
 var assets embed.FS
 
 var pageTemplate = template.Must(template.ParseFS(assets, "page.html"))
+
+// Options say how the sessions are kept; the page shows them.
+type Options struct {
+	Name      string // base name of the session cookies
+	Limits    string // platform whose limits hold, "" for the default's
+	Store     string // what kind of store there is, "" for none
+	FixedName bool
+
+	Lifetime, Idle, Touch     time.Duration
+	StoreTimeout, Revocations time.Duration
+	AbsentIfDown              bool
+	WithoutRevocation         bool
+}
+
+// Config is the configuration that these options ask for.
+func (o Options) Config(keys keyring.Provider) middleware.Config {
+	return middleware.Config{
+		Keys: keys, Name: o.Name, FixedName: o.FixedName, Platform: middleware.Platform(o.Limits),
+		Lifetime: o.Lifetime, IdleTimeout: o.Idle, TouchAfter: o.Touch,
+		StoreTimeout: o.StoreTimeout, AbsentIfStoreDown: o.AbsentIfDown,
+		WithoutRevocation: o.WithoutRevocation, RevocationMaxAge: o.Revocations,
+		Observer:     middleware.Log(nil),
+		ErrorHandler: answerError,
+	}
+}
 
 // app is what the handlers share.
 type app struct {
@@ -28,9 +56,9 @@ type app struct {
 	sleep    func(r *http.Request, d time.Duration) bool
 }
 
-// newApp is the whole program as one handler.
-func newApp(sessions *middleware.Sessions, o options) http.Handler {
-	a := &app{name: o.name, platform: o.limits, sessions: sessions, page: renderPage(o), sleep: sleep}
+// New is the whole program as one handler.
+func New(sessions *middleware.Sessions, o Options) http.Handler {
+	a := &app{name: o.Name, platform: o.Limits, sessions: sessions, page: renderPage(o), sleep: sleep}
 	api := http.NewServeMux()
 	api.HandleFunc("GET /api/session", a.call(a.getSession))
 	api.HandleFunc("PUT /api/values/{name}", a.call(putValue))
@@ -69,12 +97,12 @@ func (a *app) getPage(w http.ResponseWriter, r *http.Request) {
 
 // renderPage fills in what the page says of the program; it is the same for
 // every visitor.
-func renderPage(o options) []byte {
+func renderPage(o Options) []byte {
 	var page bytes.Buffer
 	err := pageTemplate.Execute(&page, map[string]any{
-		"Name": o.name, "Lifetime": o.lifetime.String(), "Idle": idleText(o.idle),
-		"Limits": cmp.Or(o.limits, "默认"), "FixedName": o.fixedName, "MaxDelay": maxDelay.String(),
-		"Store": storeName(o.store),
+		"Name": o.Name, "Lifetime": o.Lifetime.String(), "Idle": idleText(o.Idle),
+		"Limits": cmp.Or(o.Limits, "默认"), "FixedName": o.FixedName, "MaxDelay": maxDelay.String(),
+		"Store": o.Store,
 	})
 	if err != nil {
 		panic(err) // the template is ours

@@ -1,4 +1,4 @@
-package main
+package playground
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/session"
 	"github.com/carryon-go/carryon/sessiontest"
 )
 
@@ -26,16 +27,16 @@ type client struct {
 	app http.Handler
 }
 
-func newClient(t *testing.T, change ...func(*options)) *client {
+func newClient(t *testing.T, change ...func(*Options)) *client {
 	ring, err := keyring.Generate(time.Now().Add(-time.Hour))
 	require.NoError(t, err)
-	o := options{name: middleware.DefaultName, lifetime: middleware.DefaultLifetime, idle: middleware.DefaultIdleTimeout}
+	o := Options{Name: middleware.DefaultName, Lifetime: middleware.DefaultLifetime, Idle: middleware.DefaultIdleTimeout}
 	for _, f := range change {
 		f(&o)
 	}
-	sessions, err := middleware.New(o.config(ring))
+	sessions, err := middleware.New(o.Config(ring))
 	require.NoError(t, err)
-	return &client{t, &sessiontest.Jar{}, newApp(sessions, o)}
+	return &client{t, &sessiontest.Jar{}, New(sessions, o)}
 }
 
 func (c *client) call(method, target, body string) (*http.Response, string) {
@@ -101,7 +102,7 @@ func TestPictureShowsTheRequest(t *testing.T) {
 	require.Equal(t, len(c.jar.Header("")), p.RequestCookieBytes, "all of the header")
 }
 
-func limited(platform string) func(*options) { return func(o *options) { o.limits = platform } }
+func limited(platform string) func(*Options) { return func(o *Options) { o.Limits = platform } }
 
 func TestPictureShowsFragmentsAndBudget(t *testing.T) {
 	c := newClient(t, limited("cloudflare"))
@@ -145,19 +146,13 @@ func TestPictureOfWhatDoesNotOpen(t *testing.T) {
 }
 
 func TestFixedName(t *testing.T) {
-	c := newClient(t, func(o *options) { o.name, o.fixedName = "__session", true })
+	c := newClient(t, func(o *Options) { o.Name, o.FixedName = "__session", true })
 	c.want(204, "PUT", "/api/values/a", "1")
 	p := c.picture()
 	require.Equal(t, []string{"__session"}, c.jar.Names())
 	require.Equal(t, "inline", p.Mode)
 	require.Equal(t, "", p.Fragments[0].Suffix)
 	require.Equal(t, []string{"a"}, p.Fragments[0].Entries)
-}
-
-func TestUnknownPlatformIsNamed(t *testing.T) {
-	err := run(t.Context(), options{limits: "moon"})
-	require.ErrorContains(t, err, `"moon"`)
-	require.ErrorContains(t, err, "apigateway, ")
 }
 
 func TestTooLargeTellsTheNumbers(t *testing.T) {
@@ -276,7 +271,7 @@ func TestDelayIsBetweenReadAndWrite(t *testing.T) {
 	}}
 	ring, err := keyring.Generate(time.Now().Add(-time.Hour))
 	require.NoError(t, err)
-	sessions, err := middleware.New(options{}.config(ring))
+	sessions, err := middleware.New(Options{}.Config(ring))
 	require.NoError(t, err)
 	mux := http.NewServeMux()
 	mux.HandleFunc("PUT /api/values/{name}", a.call(putValue))
@@ -312,4 +307,35 @@ func TestPageAndHealth(t *testing.T) {
 		require.Contains(t, text, want)
 		require.Empty(t, response.Header.Values("Vary"), "%s does not touch the session", target)
 	}
+}
+
+// What is wrong with a request is told by the words of session.Reason.
+func TestExplainTellsTheReason(t *testing.T) {
+	c := newClient(t)
+	told := func() (e explanation) {
+		require.NoError(t, json.Unmarshal([]byte(c.want(200, "GET", "/api/explain", "")), &e))
+		return e
+	}
+	require.Equal(t, session.Absent, told().Reason)
+	c.want(204, "PUT", "/api/values/name", "张三")
+	require.Equal(t, session.Recognised, told().Reason)
+	require.Len(t, told().ID, 22)
+	good := c.jar.All()[0]
+	for value, want := range map[string]session.Reason{
+		good.Value[:60] + "AAAAAAAA" + good.Value[68:]: session.BadSeal,
+		good.Value[:len(good.Value)-8]:                 session.Torn,
+		"!" + good.Value[1:]:                           session.Malformed,
+		"AA":                                           session.WrongLength,
+		good.Value[:2] + "QUJD" + good.Value[6:]:       session.UnknownKey,
+	} {
+		c.jar.Put(good.Name, value)
+		e := told()
+		require.Equal(t, want, e.Reason)
+		require.Equal(t, want, e.Refused[0].Reason)
+		require.Equal(t, want == session.UnknownKey, e.Refused[0].Key != "")
+	}
+	c.jar.Put(good.Name, good.Value)
+	c.want(204, "POST", "/api/destroy", "")
+	c.jar.Put(good.Name, good.Value)
+	require.Equal(t, session.LoggedOut, told().Reason)
 }

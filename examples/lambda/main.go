@@ -1,0 +1,128 @@
+// Command lambda serves the playground's page and API as an AWS Lambda
+// function behind an API Gateway REST or HTTP API, a function URL or a load
+// balancer; docs/serverless.md says how to set up each.
+//
+//	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -tags lambda.norpc -trimpath -ldflags "-s -w" -o bootstrap ./examples/lambda
+//	zip function.zip bootstrap
+//
+// It is told by its environment:
+//
+//	CARRYON_KEYS      the key ring itself, as "carryon keys init -" writes it; or
+//	CARRYON_SECRET    the name of the secret in AWS Secrets Manager that holds it
+//	CARRYON_RELOAD    how old a ring from there may be, 1m if not set
+//	CARRYON_STORE     redis://… or rediss://…, for what is too large for cookies; may be left out
+//	CARRYON_PLATFORM  whose limits hold, such as alb; apigateway if not set
+//	CARRYON_FIXED_NAME  1: one cookie, for a load balancer without multi-value headers
+//	CARRYON_STREAM    1: the function URL streams (InvokeMode RESPONSE_STREAM)
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/carryon-go/carryon/examples/internal/playground"
+	"github.com/carryon-go/carryon/fallback"
+	"github.com/carryon-go/carryon/fallback/redisstore"
+	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/middleware/lambdasession"
+)
+
+func main() {
+	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stderr, nil)))
+	if err := run(context.Background()); err != nil {
+		slog.Error("lambda: the function cannot start", "error", err)
+		os.Exit(1)
+	}
+}
+
+// run serves; it returns only where that cannot begin.
+func run(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 9*time.Second) // Lambda gives a start ten
+	defer cancel()
+	keys, err := openKeys(ctx)
+	if err != nil {
+		return err
+	}
+	store, err := openStore(os.Getenv("CARRYON_STORE"))
+	if err != nil {
+		return err
+	}
+	platform, set := os.LookupEnv("CARRYON_PLATFORM")
+	if !set {
+		platform = string(middleware.APIGateway)
+	}
+	o := playground.Options{
+		Name: middleware.DefaultName, Limits: platform, FixedName: os.Getenv("CARRYON_FIXED_NAME") == "1",
+		Lifetime: middleware.DefaultLifetime, Idle: middleware.DefaultIdleTimeout,
+	}
+	c := o.Config(keys)
+	if store != nil {
+		c.Fallback, o.Store = store, "redis"
+	}
+	sessions, err := middleware.New(c)
+	if err != nil {
+		return err
+	}
+	var list []lambdasession.Option
+	if os.Getenv("CARRYON_STREAM") == "1" {
+		list = append(list, lambdasession.Stream(lambdasession.FunctionURL))
+	}
+	lambdasession.Start(playground.New(sessions, o), list...)
+	return nil
+}
+
+// openKeys reads the ring once, and one from a secret again when a request
+// finds that it is old: a frozen process has no timer.
+func openKeys(ctx context.Context) (keyring.Provider, error) {
+	secret := os.Getenv("CARRYON_SECRET")
+	if secret == "" {
+		return keyring.Open(ctx, keyring.Env("CARRYON_KEYS"))
+	}
+	var every time.Duration // the default
+	if text := os.Getenv("CARRYON_RELOAD"); text != "" {
+		var err error
+		if every, err = time.ParseDuration(text); err != nil {
+			return nil, fmt.Errorf("CARRYON_RELOAD is %q; it must be a duration such as 1m", text)
+		}
+	}
+	settings, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, err
+	}
+	client := secretsmanager.NewFromConfig(settings)
+	return keyring.Open(ctx, keyring.Func(func(ctx context.Context) ([]byte, error) {
+		out, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &secret})
+		if err != nil {
+			return nil, err
+		}
+		if out.SecretString == nil {
+			return nil, errors.New("the secret holds no text")
+		}
+		return []byte(*out.SecretString), nil
+	}), keyring.ReloadEvery(every))
+}
+
+// openStore does not speak to Redis, so that a start does not wait for it. One
+// connection is enough: a process handles one event at a time.
+func openStore(address string) (fallback.Store, error) {
+	if address == "" {
+		return nil, nil
+	}
+	o, err := redis.ParseURL(address)
+	if err != nil {
+		return nil, errors.New("CARRYON_STORE cannot be read; write redis://user:password@host:6379/0")
+	}
+	client := redisstore.NewClient(&redis.UniversalOptions{
+		Addrs: []string{o.Addr}, Username: o.Username, Password: o.Password, DB: o.DB, TLSConfig: o.TLSConfig, PoolSize: 2,
+	})
+	return redisstore.New(client, redisstore.Options{})
+}

@@ -1,0 +1,94 @@
+package lambdasession
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"unicode/utf8"
+
+	"github.com/aws/aws-lambda-go/events"
+)
+
+// errOneCookie is logged where a load balancer would send one of several.
+var errOneCookie = errors.New("the response has more than one Set-Cookie, and the load balancer sends one only; answered 502: " +
+	"set the target group's attribute lambda.multi_value_headers.enabled to true, " +
+	"or use middleware.Config.FixedName with a store, and set no other cookies")
+
+// answer is the response as the event's platform takes it.
+func (f *function) answer(ctx context.Context, p *parts, r *response) any {
+	if p.single && len(r.cookies) > 1 {
+		f.say(ctx, p, errOneCookie)
+		r = plain(http.StatusBadGateway)
+	}
+	body, coded := encode(r.body)
+	if size(r)+cost(body, coded) > mostBytes(p.shape) {
+		f.say(ctx, p, ErrTooLarge)
+		r = plain(http.StatusBadGateway)
+		body, coded = encode(r.body)
+	}
+	switch p.shape {
+	case REST:
+		return events.APIGatewayProxyResponse{StatusCode: r.status, Headers: map[string]string{}, MultiValueHeaders: multi(r), Body: body, IsBase64Encoded: coded}
+	case HTTPAPI:
+		return events.APIGatewayV2HTTPResponse{StatusCode: r.status, Headers: joined(r.header), Body: body, IsBase64Encoded: coded, Cookies: list(r.cookies)}
+	case FunctionURL:
+		return events.LambdaFunctionURLResponse{StatusCode: r.status, Headers: joined(r.header), Body: body, IsBase64Encoded: coded, Cookies: list(r.cookies)}
+	}
+	a := events.ALBTargetGroupResponse{StatusCode: r.status, StatusDescription: description(r.status), Body: body, IsBase64Encoded: coded}
+	if !p.single {
+		a.MultiValueHeaders = multi(r)
+		return a
+	}
+	a.Headers = joined(r.header)
+	for _, line := range r.cookies {
+		a.Headers["Set-Cookie"] = line
+	}
+	return a
+}
+
+// list is never null in JSON.
+func list(lines []string) []string { return append([]string{}, lines...) }
+
+func description(status int) string {
+	return fmt.Sprintf("%d %s", status, http.StatusText(status))
+}
+
+// encode puts a body into a JSON string: as it is, where JSON keeps it.
+func encode(body []byte) (text string, coded bool) {
+	if utf8.Valid(body) {
+		return string(body), false
+	}
+	return base64.StdEncoding.EncodeToString(body), true
+}
+
+// cost is the length of the string in JSON.
+func cost(s string, coded bool) int {
+	n := len(s)
+	if coded {
+		return n
+	}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"', c == '\\', c == '\n', c == '\r', c == '\t', c == '\b', c == '\f':
+			n++
+		case c < ' ':
+			n += len(`\u0000`) - 1
+		case c == 0xe2: // may begin U+2028
+			n += len(`\u2028`) - len("\u2028")
+		}
+	}
+	return n
+}
+
+// size is about the length of the rest of the answer.
+func size(r *response) int {
+	n := 1024
+	for name, values := range multi(r) {
+		for _, v := range values {
+			n += len(name) + len(v) + 16
+		}
+	}
+	return n
+}
