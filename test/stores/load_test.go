@@ -27,7 +27,7 @@ import (
 
 // patience is how long something may take that must happen. Nothing waits for
 // it that goes well.
-const patience = 40 * time.Second
+const patience = 90 * time.Second
 
 // site is a program with sessions, and those who visit it.
 type site struct {
