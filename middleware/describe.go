@@ -73,17 +73,25 @@ func (m *Sessions) Describe(ctx context.Context) Description {
 	}
 	v := x.core.View()
 	d := Description{Limits: m.limits}
-	if x.found == nil {
-		return d // the load failed
-	}
-	for _, g := range x.found.jar.groups {
+	found := x.findings()
+	for _, g := range found.jar.groups {
 		d.Fragments = append(d.Fragments, describe(v, g))
 	}
-	d.Used = m.used(&x.found.jar)
-	if s := x.found.stored; s != nil {
+	d.Used = m.used(&found.jar)
+	if s := found.stored; s != nil {
 		d.StoreCalls, d.Record = s.calls, s.describe(v)
 	}
 	return d
+}
+
+// findings are those of the load, or what there is to say where it had nothing to do.
+func (x *Exchange) findings() *findings {
+	if w := x.work.Load(); w != nil && w.found != nil {
+		return w.found
+	}
+	found := &findings{}
+	found.jar.read(x.request.Cookies, x.sessions.Name, x.sessions.FixedName, maxOurs)
+	return found
 }
 
 func (s *stored) describe(v *core.View) *Record {

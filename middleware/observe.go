@@ -10,7 +10,7 @@ import (
 )
 
 // observeLoad tells of every cookie that was refused, then of the load itself.
-func (x *Exchange) observeLoad(ctx context.Context, v *core.View, took time.Duration) {
+func (x *work) observeLoad(ctx context.Context, v *core.View, took time.Duration) {
 	for _, r := range x.found.refusals {
 		x.observe(ctx, Event{Kind: EventRefused, Reason: r.reason, KeyID: r.key})
 	}

@@ -11,6 +11,13 @@ import (
 // Reload is the session's Reload. What is in the store is read again; of cookies
 // a request has no others than those it came with, but they may have ended since.
 func (x *Exchange) Reload(ctx context.Context, have *core.View) (*core.View, error) {
+	if w := x.work.Load(); w != nil {
+		return w.reload(ctx, have)
+	}
+	return have, nil
+}
+
+func (x *work) reload(ctx context.Context, have *core.View) (*core.View, error) {
 	now := *have
 	v := &now
 	if have.Head != nil && core.Millis(x.sessions.Clock()) >= have.Head.End {

@@ -128,7 +128,7 @@ func (s *settings) revocable() bool { return s.Fallback != nil && !s.WithoutRevo
 
 // refuseRevoked takes the session out of the view if it has been ended from
 // elsewhere. A stored session's own row has been loaded already.
-func (x *Exchange) refuseRevoked(ctx context.Context, v *core.View) error {
+func (x *work) refuseRevoked(ctx context.Context, v *core.View) error {
 	m := x.sessions
 	if !m.revocable() || v.Head == nil {
 		return nil
@@ -154,7 +154,7 @@ func (x *Exchange) refuseRevoked(ctx context.Context, v *core.View) error {
 }
 
 // ended notes what came of a question.
-func (x *Exchange) ended(v *core.View, told mark, err error) error {
+func (x *work) ended(v *core.View, told mark, err error) error {
 	switch {
 	case err != nil && x.sessions.RefuseIfRevocationUnknown:
 		v.Verdict, v.Frozen, v.Head, v.State = core.StoreDown, true, nil, core.State{}
@@ -171,7 +171,7 @@ func (x *Exchange) ended(v *core.View, told mark, err error) error {
 	return nil
 }
 
-func (x *Exchange) askSubject(ctx context.Context, subject []byte, age time.Duration) (mark, error) {
+func (x *work) askSubject(ctx context.Context, subject []byte, age time.Duration) (mark, error) {
 	m := x.sessions
 	row := m.subjectRow(subject)
 	return m.revocations.ask(ctx, row, m.Clock(), age, func(ctx context.Context) (told mark, err error) {
@@ -191,7 +191,7 @@ func (x *Exchange) askSubject(ctx context.Context, subject []byte, age time.Dura
 // of the subject so far, be they by a clock that is ahead of this one. Where the
 // store cannot tell, it is now, and a revocation of the last minute may count
 // against the new session as well.
-func (x *Exchange) boundAt(ctx context.Context, o core.Outcome) int64 {
+func (x *work) boundAt(ctx context.Context, o core.Outcome) int64 {
 	if o.Changes == nil || o.Changes.Subject == nil || !x.sessions.revocable() || o.Err != nil {
 		return 0
 	}
@@ -204,7 +204,7 @@ func (x *Exchange) boundAt(ctx context.Context, o core.Outcome) int64 {
 
 // endGeneration marks a generation that a logout or a renewal has ended, so that
 // copies of its cookies are of no use.
-func (x *Exchange) endGeneration(ctx context.Context, f *core.Fragment, end int64) {
+func (x *work) endGeneration(ctx context.Context, f *core.Fragment, end int64) {
 	x.farewell(ctx, f, end)
 	if x.sessions.revocable() {
 		x.sessions.revocations.learn(f.Root.RecordID(), mark{dead: true, out: true}, x.sessions.Clock())
