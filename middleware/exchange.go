@@ -165,13 +165,18 @@ func (x *work) commit(ctx context.Context, o core.Outcome, r Response) (out Fiel
 
 // failure is the reason of a failed commit, where the list has one.
 func failure(err error) session.Reason {
+	var ended *endedError
 	switch {
+	case errors.As(err, &ended):
+		return ended.reason
 	case errors.Is(err, session.ErrTooLarge):
 		return session.TooLarge
 	case errors.Is(err, session.ErrUnknownKey):
 		return session.UnknownKey
 	case errors.Is(err, session.ErrStoreDown):
 		return session.StoreDown
+	case errors.Is(err, session.ErrNoKey):
+		return session.NoKey
 	}
 	return ""
 }
@@ -298,7 +303,11 @@ func (x *Exchange) LateChange(what string) {
 }
 
 func (x *Exchange) observe(ctx context.Context, e Event) {
-	if w := x.work.Load(); w != nil && w.listen != nil {
+	w := x.work.Load()
+	if w != nil && w.found != nil && !x.done && (e.Kind == EventRefused || e.Err != nil) {
+		w.found.told = append(w.found.told, e.Reason)
+	}
+	if w != nil && w.listen != nil {
 		w.listen(e)
 		return
 	}

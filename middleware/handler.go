@@ -112,5 +112,8 @@ func answerError(w http.ResponseWriter, _ *http.Request, err error) {
 			status = http.StatusServiceUnavailable // a new ring mends these, or a store that is back
 		}
 	}
+	if errors.Is(err, session.ErrEnded) {
+		status = http.StatusConflict // the request may be sent again
+	}
 	http.Error(w, http.StatusText(status)+": the session could not be kept; please try again", status)
 }

@@ -31,6 +31,8 @@ type group struct {
 	waste  bool // nobody can ever open it: its key is dead, or it is not of our form
 	head   bool // its first piece is there
 	aging  bool // it is to be sealed anew
+
+	retired bool // its key does not seal any more
 }
 
 // piece is one cookie, unopened.

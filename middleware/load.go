@@ -22,6 +22,7 @@ type findings struct {
 	stored    *stored   // what the store was asked; nil: nothing
 	legacy    *legacy   // another library's cookie; nil: none, or nobody looks for one
 	refusals  []refusal
+	told      []session.Reason // in events, so far
 	room      core.Room
 	pieces    [1]piece
 	groups    [1]group
@@ -217,7 +218,7 @@ func (l *loading) open(g *group, value string) (*core.Fragment, error) {
 	if err := f.Decode(plaintext, room); err != nil {
 		return nil, err
 	}
-	f.Suffix, g.aging = g.suffix, aging(key, value, l.now)
+	f.Suffix, g.aging, g.retired = g.suffix, aging(key, value, l.now), retired(key, l.now)
 	l.aging = l.aging || g.aging
 	return f, nil
 }

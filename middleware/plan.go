@@ -101,7 +101,7 @@ func decide(o core.Outcome, f *facts) (plan, error) {
 	}
 	over := v.Ref // of the generation that the store is told of, if it ends here
 	if over == nil && f.revocable {
-		over = v.Head
+		over = f.over(v, c)
 	}
 	switch {
 	case !f.store || over == nil || !p.changes && !v.Imported:
@@ -111,6 +111,23 @@ func decide(o core.Outcome, f *facts) (plan, error) {
 		p.left = append(p.left, over)
 	}
 	return p, nil
+}
+
+// over is the generation of a session in cookies that a request ends. A logout
+// also ends one that it cannot see any more: that this browser has not used it for
+// long does not say that nobody has, and a store that could not be asked may be
+// back.
+func (f *facts) over(v *core.View, c *core.Changes) *core.Fragment {
+	if v.Head != nil || !c.Destroyed || v.Verdict == core.Revoked || v.Verdict == core.LoggedOut {
+		return v.Head
+	}
+	var last *core.Fragment
+	for i, frag := range v.Fragments {
+		if fate := v.Fates[i]; (fate == core.Idle || fate == core.Accepted) && (last == nil || frag.Born.Compare(last.Born) > 0) {
+			last = frag
+		}
+	}
+	return last
 }
 
 func (f *facts) choose(o core.Outcome, v *core.View, c *core.Changes) (plan, error) {

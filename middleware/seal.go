@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/carryon-go/carryon/codec"
@@ -157,4 +158,14 @@ func (x *work) observeCommit(ctx context.Context, p plan, out Fields) {
 		e.SessionID = p.set[0].Root.ID()
 	}
 	x.observe(ctx, e)
+	if key := x.sessions.Keys.Ring(x).Active(x.sessions.Clock()); key != nil && x.rotates(p) {
+		x.observe(ctx, Event{Kind: EventRotated, SessionID: e.SessionID, KeyID: key.ID().String()})
+	}
+}
+
+// rotates tells whether a plan replaces what a retired key has sealed.
+func (x *work) rotates(p plan) bool {
+	return len(p.set) > 0 && slices.ContainsFunc(x.found.jar.groups, func(g group) bool {
+		return g.retired && (isSet(p.set, g.suffix) || slices.Contains(p.expire, g.suffix))
+	})
 }

@@ -24,7 +24,11 @@ const patience = 4
 // are put on top of theirs. The view, if there is one, is the session as it
 // stands in the store now.
 func (x *work) settle(ctx context.Context, o core.Outcome, r Response) (plan, *core.View, error) {
-	o.View, x.bound = x.fresh(ctx, o), x.boundAt(ctx, o)
+	o.View = x.fresh(ctx, o)
+	if drop, err := x.checkRenewal(ctx, o); drop || err != nil {
+		return plan{}, nil, err
+	}
+	x.bound = x.boundAt(ctx, o)
 	seen := o.View
 	until := x.sessions.Clock().Add(patience * x.sessions.timeout)
 	for try := 1; ; try++ {
@@ -144,11 +148,7 @@ func (x *work) clear(ctx context.Context) {
 	p := *x.owed
 	x.owed.left, x.owed.moved, x.owed.forget = nil, nil, nil
 	for _, f := range p.left {
-		end := f.End
-		if f.Kind == core.Reference {
-			end = core.Millis(x.sessions.Clock()) + core.Settled // without its record it is worth nothing
-		}
-		x.endGeneration(ctx, f, end)
+		x.endGeneration(ctx, f, x.farewellEnd(f))
 	}
 	if p.moved != nil {
 		x.vacate(ctx, p.moved)
@@ -158,18 +158,31 @@ func (x *work) clear(ctx context.Context) {
 	}
 }
 
+// farewellEnd is how long the marker of a renewal stays in the row: as long as a
+// copy of the old cookies could be of use, from before the session was stored, too.
+// Where nobody asks for sessions in cookies, a reference is worth nothing without
+// its record, and the marker only tells those in flight that they are dropped by
+// intent.
+func (x *work) farewellEnd(f *core.Fragment) int64 {
+	if f.Kind == core.Reference && !x.sessions.revocable() {
+		return core.Millis(x.sessions.Clock()) + core.Settled
+	}
+	return f.End
+}
+
 // farewell puts the marker of a logout into the row until end, so that neither
-// a copy of the cookies nor a slow writer can bring the session back. After a
-// renewal the marker has to outlast those in flight only: they learn from it
-// that their writes are dropped by intent. The browser is logged out all the same
-// where the store does not answer.
+// a copy of the cookies nor a slow writer can bring the session back. The browser
+// is logged out all the same where the store does not answer.
 func (x *work) farewell(ctx context.Context, f *core.Fragment, end int64) {
 	rec := x.storage().record
 	if rec != nil && rec.fragment.Root != f.Root {
 		rec = nil // of the generation that follows
 	}
+	var old core.Revision
+	if f.Kind == core.Reference {
+		old = core.Revision{Number: f.Number, Tag: f.ETag} // where nobody has written since
+	}
 	for range tries {
-		var old core.Revision
 		if rec != nil {
 			old = rec.revision
 		}
@@ -181,6 +194,7 @@ func (x *work) farewell(ctx context.Context, f *core.Fragment, end int64) {
 		if rec, err = x.fetch(ctx, f); err != nil {
 			return
 		}
+		old = core.Revision{}
 	}
 }
 

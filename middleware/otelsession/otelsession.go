@@ -140,13 +140,14 @@ var classes = []struct {
 	{session.ErrUnknownKey, "unknown_key"},
 	{session.ErrNoKey, "no_key"},
 	{session.ErrLate, "late"},
+	{session.ErrEnded, "ended"},
 	{session.ErrStoreDown, "store_down"},
 	{middleware.ErrCannotImport, "cannot_import"},
 }
 
 // ErrorType is the class of an error, as error.type has it: "timeout", "canceled",
-// "too_large", "unknown_key", "no_key", "late", "store_down", "cannot_import", "not_encodable",
-// "_OTHER" for the rest (the conventions' word), such as a store's own errors, and "" for none.
+// "too_large", "unknown_key", "no_key", "late", "ended", "store_down", "cannot_import",
+// "not_encodable", "_OTHER" for the rest (the conventions' word), such as a store's own errors, and "" for none.
 func ErrorType(err error) string {
 	if err == nil {
 		return ""

@@ -228,6 +228,7 @@ func TestErrorType(t *testing.T) {
 		"unknown_key":   session.ErrUnknownKey,
 		"no_key":        session.ErrNoKey,
 		"late":          fmt.Errorf("x: %w", session.ErrLate),
+		"ended":         fmt.Errorf("x: %w", session.ErrEnded),
 		"store_down":    session.ErrStoreDown,
 		"cannot_import": middleware.ErrCannotImport,
 		"not_encodable": errors.Join(&session.EncodeError{Key: "k", Err: errors.New("x")}),
