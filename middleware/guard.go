@@ -33,6 +33,13 @@ type Guard struct {
 //
 // A session that could not be loaded is not taken for one without a login: the
 // request is answered by Config.ErrorHandler. Neither answer is kept in a cache.
+//
+// It says who, not from where: forms and scripts of other sites are refused by
+// http.CrossOriginProtection, around everything, before a session is looked at. That the cookie is
+// SameSite=Lax keeps it from their forms, too, but not from those of the
+// site's other subdomains.
+//
+//	http.ListenAndServe(addr, http.NewCrossOriginProtection().Handler(sessions.Handler(mux)))
 func Require[T any](key session.Key[T], g Guard) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -122,8 +129,20 @@ func local(target string) string {
 		return ""
 	}
 	u, err := url.Parse(target)
-	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(u.Path, "/") || strings.HasPrefix(u.Path, "//") {
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(u.Path, "/") || strings.HasPrefix(u.Path, "//") ||
+		hasDots(u.Path) {
 		return ""
 	}
 	return target
+}
+
+// hasDots tells whether a path has segments that a browser resolves: "/..//host" is
+// this host's "//host", which whoever redirects next may take for another host.
+func hasDots(path string) bool {
+	for segment := range strings.SplitSeq(path, "/") {
+		if segment == "." || segment == ".." {
+			return true
+		}
+	}
+	return false
 }

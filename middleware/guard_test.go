@@ -124,13 +124,3 @@ func TestNextLeadsNowhereElse(t *testing.T) {
 		require.NotContains(t, a.Header.Get("Location"), "%5C")
 	}
 }
-
-// With the guard of net/http against other sites' requests, a form of another
-// site is refused before the session is looked at.
-func TestRequireWithCrossOriginProtection(t *testing.T) {
-	protection := http.NewCrossOriginProtection()
-	s := newSite(t, guarded(middleware.Guard{Login: "/login"}), outside(protection.Handler))
-	s.get("/set?user=ada")
-	require.Equal(t, http.StatusForbidden, s.request(http.MethodPost, "/account", "Sec-Fetch-Site: cross-site").StatusCode)
-	require.Equal(t, http.StatusOK, s.request(http.MethodPost, "/account", "Sec-Fetch-Site: same-origin").StatusCode)
-}

@@ -51,3 +51,22 @@ func (x *work) observeVerdict(ctx context.Context, v *core.View) {
 	}
 	x.observe(ctx, e)
 }
+
+// Observers makes one observer of several, which are told in this order. Those
+// that are nil are left out; of none it is nil.
+//
+//	middleware.Config{Observer: middleware.Observers(middleware.Log(nil), count)}
+func Observers(list ...func(context.Context, Event)) func(context.Context, Event) {
+	list = slices.DeleteFunc(slices.Clone(list), func(f func(context.Context, Event)) bool { return f == nil })
+	switch len(list) {
+	case 0:
+		return nil
+	case 1:
+		return list[0]
+	}
+	return func(ctx context.Context, e Event) {
+		for _, f := range list {
+			f(ctx, e)
+		}
+	}
+}

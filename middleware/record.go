@@ -52,8 +52,8 @@ func (x *work) storage() *stored {
 // follow loads the record that the cookies refer to and merges it with them.
 func (x *work) follow(ctx context.Context) (*core.View, error) {
 	rec, err := x.fetch(ctx, x.found.view.Ref)
-	if err == nil && rec != nil && x.rolledBack(ctx, rec) && x.sessions.RefuseRolledBack {
-		err = storeDown(errors.New(string(session.StoreRolledBack)))
+	if err == nil && rec != nil && x.rolledBack(ctx, rec, x.found.view.Ref) && x.sessions.RefuseRolledBack {
+		err = errRolledBack
 	}
 	if err == nil {
 		return x.merged(rec), nil
@@ -66,9 +66,9 @@ func (x *work) follow(ctx context.Context) (*core.View, error) {
 	return v, err
 }
 
-// rolledBack tells whether the store has lost what the cookies have seen.
-func (x *work) rolledBack(ctx context.Context, rec *record) bool {
-	ref := x.found.view.Ref
+// rolledBack tells whether the store has lost what the cookies have seen, or
+// this request has written.
+func (x *work) rolledBack(ctx context.Context, rec *record, ref *core.Fragment) bool {
 	if rec.revision.Number > ref.Number || rec.revision == (core.Revision{Number: ref.Number, Tag: ref.ETag}) {
 		return false
 	}

@@ -226,14 +226,13 @@ func (s *site) get(path string, lines ...string) answer {
 // leaves the jar alone.
 func (s *site) bare(path string, cookies ...string) answer {
 	s.t.Helper()
-	jar := s.client.Jar
-	s.client.Jar = nil
-	defer func() { s.client.Jar = jar }()
+	client, other := *s.client, *s // a request may be under way
+	client.Jar, other.client = nil, &client
 	var lines []string
 	for _, c := range cookies {
 		lines = append(lines, "Cookie: "+c)
 	}
-	return s.get(path, lines...)
+	return other.get(path, lines...)
 }
 
 // who is the user's name as the next request sees it, "" for nobody.

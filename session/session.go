@@ -57,8 +57,21 @@ func (s *Session) Load(ctx context.Context) error { return s.core.Load(ctx) }
 // Save writes the changes so far where they need no header: a stored session's
 // record. For a session in cookies it only says, before the handler goes on,
 // which error the commit would end in (nil, [ErrTooLarge], an unencodable value,
-// [ErrLate]).
+// [ErrLate]): those are written with the header, which a handler can send before
+// a long response by http.ResponseController's Flush.
 func (s *Session) Save(ctx context.Context) error { return s.core.Save(ctx) }
+
+// Reload drops what this request has changed since it loaded the session, or last
+// saved it, and shows the session as it is now: a stored session's record is read
+// again, also where the load had failed. Of a session in cookies it shows what the
+// request brought, for other requests' changes are in later cookies. In both
+// cases a session that has reached its end meanwhile, or was ended from elsewhere
+// (with a store, as of Config.RevocationMaxAge ago), is gone, with a [Session.Reason]: a
+// long response, or a WebSocket, can ask from time to time.
+//
+// It may come after the header; what a session in cookies has sent by then stays.
+// With an error ([ErrStoreDown], wrapped) everything is as it was.
+func (s *Session) Reload(ctx context.Context) error { return s.core.Reload(ctx) }
 
 // Err is the first thing that went wrong with this session: its load, a value
 // that could not be encoded, a change that came too late. Nil otherwise.

@@ -1,0 +1,60 @@
+package core_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/internal/core"
+)
+
+// moving is a backend whose session changes elsewhere.
+type moving struct {
+	backend
+	now   *core.View
+	fails error
+}
+
+func (m *moving) Reload(context.Context, *core.View) (*core.View, error) { return m.now, m.fails }
+
+func TestReload(t *testing.T) {
+	before, after := jarOf(fragment(1, created, set("a", created+10, 1, '1'))), jarOf(fragment(1, created, set("a", created+10, 1, '2')))
+	b := &moving{backend: backend{view: before}, now: after}
+	c := &core.Core{}
+	c.Init(t.Context(), b)
+	require.NoError(t, c.Reload(t.Context()), "the first is a load")
+	require.Equal(t, 1, b.loads)
+	require.Equal(t, "1", string(c.Get("a")))
+
+	c.Set("b", []byte("mine"))
+	c.Fault(errors.New("a value that cannot be encoded"))
+	b.fails = errors.New("down")
+	require.ErrorIs(t, c.Reload(t.Context()), b.fails)
+	require.Equal(t, []string{"a", "b"}, c.Names())
+	require.Error(t, c.Err())
+
+	b.fails = nil
+	require.NoError(t, c.Reload(t.Context()))
+	require.NoError(t, c.Err())
+	require.Equal(t, []string{"a"}, c.Names())
+	require.Equal(t, "2", string(c.Get("a")))
+	require.Equal(t, 1, b.loads)
+}
+
+// A backend without anything to look at again has the changes dropped all the same.
+func TestReloadOfWhatCannotChange(t *testing.T) {
+	c := &core.Core{}
+	c.Init(t.Context(), &backend{view: jarOf(fragment(1, created, set("a", created+10, 1, '1')))})
+	c.Delete("a")
+	require.Empty(t, c.Names())
+	require.NoError(t, c.Reload(t.Context()))
+	require.Equal(t, "1", string(c.Get("a")))
+
+	failing := errors.New("down")
+	c = &core.Core{}
+	c.Init(t.Context(), &backend{err: failing})
+	require.ErrorIs(t, c.Reload(t.Context()), failing)
+	require.ErrorIs(t, c.Reload(t.Context()), failing, "there is no record to ask for again")
+}

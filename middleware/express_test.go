@@ -1,0 +1,307 @@
+package middleware_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/session"
+)
+
+// express is one setting of express-session's options that decide when it saves
+// and when it sets a cookie, and what a program of ours does in their place:
+//
+//	resave             nothing: who changes nothing writes nothing, and a
+//	                   parallel write needs no second one to survive
+//	saveUninitialized  the program sets a value where there is no session yet
+//	rolling            IdleTimeout of maxAge, and a TouchAfter below 0; else
+//	                   Lifetime of maxAge, and no idle limit
+//	unset              Destroy, or Reload for "keep"
+//	maxAge             as above; null is BrowserSession
+type express struct {
+	resave, saveUninitialized, rolling bool
+	unset                              string
+	maxAge                             time.Duration // 0: null
+}
+
+const (
+	hour    = time.Hour
+	rowLife = 24 * time.Hour // what a store of express-session keeps a row for without a maxAge
+)
+
+const visited session.Key[bool] = "visited"
+
+func (e express) configure(c *middleware.Config) {
+	age := e.maxAge
+	if e.maxAge == 0 {
+		c.BrowserSession, age = true, rowLife
+	}
+	c.Lifetime, c.IdleTimeout = age, -1
+	if e.rolling {
+		c.Lifetime, c.IdleTimeout, c.TouchAfter = middleware.MaxLifetime, age, -1
+	}
+}
+
+// program has /look, /write?user= and /unset, which changes a value first.
+func (e express) program(w http.ResponseWriter, r *http.Request) {
+	s := session.From(r.Context())
+	if e.saveUninitialized && s.IsNew() {
+		visited.Set(s, true)
+	}
+	name, _ := user.Get(s)
+	w.Header().Set("X-Idle", s.IdleExpires().Format(time.RFC3339))
+	switch r.URL.Path {
+	case "/write":
+		user.Set(s, r.FormValue("user"))
+	case "/unset":
+		user.Set(s, "dropped")
+		if e.unset == "destroy" {
+			s.Destroy()
+		} else if err := s.Reload(r.Context()); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		}
+	}
+	_, _ = io.WriteString(w, name)
+}
+
+func everyExpress(t *testing.T, test func(t *testing.T, e express)) {
+	for i := range 32 {
+		e := express{resave: i&1 != 0, saveUninitialized: i&2 != 0, rolling: i&4 != 0, unset: "keep"}
+		if i&8 != 0 {
+			e.unset = "destroy"
+		}
+		if i&16 != 0 {
+			e.maxAge = hour
+		}
+		name := fmt.Sprintf("resave=%v,saveUninitialized=%v,rolling=%v,unset=%s,maxAge=%v",
+			e.resave, e.saveUninitialized, e.rolling, e.unset, e.maxAge)
+		t.Run(name, func(t *testing.T) { test(t, e) })
+	}
+}
+
+// expressVisit is a visitor of such a program.
+type expressVisit struct {
+	*site
+	express
+	store *watched
+	began time.Time // the session, by the first request
+}
+
+func (e express) visit(t *testing.T, mode middleware.Mode) *expressVisit {
+	s, store := storedSite(t, asProgram(e.program), config(func(c *middleware.Config) {
+		e.configure(c)
+		c.Mode = mode
+	}))
+	return &expressVisit{site: s, express: e, store: store, began: noon.Add(10 * time.Minute)}
+}
+
+// ask sends a request, ten minutes after the one before, and checks whether it
+// sets a cookie, and until when that stays in the browser.
+func (v *expressVisit) ask(path string, sets bool) (body, idle string) {
+	v.t.Helper()
+	v.clock.advance(10 * time.Minute)
+	v.store.since()
+	a := v.get(path)
+	require.Equal(v.t, 200, a.StatusCode, a.body)
+	lines := a.Header.Values("Set-Cookie")
+	require.Equal(v.t, sets, len(lines) > 0, "%s: %q", path, lines)
+	ended := path == "/unset" && v.unset == "destroy" // then the mark of the logout is set
+	for _, line := range lines {
+		if !ended && !strings.Contains(line, "=; Max-Age=0;") {
+			v.checkExpiry(line)
+		}
+	}
+	return a.body, a.Header.Get("X-Idle")
+}
+
+// checkExpiry: the browser keeps the cookie until the absolute end, which no
+// request moves; what rolls is the idle end, inside of the seal.
+func (v *expressVisit) checkExpiry(line string) {
+	v.t.Helper()
+	if v.maxAge == 0 {
+		require.NotContains(v.t, line, "Max-Age")
+		require.NotContains(v.t, line, "Expires")
+		return
+	}
+	end := v.began.Add(v.maxAge)
+	if v.rolling {
+		end = v.began.Add(middleware.MaxLifetime)
+	}
+	require.Contains(v.t, line, "; Max-Age="+strconv.Itoa(int(end.Sub(v.clock.Now())/time.Second))+";")
+}
+
+func (v *expressVisit) calls(want ...string) {
+	v.t.Helper()
+	require.Equal(v.t, want, v.store.since())
+}
+
+// idleEnd is what X-Idle says of a session that was last seen at a time.
+func (v *expressVisit) idleEnd(seen time.Time) string {
+	switch {
+	case !v.rolling:
+		return time.Time{}.Format(time.RFC3339)
+	case v.maxAge == 0:
+		return seen.Add(rowLife).Format(time.RFC3339)
+	}
+	return seen.Add(v.maxAge).Format(time.RFC3339)
+}
+
+// The behaviour table of express-session over HTTP, for sessions in the store: as
+// those of express-session are. resave changes nothing in any row.
+func TestBehaviourOfExpressStored(t *testing.T) {
+	everyExpress(t, func(t *testing.T, e express) {
+		v := e.visit(t, middleware.AlwaysStored)
+		v.ask("/look", e.saveUninitialized)
+		if e.saveUninitialized {
+			v.calls("save")
+		} else {
+			v.calls()
+			v.began = noon.Add(20 * time.Minute)
+		}
+
+		v.ask("/write?user=ada", true)
+		if e.saveUninitialized {
+			v.calls("load", "save")
+		} else {
+			v.calls("save")
+		}
+		seen := v.clock.Now()
+
+		name, idle := v.ask("/look", e.rolling)
+		require.Equal(t, "ada", name)
+		require.Equal(t, v.idleEnd(seen), idle)
+		if e.rolling {
+			v.calls("load", "touch")
+			seen = v.clock.Now()
+		} else {
+			v.calls("load")
+		}
+
+		// Unlike there, a change sets the cookie in any case: its reference says how new it is.
+		_, idle = v.ask("/write?user=eve", true)
+		v.calls("load", "save")
+		require.Equal(t, v.idleEnd(seen), idle)
+
+		v.ask("/unset", e.rolling || e.unset == "destroy")
+		switch {
+		case e.unset == "destroy":
+			v.calls("load", "save") // what ends every copy of the cookie
+		case e.rolling:
+			v.calls("load", "load", "touch")
+		default:
+			v.calls("load", "load")
+		}
+		v.afterUnset()
+	})
+}
+
+// The same for sessions in cookies, where there is no store to ask.
+func TestBehaviourOfExpressInCookies(t *testing.T) {
+	everyExpress(t, func(t *testing.T, e express) {
+		v := e.visit(t, middleware.AlwaysCookies)
+		v.ask("/look", e.saveUninitialized)
+		if !e.saveUninitialized {
+			v.began = noon.Add(20 * time.Minute)
+		}
+		v.ask("/write?user=ada", true)
+		seen := v.clock.Now()
+		name, idle := v.ask("/look", e.rolling)
+		require.Equal(t, "ada", name)
+		require.Equal(t, v.idleEnd(seen), idle)
+		v.ask("/write?user=eve", true)
+		v.ask("/unset", e.rolling || e.unset == "destroy")
+		require.Empty(t, v.store.since())
+		v.afterUnset()
+		require.Empty(t, v.store.since())
+	})
+}
+
+// afterUnset: "keep" has dropped what the request had changed, and "destroy" the
+// session.
+func (v *expressVisit) afterUnset() {
+	v.t.Helper()
+	a := v.get("/look")
+	if v.unset == "keep" {
+		require.Equal(v.t, "eve", a.body)
+		return
+	}
+	require.Empty(v.t, a.body)
+	require.Equal(v.t, v.saveUninitialized, len(a.Header.Values("Set-Cookie")) > 0, "the visitor begins anew")
+}
+
+// A session of maxAge ends by itself: after maxAge without use where it rolls,
+// and maxAge after its beginning where it does not.
+func TestEndOfExpressSessions(t *testing.T) {
+	everyExpress(t, func(t *testing.T, e express) {
+		if e.maxAge == 0 {
+			t.Skip("null leaves the end to the browser")
+		}
+		v := e.visit(t, middleware.AlwaysStored)
+		v.ask("/write?user=ada", true)
+		for range 5 {
+			name, _ := v.ask("/look", e.rolling)
+			require.Equal(t, "ada", name)
+		}
+		v.clock.advance(11 * time.Minute)
+		if e.rolling {
+			require.Equal(t, "ada", v.get("/look").body)
+			v.clock.advance(hour)
+		}
+		require.Empty(t, v.get("/look").body)
+	})
+}
+
+// saveUninitialized: false is how it always is: a session that nothing is left of
+// is not begun, whatever was done to it.
+func TestNothingToSaveSetsNoCookie(t *testing.T) {
+	for name, do := range map[string]func(s *session.Session){
+		"read":          func(s *session.Session) { user.Get(s); s.ID(); s.Names(); s.IsNew() },
+		"pop":           func(s *session.Session) { user.Pop(s) },
+		"renew":         (*session.Session).Renew,
+		"clear":         (*session.Session).Clear,
+		"destroy":       (*session.Session).Destroy,
+		"set, delete":   func(s *session.Session) { user.Set(s, "ada"); user.Delete(s) },
+		"set, clear":    func(s *session.Session) { user.Set(s, "ada"); s.Clear() },
+		"set, destroy":  func(s *session.Session) { user.Set(s, "ada"); s.Destroy() },
+		"terms":         func(s *session.Session) { s.SetLifetime(hour); s.SetIdleTimeout(hour); s.SetBrowserSession(true) },
+		"renew, reload": func(s *session.Session) { s.Renew(); _ = s.Reload(t.Context()) },
+	} {
+		for _, mode := range []middleware.Mode{middleware.Auto, middleware.AlwaysStored} {
+			t.Run(name, func(t *testing.T) {
+				s, store := storedSite(t, asProgram(func(_ http.ResponseWriter, r *http.Request) { do(session.From(r.Context())) }),
+					config(func(c *middleware.Config) { c.Mode, c.TouchAfter, c.WithoutRevocation = mode, -1, false }))
+				a := s.get("/")
+				require.Equal(t, 200, a.StatusCode)
+				require.Empty(t, a.Header.Values("Set-Cookie"))
+				require.Empty(t, store.since())
+			})
+		}
+	}
+}
+
+// rolling with a threshold: of many requests in an hour, those that find the
+// last-seen time older than TouchAfter renew it, and no others.
+func TestRollingWithAThreshold(t *testing.T) {
+	for threshold, want := range map[time.Duration]int{-1: 60, 10 * time.Minute: 6, 0: 1, 59 * time.Minute: 1} {
+		for _, mode := range []middleware.Mode{middleware.AlwaysCookies, middleware.AlwaysStored} {
+			s, store := storedSite(t, lives(24*hour, 2*hour, threshold), config(func(c *middleware.Config) { c.Mode = mode }))
+			s.get("/set?user=ada")
+			store.since()
+			set := 0
+			for range 60 {
+				s.clock.advance(time.Minute)
+				set += len(s.get("/read").Header.Values("Set-Cookie"))
+			}
+			require.Equal(t, want, set, "TouchAfter %v", threshold)
+			touches := strings.Count(strings.Join(store.since(), " "), "touch")
+			require.Equal(t, map[bool]int{true: want}[mode == middleware.AlwaysStored], touches)
+		}
+	}
+}

@@ -1,0 +1,169 @@
+package otelsession
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/session"
+)
+
+// ScopeName is the name of the meter.
+const ScopeName = "github.com/carryon-go/carryon/middleware/otelsession"
+
+// The attributes of the instruments, beside those of [Config].
+const (
+	// EventKey has a middleware.EventKind.
+	EventKey = attribute.Key("carryon.session.event")
+	// ReasonKey has a session.Reason, or "recognised" for a load that found a
+	// session. Events that have no reason have no such attribute.
+	ReasonKey = attribute.Key("carryon.session.reason")
+	// OperationKey has what a store was asked: "load", "save", "touch", or
+	// "forget" of an importer.
+	OperationKey = attribute.Key("carryon.session.store.operation")
+	// ChangeKey has "set" or "expired", of a cookie.
+	ChangeKey = attribute.Key("carryon.session.cookie.change")
+	// ErrorKey is there where something failed, with the class of the error: see
+	// [ErrorType].
+	ErrorKey = attribute.Key("error.type")
+)
+
+// Config says where the metrics go. The zero value is ready to use.
+type Config struct {
+	// MeterProvider makes the instruments; nil means otel.GetMeterProvider().
+	MeterProvider metric.MeterProvider
+
+	// Attributes are put beside the others of every measurement: to tell the
+	// several Sessions of a program apart, say. Each of their values makes all the
+	// time series once more, so they must not depend on a request.
+	Attributes []attribute.KeyValue
+}
+
+// New makes an observer for middleware.Config. The error is the meter's, of an
+// instrument that it cannot make.
+func New(c Config) (func(context.Context, middleware.Event), error) {
+	if c.MeterProvider == nil {
+		c.MeterProvider = otel.GetMeterProvider()
+	}
+	r := &recorder{common: c.Attributes}
+	if err := r.instruments.make(c.MeterProvider.Meter(ScopeName)); err != nil {
+		return nil, err
+	}
+	return r.observe, nil
+}
+
+// recorder measures events.
+type recorder struct {
+	instruments
+	common []attribute.KeyValue
+	sets   sync.Map // of labels: the metric.MeasurementOption
+}
+
+// labels are what a measurement is told by; all of it is from short lists.
+type labels struct {
+	event             middleware.EventKind
+	reason            session.Reason
+	operation, change string
+	errorType         string
+}
+
+func (r *recorder) observe(ctx context.Context, e middleware.Event) {
+	class := ErrorType(e.Err)
+	r.events.Add(ctx, 1, r.with(labels{event: e.Kind, reason: reasonOf(e), errorType: class}))
+	switch e.Kind {
+	case middleware.EventLoaded:
+		r.loadDuration.Record(ctx, e.Duration.Seconds(), r.with(labels{reason: reasonOf(e)}))
+		r.size(ctx, r.loadSize, e, labels{})
+	case middleware.EventCommitted:
+		r.size(ctx, r.commitSize, e, labels{})
+		r.count(ctx, e.Set, "set")
+		r.count(ctx, e.Expired, "expired")
+	case middleware.EventStore:
+		r.storeDuration.Record(ctx, e.Duration.Seconds(), r.with(labels{operation: e.Detail, errorType: class}))
+		r.size(ctx, r.storeSize, e, labels{operation: e.Detail})
+	}
+}
+
+// reasonOf gives a load that found a session a word of its own, so that one label
+// parts the visitors who were recognised from those who were not.
+func reasonOf(e middleware.Event) session.Reason {
+	if e.Kind == middleware.EventLoaded && e.Reason == session.Recognised {
+		return "recognised"
+	}
+	return e.Reason
+}
+
+func (r *recorder) size(ctx context.Context, h metric.Int64Histogram, e middleware.Event, l labels) {
+	if e.Bytes > 0 {
+		h.Record(ctx, int64(e.Bytes), r.with(l))
+	}
+}
+
+func (r *recorder) count(ctx context.Context, n int, change string) {
+	if n > 0 {
+		r.commitCookies.Add(ctx, int64(n), r.with(labels{change: change}))
+	}
+}
+
+// with is the set of attributes of labels, made once for each.
+func (r *recorder) with(l labels) metric.MeasurementOption {
+	if have, ok := r.sets.Load(l); ok {
+		return have.(metric.MeasurementOption)
+	}
+	list := append([]attribute.KeyValue(nil), r.common...)
+	add := func(key attribute.Key, value string) {
+		if value != "" {
+			list = append(list, key.String(value))
+		}
+	}
+	add(EventKey, string(l.event))
+	add(ReasonKey, string(l.reason))
+	add(OperationKey, l.operation)
+	add(ChangeKey, l.change)
+	add(ErrorKey, l.errorType)
+	have, _ := r.sets.LoadOrStore(l, metric.WithAttributeSet(attribute.NewSet(list...)))
+	return have.(metric.MeasurementOption)
+}
+
+// classes are the errors that have a word, the most telling first.
+var classes = []struct {
+	err  error
+	word string
+}{
+	{context.Canceled, "canceled"},
+	{session.ErrTooLarge, "too_large"},
+	{session.ErrUnknownKey, "unknown_key"},
+	{session.ErrNoKey, "no_key"},
+	{session.ErrLate, "late"},
+	{session.ErrEnded, "ended"},
+	{session.ErrStoreDown, "store_down"},
+	{middleware.ErrCannotImport, "cannot_import"},
+}
+
+// ErrorType is the class of an error, as error.type has it: "timeout", "canceled",
+// "too_large", "unknown_key", "no_key", "late", "ended", "store_down", "cannot_import",
+// "not_encodable", "_OTHER" for the rest (the conventions' word), such as a store's own errors, and "" for none.
+func ErrorType(err error) string {
+	if err == nil {
+		return ""
+	}
+	var timeout interface{ Timeout() bool } // of net and of context.DeadlineExceeded
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return "timeout"
+	}
+	for _, class := range classes {
+		if errors.Is(err, class.err) {
+			return class.word
+		}
+	}
+	var encode *session.EncodeError
+	if errors.As(err, &encode) {
+		return "not_encodable"
+	}
+	return "_OTHER"
+}

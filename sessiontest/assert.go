@@ -1,0 +1,54 @@
+package sessiontest
+
+import (
+	"net/http"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/carryon-go/carryon/session"
+)
+
+// Holds fails the test unless the session has this value under key.
+func Holds[T any](t testing.TB, s *session.Session, key session.Key[T], want T) {
+	t.Helper()
+	got, err := key.Lookup(s)
+	switch {
+	case err != nil:
+		t.Errorf("the session has no %q (%v); want %#v", string(key), err, want)
+	case !reflect.DeepEqual(got, want):
+		t.Errorf("the session has %#v under %q; want %#v", got, string(key), want)
+	}
+}
+
+// Lacks fails the test if the session has a value under one of the names, or,
+// where none is given, any at all. A session that could not be loaded lacks
+// nothing: the test fails.
+func Lacks(t testing.TB, s *session.Session, names ...string) {
+	t.Helper()
+	if err := s.Load(contextOf(t)); err != nil {
+		t.Errorf("the session could not be loaded: %v", err)
+	}
+	for _, name := range s.Names() {
+		if len(names) == 0 || slices.Contains(names, name) {
+			t.Errorf("the session has a value under %q; want none", name)
+		}
+	}
+}
+
+// RefusedFor fails the test unless the visitor was not recognised, for this reason.
+func RefusedFor(t testing.TB, s *session.Session, want session.Reason) {
+	t.Helper()
+	if got := s.Reason(); got != want {
+		t.Errorf("the session's reason is %q; want %q", string(got), string(want))
+	}
+}
+
+// SetsNoCookie fails the test if the response sets or expires one, whoever's it
+// is: one that does is of use to nobody else, and no cache may keep it.
+func SetsNoCookie(t testing.TB, response *http.Response) {
+	t.Helper()
+	for _, c := range response.Cookies() {
+		t.Errorf("the response sets the cookie %q; want none", c.Name)
+	}
+}
