@@ -12,11 +12,13 @@ engine_packages() {
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || echo postgresql
 	[ -x /usr/sbin/mariadbd ] || echo mariadb-server
 	command -v redis-server >/dev/null || echo redis-server
+	command -v npm >/dev/null || printf '%s\n' nodejs npm
 }
 
 postgres_answers() { psql -w -h 127.0.0.1 -U postgres -c 'SELECT 1' test; }
 mariadb_answers() { mariadb --no-defaults -h 127.0.0.1 -u root -e 'SELECT 1' test; }
 redis_answers() { [ "$(redis-cli -h 127.0.0.1 ping)" = PONG ]; }
+dynamodb_answers() { false; } # whatever stands at its port, it may be somebody's data
 
 # engine NAME VARIABLE ANSWERS START. START prints what the variable is to be.
 engine() {
@@ -36,6 +38,7 @@ start_engines() {
 	engine PostgreSQL CARRYON_TEST_POSTGRES postgres_answers start_postgres
 	engine MariaDB CARRYON_TEST_MYSQL mariadb_answers start_mariadb
 	engine Redis CARRYON_TEST_REDIS redis_answers start_redis
+	engine DynamoDB CARRYON_TEST_DYNAMODB dynamodb_answers start_dynalite
 }
 
 # It refuses to run as root.
@@ -80,6 +83,18 @@ start_redis() {
 	echo $! >>"$engines/pids"
 	wait_for redis-cli -h 127.0.0.1 -p 26379 ping || return 1
 	echo "127.0.0.1:26379"
+}
+
+# dynalite from npm, as the lock file pins it; nothing of it is run to install it.
+start_dynalite() {
+	local url=http://127.0.0.1:24567
+	cp -r "$top/.ci/dynalite" "$engines/dynalite"
+	(cd "$engines/dynalite" && npm ci --ignore-scripts --no-audit --no-fund) >"$engines/dynalite.log" 2>&1 || return 1
+	node "$engines/dynalite/serve.js" --host 127.0.0.1 --port "${url##*:}" --createTableMs 0 --deleteTableMs 0 \
+		>>"$engines/dynalite.log" 2>&1 &
+	echo $! >>"$engines/pids"
+	wait_for bash -c "exec 3<>/dev/tcp/127.0.0.1/${url##*:}" || return 1
+	echo "$url"
 }
 
 # wait_for COMMAND... runs it until it succeeds, for half a minute.

@@ -201,6 +201,31 @@ func TestDecoderIsStrict(t *testing.T) {
 	}
 }
 
+// Text is made and read several characters at a time; whatever the length, it is
+// what the standard library makes, and a character that does not belong there is
+// found wherever it stands.
+func TestTextOfEveryLength(t *testing.T) {
+	std := base64.RawURLEncoding.Strict()
+	bin := make([]byte, 70)
+	for i := range bin {
+		bin[i] = byte(i*37 + i>>3)
+	}
+	for n := range bin {
+		text := string(codec.AppendEncoded([]byte("before"), bin[:n]))
+		require.Equal(t, "before"+std.EncodeToString(bin[:n]), text)
+		text = text[len("before"):]
+		got, ok := codec.AppendDecoded([]byte("before"), text)
+		require.True(t, ok)
+		require.Equal(t, "before"+string(bin[:n]), string(got))
+		for i := range text {
+			for _, c := range []byte{'+', '/', '=', '\n', '\r', ' ', 0, 0x80, 0xff} {
+				_, ok := codec.AppendDecoded(nil, text[:i]+string([]byte{c})+text[i+1:])
+				require.False(t, ok, "%q at %d of %d", c, i, len(text))
+			}
+		}
+	}
+}
+
 // Nothing that a client sends makes us allocate more than it sent, however
 // large it says that it is.
 func TestAllocationIsBoundedByTheInput(t *testing.T) {

@@ -1,5 +1,7 @@
 package codec
 
+import "crypto/fips140"
+
 // Renumbered is format 1 under another number, which its labels have in them.
 func Renumbered(number byte) Format { return renumbered{number: number} }
 
@@ -19,7 +21,9 @@ func AppendDecoded(dst []byte, text string) ([]byte, bool) { return appendDecode
 // AppendEncoded is its reverse.
 func AppendEncoded(dst, bin []byte) []byte { return appendEncoded(dst, bin) }
 
-// SealRecordWithNonce is SealRecord with the nonce of a test vector.
-func SealRecordWithNonce(secret []byte, b RecordBinding, plaintext, nonce []byte) ([]byte, error) {
-	return sealRecord(nil, secret, b, plaintext, nonce)
+// SealRecordWithNonce is SealRecord with the nonce of a test vector, which
+// fips140=only forbids.
+func SealRecordWithNonce(secret []byte, b RecordBinding, plaintext, nonce []byte) (record []byte, err error) {
+	fips140.WithoutEnforcement(func() { record, err = sealRecord(nil, secret, b, plaintext, nonce) })
+	return record, err
 }

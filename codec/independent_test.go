@@ -3,6 +3,7 @@ package codec_test
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/fips140"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -104,8 +105,12 @@ func plainXAES(key []byte, nonce, ct, aad string) ([]byte, string) {
 		derived = append(derived, out...)
 	}
 	block, _ = aes.NewCipher(derived)
-	gcm, _ := cipher.NewGCM(block)
-	plaintext, err := gcm.Open(nil, []byte(nonce[12:]), []byte(ct), []byte(aad))
+	var plaintext []byte
+	var err error
+	fips140.WithoutEnforcement(func() { // it has no GCM that only opens
+		gcm, _ := cipher.NewGCM(block)
+		plaintext, err = gcm.Open(nil, []byte(nonce[12:]), []byte(ct), []byte(aad))
+	})
 	if err != nil {
 		return nil, "bad seal"
 	}

@@ -2,6 +2,7 @@ package codec
 
 import (
 	"bytes"
+	"crypto/fips140"
 	"crypto/sha3"
 	"encoding/hex"
 	"testing"
@@ -33,7 +34,8 @@ func TestXAESVectors(t *testing.T) {
 			require.Equal(t, v.k1, hex.EncodeToString(x.k1[:]))
 			require.Equal(t, v.kx, hex.EncodeToString(x.messageKey(nonce)[:]))
 
-			sealed := x.sealWithNonce(nil, nonce, plaintext, []byte(v.aad))
+			var sealed []byte
+			fips140.WithoutEnforcement(func() { sealed = x.sealWithNonce(nil, nonce, plaintext, []byte(v.aad)) })
 			require.Equal(t, v.sealed, hex.EncodeToString(sealed[xaesNonceSize:]))
 			opened, err := x.Open(nil, sealed, []byte(v.aad))
 			require.NoError(t, err)
@@ -57,7 +59,8 @@ func TestXAESAccumulated(t *testing.T) {
 		plaintext := read(int(read(1)[0]))
 		aad := read(int(read(1)[0]))
 		x := newXAES(key)
-		sealed := x.sealWithNonce(nil, nonce, plaintext, aad)
+		var sealed []byte
+		fips140.WithoutEnforcement(func() { sealed = x.sealWithNonce(nil, nonce, plaintext, aad) })
 		sum.Write(sealed[xaesNonceSize:])
 		opened, err := x.Open(nil, sealed, aad)
 		require.NoError(t, err)

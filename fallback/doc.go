@@ -11,6 +11,8 @@
 //	fallback.NewMemory     this process only: development, one server, tests
 //	fallback/sqlstore      PostgreSQL, MySQL, MariaDB, SQLite, by database/sql
 //	fallback/redisstore    Redis: single, Sentinel, Cluster (a module of its own)
+//	fallback/dynamostore   Amazon DynamoDB, records up to 400 KB (a module of its own)
+//	fallback/mongostore    MongoDB: replica sets, sharded clusters (a module of its own)
 //
 // # Writing a store
 //

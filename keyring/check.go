@@ -118,24 +118,30 @@ func (r *Ring) CheckNext(next *Ring, now time.Time, p Policy) ([]Problem, error)
 // carriesOn looks at what becomes of a key of the old ring.
 func (c *inspection) carriesOn(old *Key, next *Ring) {
 	state := old.State(c.now)
-	unused := state == Staged && old.active.Sub(c.now) >= c.p.ActivateIn // and gone everywhere before it is
+	safe := old.safe(c.p)
+	harmless := state == Retired && !safe.IsZero() && !c.now.Before(safe) || // by now
+		state == Staged && old.active.Sub(c.now) >= c.p.ActivateIn // and gone everywhere before it is
 	switch e := next.find(old.id); {
-	case e.key != nil && e.key.State(c.now) == Expired:
-		c.loses(old, old.safe(c.p), "is %v and would expire at once: what it sealed is void", state)
+	case e.key != nil && e.key.State(c.now) == Expired && !harmless:
+		c.loses(old, safe, "is %v and would expire at once: what it sealed is void", state)
 	case e.key != nil && state == Retired && e.key.State(c.now) == Active:
 		c.warn(old, "has retired and would seal again")
-	case e.key != nil || unused:
+	case e.key != nil || harmless:
 	case e.dead == Unknown:
-		c.loses(old, old.safe(c.p), "is %v and would be missing: sessions that it sealed are not recognised", state)
+		c.loses(old, safe, "is %v and would be missing: sessions that it sealed are not recognised", state)
 	default:
-		c.loses(old, old.safe(c.p), "is %v and would be %v: what it sealed is void", state, e.dead)
+		c.loses(old, safe, "is %v and would be %v: what it sealed is void", state, e.dead)
 	}
 }
 
 // safe returns when nothing is lost with the key any more, or zero.
 func (k *Key) safe(p Policy) time.Time {
-	if k.expires.IsZero() && !k.retires.IsZero() && p.Lifetime > 0 {
-		return k.retires.Add(p.Lifetime + p.ActivateIn)
+	if k.retires.IsZero() || p.Lifetime <= 0 {
+		return k.expires
+	}
+	ended := k.retires.Add(p.Lifetime + p.ActivateIn) // the last session that it sealed
+	if k.expires.IsZero() || ended.Before(k.expires) {
+		return ended
 	}
 	return k.expires
 }

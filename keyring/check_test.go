@@ -102,11 +102,12 @@ func TestCheckNext(t *testing.T) {
 		{"one more, at once", []span{{n: 1, active: -50}}, []span{{1, -50, 50}, {2, 5, 0}}, nil, 5,
 			[]string{"LOSES " + k2 + "is new and would seal from 2026-01-31T17:00:00Z on; servers take up to 1h0m0s to see it, so let it become active at 2026-01-31T18:00:00Z or later"}},
 		{"another ring", []span{{1, -9, 50}, {2, -5, 0}}, []span{{n: 3, active: -9}}, nil, 5, []string{
-			"LOSES " + k1 + "is retired and would be missing: sessions that it sealed are not recognised; safe from 2026-02-02T14:00:00Z on",
+			"LOSES " + k1 + "is retired and would be missing: sessions that it sealed are not recognised; safe from 2026-02-01T08:00:00Z on",
 			"LOSES " + k2 + "is active and would be missing: sessions that it sealed are not recognised",
 			"LOSES " + k3 + "is new and would seal from 2026-01-31T17:00:00Z on; servers take up to 1h0m0s to see it, so let it become active at 2026-01-31T18:00:00Z or later"}},
 		{"a retired one is gone", []span{{1, -50, 0}, {2, -5, 0}}, []span{{n: 2, active: -5}}, nil, 5,
 			[]string{"LOSES " + k1 + "is retired and would be missing: sessions that it sealed are not recognised; safe from 2026-02-01T08:00:00Z on"}},
+		{"a retired one is gone, when its sessions have ended", []span{{1, -50, 90}, {2, -5, 0}}, []span{{n: 2, active: -5}}, nil, 20, nil},
 		{"a staged one is gone, in time", old, []span{{1, -50, 50}, {2, -5, 0}}, nil, 19, nil},
 		{"a staged one is gone, too late", old, []span{{1, -50, 50}, {2, -5, 0}}, nil, 19.5,
 			[]string{"LOSES " + k3 + "is staged and would be missing: sessions that it sealed are not recognised"}},
@@ -114,7 +115,7 @@ func TestCheckNext(t *testing.T) {
 		{"a staged one begins at once, and was just made", []span{{1, -50, 50}, {2, 2, 0}}, []span{{1, -50, 50}, {2, 0.5, 0}}, nil, 0.5,
 			[]string{"LOSES " + k2 + "would seal from 2026-01-31T12:30:00Z on, and servers may take until 2026-01-31T13:00:00Z to see it; safe from 2026-01-31T13:00:00Z on"}},
 		{"one expires early", old, []span{{1, -50, 4}, {2, -5, 90}, {3, 20, 0}}, nil, 5, []string{
-			"LOSES " + k1 + "is retired and would expire at once: what it sealed is void; safe from 2026-02-02T14:00:00Z on",
+			"LOSES " + k1 + "is retired and would expire at once: what it sealed is void; safe from 2026-02-01T08:00:00Z on",
 			k1 + "has expired; remove it with: carryon keys prune FILE"}},
 		{"one goes back", []span{{1, -50, 90}, {2, -5, 0}}, []span{{1, -50, 90}, {2, 20, 0}}, nil, 5,
 			[]string{k1 + "has retired and would seal again"}},
@@ -144,7 +145,7 @@ func TestCheckNextOfRevocations(t *testing.T) {
 	require.NoError(t, err)
 	list, err := old.CheckNext(next, at(5), p)
 	require.NoError(t, err)
-	require.Equal(t, []string{"LOSES " + k1 + "is retired and would be revoked: what it sealed is void; safe from 2026-02-02T14:00:00Z on"}, problems(list))
+	require.Equal(t, []string{"LOSES " + k1 + "is retired and would be revoked: what it sealed is void; safe from 2026-02-01T08:00:00Z on"}, problems(list))
 
 	list, err = next.CheckNext(old, at(5), p)
 	require.NoError(t, err)

@@ -3,6 +3,7 @@
 package keyring
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -195,6 +196,12 @@ func TestBrokenFileKeepsTheLastGoodRing(t *testing.T) {
 		"a directory": func(t *testing.T, path string) {
 			require.NoError(t, os.Remove(path))
 			require.NoError(t, os.Mkdir(path, 0o700))
+		},
+		"huge": func(t *testing.T, path string) { require.NoError(t, os.Truncate(path, 1<<40)) },
+		"too large, and a ring": func(t *testing.T, path string) {
+			text, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(path, append(text, bytes.Repeat([]byte(" "), MaxSize)...), 0o600))
 		},
 		"half written": func(t *testing.T, path string) { require.NoError(t, os.Truncate(path, 50)) },
 		"gone":         func(t *testing.T, path string) { require.NoError(t, os.Rename(path, path+".away")) },

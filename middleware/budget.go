@@ -58,7 +58,7 @@ func digits(piece int) int {
 
 // weigh is what a fragment takes, in as many pieces as it needs.
 func (s scale) weigh(f *core.Fragment) weight {
-	return s.text(codec.SealedLen(len(s.wire(f))))
+	return s.text(codec.SealedLen(f.WireLen(s.packing)))
 }
 
 // text is what that many sealed characters take.
@@ -93,6 +93,11 @@ func (d draft) set() (all []*core.Fragment) {
 		all = append(all, d.own)
 	}
 	return all
+}
+
+// sets tells whether the draft sets a fragment of that suffix.
+func (d *draft) sets(suffix string) bool {
+	return d.joined != nil && d.joined.Suffix == suffix || d.own != nil && d.own.Suffix == suffix
 }
 
 // plan names what is to be sent.
@@ -210,7 +215,7 @@ func (f *facts) kept(d *draft) weight {
 		return w // ours is overwritten
 	}
 	for _, h := range f.jar {
-		if !isSet(d.set(), h.suffix) && !slices.Contains(d.expire, h.suffix) {
+		if !d.sets(h.suffix) && !slices.Contains(d.expire, h.suffix) {
 			w = w.plus(h.weight, 1)
 		}
 	}
@@ -261,7 +266,7 @@ func tooLarge(set []*core.Fragment, platform Platform, limit string, most, need 
 	e := &session.TooLargeError{Platform: string(platform), Limit: limit, Max: most, Need: need}
 	var entries []core.Entry
 	for _, s := range set {
-		e.Session = max(e.Session, len(s.Plaintext()))
+		e.Session = max(e.Session, s.PlaintextLen())
 		entries = append(entries, s.Entries...)
 	}
 	slices.SortFunc(entries, func(a, b core.Entry) int { return len(b.Value) - len(a.Value) })

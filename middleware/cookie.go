@@ -3,6 +3,7 @@ package middleware
 import (
 	"net/http"
 	"strconv"
+	"unsafe"
 )
 
 // cookieAttributes is the constant tail of every Set-Cookie line.
@@ -44,8 +45,14 @@ func (s *settings) appendAttributes(b []byte, maxAge int64) []byte {
 	return append(b, s.attributes...)
 }
 
+// endLine ends a line, which must not be written to afterwards.
+func (s *settings) endLine(line []byte, maxAge int64) string {
+	line = s.appendAttributes(line, maxAge)
+	return unsafe.String(unsafe.SliceData(line), len(line))
+}
+
 // expireLine is the Set-Cookie line that removes a cookie of ours.
 func (s *settings) expireLine(name string) string {
-	b := make([]byte, 0, len(name)+len(s.attributes)+16)
-	return string(s.appendAttributes(append(append(b, name...), '='), 0))
+	line := make([]byte, 0, len(name)+len("=; Max-Age=0")+len(s.attributes))
+	return s.endLine(append(append(line, name...), '='), 0)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/session"
 )
 
 // Description is how a session stands in the cookies of one request: for a
@@ -73,17 +74,25 @@ func (m *Sessions) Describe(ctx context.Context) Description {
 	}
 	v := x.core.View()
 	d := Description{Limits: m.limits}
-	if x.found == nil {
-		return d // the load failed
-	}
-	for _, g := range x.found.jar.groups {
+	found := x.findings()
+	for _, g := range found.jar.groups {
 		d.Fragments = append(d.Fragments, describe(v, g))
 	}
-	d.Used = m.used(&x.found.jar)
-	if s := x.found.stored; s != nil {
+	d.Used = m.used(&found.jar)
+	if s := found.stored; s != nil {
 		d.StoreCalls, d.Record = s.calls, s.describe(v)
 	}
 	return d
+}
+
+// findings are those of the load, or what there is to say where it had nothing to do.
+func (x *Exchange) findings() *findings {
+	if w := x.work.Load(); w != nil && w.found != nil {
+		return w.found
+	}
+	found := &findings{}
+	found.jar.read(x.request.Cookies, x.sessions.Name, x.sessions.FixedName, maxOurs)
+	return found
 }
 
 func (s *stored) describe(v *core.View) *Record {
@@ -100,7 +109,7 @@ func describe(v *core.View, g group) Fragment {
 	out := Fragment{Suffix: strings.Clone(g.suffix), Fate: "unopened", Pieces: g.count, Bytes: g.bytes}
 	for i, f := range v.Fragments {
 		if f.Suffix == g.suffix && !f.Stored {
-			out.Kind, out.Fate = kindOf(f), fateWords[v.Fates[i]]
+			out.Kind, out.Fate = kindOf(f), fateOf(v.Fates[i])
 			if v.Fates[i] == core.Accepted || v.Fates[i] == core.Covered {
 				out.Entries = shown(v, f)
 			}
@@ -123,9 +132,14 @@ func kindOf(f *core.Fragment) string {
 	return "delta"
 }
 
-var fateWords = map[core.Fate]string{
-	core.Accepted: "accepted", core.Covered: "covered", core.Dead: "superseded", core.Late: "late",
-	core.Torn: "torn", core.Ended: "expired", core.Idle: "expired (idle)",
+func fateOf(f core.Fate) string {
+	switch f {
+	case core.Accepted:
+		return "accepted"
+	case core.Covered:
+		return "covered"
+	}
+	return string(session.ReasonOfFate(f))
 }
 
 // shown lists the entries of f that are the state's. The names are copied:

@@ -13,7 +13,8 @@ type EventKind string
 const (
 	// EventLoaded: the session was looked at for the first time in a request.
 	EventLoaded EventKind = "loaded"
-	// EventRefused: a cookie of ours was not accepted; Reason says why.
+	// EventRefused: a cookie of ours, or the session that they make up, was not
+	// accepted; Reason says why.
 	EventRefused EventKind = "refused"
 	// EventCommitted: the response sets or expires cookies.
 	EventCommitted EventKind = "committed"
@@ -22,6 +23,9 @@ const (
 	EventSpilled EventKind = "spilled"
 	// EventReturned: the session has moved from the store back into cookies.
 	EventReturned EventKind = "returned"
+	// EventRotated: what a retired key had sealed of the session is sealed by the
+	// active one now, which KeyID names.
+	EventRotated EventKind = "rotated"
 	// EventImported: another library's session has become one of Carryon's.
 	EventImported EventKind = "imported"
 	// EventStore: a call of the store has ended; Detail is "load", "save",

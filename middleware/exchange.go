@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/session"
@@ -22,6 +23,7 @@ type Request struct {
 type Response struct {
 	Status       int    // the status code
 	CacheControl string // as the program set it
+	prefetch     bool   // Request.Prefetch, looked up only where a response may have something to say
 }
 
 // Fields is what the session adds to the response's header.
@@ -39,11 +41,19 @@ type Exchange struct {
 	request  Request
 	core     core.Core
 	session  session.Session
-	found    *findings   // by the load; nil before it
-	owed     plan        // what an early Save has left for the header to say
-	done     bool        // committed
-	bound    int64       // when a login binds its session (ms)
-	listen   func(Event) // nil, or who is told in place of the Observer
+	work     atomic.Pointer[work] // nil for as long as there is nothing to it; set under the core's lock
+	done     bool                 // committed; under the core's lock
+}
+
+// work is what an exchange has once the visitor brings a session, or is to get
+// one: most requests of most sites never come so far.
+type work struct {
+	*Exchange
+	found  *findings   // by the load; nil before it
+	owed   *plan       // what an early Save has left for the header to say; nil: nothing
+	bound  int64       // when a login binds its session (ms)
+	listen func(Event) // nil, or who is told in place of the Observer
+	room   findings
 }
 
 // Begin notes the request and does no I/O and no parsing. The returned context
@@ -60,20 +70,60 @@ func (m *Sessions) begin(x *Exchange, ctx context.Context, r Request) {
 	x.session = session.Wrap(&x.core)
 }
 
+// working makes room for the work. The core's lock is held, or nobody else has x.
+func (x *Exchange) working() *work {
+	w := x.work.Load()
+	if w == nil {
+		w = &work{Exchange: x}
+		x.work.Store(w)
+	}
+	return w
+}
+
+// Load is called by the session, once, when it is first used.
+func (x *Exchange) Load(ctx context.Context) (*core.View, error) {
+	if x.work.Load() == nil && x.sessions.nothingIn(x.request.Cookies) {
+		return nil, nil
+	}
+	return x.working().load(ctx)
+}
+
+// nothingIn tells whether a load of these Cookie header lines would neither find
+// anything nor have anybody to tell so.
+func (s *settings) nothingIn(lines []string) bool {
+	if s.Observer != nil || len(s.Import) > 0 {
+		return false
+	}
+	for _, line := range lines {
+		if strings.Contains(line, s.Name) {
+			return false
+		}
+	}
+	return true
+}
+
 // Commit decides what the response does to the visitor's cookies. It must be
 // called once, before the response's header is written; after it the session
 // takes no more changes. With an error nothing may be sent of the handler's
 // response: the visitor's cookies stay as they were.
 func (x *Exchange) Commit(ctx context.Context, r Response) (Fields, error) {
+	if x.pass() {
+		return Fields{}, nil
+	}
 	var out Fields
 	err := x.core.Commit(func(o core.Outcome) (v *core.View, err error) {
 		if x.done {
 			return nil, errCommitted
 		}
-		out, v, err = x.fields(ctx, o, r)
-		if x.done = true; err != nil {
-			x.owed = plan{} // the cookies stay as they were, and so must what they refer to
+		defer func() { x.done = true }() // until then the header can still take a change
+		switch {
+		case !o.Touched:
+			return nil, nil
+		case x.work.Load() == nil && !o.Writes && !o.Changes.Destroyed && o.Err == nil:
+			out.Vary = true // nothing came, and nothing goes
+			return nil, nil
 		}
+		out, v, err = x.working().commit(ctx, o, r)
 		return v, err
 	})
 	if err != nil && x.sessions.Observer != nil {
@@ -82,15 +132,51 @@ func (x *Exchange) Commit(ctx context.Context, r Response) (Fields, error) {
 	return out, err
 }
 
+// owing is a plan with what is owed since before.
+func (x *work) owing(p plan) plan {
+	if x.owed == nil {
+		return p
+	}
+	return x.owed.and(p)
+}
+
+func (x *work) owe(p plan) {
+	if !p.empty() {
+		q := p // or every plan would be an allocation, those that say nothing too
+		x.owed = &q
+	}
+}
+
+// pass ends the exchange of a handler that has not asked for its session.
+func (x *Exchange) pass() bool { return x.core.Pass(func() { x.done = true }) }
+
+// commit finds what the response is to say. What was not loaded is loaded now.
+func (x *work) commit(ctx context.Context, o core.Outcome, r Response) (out Fields, v *core.View, err error) {
+	if x.found == nil && o.Err == nil {
+		if o.View, err = x.load(ctx); err != nil {
+			return Fields{}, nil, err
+		}
+	}
+	if out, v, err = x.fields(ctx, o, r); err != nil {
+		x.owed = nil // the cookies stay as they were, and so must what they refer to
+	}
+	return out, v, err
+}
+
 // failure is the reason of a failed commit, where the list has one.
 func failure(err error) session.Reason {
+	var ended *endedError
 	switch {
+	case errors.As(err, &ended):
+		return ended.reason
 	case errors.Is(err, session.ErrTooLarge):
 		return session.TooLarge
 	case errors.Is(err, session.ErrUnknownKey):
 		return session.UnknownKey
 	case errors.Is(err, session.ErrStoreDown):
 		return session.StoreDown
+	case errors.Is(err, session.ErrNoKey):
+		return session.NoKey
 	}
 	return ""
 }
@@ -105,14 +191,13 @@ func (x *Exchange) Finish(ctx context.Context) error {
 	if err != nil && !errors.Is(err, session.ErrLate) {
 		x.observe(ctx, Event{Kind: EventFailed, Reason: failure(err), Err: err})
 	}
-	x.clear(ctx)
+	if w := x.work.Load(); w != nil {
+		w.clear(ctx)
+	}
 	return err
 }
 
-func (x *Exchange) fields(ctx context.Context, o core.Outcome, r Response) (Fields, *core.View, error) {
-	if !o.Touched {
-		return Fields{}, nil, nil
-	}
+func (x *work) fields(ctx context.Context, o core.Outcome, r Response) (Fields, *core.View, error) {
 	if o.Err != nil {
 		return Fields{}, nil, o.Err
 	}
@@ -120,7 +205,7 @@ func (x *Exchange) fields(ctx context.Context, o core.Outcome, r Response) (Fiel
 	if err != nil {
 		return Fields{}, nil, err
 	}
-	p = x.owed.and(p)
+	p = x.owing(p)
 	out := Fields{Vary: true}
 	if out.SetCookie, err = x.seal(p); err != nil {
 		return Fields{}, nil, err
@@ -128,7 +213,10 @@ func (x *Exchange) fields(ctx context.Context, o core.Outcome, r Response) (Fiel
 	if p.gone != nil {
 		x.endGeneration(ctx, p.gone, p.gone.End)
 	}
-	x.owed = p
+	x.owed = nil
+	if len(p.left) > 0 || p.moved != nil || p.forget != nil {
+		x.owe(plan{left: p.left, moved: p.moved, forget: p.forget}) // for Finish
+	}
 	out.SetCookie = x.outlive(ctx, out.SetCookie, o, p, r)
 	x.cacheControl(ctx, &out, o, r, p)
 	if len(out.SetCookie) > 0 && x.sessions.Observer != nil {
@@ -142,7 +230,7 @@ func (x *Exchange) fields(ctx context.Context, o core.Outcome, r Response) (Fiel
 
 // cacheControl keeps personal responses out of shared caches: one that sets a
 // cookie is not stored at all, one that read a session is private.
-func (x *Exchange) cacheControl(ctx context.Context, out *Fields, o core.Outcome, r Response, p plan) {
+func (x *work) cacheControl(ctx context.Context, out *Fields, o core.Outcome, r Response, p plan) {
 	switch {
 	case p.changes:
 		out.CacheControl = "private, no-store"
@@ -181,12 +269,22 @@ func (x *Exchange) Save(ctx context.Context, o core.Outcome) (*core.View, error)
 	if !o.Writes {
 		return nil, nil
 	}
+	return x.working().save(ctx, o)
+}
+
+func (x *work) save(ctx context.Context, o core.Outcome) (*core.View, error) {
+	if x.found == nil {
+		var err error
+		if o.View, err = x.load(ctx); err != nil {
+			return nil, err
+		}
+	}
 	p, v, err := x.settle(ctx, o, Response{Status: 200})
 	if err != nil {
 		return nil, err
 	}
 	if p.record != nil {
-		x.owed = x.owed.and(p)
+		x.owe(x.owing(p))
 		return v, nil
 	}
 	if x.done {
@@ -205,8 +303,12 @@ func (x *Exchange) LateChange(what string) {
 }
 
 func (x *Exchange) observe(ctx context.Context, e Event) {
-	if x.listen != nil {
-		x.listen(e)
+	w := x.work.Load()
+	if w != nil && w.found != nil && !x.done && (e.Kind == EventRefused || e.Err != nil) {
+		w.found.told = append(w.found.told, e.Reason)
+	}
+	if w != nil && w.listen != nil {
+		w.listen(e)
 		return
 	}
 	if f := x.sessions.Observer; f != nil {

@@ -36,7 +36,7 @@ type Refusal struct {
 func (m *Sessions) Explain(r *http.Request) Explanation {
 	var out Explanation
 	_, x := m.Begin(r.Context(), Request{Method: r.Method, Cookies: r.Header["Cookie"]})
-	x.listen = func(e Event) {
+	x.working().listen = func(e Event) {
 		if e.Kind == EventRefused || e.Kind == EventStore && e.Err != nil {
 			out.Refused = append(out.Refused, Refusal{e.Reason, e.KeyID, e.Err})
 		}

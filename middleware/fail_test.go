@@ -196,7 +196,7 @@ func TestStatusOfTheDefaultErrorPage(t *testing.T) {
 		"not encodable":   {func(s *session.Session) { session.Key[chan int]("c").Set(s, nil) }, nil, 500, ""},
 		"a name too long": {func(s *session.Session) { session.Key[int](huge[:300]).Set(s, 1) }, nil, 500, ""},
 		"no active key": {func(s *session.Session) { note.Set(s, "x") },
-			func(c *middleware.Config) { c.Keys = emptyRing{} }, 503, ""},
+			func(c *middleware.Config) { c.Keys = emptyRing{} }, 503, session.NoKey},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, func(_ http.ResponseWriter, r *http.Request) { test.spoil(session.From(r.Context())) },

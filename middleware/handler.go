@@ -47,8 +47,12 @@ func (x *httpExchange) giveBack(r *http.Request) {
 // commit puts the session's fields into the header, or answers with an error
 // page in place of the handler's response.
 func (x *httpExchange) commit(status int) error {
+	if x.pass() {
+		return nil
+	}
 	h := x.writer.rw.Header()
-	fields, err := x.Commit(x, Response{Status: status, CacheControl: strings.Join(h["Cache-Control"], ", ")})
+	fields, err := x.Commit(x, Response{Status: status, CacheControl: strings.Join(h["Cache-Control"], ", "),
+		prefetch: prefetch(x.request.Header["Sec-Purpose"])})
 	if err != nil {
 		x.fail(err)
 		return err
@@ -59,8 +63,10 @@ func (x *httpExchange) commit(status int) error {
 
 // apply puts the fields into h; the values of what h lacks live in room.
 func (f *Fields) apply(h http.Header, room *[2]string) {
-	if len(f.SetCookie) > 0 {
-		h["Set-Cookie"] = append(h["Set-Cookie"], f.SetCookie...)
+	if have := h["Set-Cookie"]; len(have) > 0 {
+		h["Set-Cookie"] = append(have, f.SetCookie...)
+	} else if len(f.SetCookie) > 0 {
+		h["Set-Cookie"] = f.SetCookie
 	}
 	if vary := h["Vary"]; f.Vary && vary == nil {
 		room[0] = "Cookie"
@@ -105,6 +111,9 @@ func answerError(w http.ResponseWriter, _ *http.Request, err error) {
 		if errors.Is(err, passing) {
 			status = http.StatusServiceUnavailable // a new ring mends these, or a store that is back
 		}
+	}
+	if errors.Is(err, session.ErrEnded) {
+		status = http.StatusConflict // the request may be sent again
 	}
 	http.Error(w, http.StatusText(status)+": the session could not be kept; please try again", status)
 }

@@ -92,7 +92,7 @@ func (s *settings) checkImport(fault func(bool, string, ...any)) {
 }
 
 // findLegacy looks for the first importer's cookie that the request carries.
-func (x *Exchange) findLegacy() *legacy {
+func (x *work) findLegacy() *legacy {
 	for _, from := range x.sessions.Import {
 		name := from.Cookie().Name
 		for _, line := range x.request.Cookies {
@@ -109,7 +109,7 @@ func (x *Exchange) findLegacy() *legacy {
 // adopt gives a visitor who brought nothing of ours the session that another
 // library kept for them, if there is one. What of ours does not open, or has
 // ended, counts as ours: nothing older may come back in its place.
-func (x *Exchange) adopt(ctx context.Context, v *core.View, now time.Time) error {
+func (x *work) adopt(ctx context.Context, v *core.View, now time.Time) error {
 	x.found.legacy = x.findLegacy()
 	l := x.found.legacy
 	if l == nil || v.Verdict != core.Absent || v.Any() || v.Unopened > 0 || v.Frozen {
@@ -250,7 +250,7 @@ func (f *facts) adopt(v *core.View, c *core.Changes, writes bool) (plan, error) 
 
 // outlived tells whether the other library's cookie is of no use any more: ours
 // has arrived, or the program has ended the session or given it a new id.
-func (x *Exchange) outlived(o core.Outcome, p plan, r Response) bool {
+func (x *work) outlived(o core.Outcome, p plan, r Response) bool {
 	l := x.found.legacy
 	switch {
 	case l == nil || o.View == nil:
@@ -269,7 +269,7 @@ func (x *Exchange) outlived(o core.Outcome, p plan, r Response) bool {
 
 // outlive appends the line that removes the other library's cookie, if there is
 // room for it; else the next response does.
-func (x *Exchange) outlive(ctx context.Context, lines []string, o core.Outcome, p plan, r Response) []string {
+func (x *work) outlive(ctx context.Context, lines []string, o core.Outcome, p plan, r Response) []string {
 	if !x.outlived(o, p, r) {
 		return lines
 	}
@@ -283,14 +283,14 @@ func (x *Exchange) outlive(ctx context.Context, lines []string, o core.Outcome, 
 	if o.Changes.Destroyed {
 		x.forget(ctx, l) // before the visitor is told that they are logged out
 	} else {
-		x.owed.forget = l
+		x.owe(x.owing(plan{forget: l}))
 	}
 	return lines
 }
 
 // forget ends the session on the other library's side. That it fails is an event
 // and no more: the visitor's browser has lost it all the same.
-func (x *Exchange) forget(ctx context.Context, l *legacy) {
+func (x *work) forget(ctx context.Context, l *legacy) {
 	ctx, cancel := x.sessions.storeContext(ctx, false)
 	defer cancel()
 	if err := l.from.Forget(ctx, l.value); err != nil {

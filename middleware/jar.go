@@ -31,6 +31,8 @@ type group struct {
 	waste  bool // nobody can ever open it: its key is dead, or it is not of our form
 	head   bool // its first piece is there
 	aging  bool // it is to be sealed anew
+
+	retired bool // its key does not seal any more
 }
 
 // piece is one cookie, unopened.
@@ -79,6 +81,9 @@ func (j *jar) add(pair, base string, fixed bool, most int) {
 	if g == nil {
 		j.groups = append(j.groups, group{suffix: p.suffix, first: len(j.pieces)})
 		g = &j.groups[len(j.groups)-1]
+	}
+	if len(j.pieces) == cap(j.pieces) {
+		j.pieces = slices.Grow(j.pieces, max(24, len(j.pieces))) // a large session has so many
 	}
 	j.pieces = append(j.pieces, p)
 	j.bytes += len(pair) + 2
@@ -175,6 +180,20 @@ const maxOursBytes = 256 << 10
 
 // maxWays bounds how many readings of one fragment's doubled names are tried.
 const maxWays = 16
+
+// plain tells whether the pieces of a group are there once each, in their order
+// and with nothing between them, so that there is one way to read them.
+func (j *jar) plain(g *group) bool {
+	if g.count != g.last+1 || g.first+g.count > len(j.pieces) {
+		return false
+	}
+	for i, p := range j.pieces[g.first : g.first+g.count] {
+		if p.index != i || p.suffix != g.suffix {
+			return false
+		}
+	}
+	return true
+}
 
 // readings are the ways in which the cookies of a group can be put together:
 // one, unless names are doubled.

@@ -389,3 +389,77 @@ func TestSessionsSideBySide(t *testing.T) {
 	require.Equal(t, "admin user", s.get("/?of=admin").body)
 	require.Empty(t, s.get("/?of=shop").body)
 }
+
+// Browsers keep a cookie for 400 days at most: no line asks for more, however
+// often a session is given a longer life.
+func TestNoCookieAsksForMoreThan400Days(t *testing.T) {
+	s := newSite(t, termsApp, lives(middleware.MaxLifetime, -1, 0))
+	for range 3 {
+		a := s.get("/remember?d=20000h")
+		require.Contains(t, a.Header.Get("Set-Cookie"), "; Max-Age=34560000;")
+		s.clock.advance(300 * 24 * time.Hour)
+		require.Equal(t, "ada", s.who())
+	}
+	for _, change := range []func(c *middleware.Config){
+		func(c *middleware.Config) { c.Lifetime = middleware.MaxLifetime + time.Second },
+		func(c *middleware.Config) { c.MaxLifetime = middleware.MaxLifetime + time.Second },
+		func(c *middleware.Config) { c.Lifetime, c.MaxLifetime = time.Hour, time.Minute },
+	} {
+		c := middleware.Config{Keys: newRing(t)}
+		change(&c)
+		_, err := middleware.New(c)
+		require.Error(t, err)
+	}
+}
+
+// Replicas whose clocks are 30 s ahead and behind: each ends a session by its own
+// clock, neither refuses one of the other's that is new, and what one has touched
+// is not cleared away by the other.
+func TestLifetimesAndSkewedReplicas(t *testing.T) {
+	const skew = 30 * time.Second
+	ring := newRing(t)
+	at := func(d time.Duration) *site {
+		s := newSite(t, app, lives(10*time.Hour, 2*time.Hour, 0), config(func(c *middleware.Config) { c.Keys = ring }))
+		s.clock.advance(d)
+		return s
+	}
+	fast, slow := at(skew), at(-skew)
+	advance := func(d time.Duration) { fast.clock.advance(d); slow.clock.advance(d) }
+	fast.get("/set?user=ada")
+	born := fast.header()
+	require.Equal(t, "ada", slow.bare("/read", born).body, "of a minute from now")
+	advance(2*time.Hour - time.Millisecond)
+	require.Equal(t, "ada", fast.bare("/read", born).body)
+	advance(time.Minute)
+	require.Equal(t, string(session.ExpiredIdle), fast.bare("/read", born).Header.Get("X-Reason"))
+	require.Equal(t, "ada", slow.bare("/read", born).body, "the margin is the difference of the clocks")
+	advance(time.Millisecond)
+	require.Equal(t, string(session.ExpiredIdle), slow.bare("/read", born).Header.Get("X-Reason"))
+
+	slow.get("/set?user=grace")
+	touched := slow.header()
+	advance(2*time.Hour - time.Minute)
+	require.Empty(t, fast.bare("/read", touched).body, "the fast one takes it for idle")
+	for _, line := range fast.bare("/set?user=eve", touched).Header.Values("Set-Cookie") {
+		require.NotContains(t, line, "Max-Age=0", "but leaves it where it is")
+	}
+	require.Equal(t, "grace", slow.bare("/read", touched).body)
+
+	advance(8*time.Hour + time.Minute)
+	require.Equal(t, string(session.Expired), fast.bare("/read", touched).Header.Get("X-Reason"))
+	slow.events.forget()
+	slow.bare("/read", touched)
+	require.Contains(t, []session.Reason{session.Expired, session.ExpiredIdle}, slow.events.of(middleware.EventLoaded)[0].Reason)
+}
+
+// Secure does not hang on what a request says of its way: behind a proxy that
+// ends TLS it is there, and nobody who claims plain http gets rid of it.
+func TestSecureBehindAProxy(t *testing.T) {
+	s := newSite(t, app)
+	for _, lines := range [][]string{nil, {"X-Forwarded-Proto: https"}, {"X-Forwarded-Proto: http"}, {"Forwarded: proto=http"}} {
+		s.forget()
+		for _, line := range s.get("/set?user=ada", lines...).Header.Values("Set-Cookie") {
+			require.Contains(t, line, "; Secure;")
+		}
+	}
+}

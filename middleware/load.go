@@ -22,24 +22,26 @@ type findings struct {
 	stored    *stored   // what the store was asked; nil: nothing
 	legacy    *legacy   // another library's cookie; nil: none, or nobody looks for one
 	refusals  []refusal
+	told      []session.Reason // in events, so far
 	room      core.Room
 	pieces    [1]piece
 	groups    [1]group
 	fragments [1]*core.Fragment
+	first     core.Fragment
+	entries   [4]core.Entry
 }
 
-// Load is called by the session, once, when it is first used: it opens and
-// merges what the Cookie header holds. What does not open is a reason, not an
+// load opens and merges what the Cookie header holds. What does not open is a reason, not an
 // error. It fails where the session lives in a store that does not answer.
-func (x *Exchange) Load(ctx context.Context) (*core.View, error) {
+func (x *work) load(ctx context.Context) (*core.View, error) {
 	m := x.sessions
 	start := m.Clock()
-	found := &findings{}
+	found := &x.room
 	x.found = found
 	j := &found.jar
 	j.pieces, j.groups = found.pieces[:0], found.groups[:0]
 	j.read(x.request.Cookies, m.Name, m.FixedName, maxOurs)
-	l := loading{m: m, now: start, jar: j, fragments: found.fragments[:0]}
+	l := loading{m: m, now: start, jar: j, fragments: found.fragments[:0], first: &found.first, entries: found.entries[:0]}
 	if len(j.groups) > 0 {
 		l.ring = m.Keys.Ring(ctx)
 		l.openAll()
@@ -80,6 +82,8 @@ type loading struct {
 	ring      *keyring.Ring
 	jar       *jar
 	fragments []*core.Fragment
+	first     *core.Fragment // room for one, and for its entries; nil: it is taken
+	entries   []core.Entry
 	unknown   int            // fragments that another replica may be able to open
 	torn      int            // fragments of which pieces are missing
 	aging     bool           // a fragment is to be sealed anew
@@ -151,8 +155,8 @@ func (l *loading) refuse(err error) {
 // several readings the first that opens wins, wherever it stands; if none does,
 // the refusal that leaves most hope is told.
 func (l *loading) openGroup(g *group) (*core.Fragment, error) {
-	if g.count == 1 && g.last == 0 {
-		f, err := l.openOnly(g)
+	if l.jar.plain(g) {
+		f, err := l.openPlain(g)
 		g.sealed = errors.Is(err, codec.BadSeal)
 		return f, err
 	}
@@ -173,22 +177,27 @@ func (l *loading) openGroup(g *group) (*core.Fragment, error) {
 }
 
 func (l *loading) openPieces(g *group, pieces []string) (*core.Fragment, error) {
-	value, _, err := l.m.formats.Join(func(i int) (string, bool) {
+	return l.openJoined(g, func(i int) (string, bool) {
 		if i >= len(pieces) {
 			return "", false
 		}
 		return pieces[i], pieces[i] != ""
 	})
-	if err != nil {
-		return nil, err
-	}
-	return l.open(g, value)
 }
 
-// openOnly opens a fragment that is one cookie, as nearly all are.
-func (l *loading) openOnly(g *group) (*core.Fragment, error) {
-	only := func(i int) (string, bool) { return l.jar.pieces[g.first].value, i == 0 }
-	value, _, err := l.m.formats.Join(only)
+// openPlain opens a fragment whose pieces are there once each, in their order, as
+// nearly all are.
+func (l *loading) openPlain(g *group) (*core.Fragment, error) {
+	return l.openJoined(g, func(i int) (string, bool) {
+		if i >= g.count {
+			return "", false
+		}
+		return l.jar.pieces[g.first+i].value, true
+	})
+}
+
+func (l *loading) openJoined(g *group, piece func(i int) (string, bool)) (*core.Fragment, error) {
+	value, _, err := l.m.formats.Join(piece)
 	if err != nil {
 		return nil, err
 	}
@@ -201,11 +210,15 @@ func (l *loading) open(g *group, value string) (*core.Fragment, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := core.Decode(plaintext)
-	if err != nil {
+	f, room := l.first, l.entries
+	l.first, l.entries = nil, nil
+	if f == nil {
+		f = &core.Fragment{}
+	}
+	if err := f.Decode(plaintext, room); err != nil {
 		return nil, err
 	}
-	f.Suffix, g.aging = g.suffix, aging(key, value, l.now)
+	f.Suffix, g.aging, g.retired = g.suffix, aging(key, value, l.now), retired(key, l.now)
 	l.aging = l.aging || g.aging
 	return f, nil
 }

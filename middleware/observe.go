@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/carryon-go/carryon/internal/core"
@@ -9,15 +10,16 @@ import (
 )
 
 // observeLoad tells of every cookie that was refused, then of the load itself.
-func (x *Exchange) observeLoad(ctx context.Context, v *core.View, took time.Duration) {
+func (x *work) observeLoad(ctx context.Context, v *core.View, took time.Duration) {
 	for _, r := range x.found.refusals {
 		x.observe(ctx, Event{Kind: EventRefused, Reason: r.reason, KeyID: r.key})
 	}
 	for i, f := range v.Fragments {
-		if reason := fateReason(v.Fates[i]); reason != "" {
+		if reason := session.ReasonOfFate(v.Fates[i]); reason != "" {
 			x.observe(ctx, Event{Kind: EventRefused, Reason: reason, SessionID: f.Root.ID()})
 		}
 	}
+	x.observeVerdict(ctx, v)
 	if j := &x.found.jar; j.bytes > 0 && j.bytes+j.foreign > x.sessions.limits.RequestBytes {
 		x.observe(ctx, Event{Kind: EventOverBudget, Reason: session.TooLarge, Bytes: j.bytes + j.foreign})
 	}
@@ -29,18 +31,23 @@ func (x *Exchange) observeLoad(ctx context.Context, v *core.View, took time.Dura
 	x.observe(ctx, e)
 }
 
-func fateReason(f core.Fate) session.Reason {
-	switch f {
-	case core.Dead:
-		return session.Superseded
-	case core.Late:
-		return session.Late
-	case core.Torn:
-		return session.Torn
-	case core.Ended:
-		return session.Expired
-	case core.Idle:
-		return session.ExpiredIdle
+// observeVerdict tells why there is no session where that is no single cookie's
+// fault: it was ended, its record is missing, too much came.
+func (x *work) observeVerdict(ctx context.Context, v *core.View) {
+	reason := session.ReasonOf(v)
+	if x.found.jar.tooMany {
+		reason = session.TooMany
 	}
-	return ""
+	told := x.found.told
+	if reason == session.Recognised || reason == session.Absent || slices.Contains(told, reason) ||
+		reason == session.StoreDown && slices.Contains(told, session.StoreRolledBack) {
+		return
+	}
+	e := Event{Kind: EventRefused, Reason: reason}
+	for i, f := range v.Fragments {
+		if v.Fates[i] == core.Accepted {
+			e.SessionID = f.Root.ID()
+		}
+	}
+	x.observe(ctx, e)
 }

@@ -29,6 +29,12 @@ type plan struct {
 	forget *legacy // nil, or the other library's session that is of no use any more
 }
 
+// empty tells whether there is nothing to it.
+func (p *plan) empty() bool {
+	return len(p.set)+len(p.expire)+len(p.left) == 0 && !p.changes && p.record == nil && p.touched == nil &&
+		p.gone == nil && p.moved == nil && p.forget == nil
+}
+
 // and is what the response says where an early Save has already written p.
 func (p plan) and(q plan) plan {
 	if len(q.set) == 0 {
@@ -38,7 +44,7 @@ func (p plan) and(q plan) plan {
 	slices.Sort(q.expire)
 	q.expire = slices.DeleteFunc(slices.Compact(q.expire), func(suffix string) bool { return isSet(q.set, suffix) })
 	q.changes, q.left = p.changes || q.changes, append(p.left, q.left...)
-	q.gone, q.moved = cmp.Or(q.gone, p.gone), cmp.Or(q.moved, p.moved)
+	q.gone, q.moved, q.forget = cmp.Or(q.gone, p.gone), cmp.Or(q.moved, p.moved), cmp.Or(q.forget, p.forget)
 	return q
 }
 
@@ -95,7 +101,7 @@ func decide(o core.Outcome, f *facts) (plan, error) {
 	}
 	over := v.Ref // of the generation that the store is told of, if it ends here
 	if over == nil && f.revocable {
-		over = v.Head
+		over = f.over(v, c)
 	}
 	switch {
 	case !f.store || over == nil || !p.changes && !v.Imported:
@@ -105,6 +111,23 @@ func decide(o core.Outcome, f *facts) (plan, error) {
 		p.left = append(p.left, over)
 	}
 	return p, nil
+}
+
+// over is the generation of a session in cookies that a request ends. A logout
+// also ends one that it cannot see any more: that this browser has not used it for
+// long does not say that nobody has, and a store that could not be asked may be
+// back.
+func (f *facts) over(v *core.View, c *core.Changes) *core.Fragment {
+	if v.Head != nil || !c.Destroyed || v.Verdict == core.Revoked || v.Verdict == core.LoggedOut {
+		return v.Head
+	}
+	var last *core.Fragment
+	for i, frag := range v.Fragments {
+		if fate := v.Fates[i]; (fate == core.Idle || fate == core.Accepted) && (last == nil || frag.Born.Compare(last.Born) > 0) {
+			last = frag
+		}
+	}
+	return last
 }
 
 func (f *facts) choose(o core.Outcome, v *core.View, c *core.Changes) (plan, error) {
@@ -173,19 +196,23 @@ func (f *facts) change(v *core.View, c *core.Changes) (plan, error) {
 }
 
 // changeCookies writes a change of a session that is in the cookies.
-func (f *facts) changeCookies(v *core.View, c *core.Changes, whole *core.Fragment, m mood) (plan, error) {
+func (f *facts) changeCookies(v *core.View, c *core.Changes, all *core.Fragment, m mood) (plan, error) {
 	if f.fixed {
-		d := draft{own: whole}
+		d := draft{own: all}
 		return d.plan(true), f.fit(&d, m)
 	}
 	if !f.shrinks {
-		if err := f.mustBeJoinable(whole); err != nil {
+		if err := f.mustBeJoinable(all); err != nil {
 			return plan{}, err
 		}
 	}
 	var refused error
-	for _, try := range f.ways(v, c, whole, m) {
-		d := try()
+	delta := v.Delta(c, f.write)
+	for _, w := range f.ways(v, delta, all, m) {
+		if w == joined && m == crowded {
+			continue
+		}
+		d := f.draft(v, w, delta, all)
 		err := f.fit(&d, m)
 		if err == nil {
 			return d.plan(true), nil
@@ -208,29 +235,43 @@ func (f *facts) mood(v *core.View) mood {
 	return crowded
 }
 
-// ways are the forms of a change, the fittest first. A joined state beside the
-// delta is of use only if others send the same one: else the whole state in one
-// fragment takes less.
-func (f *facts) ways(v *core.View, c *core.Changes, whole *core.Fragment, m mood) []func() draft {
-	delta := v.Delta(c, f.write)
-	snapshot := func() draft { return draft{own: whole, expire: f.leavings(v, true, false, whole)} }
-	beside := func() draft { return draft{own: delta, expire: f.leavings(v, false, false, delta)} }
-	joined := func() draft {
+// A way is a form that a change can take.
+type way byte
+
+const (
+	whole  way = iota // the whole state in one fragment
+	beside            // a delta beside what is there
+	joined            // the state as it was found in one fragment, and a delta; of use only if others send the same one
+)
+
+var (
+	wholeFirst  = []way{whole, beside, joined}
+	joinedFirst = []way{joined, whole, beside}
+	besideFirst = []way{beside, joined, whole}
+)
+
+// ways are the forms of a change, the fittest first.
+func (f *facts) ways(v *core.View, delta, all *core.Fragment, m mood) []way {
+	switch {
+	case delta.Snapshot() || 2*f.scale.weigh(delta).request >= f.scale.weigh(all).request,
+		v.Parts() > crowd && m == crowded && f.chosen(v):
+		return wholeFirst
+	case v.Parts() > crowd && m != crowded:
+		return joinedFirst
+	}
+	return besideFirst
+}
+
+// draft is a change in one of its ways.
+func (f *facts) draft(v *core.View, w way, delta, all *core.Fragment) draft {
+	switch w {
+	case whole:
+		return draft{own: all, expire: f.leavings(v, true, false, all)}
+	case joined:
 		j := v.Joined(f.write)
 		return draft{joined: j, own: delta, expire: f.leavings(v, true, false, j, delta)}
 	}
-	if m == crowded {
-		joined = beside
-	}
-	switch {
-	case delta.Snapshot() || 2*f.scale.weigh(delta).request >= f.scale.weigh(whole).request:
-		return []func() draft{snapshot, beside, joined}
-	case v.Parts() > crowd && m == crowded && f.chosen(v):
-		return []func() draft{snapshot, beside}
-	case v.Parts() > crowd && m != crowded:
-		return []func() draft{joined, snapshot, beside}
-	}
-	return []func() draft{beside, joined, snapshot}
+	return draft{own: delta, expire: f.leavings(v, false, false, delta)}
 }
 
 // chosen spreads the joining in a burst: of the writers at work about one does.
@@ -329,7 +370,7 @@ func (f *facts) mayTouch() bool { return mayTouch(f.request, f.response) }
 // mayTouch keeps Set-Cookie off responses that caches share or revalidate, and
 // off those that nobody may ever see.
 func mayTouch(r Request, w Response) bool {
-	return !r.Prefetch && r.Method != http.MethodHead && r.Method != http.MethodOptions &&
+	return !r.Prefetch && !w.prefetch && r.Method != http.MethodHead && r.Method != http.MethodOptions &&
 		w.Status != http.StatusNotModified && !public(w.CacheControl)
 }
 

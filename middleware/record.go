@@ -41,7 +41,7 @@ var errNoStore = errors.New("Config.Fallback is nil, but the visitor's session w
 func storeDown(err error) error { return fmt.Errorf("%w: %w", session.ErrStoreDown, err) }
 
 // storage makes room for what the store will say.
-func (x *Exchange) storage() *stored {
+func (x *work) storage() *stored {
 	if x.found.stored == nil {
 		x.found.stored = &stored{}
 	}
@@ -49,7 +49,7 @@ func (x *Exchange) storage() *stored {
 }
 
 // follow loads the record that the cookies refer to and merges it with them.
-func (x *Exchange) follow(ctx context.Context) (*core.View, error) {
+func (x *work) follow(ctx context.Context) (*core.View, error) {
 	rec, err := x.fetch(ctx, x.found.view.Ref)
 	if err == nil && rec != nil && x.rolledBack(ctx, rec) && x.sessions.RefuseRolledBack {
 		err = storeDown(errors.New(string(session.StoreRolledBack)))
@@ -66,7 +66,7 @@ func (x *Exchange) follow(ctx context.Context) (*core.View, error) {
 }
 
 // rolledBack tells whether the store has lost what the cookies have seen.
-func (x *Exchange) rolledBack(ctx context.Context, rec *record) bool {
+func (x *work) rolledBack(ctx context.Context, rec *record) bool {
 	ref := x.found.view.Ref
 	if rec.revision.Number > ref.Number || rec.revision == (core.Revision{Number: ref.Number, Tag: ref.ETag}) {
 		return false
@@ -77,7 +77,7 @@ func (x *Exchange) rolledBack(ctx context.Context, rec *record) bool {
 
 // merged is the session as the cookies and the record, if there is one, show
 // it. What this request has already written and not yet sent counts as cookies.
-func (x *Exchange) merged(rec *record) *core.View {
+func (x *work) merged(rec *record) *core.View {
 	found, s := x.found, x.storage()
 	s.record = rec
 	all := append(append([]*core.Fragment(nil), found.view.Fragments...), s.unsent...)
@@ -99,7 +99,7 @@ func (x *Exchange) merged(rec *record) *core.View {
 // fetch loads and opens the record of f's generation; nil where there is none.
 // What does not open is as good as none: the store, or who writes to it, has
 // put something else there.
-func (x *Exchange) fetch(ctx context.Context, f *core.Fragment) (*record, error) {
+func (x *work) fetch(ctx context.Context, f *core.Fragment) (*record, error) {
 	id := f.Root.RecordID()
 	var got fallback.Record
 	err := x.call(ctx, "load", func(ctx context.Context, s fallback.Store) (n int, err error) {
@@ -145,7 +145,7 @@ func openRecord(root core.Root, id string, got fallback.Record) (*record, error)
 
 // save writes a state into the row of its generation, if the row stands at old.
 // The error may be fallback.ErrConflict.
-func (x *Exchange) save(ctx context.Context, f *core.Fragment, old, new core.Revision) error {
+func (x *work) store(ctx context.Context, f *core.Fragment, old, new core.Revision) error {
 	id := f.Root.RecordID()
 	b := codec.RecordBinding{ID: id, Number: new.Number, Tag: new.Tag}
 	plaintext := f.Plaintext()
@@ -181,7 +181,7 @@ func (s *settings) expires(f *core.Fragment) time.Time {
 }
 
 // prolong keeps the record of a session in use from expiring.
-func (x *Exchange) prolong(ctx context.Context, f *core.Fragment) error {
+func (x *work) prolong(ctx context.Context, f *core.Fragment) error {
 	expires := x.sessions.expires(f)
 	if rec := x.storage().record; rec != nil && !rec.expires.Before(expires) {
 		return nil
@@ -195,7 +195,7 @@ func (x *Exchange) prolong(ctx context.Context, f *core.Fragment) error {
 // call asks the store, within the time it has, and again where it failed at
 // once: a connection that a restart has cut is found out by using it. All calls
 // may be repeated. An outage is ErrStoreDown.
-func (x *Exchange) call(ctx context.Context, what string, do func(context.Context, fallback.Store) (int, error)) error {
+func (x *work) call(ctx context.Context, what string, do func(context.Context, fallback.Store) (int, error)) error {
 	m, s := x.sessions, x.storage()
 	if m.Fallback == nil {
 		return storeDown(errNoStore)

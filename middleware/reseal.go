@@ -12,6 +12,12 @@ import (
 // until the touches of a default configuration have been everywhere.
 const resealSpread = time.Hour
 
+// retired tells whether a key does not seal any more.
+func retired(key *keyring.Key, now time.Time) bool {
+	at := key.Retires()
+	return !at.IsZero() && !now.Before(at)
+}
+
 // aging tells whether it is time to seal a value anew: its key has retired, and
 // as much of the spread has gone by as falls to this value. Its last characters,
 // which are of its HMAC, say how much, so that all replicas agree and the

@@ -23,6 +23,8 @@ func bindApp(w http.ResponseWriter, r *http.Request) {
 	case "/bind":
 		s.Bind(r.FormValue("user"))
 		user.Set(s, r.FormValue("user"))
+	case "/terms":
+		s.SetIdleTimeout(time.Hour)
 	case "/whose":
 		subject, ok := s.Subject()
 		fmt.Fprint(w, subject, " ", ok)

@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/carryon-go/carryon/codec"
@@ -12,7 +13,7 @@ import (
 )
 
 // plan gathers the facts of this exchange and decides.
-func (x *Exchange) plan(o core.Outcome, r Response) (plan, error) {
+func (x *work) plan(o core.Outcome, r Response) (plan, error) {
 	m := x.sessions
 	if o.View == nil || x.found == nil {
 		return plan{}, nil
@@ -35,6 +36,8 @@ func (x *Exchange) plan(o core.Outcome, r Response) (plan, error) {
 	if s := x.found.stored; s != nil {
 		f.stranded = s.stranded
 	}
+	var room [4]held
+	f.jar = room[:0]
 	for _, g := range jar.groups {
 		f.jar = append(f.jar, held{suffix: g.suffix, weight: weight{cookies: g.count, request: g.bytes}, waste: g.waste || !g.head, aging: g.aging})
 	}
@@ -54,7 +57,7 @@ func (s *settings) mayTidy(v *core.View) bool {
 
 // seal makes the Set-Cookie lines of a plan: what is set first, for what cuts a
 // header cuts its end.
-func (x *Exchange) seal(p plan) ([]string, error) {
+func (x *work) seal(p plan) ([]string, error) {
 	if len(p.set) == 0 && len(p.expire) == 0 {
 		return nil, nil
 	}
@@ -80,17 +83,6 @@ func (x *Exchange) seal(p plan) ([]string, error) {
 	return lines, nil
 }
 
-// cookieName is the name of one piece of a fragment.
-func (m *Sessions) cookieName(suffix string, piece int) string {
-	switch {
-	case m.FixedName:
-		return m.Name
-	case piece == 0:
-		return m.Name + "." + suffix
-	}
-	return m.Name + "." + suffix + "." + strconv.Itoa(piece)
-}
-
 // appendSet appends the Set-Cookie lines of one fragment, one for each piece.
 func (m *Sessions) appendSet(lines []string, key *keyring.Key, f *core.Fragment, now int64) ([]string, error) {
 	plaintext := m.scale.wire(f)
@@ -98,11 +90,9 @@ func (m *Sessions) appendSet(lines []string, key *keyring.Key, f *core.Fragment,
 	if m.FixedName {
 		suffix = ""
 	}
-	value, err := m.formats.Seal(make([]byte, 0, codec.SealedLen(len(plaintext))), key, m.binding(suffix), plaintext)
-	if err != nil {
-		return nil, err
-	}
-	pieces, err := codec.Split(value, m.scale.room)
+	size := codec.SealedLen(len(plaintext))
+	line, at := m.beginLine(suffix, 0, size)
+	line, err := m.formats.Seal(line, key, m.binding(suffix), plaintext)
 	if err != nil {
 		return nil, err
 	}
@@ -110,18 +100,38 @@ func (m *Sessions) appendSet(lines []string, key *keyring.Key, f *core.Fragment,
 	if !f.Browser {
 		maxAge = max((f.End-now+999)/1000, 0)
 	}
+	if len(line)-at <= m.scale.room(0) { // it is one cookie, as nearly all are
+		return append(lines, m.endLine(line, maxAge)), nil
+	}
+	pieces, err := codec.Split(line[at:], m.scale.room)
+	if err != nil {
+		return nil, err
+	}
 	for i, piece := range pieces {
-		name := m.cookieName(suffix, i)
-		line := make([]byte, 0, len(name)+1+len(piece)+m.scale.attributes)
-		line = append(append(append(line, name...), '='), piece...)
-		lines = append(lines, string(m.appendAttributes(line, maxAge)))
+		line, _ := m.beginLine(suffix, i, len(piece))
+		lines = append(lines, m.endLine(append(line, piece...), maxAge))
 	}
 	return lines, nil
 }
 
+// beginLine makes a Set-Cookie line up to where the value begins, with room for a
+// value of that size and what follows it.
+func (m *Sessions) beginLine(suffix string, piece, size int) (line []byte, at int) {
+	line = make([]byte, 0, m.scale.base+digits(piece)+1+size+m.scale.attributes)
+	line = append(line, m.Name...)
+	if !m.FixedName {
+		line = append(append(line, '.'), suffix...)
+	}
+	if piece > 0 {
+		line = strconv.AppendInt(append(line, '.'), int64(piece), 10)
+	}
+	line = append(line, '=')
+	return line, len(line)
+}
+
 // appendSurplus expires what the request carried under a set fragment's name
 // beyond its pieces: the rest of a longer form of the same content.
-func (x *Exchange) appendSurplus(lines []string, f *core.Fragment) []string {
+func (x *work) appendSurplus(lines []string, f *core.Fragment) []string {
 	size := x.sessions.scale.weigh(f).cookies
 	for _, p := range x.found.jar.pieces {
 		if p.suffix == f.Suffix && p.index >= size {
@@ -132,14 +142,14 @@ func (x *Exchange) appendSurplus(lines []string, f *core.Fragment) []string {
 }
 
 // appendExpired expires every cookie that the request carried under a suffix.
-func (x *Exchange) appendExpired(lines []string, suffix string) []string {
+func (x *work) appendExpired(lines []string, suffix string) []string {
 	for _, name := range x.found.jar.names(suffix) {
 		lines = append(lines, x.sessions.expireLine(name))
 	}
 	return lines
 }
 
-func (x *Exchange) observeCommit(ctx context.Context, p plan, out Fields) {
+func (x *work) observeCommit(ctx context.Context, p plan, out Fields) {
 	e := Event{Kind: EventCommitted, Set: len(p.set), Expired: len(p.expire)}
 	for _, line := range out.SetCookie {
 		e.Bytes += len(line)
@@ -148,4 +158,14 @@ func (x *Exchange) observeCommit(ctx context.Context, p plan, out Fields) {
 		e.SessionID = p.set[0].Root.ID()
 	}
 	x.observe(ctx, e)
+	if key := x.sessions.Keys.Ring(x).Active(x.sessions.Clock()); key != nil && x.rotates(p) {
+		x.observe(ctx, Event{Kind: EventRotated, SessionID: e.SessionID, KeyID: key.ID().String()})
+	}
+}
+
+// rotates tells whether a plan replaces what a retired key has sealed.
+func (x *work) rotates(p plan) bool {
+	return len(p.set) > 0 && slices.ContainsFunc(x.found.jar.groups, func(g group) bool {
+		return g.retired && (isSet(p.set, g.suffix) || slices.Contains(p.expire, g.suffix))
+	})
 }

@@ -27,7 +27,7 @@ func (m *Sessions) Handler(next http.Handler) http.Handler {
 			return
 		}
 		x := &httpExchange{}
-		m.begin(&x.Exchange, r.Context(), Request{Method: r.Method, Cookies: r.Header["Cookie"], Prefetch: prefetch(r.Header["Sec-Purpose"])})
+		m.begin(&x.Exchange, r.Context(), Request{Method: r.Method, Cookies: r.Header["Cookie"]})
 		x.serve(w, r, next)
 	})
 }

@@ -23,8 +23,12 @@ const patience = 4
 // store before the response says so: where another writer came first the changes
 // are put on top of theirs. The view, if there is one, is the session as it
 // stands in the store now.
-func (x *Exchange) settle(ctx context.Context, o core.Outcome, r Response) (plan, *core.View, error) {
-	o.View, x.bound = x.fresh(ctx, o), x.boundAt(ctx, o)
+func (x *work) settle(ctx context.Context, o core.Outcome, r Response) (plan, *core.View, error) {
+	o.View = x.fresh(ctx, o)
+	if drop, err := x.checkRenewal(ctx, o); drop || err != nil {
+		return plan{}, nil, err
+	}
+	x.bound = x.boundAt(ctx, o)
 	seen := o.View
 	until := x.sessions.Clock().Add(patience * x.sessions.timeout)
 	for try := 1; ; try++ {
@@ -32,7 +36,7 @@ func (x *Exchange) settle(ctx context.Context, o core.Outcome, r Response) (plan
 		if err != nil || p.record == nil {
 			return x.settleCookies(ctx, p, o.View, err)
 		}
-		err = x.save(ctx, p.record, p.old, p.new)
+		err = x.store(ctx, p.record, p.old, p.new)
 		switch {
 		case err == nil:
 			return p, x.written(ctx, p, o.View), nil
@@ -74,7 +78,7 @@ func pause(ctx context.Context, try int) {
 
 // fresh is the outcome's view, loaded anew where a handler took so long that
 // what it saw of the record could contradict what has been collected since.
-func (x *Exchange) fresh(ctx context.Context, o core.Outcome) *core.View {
+func (x *work) fresh(ctx context.Context, o core.Outcome) *core.View {
 	v := o.View
 	if v == nil || v.Ref == nil || v.Head == nil || !o.Writes || x.found == nil ||
 		core.Millis(x.sessions.Clock())-x.storage().at < core.Window/2 {
@@ -92,7 +96,7 @@ func (x *Exchange) fresh(ctx context.Context, o core.Outcome) *core.View {
 // or a renewal: what overlaps with those is dropped, by intent. Where the row is
 // gone, a session that was in it is not put back: then it gives the view that
 // the request had, on which a change can still be built for the cookies.
-func (x *Exchange) again(ctx context.Context, f *core.Fragment, seen *core.View) (*core.View, error) {
+func (x *work) again(ctx context.Context, f *core.Fragment, seen *core.View) (*core.View, error) {
 	rec, err := x.fetch(ctx, f)
 	if err != nil {
 		return nil, err
@@ -109,7 +113,7 @@ func (x *Exchange) again(ctx context.Context, f *core.Fragment, seen *core.View)
 }
 
 // written notes what the store holds now and what the response is to say of it.
-func (x *Exchange) written(ctx context.Context, p plan, before *core.View) *core.View {
+func (x *work) written(ctx context.Context, p plan, before *core.View) *core.View {
 	s := x.storage()
 	s.unsent = append(s.unsent, p.set...)
 	if before.Ref == nil || before.Ref.Root != p.record.Root {
@@ -119,7 +123,7 @@ func (x *Exchange) written(ctx context.Context, p plan, before *core.View) *core
 }
 
 // settleCookies does what a plan for the cookies asks of the store beside them.
-func (x *Exchange) settleCookies(ctx context.Context, p plan, v *core.View, err error) (plan, *core.View, error) {
+func (x *work) settleCookies(ctx context.Context, p plan, v *core.View, err error) (plan, *core.View, error) {
 	if err != nil {
 		return plan{}, nil, err
 	}
@@ -137,15 +141,14 @@ func (x *Exchange) settleCookies(ctx context.Context, p plan, v *core.View, err 
 
 // clear removes what the committed plan has left behind in the store. None of
 // it is of use to anybody, so that a failure is an event and no more.
-func (x *Exchange) clear(ctx context.Context) {
-	p := x.owed
+func (x *work) clear(ctx context.Context) {
+	if x.owed == nil {
+		return
+	}
+	p := *x.owed
 	x.owed.left, x.owed.moved, x.owed.forget = nil, nil, nil
 	for _, f := range p.left {
-		end := f.End
-		if f.Kind == core.Reference {
-			end = core.Millis(x.sessions.Clock()) + core.Settled // without its record it is worth nothing
-		}
-		x.endGeneration(ctx, f, end)
+		x.endGeneration(ctx, f, x.farewellEnd(f))
 	}
 	if p.moved != nil {
 		x.vacate(ctx, p.moved)
@@ -155,41 +158,55 @@ func (x *Exchange) clear(ctx context.Context) {
 	}
 }
 
+// farewellEnd is how long the marker of a renewal stays in the row: as long as a
+// copy of the old cookies could be of use, from before the session was stored, too.
+// Where nobody asks for sessions in cookies, a reference is worth nothing without
+// its record, and the marker only tells those in flight that they are dropped by
+// intent.
+func (x *work) farewellEnd(f *core.Fragment) int64 {
+	if f.Kind == core.Reference && !x.sessions.revocable() {
+		return core.Millis(x.sessions.Clock()) + core.Settled
+	}
+	return f.End
+}
+
 // farewell puts the marker of a logout into the row until end, so that neither
-// a copy of the cookies nor a slow writer can bring the session back. After a
-// renewal the marker has to outlast those in flight only: they learn from it
-// that their writes are dropped by intent. The browser is logged out all the same
-// where the store does not answer.
-func (x *Exchange) farewell(ctx context.Context, f *core.Fragment, end int64) {
+// a copy of the cookies nor a slow writer can bring the session back. The browser
+// is logged out all the same where the store does not answer.
+func (x *work) farewell(ctx context.Context, f *core.Fragment, end int64) {
 	rec := x.storage().record
 	if rec != nil && rec.fragment.Root != f.Root {
 		rec = nil // of the generation that follows
 	}
+	var old core.Revision
+	if f.Kind == core.Reference {
+		old = core.Revision{Number: f.Number, Tag: f.ETag} // where nobody has written since
+	}
 	for range tries {
-		var old core.Revision
 		if rec != nil {
 			old = rec.revision
 		}
 		now := core.Millis(x.sessions.Clock())
-		err := x.save(ctx, f.Gone(end, now), old, nextRevision(max(old.Number, f.Number, f.Moved)))
+		err := x.store(ctx, f.Gone(end, now), old, nextRevision(max(old.Number, f.Number, f.Moved)))
 		if !errors.Is(err, fallback.ErrConflict) {
 			return
 		}
 		if rec, err = x.fetch(ctx, f); err != nil {
 			return
 		}
+		old = core.Revision{}
 	}
 }
 
 // vacate empties a row whose state is in the cookies for good, unless somebody
 // has written to it since.
-func (x *Exchange) vacate(ctx context.Context, moved *core.Fragment) {
+func (x *work) vacate(ctx context.Context, moved *core.Fragment) {
 	rec, err := x.fetch(ctx, moved)
 	if err != nil || rec == nil || rec.revision.Number > moved.Moved || rec.fragment.Kind != core.Data {
 		return
 	}
 	next := nextRevision(rec.revision.Number)
-	_ = x.save(ctx, moved.Vacated(next, core.Millis(x.sessions.Clock())), rec.revision, next)
+	_ = x.store(ctx, moved.Vacated(next, core.Millis(x.sessions.Clock())), rec.revision, next)
 }
 
 func nextRevision(after uint64) core.Revision {
@@ -198,7 +215,7 @@ func nextRevision(after uint64) core.Revision {
 
 // refusedBySize is what a store says of a record that is larger than its engine
 // takes.
-func (x *Exchange) refusedBySize(f *core.Fragment) error {
+func (x *work) refusedBySize(f *core.Fragment) error {
 	n := len(f.Plaintext())
 	return tooLarge([]*core.Fragment{f}, "", "bytes of a record, of which Config.Fallback takes fewer", 0, n)
 }

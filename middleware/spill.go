@@ -59,7 +59,7 @@ func (f *facts) spill(v *core.View, whole *core.Fragment, old core.Revision, all
 	if refused != nil && (!f.store || f.mode == AlwaysCookies) {
 		return plan{}, refused
 	}
-	if n := len(whole.Plaintext()); n > codec.MaxRecordPlaintext {
+	if n := whole.PlaintextLen(); n > codec.MaxRecordPlaintext {
 		return plan{}, tooLarge([]*core.Fragment{whole}, "", "bytes of a stored session", codec.MaxRecordPlaintext, n)
 	}
 	next := core.Revision{Number: old.Number, Tag: f.tag}

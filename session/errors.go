@@ -33,6 +33,12 @@ var (
 	ErrStoreDown = errors.New("carryon: the store that holds the session does not answer as it should; " +
 		"see that it runs and that this replica reaches it")
 
+	// ErrEnded is the commit's error where a request renews or binds a session
+	// that was logged out, renewed or revoked since the request saw it: nothing of
+	// it may go on under a new id. Sent again, the request finds no session.
+	ErrEnded = errors.New("carryon: the session was ended while this request, or this replica, still took it for alive; " +
+		"the visitor may send the request again")
+
 	// ErrNoKey is the commit's error where no key of the ring seals at this time.
 	ErrNoKey = errors.New("carryon: no key of the ring is active, so nothing can be sealed; " +
 		"look at it with 'carryon keys list' and add a key with 'carryon keys rotate'")

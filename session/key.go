@@ -17,7 +17,12 @@ type Key[T any] string
 // none, where it does not decode as a T, or where the session could not be
 // loaded; [Key.Lookup] says which.
 func (k Key[T]) Get(s *Session) (T, bool) {
-	v, err := k.Lookup(s)
+	raw := s.core.Get(string(k))
+	if raw == nil {
+		var zero T
+		return zero, false
+	}
+	v, err := k.decode(raw)
 	return v, err == nil
 }
 

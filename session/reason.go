@@ -14,7 +14,8 @@ const (
 	Absent Reason = "absent"
 	// Malformed: the cookie is not of the form that this library writes.
 	Malformed Reason = "malformed"
-	// WrongLength: the cookie was cut or extended on its way.
+	// WrongLength: the cookie is too short to be one of ours, or not as long as it
+	// says.
 	WrongLength Reason = "wrong length"
 	// UnknownFormat: it was sealed in a format that this version lacks.
 	UnknownFormat Reason = "unknown format"
@@ -23,10 +24,12 @@ const (
 	UnknownKey Reason = "unknown key"
 	// DeadKey: it was sealed by a key that has expired or was revoked.
 	DeadKey Reason = "dead key"
+	// NoKey: nothing could be sealed, for no key of the ring seals now.
+	NoKey Reason = "no key"
 	// BadSeal: it was changed, made up, or moved here from another cookie,
 	// program or audience; these cannot be told apart.
 	BadSeal Reason = "bad seal"
-	// Torn: pieces of it are missing.
+	// Torn: pieces of it are missing, or one was cut or extended on its way.
 	Torn Reason = "torn"
 	// Expired: its absolute lifetime has ended.
 	Expired Reason = "expired"
@@ -63,6 +66,12 @@ const (
 	LateChange Reason = "late change"
 )
 
+// Reasons lists all of them but [Recognised], for tables and metrics: a reason is never made of
+// what a visitor sent.
+func Reasons() []Reason {
+	return []Reason{Absent, Malformed, WrongLength, UnknownFormat, UnknownKey, DeadKey, NoKey, BadSeal, Torn, Expired, ExpiredIdle, LoggedOut, Revoked, Superseded, Late, WrongFormat, TooMany, TooLarge, RecordMissing, StoreDown, StoreRolledBack, ImportFailed, LateChange}
+}
+
 // ReasonOf is the reason that a merge amounts to. Like [Wrap] it is for this
 // module's own packages.
 func ReasonOf(v *core.View) Reason {
@@ -92,4 +101,22 @@ func ReasonOf(v *core.View) Reason {
 		return Reason(v.Closed)
 	}
 	return Absent
+}
+
+// ReasonOfFate is why one fragment did not count; "" where it did. Like
+// [ReasonOf] it is for this module's own packages.
+func ReasonOfFate(f core.Fate) Reason {
+	switch f {
+	case core.Dead:
+		return Superseded
+	case core.Late:
+		return Late
+	case core.Torn:
+		return Torn
+	case core.Ended:
+		return Expired
+	case core.Idle:
+		return ExpiredIdle
+	}
+	return ""
 }

@@ -16,13 +16,9 @@ var kinds = map[core.Kind]string{
 	core.Reference: "reference to a stored record",
 }
 
-// describe tells what an opened value holds: never the session's root, from
+// describe tells what an opened fragment holds: never the session's root, from
 // which everything else could be made, and the values only if asked for.
-func describe(plaintext []byte, values bool, now time.Time) ([]line, error) {
-	f, err := core.Decode(plaintext)
-	if err != nil {
-		return nil, err
-	}
+func describe(f *core.Fragment, values bool, now time.Time) []line {
 	kind, ok := kinds[f.Kind]
 	switch {
 	case !ok && f.Snapshot():
@@ -46,7 +42,7 @@ func describe(plaintext []byte, values bool, now time.Time) ([]line, error) {
 	if f.Kind == core.Data {
 		lines = append(lines, entries(f.Entries, values)...)
 	}
-	return lines, nil
+	return lines
 }
 
 func entries(list []core.Entry, values bool) []line {

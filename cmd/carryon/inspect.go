@@ -10,10 +10,13 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/session"
 )
 
 const (
@@ -28,6 +31,8 @@ type inspection struct {
 	base     string        // "": all that look like ours
 	audience string
 	values   bool
+	idle     time.Duration
+	jars     []*jar // by base name, as they came
 }
 
 // inspect shows the sessions in the cookies on standard input.
@@ -38,6 +43,7 @@ func inspect(u *ui, args []string) error {
 	set.StringVar(&in.base, "name", "", "look only at the cookies of the session cookie `BASE`, such as __Host-session; without it, at all that look like ours")
 	set.StringVar(&in.audience, "audience", "", "open them for the audience `A`, as in the program's configuration")
 	set.BoolVar(&in.values, "values", false, "show what is kept in the session, too: it may be secret")
+	set.DurationVar(&in.idle, "idle", middleware.DefaultIdleTimeout, "the program's idle timeout is `D`, negative for none")
 	if _, err := u.parse(set, args, 0); err != nil {
 		return err
 	}
@@ -162,6 +168,14 @@ func (in *inspection) report(cookies []cookie) error {
 			fmt.Fprintf(w, "    %s\t%s\n", l.label, l.text)
 		}
 	}
+	if in.ring != nil {
+		for _, j := range in.jars {
+			fmt.Fprintf(w, "\n%s, all together\n", printable(j.base))
+			for _, l := range j.verdict(in.now(), in.idle) {
+				fmt.Fprintf(w, "    %s\t%s\n", l.label, l.text)
+			}
+		}
+	}
 	return w.Flush()
 }
 
@@ -170,17 +184,23 @@ func (in *inspection) report(cookies []cookie) error {
 func (in *inspection) describeFragment(f *fragment) []line {
 	lines := in.sizes(f)
 	var first []line
+	var refused error = &codec.Error{Reason: codec.Torn}
 	for _, value := range f.pieces[0] {
-		seal, opened := in.describeValue(f, value)
-		if opened {
+		seal, opened, err := in.describeValue(f, value)
+		if opened != nil {
+			j := in.jarOf(f.base)
+			j.opened = append(j.opened, opened)
 			return append(lines, seal...)
 		}
 		if first == nil {
-			first = seal
+			first, refused = seal, err
 		}
 	}
 	if first == nil { // only further pieces came
-		first = []line{{"seal", refusal(&codec.Error{Reason: codec.Torn})}}
+		first = []line{{"seal", refusal(refused)}}
+	}
+	if refused != nil {
+		in.jarOf(f.base).refuse(refused)
 	}
 	return append(lines, first...)
 }
@@ -214,10 +234,11 @@ func (in *inspection) sizes(f *fragment) (lines []line) {
 	return append(lines, line{"pieces", strconv.Itoa(len(f.pieces))})
 }
 
-// describeValue says what a fragment is, given its first piece.
-func (in *inspection) describeValue(f *fragment, first string) (lines []line, opened bool) {
+// describeValue says what a fragment is, given its first piece, and opens it. The
+// error is why that is not possible; a value that only removes a cookie has none.
+func (in *inspection) describeValue(f *fragment, first string) (lines []line, opened *core.Fragment, err error) {
 	if first == "" {
-		return []line{{"value", "empty: a line that removes the cookie, or one that was removed"}}, false
+		return []line{{"value", "empty: a line that removes the cookie, or one that was removed"}}, nil, nil
 	}
 	if h, err := codec.Peek(first); err == nil {
 		lines = append(lines, line{"format", strconv.Itoa(int(h.Format))}, line{"key", in.key(h)})
@@ -232,25 +253,26 @@ func (in *inspection) describeValue(f *fragment, first string) (lines []line, op
 		return "", false
 	})
 	if err != nil {
-		return append(lines, line{"seal", refusal(err)}), false
+		return append(lines, line{"seal", refusal(err)}), nil, err
 	}
 	if left := len(f.pieces) - used; left > 0 {
 		lines = append(lines, line{"", count(left, "piece") + " left over from an older value"})
 	}
 	if in.ring == nil {
-		return append(lines, line{"seal", "not checked: that takes --keys FILE"}), false
+		return append(lines, line{"seal", "not checked: that takes --keys FILE"}), nil, nil
 	}
 	b := codec.Binding{Audience: in.audience, Base: f.base, Suffix: f.suffix}
 	plaintext, _, err := codec.Open(nil, in.ring, in.now(), b, value)
 	if err != nil {
-		return append(lines, line{"seal", refusal(err)}), false
+		return append(lines, line{"seal", refusal(err)}), nil, err
 	}
 	lines = append(lines, line{"seal", "good"})
-	content, err := describe(plaintext, in.values, in.now())
+	opened, err = core.Decode(plaintext)
 	if err != nil {
-		return append(lines, line{"content", err.Error()}), true
+		return append(lines, line{"content", "refused: " + string(session.Malformed) + ": " + err.Error()}), nil, err
 	}
-	return append(lines, content...), true
+	opened.Suffix = f.suffix
+	return append(lines, describe(opened, in.values, in.now())...), opened, nil
 }
 
 // key names the key of a value and, if there is a ring, its state.

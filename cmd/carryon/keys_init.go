@@ -37,10 +37,17 @@ func createRing(file string, ring *keyring.Ring) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	err = createFile(file, text)
 	if errors.Is(err, os.ErrExist) {
 		return hint(fmt.Errorf("%s exists, and a ring is never overwritten", file), "to add a key to it run: carryon keys rotate %s", shellQuote(file))
-	} else if err != nil {
+	}
+	return err
+}
+
+// createFile makes a file of mode 0600, unless there is one.
+func createFile(file string, text []byte) error {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
 		return err
 	}
 	if err := writeAndClose(f, text); err != nil {

@@ -8,9 +8,12 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-// keysList prints a table of the keys, the oldest first, and the fingerprint.
+// keysList prints a table of the keys, the oldest first, their times as a
+// picture, and the fingerprint.
 func keysList(u *ui, args []string) error {
-	rest, err := u.parse(u.flags(), args, 1)
+	set := u.flags()
+	ascii := set.Bool("ascii", false, "draw with characters that every terminal has")
+	rest, err := u.parse(set, args, 1)
 	if err != nil {
 		return err
 	}
@@ -18,6 +21,19 @@ func keysList(u *ui, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := u.table(ring); err != nil {
+		return err
+	}
+	picture := timeline{ring: ring, now: u.now(), width: u.width(), pens: plainPens}
+	if *ascii {
+		picture.pens = asciiPens
+	}
+	picture.color = u.colors()
+	_, err = fmt.Fprintf(u.out, "\n%s\nfingerprint %s\n", picture.draw(), ring.Fingerprint())
+	return err
+}
+
+func (u *ui) table(ring *keyring.Ring) error {
 	now := u.now()
 	w := tabwriter.NewWriter(u.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tSTATE\tSINCE\tUNTIL")
@@ -25,23 +41,19 @@ func keysList(u *ui, args []string) error {
 		fmt.Fprintf(w, "%v\t%v\t%s\t-\n", d.ID, d.State, stamp(d.At))
 	}
 	for _, k := range ring.Keys() {
-		since, until := span(k, now)
-		fmt.Fprintf(w, "%v\t%v\t%s\t%s\n", k.ID(), k.State(now), stamp(since), stamp(until))
+		from, until := phase(k, now)
+		fmt.Fprintf(w, "%v\t%v\t%s\t%s\n", k.ID(), k.State(now), stamp(from), stamp(until))
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(u.out, "fingerprint", ring.Fingerprint())
-	return err
+	return w.Flush()
 }
 
-// span returns when the state of a key began and will end.
-func span(k *keyring.Key, now time.Time) (since, until time.Time) {
+// phase returns when the state of a key began and will end.
+func phase(k *keyring.Key, now time.Time) (from, until time.Time) {
 	switch k.State(now) {
 	case keyring.Staged:
 		return k.Created(), k.Activates()
 	case keyring.Active:
-		return k.Activates(), k.Retires()
+		return since(k), k.Retires()
 	case keyring.Retired:
 		return k.Retires(), k.Expires()
 	}

@@ -4,12 +4,18 @@ import "github.com/carryon-go/carryon/keyring"
 
 // keysPrune removes expired keys. Rotating does so, too.
 func keysPrune(u *ui, args []string) error {
-	rest, err := u.parse(u.flags(), args, 1)
+	var p place
+	set := u.flags()
+	p.flags(set)
+	rest, err := u.parse(set, args, -1)
 	if err != nil {
 		return err
 	}
+	if err := p.named(u.command.name, rest); err != nil {
+		return err
+	}
 	var change keyring.Change
-	err = u.changeRing(rest[0], func(ring *keyring.Ring) (*keyring.Ring, error) {
+	err = u.changeRing(p, func(ring *keyring.Ring) (*keyring.Ring, error) {
 		next, c, err := ring.Prune(u.now())
 		change = c
 		if len(c.Died)+len(c.Forgot) == 0 {

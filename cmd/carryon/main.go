@@ -41,11 +41,12 @@ func (c command) synopsis() string {
 func commands() []command {
 	return []command{
 		{"keys init", "FILE", "make a ring with one key, in a new file of mode 0600", keysInit},
-		{"keys list", "FILE", "show the keys and their states, without the secrets", keysList},
+		{"keys list", "[FLAGS] FILE", "show the keys, their states and times, without the secrets", keysList},
 		{"keys rotate", "[FLAGS] FILE", "add a key that takes over from the active one", keysRotate},
-		{"keys revoke", "ID FILE", "kill a key that leaked, and all sessions it sealed", keysRevoke},
-		{"keys prune", "FILE", "remove keys that have expired", keysPrune},
-		{"keys check", "FILE", "say whether servers would take the ring, and what to watch", keysCheck},
+		{"keys revoke", "[FLAGS] ID FILE", "kill a key that leaked, and all sessions it sealed", keysRevoke},
+		{"keys prune", "[FLAGS] FILE", "remove keys that have expired", keysPrune},
+		{"keys check", "[FLAGS] FILE", "say whether servers would take the ring, and what to watch", keysCheck},
+		{"keys export", "[FLAGS] FILE", "print the ring, secrets and all, for a shell or Kubernetes", keysExport},
 		{"inspect", "[FLAGS]", "show the sessions in cookies given on standard input", inspect},
 		{"size", "[FLAGS] [SESSION]", "say what a session in JSON would take on each platform", size},
 		{"version", "", "print the version", printVersion},
@@ -53,9 +54,10 @@ func commands() []command {
 }
 
 const usageEnd = `
-FILE is a key ring in JSON; "-" is standard input, and standard output for
-what is made. SESSION is a JSON object, whose members are the entries of a
-session; "-" is standard input. "carryon COMMAND -h" says more about a command.
+FILE is a key ring in JSON; "-" is standard input, and standard output for what
+is made; env:NAME is an environment variable, to be read. SESSION is a JSON
+object, whose members are the entries of a session; "-" is standard input.
+"carryon COMMAND -h" says more about a command.
 
 Exit codes: 0 done, 1 it failed, 2 it was called in a wrong way.
 `

@@ -15,6 +15,7 @@ type ui struct {
 	out, err io.Writer
 	now      func() time.Time
 	command  command // the one that runs
+	quiet    bool    // no notes
 }
 
 // A usageError is the caller's: exit code 2, and a hint at the usage.
@@ -32,7 +33,12 @@ func hint(err error, format string, args ...any) error {
 	return hintError{err, fmt.Sprintf(format, args...)}
 }
 
-func (u *ui) note(format string, args ...any) { u.say("", format, args...) }
+func (u *ui) note(format string, args ...any) {
+	if !u.quiet {
+		u.say("", format, args...)
+	}
+}
+
 func (u *ui) warn(format string, args ...any) { u.say("warning: ", format, args...) }
 
 func (u *ui) say(kind, format string, args ...any) {

@@ -21,10 +21,11 @@ import (
 )
 
 // storeForms is what -store takes.
-const storeForms = "memory:[?bytes=N], sqlite:FILE, postgres://…, mysql://…, redis://…, redis://HOST:PORT,HOST:PORT for a cluster"
+const storeForms = "memory:[?bytes=N], sqlite:FILE, postgres://…, mysql://…, redis://…, redis://HOST:PORT,HOST:PORT for a cluster, " +
+	"mongodb://…, dynamodb://TABLE?region=…[&endpoint=…]"
 
 // patience is how long the program waits for its store when it starts.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // openStore opens what -store names; nil where it names nothing. The error holds
 // nothing of the address, which may have a password in it.
@@ -47,8 +48,13 @@ func openStore(ctx context.Context, address string) (store fallback.Store, done 
 		if name, err = mysqlName(address); err == nil {
 			store, done, err = openSQL(ctx, sqlstore.MySQL, "mysql", name)
 		}
+	case scheme == "mongodb" || scheme == "mongodb+srv":
+		store, done, err = openMongo(ctx, address)
 	case scheme == "redis" || scheme == "rediss" || strings.Contains(address, ","):
 		store, done, err = openRedis(ctx, address)
+	case scheme == "dynamodb":
+		store, err = openDynamo(ctx, address)
+		done = func() error { return nil }
 	default:
 		return nil, nil, fmt.Errorf("-store names no store; it takes %s", storeForms)
 	}
@@ -131,7 +137,7 @@ func openRedis(ctx context.Context, address string) (fallback.Store, func() erro
 	client := redisstore.NewClient(options)
 	if err := client.Ping(ctx).Err(); err != nil {
 		_ = client.Close()
-		return nil, nil, fmt.Errorf("Redis does not answer: %w", err)
+		return nil, nil, fmt.Errorf("it does not answer: %w", err)
 	}
 	store, err := redisstore.New(client, redisstore.Options{})
 	return store, client.Close, err
@@ -167,7 +173,7 @@ var modes = []string{"auto", "cookies", "stored"}
 // storeName is what the page says of -store: its kind alone.
 func storeName(address string) string {
 	scheme, _, _ := strings.Cut(address, ":")
-	if strings.Contains(address, ",") {
+	if strings.Contains(address, ",") && scheme != "mongodb" {
 		return "redis cluster"
 	}
 	return scheme

@@ -38,17 +38,33 @@ type Core struct {
 	view    *View
 	loadErr error
 
+	*edits       // &unedited until there are any: most requests only read
+	sealed  bool // the header has gone
+	open    bool // the session lives in a store, which takes changes even then
+	unasked bool // the header has gone before anything was asked of the session
+	began   bool // this request began the session, and it is in a store already
+}
+
+// edits are what a request does to its session, and what went wrong with it.
+type edits struct {
 	changes Changes
 	faults  []error // values that could not be encoded
-	sealed  bool    // the header has gone
-	open    bool    // the session lives in a store, which takes changes even then
-	unasked bool    // the header has gone before anything was asked of the session
-	began   bool    // this request began the session, and it is in a store already
 	late    error   // the first change that came too late
 }
 
+// unedited is shared, and never written to: see edit.
+var unedited edits
+
+// edit makes room for an edit.
+func (c *Core) edit() *edits {
+	if c.edits == &unedited {
+		c.edits = &edits{}
+	}
+	return c.edits
+}
+
 // Init prepares c, which may be part of a larger struct.
-func (c *Core) Init(ctx context.Context, b Backend) { c.ctx, c.backend = ctx, b }
+func (c *Core) Init(ctx context.Context, b Backend) { c.ctx, c.backend, c.edits = ctx, b, &unedited }
 
 // ContextKey is the key under which a context holds a request's *session.Session.
 type ContextKey struct{}
@@ -246,18 +262,19 @@ func (c *Core) root() {
 // begins lists the changes that begin or end a generation, which needs the header.
 var begins = map[string]bool{"Renew": true, "Bind": true, "Destroy": true, "SetLifetime": true, "SetIdleTimeout": true, "SetBrowserSession": true}
 
-// writable loads and tells whether a change still has an effect.
+// writable loads and tells whether a change still has an effect; it makes room for it.
 func (c *Core) writable(what string) bool {
 	if c.load(c.ctx) != nil {
 		return false // the commit reports the load's error; nothing may look written
 	}
 	if c.sealed && (!c.open || begins[what]) {
 		if c.late == nil {
-			c.late = ErrLate
+			c.edit().late = ErrLate
 		}
 		c.backend.LateChange(what)
 		return false
 	}
+	c.edit()
 	return true
 }
 
@@ -428,6 +445,20 @@ func (c *Core) IdleEnd() int64 {
 	return c.view.IdleEnd
 }
 
+// Pass is Commit where nothing was asked of the session, which it reports; it
+// calls passed under the lock. It is for who would otherwise gather what Commit
+// needs for nothing.
+func (c *Core) Pass(passed func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.touched || c.sealed {
+		return false
+	}
+	c.sealed, c.open, c.unasked = true, false, true
+	passed()
+	return true
+}
+
 // Commit calls write, under the lock, with what is to be written. After it the
 // session takes no more changes, unless write gives the session as it is in a
 // store now.
@@ -484,7 +515,10 @@ func (c *Core) stand(stored *View) {
 		return
 	}
 	c.began = c.begins()
-	c.view, c.changes, c.faults, c.open = stored, Changes{}, nil, true
+	late := c.late
+	if c.view, c.open, c.edits = stored, true, &unedited; late != nil {
+		c.edit().late = late
+	}
 }
 
 func (c *Core) outcome() Outcome {

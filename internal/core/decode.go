@@ -7,28 +7,36 @@ import "slices"
 // fragment keeps parts of plaintext, which must not be written to afterwards.
 // Suffix is left empty.
 func Decode(plaintext []byte) (*Fragment, error) {
+	f := &Fragment{}
+	if err := f.Decode(plaintext, nil); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// Decode is the function, into a fragment that is empty. The entries are put into
+// room where that suffices.
+func (f *Fragment) Decode(plaintext []byte, room []Entry) error {
 	if len(plaintext) > 0 && plaintext[0] == packedForm {
 		unpacked, err := unpack(plaintext)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		plaintext = unpacked
 	}
-	r := reader{scanner: scanner{rest: plaintext}, f: &Fragment{}}
+	r := reader{scanner: scanner{rest: plaintext}, f: f, room: room}
 	r.content()
 	r.f.Seen = r.time()
 	if len(r.rest) != 0 || !r.consistent() {
 		r.fail()
 	}
-	if err := r.err(); err != nil {
-		return nil, err
-	}
-	return r.f, nil
+	return r.err()
 }
 
 type reader struct {
 	scanner
 	f      *Fragment
+	room   []Entry
 	stamps stampTable
 	used   int // distinct stamps referred to
 	seen   uint64
@@ -203,7 +211,10 @@ func (r *reader) entries() {
 		return
 	}
 	// An entry takes at least four bytes, so this is bounded by the input.
-	r.f.Entries = make([]Entry, 0, min(n/3, len(r.rest)/4+1))
+	if most := min(n/3, len(r.rest)/4+1); most > cap(r.room) {
+		r.room = make([]Entry, 0, most)
+	}
+	r.f.Entries = r.room[:0]
 	last := ""
 	for i := 0; i < n && !r.bad; i += 3 {
 		e := Entry{Name: r.name(), Stamp: r.pick(r.uint(1 << 32))}
@@ -262,7 +273,7 @@ func (r *reader) consistent() bool {
 		return false
 	case r.stamps.n <= 64 && r.used != r.stamps.n:
 		return false
-	case r.stamps.n > 64 && !r.stamps.equal(f.stamps()):
+	case r.stamps.n > 64 && !r.stamps.equal(f.stamps(nil)):
 		return false
 	}
 	return true

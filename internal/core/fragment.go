@@ -84,8 +84,14 @@ type Fragment struct {
 
 	Stored bool // it came from elsewhere than a cookie of ours: the store, another library; not part of the content
 
-	plain      []byte // what is sealed, once Name has made it
+	written // so far; to be emptied where anything above changes
+}
+
+// written is what has been made of a fragment.
+type written struct {
+	plain      []byte // what is sealed
 	contentLen int    // how much of plain the name follows from
+	plainLen   int    // of plain, once somebody has asked for it
 	wire       []byte // the same in the form in which it travels, once Wire has chosen it
 }
 
@@ -125,9 +131,8 @@ func (f *Fragment) newest() Stamp {
 	return top
 }
 
-// stamps lists what the entries and needs refer to: ascending, each once.
-func (f *Fragment) stamps() []Stamp {
-	all := make([]Stamp, 0, 8)
+// stamps appends what the entries and needs refer to: ascending, each once.
+func (f *Fragment) stamps(all []Stamp) []Stamp {
 	add := func(s Stamp) {
 		if n := len(all); n > 0 && all[n-1] == s {
 			return

@@ -45,6 +45,19 @@ func (f *Fragment) AppendPlaintext(b []byte) []byte {
 	return f.appendSeen(f.AppendContent(b))
 }
 
+// PlaintextLen is how long Plaintext is, or would be: of several drafts that are
+// weighed one is sent, and the values need not be copied for the others.
+func (f *Fragment) PlaintextLen() int {
+	if f.plainLen == 0 {
+		w := contentWriter{b: append(make([]byte, 0, 256+8*len(f.Entries)+12*len(f.Needs)), majorMap<<5), f: f, counts: true}
+		w.header()
+		w.state()
+		w.extras()
+		f.plainLen = len(f.appendSeen(w.b)) + w.left
+	}
+	return f.plainLen
+}
+
 func (f *Fragment) appendSeen(b []byte) []byte {
 	return appendUint(b, uint64(max(f.Seen-f.Created, 0)))
 }
@@ -55,6 +68,24 @@ type contentWriter struct {
 	f      *Fragment
 	fields byte
 	bounds []int // with room for them: where the first entry begins and each ends
+	counts bool  // names and values are not written,
+	left   int   // which would have been so many bytes
+}
+
+func (w *contentWriter) name(s string) {
+	if w.counts {
+		w.b, w.left = appendHead(w.b, majorText, uint64(len(s))), w.left+len(s)
+		return
+	}
+	w.b = appendText(w.b, s)
+}
+
+func (w *contentWriter) value(v []byte) {
+	if w.counts {
+		w.b, w.left = appendHead(w.b, majorBytes, uint64(len(v))), w.left+len(v)
+		return
+	}
+	w.b = appendBytes(w.b, v)
 }
 
 func (w *contentWriter) key(k uint64) {
@@ -115,7 +146,8 @@ func (w *contentWriter) state() {
 		w.key(keyHorizon)
 		w.offset(f.Horizon)
 	}
-	stamps := f.stamps()
+	var room [8]Stamp
+	stamps := f.stamps(room[:0])
 	if len(stamps) > 0 {
 		w.key(keyStamps)
 		w.b = appendHead(w.b, majorArray, uint64(2*len(stamps)))
@@ -136,11 +168,11 @@ func (w *contentWriter) entries(stamps []Stamp) {
 	w.b = appendHead(w.b, majorArray, uint64(3*len(w.f.Entries)))
 	w.bound()
 	for _, e := range w.f.Entries {
-		w.b = appendText(w.b, e.Name)
+		w.name(e.Name)
 		w.b = appendUint(w.b, index(stamps, e.Stamp))
 		switch {
 		case !e.Dead():
-			w.b = appendBytes(w.b, e.Value)
+			w.value(e.Value)
 		case e.Gone == e.Stamp.At:
 			w.b = append(w.b, simpleNull)
 		default: // a popped value: its tombstone bears the stamp of what it took
@@ -164,7 +196,7 @@ func (w *contentWriter) needs(stamps []Stamp) {
 	w.key(keyNeeds)
 	w.b = appendHead(w.b, majorArray, uint64(2*len(w.f.Needs)))
 	for _, n := range w.f.Needs {
-		w.b = appendText(w.b, n.Name)
+		w.name(n.Name)
 		ref := 2 * index(stamps, n.Stamp)
 		if n.Gone {
 			ref++

@@ -170,6 +170,8 @@ func TestLayoutRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := fragments().Draw(t, "fragment")
 		b := f.AppendPlaintext(nil)
+		counted := *f
+		require.Equal(t, len(b), counted.PlaintextLen())
 		require.Equal(t, hex.EncodeToString(secondWriter(t, f)), hex.EncodeToString(b))
 		got, err := core.Decode(b)
 		require.NoError(t, err)

@@ -52,6 +52,14 @@ func (f *Fragment) Wire(p *Packing) []byte {
 	return f.wire
 }
 
+// WireLen is how long Wire is, or would be.
+func (f *Fragment) WireLen(p *Packing) int {
+	if p == nil {
+		return f.PlaintextLen()
+	}
+	return len(f.Wire(p))
+}
+
 // run is a stretch of a plaintext: bytes that stay as they are, then bytes that
 // go into the compressed text.
 type run struct{ clear, packed int }
@@ -112,7 +120,7 @@ func (p *Packing) runs(f *Fragment, n int) (runs []run) {
 
 // bounds are where in f's content the first entry begins and each one ends.
 func (f *Fragment) bounds() []int {
-	w := contentWriter{f: f, bounds: make([]int, 0, len(f.Entries)+1), b: append(make([]byte, 0, f.room()), 0)}
+	w := contentWriter{f: f, bounds: make([]int, 0, len(f.Entries)+1), b: append(make([]byte, 0, f.PlaintextLen()), 0)}
 	w.header()
 	w.state()
 	return w.bounds

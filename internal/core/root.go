@@ -2,7 +2,6 @@ package core
 
 import (
 	"crypto/hkdf"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
@@ -76,35 +75,26 @@ var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPad
 // root, so that a name tells nothing and equal contents have equal names. The
 // idle clock has a fixed name, for it is meant to be overwritten.
 func (f *Fragment) Name() {
-	mac := hmac.New(sha256.New, f.Root.derive("carryon fragment name", 32))
-	if f.Kind == SeenMark {
-		mac.Write([]byte("seen"))
-	} else {
-		mac.Write(f.Plaintext()[:f.contentLen])
+	content := []byte("seen")
+	if f.Kind != SeenMark {
+		content = f.Plaintext()[:f.contentLen]
 	}
-	f.Suffix = base32Lower.EncodeToString(mac.Sum(nil)[:7])[:SuffixLen]
+	prk := hmacSHA256(&[32]byte{}, f.Root[:])
+	key := hmacSHA256(&prk, []byte("carryon fragment name\x01"))
+	sum := hmacSHA256(&key, content)
+	var text [12]byte // of seven bytes
+	base32Lower.Encode(text[:], sum[:7])
+	f.Suffix = string(text[:SuffixLen])
 }
 
 // Plaintext is what is sealed. It must not be written to.
 func (f *Fragment) Plaintext() []byte {
 	if f.plain == nil {
-		f.plain = f.AppendContent(make([]byte, 0, f.room()))
+		f.plain = f.AppendContent(make([]byte, 0, f.PlaintextLen()))
 		f.contentLen = len(f.plain)
 		f.plain = f.appendSeen(f.plain)
 	}
 	return f.plain
-}
-
-// room is about what f takes, so that it is written without growing.
-func (f *Fragment) room() int {
-	n := 160
-	for i := range f.Entries {
-		n += len(f.Entries[i].Name) + len(f.Entries[i].Value) + 24
-	}
-	for i := range f.Needs {
-		n += len(f.Needs[i].Name) + 20
-	}
-	return n
 }
 
 // IsSuffix tells whether s has the form of a suffix.

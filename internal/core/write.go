@@ -73,7 +73,7 @@ func (v *View) header(c *Changes, w Write) Fragment {
 	}
 	f := *v.Head
 	f.Suffix, f.Kind, f.Entries, f.Needs, f.Stored = "", Data, nil, nil, false
-	f.plain, f.wire = nil, nil
+	f.written = written{}
 	f.Floor, f.Horizon, f.Seen = v.State.Floor, v.State.Horizon, w.Now
 	f.Number, f.ETag, f.Moved = v.Collected, [16]byte{}, v.Moved
 	return f
@@ -330,7 +330,7 @@ func (v *View) Farewell(root Root, w Write) *Fragment {
 // Fresh is f as it was before it was named or weighed, to be changed.
 func (f *Fragment) Fresh() *Fragment {
 	g := *f
-	g.Suffix, g.plain, g.wire, g.contentLen = "", nil, nil, 0
+	g.Suffix, g.written = "", written{}
 	return &g
 }
 
@@ -370,7 +370,7 @@ func (f *Fragment) Vacated(r Revision, now int64) *Fragment {
 // Touched is f with a newer last-seen time: the same content, so the same name.
 func (f *Fragment) Touched(now int64) *Fragment {
 	t := *f
-	t.Seen, t.plain, t.wire = max(now, f.Seen), nil, nil
+	t.Seen, t.written = max(now, f.Seen), written{}
 	return &t
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/session"
 	"github.com/carryon-go/carryon/sessiontest"
 )
 
@@ -306,4 +307,35 @@ func TestPageAndHealth(t *testing.T) {
 		require.Contains(t, text, want)
 		require.Empty(t, response.Header.Values("Vary"), "%s does not touch the session", target)
 	}
+}
+
+// What is wrong with a request is told by the words of session.Reason.
+func TestExplainTellsTheReason(t *testing.T) {
+	c := newClient(t)
+	told := func() (e explanation) {
+		require.NoError(t, json.Unmarshal([]byte(c.want(200, "GET", "/api/explain", "")), &e))
+		return e
+	}
+	require.Equal(t, session.Absent, told().Reason)
+	c.want(204, "PUT", "/api/values/name", "张三")
+	require.Equal(t, session.Recognised, told().Reason)
+	require.Len(t, told().ID, 22)
+	good := c.jar.All()[0]
+	for value, want := range map[string]session.Reason{
+		good.Value[:60] + "AAAAAAAA" + good.Value[68:]: session.BadSeal,
+		good.Value[:len(good.Value)-8]:                 session.Torn,
+		"!" + good.Value[1:]:                           session.Malformed,
+		"AA":                                           session.WrongLength,
+		good.Value[:2] + "QUJD" + good.Value[6:]:       session.UnknownKey,
+	} {
+		c.jar.Put(good.Name, value)
+		e := told()
+		require.Equal(t, want, e.Reason)
+		require.Equal(t, want, e.Refused[0].Reason)
+		require.Equal(t, want == session.UnknownKey, e.Refused[0].Key != "")
+	}
+	c.jar.Put(good.Name, good.Value)
+	c.want(204, "POST", "/api/destroy", "")
+	c.jar.Put(good.Name, good.Value)
+	require.Equal(t, session.LoggedOut, told().Reason)
 }

@@ -1,0 +1,205 @@
+package dynamostore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/carryon-go/carryon/fallback"
+)
+
+// DefaultTable is the table's name where Options.Table is empty.
+const DefaultTable = "carryon_records"
+
+var tableName = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
+
+// Options says how a [Store] is made. The zero value is ready to use.
+type Options struct {
+	// Table is the table's name, not its ARN; "" means [DefaultTable].
+	// Programs may share a table: their ids never meet. It should have no
+	// other items.
+	Table string
+
+	// Clock says what time it is; nil means time.Now.
+	Clock func() time.Time
+}
+
+// Store is a [fallback.Store] in a table. It is a [fallback.Counter] and a
+// [fallback.Clearer]; DynamoDB sweeps by itself.
+type Store struct {
+	client Client
+	table  *string
+	clock  func() time.Time
+}
+
+var (
+	_ fallback.Store   = (*Store)(nil)
+	_ fallback.Counter = (*Store)(nil)
+	_ fallback.Clearer = (*Store)(nil)
+)
+
+// New makes a store over a client. It does not speak to DynamoDB;
+// [Store.Migrate] makes the table.
+func New(client Client, o Options) (*Store, error) {
+	table, err := parseTable(o.Table)
+	if none, typed := client.(*dynamodb.Client); client == nil || typed && none == nil {
+		err = errors.Join(err, errors.New("dynamostore: no client; use dynamodb.NewFromConfig"))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	return &Store{client: client, table: &table, clock: o.Clock}, nil
+}
+
+func parseTable(name string) (string, error) {
+	if name == "" {
+		return DefaultTable, nil
+	}
+	if !tableName.MatchString(name) {
+		return "", fmt.Errorf("dynamostore: the table's name %q is not one of 3 to 255 letters, digits, _, - and dots", name)
+	}
+	return name, nil
+}
+
+// Load is as in [fallback.Store]: one GetItem, strongly consistent.
+func (s *Store) Load(ctx context.Context, id string) (fallback.Record, error) {
+	if err := fallback.CheckID(id); err != nil {
+		return fallback.Record{}, err
+	}
+	out, err := s.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: s.table, Key: key(id), ConsistentRead: aws.Bool(true)})
+	if err != nil {
+		return fallback.Record{}, s.fail(ctx, "load a record", err)
+	}
+	if len(out.Item) == 0 {
+		return fallback.Record{}, fallback.ErrNotFound
+	}
+	rec, err := unpack(out.Item)
+	if err != nil {
+		return fallback.Record{}, s.fail(ctx, "load a record", err)
+	}
+	if rec.Expires.UnixMilli() <= s.now() {
+		return fallback.Record{}, fallback.ErrNotFound
+	}
+	return rec, nil
+}
+
+// The conditions of writes. What has expired by the caller's clock is as good
+// as absent; an item that some other program has written meets none of them.
+const (
+	ifFree    = "attribute_not_exists(id) OR (attribute_exists(rev) AND expires <= :now)"
+	ifAt      = "rev = :old AND expires > :now"
+	ifLives   = "attribute_exists(rev) AND expires > :now"
+	setExpiry = "SET expires = :expires, #ttl = :ttl"
+)
+
+// Save is as in [fallback.Store]: one PutItem. Where it conflicts with a record
+// that is not there it takes a GetItem, too. It answers fallback.ErrTooLarge for
+// data of more than [MaxRecord] bytes.
+func (s *Store) Save(ctx context.Context, id string, old fallback.Revision, new fallback.Record) error {
+	if err := fallback.CheckSave(id, old, new); err != nil {
+		return err
+	}
+	if len(new.Data) > MaxRecord {
+		return fmt.Errorf("%w: it has %d bytes, and an item of DynamoDB takes %d", fallback.ErrTooLarge, len(new.Data), MaxRecord)
+	}
+	condition, values := ifFree, attributes{":now": number(s.now())}
+	if !old.IsZero() {
+		condition, values[":old"] = ifAt, bytes(revision(old))
+	}
+	_, err := s.client.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: s.table, Item: pack(id, new), ConditionExpression: &condition, ExpressionAttributeValues: values,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	stands := err == nil
+	if failed := refused(err); failed != nil {
+		// Where it was sent before and the answer was lost, it stands.
+		stands, err = s.stands(ctx, id, failed.Item, new.Revision)
+	}
+	if err != nil {
+		return s.fail(ctx, "save a record", err)
+	}
+	if !stands {
+		return fallback.ErrConflict
+	}
+	return nil
+}
+
+// stands reports whether the record is at the revision. The refusal of a write
+// brings the item along if there is one; engines for tests leave it out.
+func (s *Store) stands(ctx context.Context, id string, item attributes, want fallback.Revision) (bool, error) {
+	if len(item) == 0 {
+		out, err := s.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: s.table, Key: key(id),
+			ConsistentRead: aws.Bool(true), ProjectionExpression: aws.String("rev, expires")})
+		if err != nil || len(out.Item) == 0 {
+			return false, err
+		}
+		item = out.Item
+	}
+	rec, err := unpack(item)
+	return rec.Revision == want && rec.Expires.UnixMilli() > s.now(), err
+}
+
+// Touch is as in [fallback.Store]: one UpdateItem. DynamoDB counts it as a
+// write of the whole item.
+func (s *Store) Touch(ctx context.Context, id string, expires time.Time) error {
+	if err := errors.Join(fallback.CheckID(id), fallback.CheckExpiry(expires)); err != nil {
+		return err
+	}
+	_, err := s.client.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: s.table, Key: key(id), UpdateExpression: aws.String(setExpiry), ConditionExpression: aws.String(ifLives),
+		ExpressionAttributeNames: map[string]string{"#ttl": ttlName}, // a reserved word
+		ExpressionAttributeValues: attributes{
+			":now": number(s.now()), ":expires": number(expires.UnixMilli()), ":ttl": number(removal(expires))},
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	if failed := refused(err); failed != nil {
+		if err = foreign(failed.Item); err == nil {
+			return fallback.ErrNotFound
+		}
+	}
+	return s.fail(ctx, "touch a record", err)
+}
+
+// Delete is as in [fallback.Store]: one DeleteItem.
+func (s *Store) Delete(ctx context.Context, id string) error {
+	if err := fallback.CheckID(id); err != nil {
+		return err
+	}
+	_, err := s.client.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: s.table, Key: key(id)})
+	return s.fail(ctx, "delete a record", err)
+}
+
+func (s *Store) now() int64 { return s.clock().UnixMilli() }
+
+// refused gives the answer that the condition of a write was not met, or nil.
+func refused(err error) *types.ConditionalCheckFailedException {
+	var failed *types.ConditionalCheckFailedException
+	if errors.As(err, &failed) {
+		return failed
+	}
+	return nil
+}
+
+// fail says what could not be done. A client's own time limit may have ended
+// together with the context's, and be what it reports.
+func (s *Store) fail(ctx context.Context, what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+		return fmt.Errorf("dynamostore: cannot %s: %w: %w", what, ended, err)
+	}
+	if missing := (*types.ResourceNotFoundException)(nil); errors.As(err, &missing) {
+		return fmt.Errorf("dynamostore: cannot %s: there is no table %q here; create it, as by Store.Migrate: %w", what, *s.table, err)
+	}
+	return fmt.Errorf("dynamostore: cannot %s: %w", what, err)
+}

@@ -1,0 +1,110 @@
+package mongostore_test
+
+import (
+	"context"
+	"crypto/rand"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/carryon-go/carryon/fallback"
+	"github.com/carryon-go/carryon/fallback/fallbacktest"
+	"github.com/carryon-go/carryon/fallback/mongostore"
+	"github.com/carryon-go/carryon/fallback/mongostore/internal/mongotest"
+)
+
+// startServer starts a server of the test's own, which ends with it.
+func startServer(t testing.TB, o mongotest.Options) *mongotest.Server {
+	t.Helper()
+	server, err := mongotest.Start(o)
+	require.NoError(t, err)
+	t.Cleanup(server.Close)
+	return server
+}
+
+func connect(t testing.TB, uri string, change ...func(*options.ClientOptions)) *mongo.Client {
+	t.Helper()
+	o := options.Client().ApplyURI(uri)
+	for _, f := range change {
+		f(o)
+	}
+	client, err := mongo.Connect(o)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = client.Disconnect(context.Background()) }) // a test may have done it
+	return client
+}
+
+func newStore(t testing.TB, collection *mongo.Collection, o mongostore.Options) *mongostore.Store {
+	t.Helper()
+	store, err := mongostore.New(collection, o)
+	require.NoError(t, err)
+	return store
+}
+
+// own starts a server and gives it, a collection of it, and a store there.
+func own(t testing.TB) (*mongotest.Server, *mongo.Collection, *mongostore.Store) {
+	t.Helper()
+	server := startServer(t, mongotest.Options{})
+	collection := connect(t, server.URI()).Database("app").Collection("records")
+	return server, collection, newStore(t, collection, mongostore.Options{})
+}
+
+// record makes a record that follows a revision.
+func record(old fallback.Revision, data string) fallback.Record {
+	return fallback.Record{Revision: old.Next(), Data: []byte(data), Expires: time.Now().Add(time.Hour)}
+}
+
+// conform runs the suite in a database of the server that the uri names.
+func conform(t *testing.T, uri, db string, o mongostore.Options) {
+	t.Helper()
+	fallbacktest.Run(t, func(t *testing.T) fallbacktest.Setup {
+		client, clock, name := connect(t, uri), fallbacktest.NewClock(), "records_"+rand.Text()[:12]
+		opt := o
+		opt.Clock = clock.Now
+		store := newStore(t, client.Database(db).Collection(name), opt)
+		require.NoError(t, store.Migrate(t.Context()))
+		return fallbacktest.Setup{
+			Store: store, Other: newStore(t, connect(t, uri).Database(db).Collection(name), opt),
+			Now: clock.Now, Advance: clock.Advance,
+			Skewed: func(d time.Duration) fallback.Store {
+				fast := opt
+				fast.Clock = func() time.Time { return clock.Now().Add(d) }
+				return newStore(t, client.Database(db).Collection(name), fast)
+			},
+			Break: func() { _ = client.Disconnect(context.Background()) },
+		}
+	})
+}
+
+func TestConformance(t *testing.T) {
+	t.Run("replica set", func(t *testing.T) {
+		t.Parallel()
+		conform(t, startServer(t, mongotest.Options{}).URI(), "app", mongostore.Options{})
+	})
+	t.Run("standalone", func(t *testing.T) {
+		t.Parallel()
+		conform(t, startServer(t, mongotest.Options{Standalone: true}).URI(), "app", mongostore.Options{MajorityReads: true})
+	})
+}
+
+// Those who have a MongoDB can ask it.
+func TestConformanceOfARealMongoDB(t *testing.T) {
+	uri := os.Getenv("MONGODB_URI")
+	if uri == "" {
+		t.Skip("MONGODB_URI names no MongoDB; what ran is the suite against the tests' own server")
+	}
+	client, db := connect(t, uri), "carryon_test_"+rand.Text()[:12]
+	t.Cleanup(func() { _ = client.Database(db).Drop(context.Background()) })
+	var hello bson.M
+	require.NoError(t, client.Database("admin").RunCommand(t.Context(), bson.D{{Key: "hello", Value: 1}}).Decode(&hello))
+	alone := hello["setName"] == nil && hello["msg"] != "isdbgrid" // the latter is a router
+	if !alone {
+		t.Run("linearizable", func(t *testing.T) { conform(t, uri, db, mongostore.Options{}) })
+	}
+	t.Run("majority", func(t *testing.T) { conform(t, uri, db, mongostore.Options{MajorityReads: true}) })
+}
