@@ -4,15 +4,24 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/base64"
+	"io"
+	"net"
+	"net/url"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/examples/awssecretsmanager/managertest"
+	"github.com/carryon-go/carryon/fallback/dynamostore"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware/lambdasession/lambdatest"
 )
@@ -80,4 +89,94 @@ func TestFreezeAndThaw(t *testing.T) {
 		require.Equal(t, []keyring.ID{ring.Active(time.Now()).ID()}, other.sealers(), "the rotated ring is in use")
 	}
 	require.NotContains(t, f.Log(), `"level":"ERROR"`)
+}
+
+// cutter passes connections on to a server, and can cut all of them as a server
+// does that has waited for too long.
+type cutter struct {
+	net.Listener
+	mu   sync.Mutex
+	open []net.Conn
+}
+
+func newCutter(t *testing.T, to string) *cutter {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	c := &cutter{Listener: listener}
+	t.Cleanup(func() {
+		_ = listener.Close()
+		c.cut()
+	})
+	go func() {
+		for {
+			from, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", to)
+			if err != nil {
+				_ = from.Close()
+				continue
+			}
+			c.mu.Lock()
+			c.open = append(c.open, from, server)
+			c.mu.Unlock()
+			go func() { _, _ = io.Copy(server, from) }()
+			go func() { _, _ = io.Copy(from, server) }()
+		}
+	}()
+	return c
+}
+
+// cut closes all, and says how many there were.
+func (c *cutter) cut() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, conn := range c.open {
+		_ = conn.Close()
+	}
+	n, c.open = len(c.open), nil
+	return n
+}
+
+// DynamoDB closes what was idle for long; the function then dials anew.
+func TestFreezeWithDynamoDB(t *testing.T) {
+	engine := os.Getenv("CARRYON_TEST_DYNAMODB")
+	if engine == "" {
+		const what = "CARRYON_TEST_DYNAMODB is not set"
+		if os.Getenv("CI") == "true" {
+			t.Fatal(what + "; CI may not go without")
+		}
+		t.Skip(what)
+	}
+	u, err := url.Parse(engine)
+	require.NoError(t, err)
+	table := makeTable(t, engine)
+	server := newCutter(t, u.Host)
+	_, text := ringOf(t)
+	f := start(t, "CARRYON_KEYS="+text, "CARRYON_STORE=dynamodb:"+table, "AWS_ENDPOINT_URL_DYNAMODB=http://"+server.Addr().String(),
+		"AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null")
+	v := newVisitor(t, lambdatest.Visitor{Front: lambdatest.URL, Function: f})
+	v.call(204, "PUT", "/api/values/big", strings.Repeat("x", 50_000))
+	for range 2 {
+		f.Freeze()
+		require.Positive(t, server.cut(), "connections are kept from request to request")
+		f.Thaw()
+		require.Contains(t, v.call(200, "GET", "/api/session", ""), `"mode":"stored"`)
+		require.Len(t, v.call(200, "GET", "/api/values/big", ""), 50_000)
+		v.call(204, "PUT", "/api/values/more", "1")
+	}
+	require.NotContains(t, f.Log(), `"level":"ERROR"`)
+}
+
+// makeTable makes the table, as whoever sets up the function does.
+func makeTable(t *testing.T, engine string) string {
+	table := "carryon_test." + rand.Text()[:12]
+	client := dynamodb.New(dynamodb.Options{
+		Region: "eu-central-1", BaseEndpoint: &engine, Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+	}, dynamostore.ClientOptions)
+	store, err := dynamostore.New(client, dynamostore.Options{Table: table})
+	require.NoError(t, err)
+	require.NoError(t, store.Migrate(t.Context()))
+	return table
 }

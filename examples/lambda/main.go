@@ -10,7 +10,7 @@
 //	CARRYON_KEYS      the key ring itself, as "carryon keys init -" writes it; or
 //	CARRYON_SECRET    the name of the secret in AWS Secrets Manager that holds it
 //	CARRYON_RELOAD    how old a ring from there may be, 1m if not set
-//	CARRYON_STORE     redis://… or rediss://…, for what is too large for cookies; may be left out
+//	CARRYON_STORE     dynamodb:TABLE, redis://… or rediss://…, for what is too large for cookies; may be left out
 //	CARRYON_PLATFORM  whose limits hold, such as alb; apigateway if not set
 //	CARRYON_FIXED_NAME  1: one cookie, for a load balancer without multi-value headers
 //	CARRYON_STREAM    1: the function URL streams (InvokeMode RESPONSE_STREAM)
@@ -22,14 +22,17 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/carryon-go/carryon/examples/internal/playground"
 	"github.com/carryon-go/carryon/fallback"
+	"github.com/carryon-go/carryon/fallback/dynamostore"
 	"github.com/carryon-go/carryon/fallback/redisstore"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
@@ -52,7 +55,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	store, err := openStore(os.Getenv("CARRYON_STORE"))
+	store, err := openStore(ctx, os.Getenv("CARRYON_STORE"))
 	if err != nil {
 		return err
 	}
@@ -66,7 +69,8 @@ func run(ctx context.Context) error {
 	}
 	c := o.Config(keys)
 	if store != nil {
-		c.Fallback, o.Store = store, "redis"
+		c.Fallback = store
+		o.Store, _, _ = strings.Cut(os.Getenv("CARRYON_STORE"), ":")
 	}
 	sessions, err := middleware.New(c)
 	if err != nil {
@@ -111,17 +115,24 @@ func openKeys(ctx context.Context) (keyring.Provider, error) {
 	}), keyring.ReloadEvery(every))
 }
 
-// openStore does not speak to Redis, so that a start does not wait for it. One
-// connection is enough: a process handles one event at a time.
-func openStore(address string) (fallback.Store, error) {
+// openStore does not speak to the store, so that a start does not wait for it;
+// DynamoDB's table must be there (dynamostore.Store.Migrate makes it).
+func openStore(ctx context.Context, address string) (fallback.Store, error) {
 	if address == "" {
 		return nil, nil
 	}
+	if table, found := strings.CutPrefix(address, "dynamodb:"); found {
+		settings, err := config.LoadDefaultConfig(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return dynamostore.New(dynamodb.NewFromConfig(settings, dynamostore.ClientOptions), dynamostore.Options{Table: table})
+	}
 	o, err := redis.ParseURL(address)
 	if err != nil {
-		return nil, errors.New("CARRYON_STORE cannot be read; write redis://user:password@host:6379/0")
+		return nil, errors.New("CARRYON_STORE cannot be read; write dynamodb:TABLE, or redis://user:password@host:6379/0")
 	}
-	client := redisstore.NewClient(&redis.UniversalOptions{
+	client := redisstore.NewClient(&redis.UniversalOptions{ // a process handles one event at a time
 		Addrs: []string{o.Addr}, Username: o.Username, Password: o.Password, DB: o.DB, TLSConfig: o.TLSConfig, PoolSize: 2,
 	})
 	return redisstore.New(client, redisstore.Options{})

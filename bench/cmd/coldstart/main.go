@@ -104,7 +104,8 @@ func ring() (string, error) {
 // build makes a function as docs/serverless.md says, and gives its size.
 func build(dir, name string) (int64, error) {
 	file := filepath.Join(dir, name)
-	command := exec.Command("go", "build", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w", "-o", file, "./bench/coldstart/"+name)
+	command := exec.Command("go", "build", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w", "-o", file, "./coldstart/"+name)
+	command.Dir = "bench" // of the root; the module of the three
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := command.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("%s does not build: %w\n%s", name, err, out)
