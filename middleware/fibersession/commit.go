@@ -30,8 +30,10 @@ func commit(c fiber.Ctx, x *middleware.Exchange, outer *fasthttp.ResponseHeader)
 // response is what will be sent: not Fiber's own response where the timeout
 // middleware has answered for a handler that still runs and writes to that.
 func response(c fiber.Ctx) *fasthttp.Response {
-	if r := c.RequestCtx().LastTimeoutErrorResponse(); r != nil {
-		return r
+	if c.IsAbandoned() {
+		if r := c.RequestCtx().LastTimeoutErrorResponse(); r != nil {
+			return r
+		}
 	}
 	return c.Response()
 }

@@ -41,12 +41,16 @@ func Load(c fiber.Ctx) error {
 func serve(c fiber.Ctx, m *middleware.Sessions) error {
 	var outer fasthttp.ResponseHeader // as it was before the handlers
 	c.Response().Header.CopyTo(&outer)
-	ctx, x := m.Begin(c.Context(), request(c))
+	parent := c.Context()
+	ctx, x := m.Begin(parent, request(c))
 	restore := enter(c, m, x)
 	c.SetContext(ctx)
 
 	err := c.Next()
 	// A panic does not come here: it commits nothing and goes on.
+	if c.IsAbandoned() && parent.Err() != nil {
+		return err // a timeout further out has answered, and nothing of this is sent
+	}
 	if err != nil && !c.IsAbandoned() {
 		answer(c, err)
 		err = nil

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -195,19 +196,23 @@ func TestFailedCommitHasANameAndAStatus(t *testing.T) {
 	require.Equal(t, "ada ", s.read())
 }
 
+// expiring gives requests a context that the test ends: Fiber's timeout then
+// answers, at a moment that does not depend on the machine.
+func expiring(expire *context.CancelFunc) fiber.Handler {
+	return func(c fiber.Ctx) error {
+		ctx, cancel := context.WithCancel(c.Context())
+		*expire = cancel
+		c.SetContext(ctx)
+		return c.Next()
+	}
+}
+
 // Fiber's timeout answers while the handler still runs and writes to a response
 // that nobody will see.
 func TestTimeout(t *testing.T) {
 	goOn, ended := make(chan bool), make(chan error, 2)
-	var expire context.CancelFunc // the test's own clock
-	s := newSite(t, setup{before: func(app *fiber.App) {
-		app.Use(func(c fiber.Ctx) error {
-			var ctx context.Context
-			ctx, expire = context.WithCancel(c.Context())
-			c.SetContext(ctx)
-			return c.Next()
-		})
-	}}, func(app *fiber.App) {
+	var expire context.CancelFunc
+	s := newSite(t, setup{}, func(app *fiber.App) {
 		slow := func(c fiber.Ctx) error {
 			one := session.From(c.Context())
 			room.Set(one, "lobby")
@@ -221,7 +226,7 @@ func TestTimeout(t *testing.T) {
 			ended <- one.Err()
 			return c.SendString("late")
 		}
-		app.Get("/slow", timeout.New(slow, timeout.Config{Timeout: time.Hour}))
+		app.Get("/slow", expiring(&expire), timeout.New(slow, timeout.Config{Timeout: time.Hour}))
 	})
 	s.get("/login")
 	response, body := s.get("/slow")
@@ -238,6 +243,38 @@ func TestTimeout(t *testing.T) {
 	require.Equal(t, http.StatusInternalServerError, response.StatusCode)
 	require.Equal(t, "the session could not be kept; please try again", body)
 	require.Empty(t, response.Header["Set-Cookie"])
+}
+
+// Where the timeout is further out than the session, there is no response any
+// more that could carry what the handler has changed.
+func TestTimeoutFurtherOut(t *testing.T) {
+	goOn := make(chan bool)
+	var expire context.CancelFunc
+	var ended atomic.Bool
+	s := newSite(t, setup{before: func(app *fiber.App) {
+		next := func(c fiber.Ctx) error {
+			err := c.Next()
+			ended.Store(c.IsAbandoned())
+			return err
+		}
+		app.Use(expiring(&expire), timeout.New(next, timeout.Config{Timeout: time.Hour}))
+	}}, func(app *fiber.App) {
+		app.Get("/slow", func(c fiber.Ctx) error {
+			room.Set(session.From(c), "lobby")
+			expire()
+			<-goOn
+			return nil
+		})
+	})
+	s.get("/login")
+	committed := s.count(middleware.EventCommitted)
+	response, _ := s.get("/slow")
+	require.Equal(t, http.StatusRequestTimeout, response.StatusCode)
+	require.Empty(t, response.Header["Set-Cookie"])
+	goOn <- true
+	require.Eventually(t, ended.Load, patience, time.Millisecond)
+	require.Equal(t, committed, s.count(middleware.EventCommitted))
+	require.Equal(t, "ada ", s.read())
 }
 
 // A cache further out keeps nothing personal: not what changed a session, and not
