@@ -65,7 +65,17 @@ func (g Guard) refuse(w http.ResponseWriter, r *http.Request, s *session.Session
 	w.Header().Set("WWW-Authenticate", `Session realm="`+realm(r)+`"`) // RFC 9110 section 15.5.2 asks for one
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusUnauthorized)
-	_ = json.NewEncoder(w).Encode(refusalJSON{"login required", s.Reason(), g.Login})
+	_ = json.NewEncoder(w).Encode(refusalJSON{"login required", told(s.Reason()), g.Login})
+}
+
+// told is what a client is told of a reason: what a person may want to read. That
+// something did not open is as good as that it is not there, whatever failed.
+func told(reason session.Reason) session.Reason {
+	switch reason {
+	case session.Expired, session.ExpiredIdle, session.LoggedOut:
+		return reason
+	}
+	return session.Absent
 }
 
 // refusalJSON is what programs get.

@@ -72,6 +72,25 @@ func TestRequireOfProgramsAndForms(t *testing.T) {
 	require.Equal(t, http.StatusSeeOther, s.get("/account/a").StatusCode)
 }
 
+// What did not open is not told from what is not there: one answer whatever failed.
+func TestRequireTellsNothingOfSeals(t *testing.T) {
+	s := newSite(t, guarded(middleware.Guard{}))
+	s.get("/set?user=ada")
+	good := s.cookie()
+	change := map[string]func(string) string{
+		"flipped":   func(v string) string { return v[:20] + "A" + v[21:len(v)-1] + "A" },
+		"cut":       func(v string) string { return v[:len(v)-40] },
+		"key":       func(v string) string { return v[:2] + "AAAA" + v[6:] },
+		"format":    func(v string) string { return "B" + v[1:] },
+		"malformed": func(string) string { return "?" },
+	}
+	for name, f := range change {
+		a := s.bare("/account", good.Name+"="+f(good.Value))
+		require.Equal(t, http.StatusUnauthorized, a.StatusCode, name)
+		require.JSONEq(t, `{"error":"login required","reason":"absent"}`, a.body, name)
+	}
+}
+
 // A store that is down is no reason to send visitors to the login.
 func TestRequireWhileTheStoreIsDown(t *testing.T) {
 	s, store := storedSite(t, asProgram(func(w http.ResponseWriter, r *http.Request) {
