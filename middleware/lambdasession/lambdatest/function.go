@@ -106,8 +106,19 @@ func (f *Function) Answer() (a Answer) {
 	return a
 }
 
-// Log is what the process has written to its output so far.
+// Log is what the process has written to its output so far; the last lines
+// before an answer may come after it.
 func (f *Function) Log() string { return f.log.String() }
+
+// Logs waits until the process has written a text as often as this.
+func (f *Function) Logs(text string, times int) {
+	f.t.Helper()
+	for end := time.Now().Add(Patience); strings.Count(f.Log(), text) < times; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			f.t.Fatalf("the function has not logged %q %d times: %s", text, times, f.Log())
+		}
+	}
+}
 
 // PID is the process's id.
 func (f *Function) PID() int { return f.process.Process.Pid }
