@@ -2,6 +2,7 @@ package fibersession
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/gofiber/fiber/v3"
 	"github.com/gofiber/fiber/v3/middleware/adaptor"
@@ -64,5 +65,5 @@ func Next(c fiber.Ctx, otherwise string) string {
 	if err != nil {
 		return otherwise
 	}
-	return middleware.Next(r, otherwise)
+	return strings.Clone(middleware.Next(r, otherwise)) // r is in fasthttp's buffers
 }
