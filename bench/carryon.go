@@ -1,9 +1,19 @@
 package bench
 
 import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
 	"net/http"
+	"regexp"
 	"time"
 
+	"github.com/carryon-go/carryon/codec"
+	"github.com/carryon-go/carryon/codec/deflate"
+	"github.com/carryon-go/carryon/codec/securecookieformat"
+	"github.com/carryon-go/carryon/codec/xchacha"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
 	"github.com/carryon-go/carryon/session"
@@ -14,25 +24,86 @@ const (
 	csrfKey  session.Key[string] = "csrf"
 	prefsKey session.Key[Prefs]  = "prefs"
 	cartKey  session.Key[[]Item] = "cart"
+	blobKey  session.Key[[]byte] = "all"
 )
 
-// buildCarryon keeps the session through Carryon's public API and with its
-// defaults, a typed key per part.
-func buildCarryon(d Data) (*Site, error) {
+// carryons are this library in each of its formats and modes.
+func carryons() []Contestant {
+	in := func(change func(*middleware.Config)) func(Data) (*Site, error) {
+		return func(d Data) (*Site, error) { return buildCarryon(d, change) }
+	}
+	compressed := in(func(c *middleware.Config) { c.Compression, c.Secret = deflate.New(), []string{"csrf"} })
+	return []Contestant{
+		{Name: "carryon", About: "Carryon's defaults, format 1; in as many cookies as it takes", Build: in(nil)},
+		{Name: "carryon-blob", About: "the same, the JSON as one value of bytes: every change writes a snapshot", Build: buildBlob},
+		{Name: "carryon-delta", About: "the same after one change: a delta beside the snapshot", Build: in(nil), Changes: 1},
+		{Name: "carryon-deflate", About: "with codec/deflate", Build: compressed},
+		{Name: "carryon-xchacha", About: "format 2, XChaCha20-Poly1305", Build: buildFormat(xchacha.New())},
+		{Name: "carryon-securecookie", About: "format 3, gorilla/securecookie", Build: buildFormat(securecookieformat.New())},
+		{Name: "carryon-memory", About: "stored in fallback.Memory", Build: buildInMemory},
+		{Name: "carryon-redis", About: "stored in Redis", Build: buildInRedis},
+	}
+}
+
+// buildFormat has the ring's key ask for another format. Where no ring may have
+// such a key, its cryptography is all that there is.
+func buildFormat(f codec.Format) func(Data) (*Site, error) {
+	return func(d Data) (*Site, error) {
+		site := new(Site)
+		if ring, err := ringOf(f.Number()); err == nil {
+			site, err = buildCarryon(d, func(c *middleware.Config) { c.Keys, c.Formats = ring, []codec.Format{f} })
+			if err != nil {
+				return nil, err
+			}
+		}
+		var err error
+		site.Seal, site.Open, err = formatAlone(d, f)
+		return site, err
+	}
+}
+
+var formatMember = regexp.MustCompile(`"format": *1`)
+
+// ringOf makes a ring whose key seals another format than the first.
+func ringOf(number byte) (*keyring.Ring, error) {
 	ring, err := keyring.Generate(time.Now())
 	if err != nil {
 		return nil, err
 	}
-	sessions, err := middleware.New(middleware.Config{Keys: ring})
+	text, err := ring.Marshal()
 	if err != nil {
 		return nil, err
 	}
-	with := func(serve func(http.ResponseWriter, *session.Session)) http.Handler {
-		return sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			serve(w, session.From(r.Context()))
-		}))
+	return keyring.Parse(formatMember.ReplaceAll(text, fmt.Appendf(nil, `"format":%d`, number)))
+}
+
+// newSessions is the library's defaults, but for what change changes. Sessions
+// of 8 KB and more are too large for most platforms' headers, so that the limits
+// are wide there.
+func newSessions(d Data, change func(*middleware.Config)) (*middleware.Sessions, middleware.Config, error) {
+	ring, err := keyring.Generate(time.Now())
+	if err != nil {
+		return nil, middleware.Config{}, err
 	}
-	return &Site{
+	c := middleware.Config{Keys: ring, ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) { refuse(w, err) }}
+	if jsonLen(d) >= 8000 {
+		c.Limits = middleware.Limits{Cookies: 150, RequestBytes: 1 << 20, ResponseBytes: 250_000, SetCookieLines: 60, Parallel: 1}
+	}
+	if change != nil {
+		change(&c)
+	}
+	m, err := middleware.New(c)
+	return m, c, err
+}
+
+// buildCarryon keeps the session through Carryon's public API, a typed key per part.
+func buildCarryon(d Data, change func(*middleware.Config)) (*Site, error) {
+	sessions, config, err := newSessions(d, change)
+	if err != nil {
+		return nil, err
+	}
+	with := sessionHandler(sessions)
+	site := &Site{
 		Login: with(func(_ http.ResponseWriter, s *session.Session) {
 			userKey.Set(s, d.User)
 			csrfKey.Set(s, d.CSRF)
@@ -57,6 +128,111 @@ func buildCarryon(d Data) (*Site, error) {
 			d.Prefs, _ = prefsKey.Get(s)
 			d.Cart, _ = cartKey.Get(s)
 			dump(w, d)
+		}),
+		Stored: config.Mode == middleware.AlwaysStored,
+	}
+	if !site.Stored && config.Compression == nil {
+		site.Seal, site.Open, err = sealAlone(d, config)
+	}
+	return site, err
+}
+
+func sessionHandler(all *middleware.Sessions) func(func(http.ResponseWriter, *session.Session)) http.Handler {
+	return func(serve func(http.ResponseWriter, *session.Session)) http.Handler {
+		return all.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			serve(w, session.From(r.Context()))
+		}))
+	}
+}
+
+// sealAlone is what package codec does with a session's JSON, base64 included.
+func sealAlone(d Data, config middleware.Config) (seal, open func(), err error) {
+	formats, err := codec.NewFormats(config.Formats...)
+	if err != nil {
+		return nil, nil, err
+	}
+	plain, err := json.Marshal(d)
+	if err != nil {
+		return nil, nil, err
+	}
+	now := time.Now()
+	ring, where := config.Keys.Ring(context.Background()), codec.Binding{Base: "__Host-session", Suffix: "AAAAAAAAAAA"}
+	text, err := formats.Seal(nil, ring.Active(now), where, plain)
+	value, sealed, opened := string(text), []byte(nil), []byte(nil)
+	must := func(err error) {
+		if err != nil {
+			panic(err)
+		}
+	}
+	return func() {
+			var err error
+			sealed, err = formats.Seal(sealed[:0], ring.Active(now), where, plain)
+			must(err)
+		}, func() {
+			var err error
+			opened, _, err = formats.Open(opened[:0], ring, now, where, value)
+			must(err)
+		}, err
+}
+
+// formatAlone is the same for a format on its own, with the standard base64.
+func formatAlone(d Data, f codec.Format) (seal, open func(), err error) {
+	sealer, err := f.Sealer(func(_ string, n int) []byte { return randomBytes(n) })
+	if err != nil {
+		return nil, nil, err
+	}
+	plain, err := json.Marshal(d)
+	if err != nil {
+		return nil, nil, err
+	}
+	header, ctx := []byte{f.Number(), 0, 0, 0, 0, 0, 0, 0}, []byte("carryon/bench")
+	text := base64.RawURLEncoding.AppendEncode(nil, sealer.Seal(header, ctx, plain))
+	b, opened := new(floorBuffers), new(floorBuffers)
+	return func() {
+			b.sealed = sealer.Seal(append(b.sealed[:0], header...), ctx, plain)
+			b.text = base64.RawURLEncoding.AppendEncode(b.text[:0], b.sealed)
+		}, func() {
+			opened.sealed, _ = base64.RawURLEncoding.AppendDecode(opened.sealed[:0], text)
+			var ok bool
+			if opened.plain, ok = sealer.Open(opened.plain[:0], ctx, opened.sealed); !ok {
+				panic("bench: a format does not open what it has sealed")
+			}
+		}, nil
+}
+
+// buildBlob keeps the session's JSON as one value, as the floors do: a change
+// replaces nearly all of the session, so that a snapshot is written.
+func buildBlob(d Data) (*Site, error) {
+	sessions, _, err := newSessions(d, nil)
+	if err != nil {
+		return nil, err
+	}
+	first, err := json.Marshal(d)
+	if err != nil {
+		return nil, err
+	}
+	csrfAt := bytes.Index(first, []byte(csrfStart)) + len(csrfStart)
+	with := sessionHandler(sessions)
+	return &Site{
+		Login:     with(func(_ http.ResponseWriter, s *session.Session) { blobKey.Set(s, first) }),
+		Untouched: sessions.Handler(untouched),
+		Read: with(func(w http.ResponseWriter, s *session.Session) {
+			if all, ok := blobKey.Get(s); ok {
+				rest := all[len(jsonStart):]
+				page(w, string(rest[:bytes.IndexByte(rest, '"')]))
+			}
+		}),
+		Change: with(func(w http.ResponseWriter, s *session.Session) {
+			if all, ok := blobKey.Get(s); ok {
+				next := nextToken()
+				copy(all[csrfAt:], next)
+				blobKey.Set(s, all)
+				page(w, next)
+			}
+		}),
+		Dump: with(func(w http.ResponseWriter, s *session.Session) {
+			all, _ := blobKey.Get(s)
+			page(w, string(all))
 		}),
 	}, nil
 }

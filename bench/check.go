@@ -6,18 +6,26 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
 // check walks a visitor through a site and gives the cookies of the session
-// that Login made. It is an error if any page shows what it should not.
-func check(site *Site, d Data) (cookies string, err error) {
+// that Login made, and c.Changes changes after it. It is an error if any page
+// shows what it should not, and [ErrDoesNotFit] if the login's cookie is too long.
+func check(site *Site, d Data, c Contestant) (cookies string, err error) {
 	v, err := newVisitor()
 	if err != nil {
 		return "", err
 	}
 	v.visit(site.Login, Change)
-	if cookies = v.cookies(); cookies == "" {
+	if v.tooLong && !c.Wide {
+		return "", ErrDoesNotFit
+	}
+	for range c.Changes {
+		d.CSRF = v.visit(site.Change, Change)
+	}
+	if cookies = v.cookies(); cookies == "" && v.err == nil {
 		return "", fmt.Errorf("bench: the login set no cookie")
 	}
 	v.expect("the session after login", v.visit(site.Dump, Read), asJSON(d))
@@ -54,10 +62,18 @@ func (v *visitor) expectDead(read http.Handler, cookies string) {
 
 // visitor has a cookie jar and goes from page to page until one is wrong.
 type visitor struct {
-	jar *cookiejar.Jar
-	url *url.URL
-	err error
+	jar     *cookiejar.Jar
+	url     *url.URL
+	err     error
+	tooLong bool // a cookie was, for a browser or for the library
+	set     int  // cookies by the last page
 }
+
+// tooLongText is how securecookie and Carryon say so.
+var tooLongText = regexp.MustCompile("value is too long|the session .* needs")
+
+// cookieBytes is the most that browsers take of a cookie's name and value.
+const cookieBytes = 4096
 
 func newVisitor() (*visitor, error) {
 	jar, err := cookiejar.New(nil)
@@ -68,8 +84,14 @@ func (v *visitor) visit(h http.Handler, scenario Scenario) string {
 	w := serve(h, scenario, v.cookies())
 	if w.status >= 400 && v.err == nil {
 		v.err = fmt.Errorf("bench: a page answered %d: %s", w.status, w.body)
+		v.tooLong = tooLongText.Match(w.body)
 	}
-	v.jar.SetCookies(v.url, (&http.Response{Header: w.header}).Cookies())
+	set := (&http.Response{Header: w.header}).Cookies()
+	v.set = len(set)
+	for _, c := range set {
+		v.tooLong = v.tooLong || len(c.Name)+1+len(c.Value) > cookieBytes
+	}
+	v.jar.SetCookies(v.url, set)
 	return string(w.body)
 }
 

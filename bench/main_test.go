@@ -1,11 +1,13 @@
 package bench
 
 import (
+	"log/slog"
 	"os"
 	"testing"
 )
 
 func TestMain(m *testing.M) {
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // gin's middleware logs what it refuses
 	drop := Ballast()
 	code := m.Run()
 	drop()

@@ -8,9 +8,10 @@ import (
 
 // Sample is what one operation cost, as the mean over a short run.
 type Sample struct {
-	CPU, Wall float64 // nanoseconds; CPU is the whole process's
-	Allocs    float64
-	Bytes     float64 // allocated
+	CPU    float64 `json:"cpu_ns"` // the whole process's
+	Wall   float64 `json:"wall_ns"`
+	Allocs float64 `json:"allocs"`
+	Bytes  float64 `json:"alloc_bytes"`
 }
 
 // Measure runs the rig n times. It collects garbage first, so that nobody pays

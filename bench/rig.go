@@ -16,10 +16,12 @@ const (
 	Read      Scenario = "read"      // it reads one key, the user
 	Change    Scenario = "change"    // it changes one key, the CSRF token
 	Anonymous Scenario = "anonymous" // it reads one key, and there is no session
+	Seal      Scenario = "seal"      // no request: the session's JSON is sealed into text
+	Open      Scenario = "open"      // no request: that text is opened
 )
 
 // Scenarios in the order of the tables.
-var Scenarios = []Scenario{Untouched, Read, Change, Anonymous}
+var Scenarios = []Scenario{Untouched, Read, Change, Anonymous, Seal, Open}
 
 // Cell is one place in the table.
 type Cell struct {
@@ -39,6 +41,8 @@ type Rig struct {
 	Cell
 	WireBytes int // of the session's cookies in the request, names and "; " in
 
+	site     *Site
+	do       func() // nil: the handler is called
 	handler  http.Handler
 	prepared http.Request
 	request  http.Request
@@ -49,7 +53,8 @@ type Rig struct {
 const othersCookies = "_ga=GA1.2.1132045781.1767225600; theme=dark"
 
 // NewRig builds and checks one cell: whoever gives wrong answers is not timed.
-// It is nil where the contestant takes no part in the scenario.
+// It is nil where the contestant takes no part in the scenario, and the error is
+// [ErrDoesNotFit] or [ErrAbsent] where it cannot. Close it after use.
 func NewRig(c Cell) (*Rig, error) {
 	data, err := NewData(c.Size)
 	if err != nil {
@@ -59,22 +64,57 @@ func NewRig(c Cell) (*Rig, error) {
 	if err != nil {
 		return nil, err
 	}
-	handler := site.handler(c.Scenario)
-	if handler == nil {
-		return nil, nil
+	rig := &Rig{Cell: c, site: site}
+	preparing.Store(true)
+	defer preparing.Store(false)
+	takesPart, err := rig.prepare(data)
+	if !takesPart || err != nil {
+		rig.Close()
+		return nil, err
+	}
+	return rig, nil
+}
+
+func (r *Rig) prepare(data Data) (takesPart bool, err error) {
+	switch r.Scenario {
+	case Seal:
+		r.do = r.site.Seal
+		return r.do != nil, nil
+	case Open:
+		r.do = r.site.Open
+		return r.do != nil, nil
+	}
+	if r.handler = r.site.handler(r.Scenario); r.handler == nil {
+		return false, nil
 	}
 	cookies := ""
-	if site.Read != nil {
-		if cookies, err = check(site, data); err != nil {
-			return nil, err
+	if r.site.Read != nil {
+		if cookies, err = check(r.site, data, r.Contestant); err != nil {
+			return false, err
 		}
 	}
-	rig := &Rig{Cell: c, WireBytes: len(cookies), handler: handler}
-	if c.Scenario == Anonymous {
+	r.WireBytes = len(cookies)
+	if r.Scenario == Anonymous {
 		cookies = ""
 	}
-	rig.prepared = *newRequest(c.Scenario, cookies)
-	return rig, nil
+	r.prepared = *newRequest(r.Scenario, cookies)
+	if own, ok := r.handler.(ownRequests); ok {
+		r.do = own.ready(&r.prepared)
+	}
+	return true, nil
+}
+
+// Close frees what the contestant holds.
+func (r *Rig) Close() {
+	if r.site.Close != nil {
+		r.site.Close()
+	}
+}
+
+// ownRequests is a handler whose server has requests of its own kind. It gives
+// what serves a fresh copy of r as that server would.
+type ownRequests interface {
+	ready(r *http.Request) func()
 }
 
 func (s *Site) handler(scenario Scenario) http.Handler {
@@ -92,9 +132,13 @@ func (s *Site) handler(scenario Scenario) http.Handler {
 	return s.Untouched
 }
 
-// Do serves the request once. The request is a fresh copy every time, as a
+// Do serves the request once, or does what the scenario is. The request is a fresh copy every time, as a
 // server's would be: gorilla keeps what it has decoded in the request itself.
 func (r *Rig) Do() {
+	if r.do != nil {
+		r.do()
+		return
+	}
 	r.request = r.prepared
 	r.sink.reset()
 	r.handler.ServeHTTP(&r.sink, &r.request)

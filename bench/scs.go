@@ -18,11 +18,9 @@ func buildSCS(d Data) (*Site, error) {
 		return sm.LoadAndSave(http.HandlerFunc(serve))
 	}
 	return &Site{
+		Stored: true,
 		Login: with(func(_ http.ResponseWriter, r *http.Request) {
-			sm.Put(r.Context(), "user", d.User)
-			sm.Put(r.Context(), "csrf", d.CSRF)
-			sm.Put(r.Context(), "prefs", d.Prefs)
-			sm.Put(r.Context(), "cart", d.Cart)
+			setAll(d, func(key string, value any) { sm.Put(r.Context(), key, value) })
 		}),
 		Untouched: sm.LoadAndSave(untouched),
 		Read: with(func(w http.ResponseWriter, r *http.Request) {
@@ -36,12 +34,7 @@ func buildSCS(d Data) (*Site, error) {
 			page(w, next)
 		}),
 		Dump: with(func(w http.ResponseWriter, r *http.Request) {
-			var d Data
-			d.User, _ = sm.Get(r.Context(), "user").(User)
-			d.CSRF = sm.GetString(r.Context(), "csrf")
-			d.Prefs, _ = sm.Get(r.Context(), "prefs").(Prefs)
-			d.Cart, _ = sm.Get(r.Context(), "cart").([]Item)
-			dump(w, d)
+			dump(w, gobValues{}.data(func(key string) any { return sm.Get(r.Context(), key) }))
 		}),
 	}, nil
 }

@@ -19,5 +19,16 @@ func newTokens() (list [64]string) {
 // token is one of the CSRF tokens, all of one length.
 func token(i int) string { return tokens[i%len(tokens)] }
 
-// nextToken gives a token unlike the one before, so that a change changes.
-func nextToken() string { return token(int(turn.Add(1)) % len(tokens)) }
+// nextToken gives a token unlike the one before. While a rig is prepared they are
+// of one half of the list, afterwards of the other, so that a change that is
+// measured always changes.
+func nextToken() string {
+	half := len(tokens) / 2
+	at := int(turn.Add(1)) % half
+	if !preparing.Load() {
+		at += half
+	}
+	return tokens[at]
+}
+
+var preparing atomic.Bool

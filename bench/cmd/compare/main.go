@@ -1,21 +1,22 @@
-// Command compare measures every contestant in interleaved rounds and prints
-// medians, and their ratios to the floors of the same run.
+// Command compare measures every contestant in interleaved rounds and writes the
+// medians as lines of JSON, which cmd/tables turns into tables.
 //
-//	go run ./bench/cmd/compare [-rounds 15] [-for 40ms] [-only read/1KB]
+//	go run ./bench/cmd/compare [-rounds 15] [-for 40ms] [-only read/1KB] > figures.jsonl
 //
 // A noisy minute falls on all contestants alike. CPU time is the process's own,
-// the garbage collector's included. Progress goes to stderr, the tables to
-// stdout as Markdown.
+// the garbage collector's included. Progress goes to stderr.
 package main
 
 import (
+	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
+	"math"
 	"os"
 	"regexp"
-	"runtime"
-	"strings"
 	"time"
 
 	"github.com/carryon-go/carryon/bench"
@@ -24,17 +25,18 @@ import (
 func main() {
 	rounds := flag.Int("rounds", 15, "how often each cell is measured")
 	each := flag.Duration("for", 40*time.Millisecond, "how long each measurement takes")
-	only := flag.String("only", "", "a regular expression over scenario/size/contestant")
+	only := flag.String("only", "", "a regular expression over scenario/size/contestant, or capacity/contestant")
 	flag.Parse()
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // gin's middleware logs what it refuses
 	drop := bench.Ballast()
 	defer drop()
-	if err := run(*rounds, *each, *only); err != nil {
+	if err := run(os.Stdout, *rounds, *each, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "compare: error:", err)
 		os.Exit(1)
 	}
 }
 
-func run(rounds int, each time.Duration, only string) error {
+func run(to io.Writer, rounds int, each time.Duration, only string) error {
 	filter, err := regexp.Compile(only)
 	if err != nil {
 		return err
@@ -42,52 +44,69 @@ func run(rounds int, each time.Duration, only string) error {
 	if rounds < 1 {
 		return fmt.Errorf("-rounds is %d: at least one is needed", rounds)
 	}
-	fmt.Printf("%s, %s/%s, GOMAXPROCS %d, medians of %d rounds of %v\n",
-		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.GOMAXPROCS(0), rounds, each)
+	out := json.NewEncoder(to)
+	if err := out.Encode(bench.Record{Kind: "run", Run: bench.NewRun(rounds, each)}); err != nil {
+		return err
+	}
 	for _, scenario := range bench.Scenarios {
 		for _, size := range bench.Sizes {
-			rigs, err := rigsOf(scenario, size, filter)
-			if err != nil {
+			if err := group(out, scenario, size, filter, rounds, each); err != nil {
 				return err
 			}
-			if len(rigs) == 0 {
-				continue
-			}
-			fmt.Fprintf(os.Stderr, "%s, %v: %d contestants\n", scenario, size, len(rigs))
-			printTable(os.Stdout, scenario, size, measure(rigs, rounds, each))
+		}
+	}
+	return capacities(out, filter)
+}
+
+// group measures the cells that are compared with one another.
+func group(out *json.Encoder, scenario bench.Scenario, size bench.Size, filter *regexp.Regexp, rounds int, each time.Duration) error {
+	rigs, missing, err := rigsOf(scenario, size, filter)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		for _, rig := range rigs {
+			rig.Close()
+		}
+	}()
+	if len(rigs) > 0 {
+		fmt.Fprintf(os.Stderr, "%s, %v: %d contestants\n", scenario, size, len(rigs))
+	}
+	for _, r := range append(measure(rigs, rounds, each), missing...) {
+		r.Kind, r.Scenario, r.Size = "cell", scenario, size
+		if err := out.Encode(r); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// rigsOf builds one group of cells: those that are compared with one another.
-func rigsOf(scenario bench.Scenario, size bench.Size, filter *regexp.Regexp) ([]*bench.Rig, error) {
-	var rigs []*bench.Rig
+// rigsOf builds one group of cells, and says who cannot take part.
+func rigsOf(scenario bench.Scenario, size bench.Size, filter *regexp.Regexp) (rigs []*bench.Rig, missing []bench.Record, err error) {
 	for _, contestant := range bench.Contestants() {
 		cell := bench.Cell{Scenario: scenario, Size: size, Contestant: contestant}
 		if !filter.MatchString(cell.String()) {
 			continue
 		}
 		rig, err := bench.NewRig(cell)
-		if err != nil {
-			return nil, fmt.Errorf("%v: %w", cell, err)
-		}
-		if rig != nil {
+		switch {
+		case errors.Is(err, bench.ErrDoesNotFit):
+			missing = append(missing, bench.Record{Contestant: contestant.Name, Missing: "does not fit"})
+		case errors.Is(err, bench.ErrAbsent):
+			fmt.Fprintf(os.Stderr, "%v: skipped: %v\n", cell, err)
+			missing = append(missing, bench.Record{Contestant: contestant.Name, Missing: "not measured"})
+		case err != nil:
+			return rigs, nil, fmt.Errorf("%v: %w", cell, err)
+		case rig != nil:
 			rigs = append(rigs, rig)
 		}
 	}
-	return rigs, nil
-}
-
-// row is one contestant's line of a table.
-type row struct {
-	rig *bench.Rig
-	bench.Sample
+	return rigs, missing, nil
 }
 
 // measure gives every rig its turn in every round, each round beginning with
 // another one.
-func measure(rigs []*bench.Rig, rounds int, each time.Duration) []row {
+func measure(rigs []*bench.Rig, rounds int, each time.Duration) []bench.Record {
 	runs := make([]int, len(rigs))
 	samples := make([][]bench.Sample, len(rigs))
 	for i, rig := range rigs {
@@ -99,85 +118,33 @@ func measure(rigs []*bench.Rig, rounds int, each time.Duration) []row {
 			samples[i] = append(samples[i], rigs[i].Measure(runs[i]))
 		}
 	}
-	rows := make([]row, len(rigs))
+	records := make([]bench.Record, len(rigs))
 	for i, rig := range rigs {
-		rows[i] = row{rig, bench.Median(samples[i])}
+		median, least := bench.Median(samples[i]), math.Inf(1)
+		for _, s := range samples[i] {
+			least = min(least, s.CPU)
+		}
+		records[i] = bench.Record{Contestant: rig.Contestant.Name, Sample: &median, CPUMin: least, Wire: rig.WireBytes}
 	}
-	return rows
+	return records
 }
 
-// baselines are the columns of ratios: what only passes a session by is held
-// against an empty middleware, what opens one against the cryptography.
-func baselines(scenario bench.Scenario) []string {
-	if scenario == bench.Read || scenario == bench.Change {
-		return []string{bench.FloorF2, bench.FloorF4}
-	}
-	return []string{bench.Bare}
-}
-
-func printTable(out io.Writer, scenario bench.Scenario, size bench.Size, rows []row) {
-	names := baselines(scenario)
-	head := []string{"", "CPU ns/op", "wall ns/op", "allocs", "alloc B", "cookie B"}
-	for _, name := range names {
-		head = append(head, "x "+name)
-	}
-	table := [][]string{head}
-	for _, r := range rows {
-		line := []string{
-			r.rig.Contestant.Name,
-			fmt.Sprintf("%.0f", r.CPU),
-			fmt.Sprintf("%.0f", r.Wall),
-			fmt.Sprintf("%.0f", r.Allocs),
-			fmt.Sprintf("%.0f", r.Bytes),
-			fmt.Sprint(r.rig.WireBytes),
+// capacities finds the largest session of one cookie for each contestant.
+func capacities(out *json.Encoder, filter *regexp.Regexp) error {
+	for _, c := range bench.Contestants() {
+		if !filter.MatchString("capacity/" + c.Name) {
+			continue
 		}
-		for _, name := range names {
-			line = append(line, ratio(r, rows, name))
+		size, err := bench.Capacity(c)
+		if err != nil && !errors.Is(err, bench.ErrAbsent) {
+			return err
 		}
-		table = append(table, line)
-	}
-	fmt.Fprintf(out, "\n### %s, %v\n\n", scenario, size)
-	writeMarkdown(out, table)
-}
-
-// ratio is r's CPU time over that of the named contestant, "-" where it took no part.
-func ratio(r row, rows []row, name string) string {
-	for _, base := range rows {
-		if base.rig.Contestant.Name == name && base.CPU > 0 {
-			return fmt.Sprintf("%.2f", r.CPU/base.CPU)
+		if size == 0 {
+			continue
+		}
+		if err := out.Encode(bench.Record{Kind: "capacity", Contestant: c.Name, Size: size}); err != nil {
+			return err
 		}
 	}
-	return "-"
-}
-
-// writeMarkdown pads every column, names to the left and figures to the right.
-func writeMarkdown(out io.Writer, table [][]string) {
-	widths := make([]int, len(table[0]))
-	for _, line := range table {
-		for i, text := range line {
-			widths[i] = max(widths[i], len(text))
-		}
-	}
-	for n, line := range table {
-		for i, text := range line {
-			if i == 0 {
-				fmt.Fprintf(out, "| %-*s |", widths[i], text)
-				continue
-			}
-			fmt.Fprintf(out, " %*s |", widths[i], text)
-		}
-		fmt.Fprintln(out)
-		if n == 0 {
-			fmt.Fprintln(out, rule(widths))
-		}
-	}
-}
-
-// rule is the line under the head.
-func rule(widths []int) string {
-	line := "|" + strings.Repeat("-", widths[0]+2) + "|"
-	for _, width := range widths[1:] {
-		line += strings.Repeat("-", width+1) + ":|"
-	}
-	return line
+	return nil
 }

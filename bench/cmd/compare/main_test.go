@@ -1,7 +1,6 @@
 package main
 
 import (
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -11,34 +10,32 @@ import (
 	"github.com/carryon-go/carryon/bench"
 )
 
-func TestTablesNameEveryContestantAndItsRatio(t *testing.T) {
-	rigs, err := rigsOf(bench.Read, 120, pattern(t, "read/120B/(floor-F2|gorilla)"))
-	require.NoError(t, err)
-	require.Len(t, rigs, 2)
-
+func TestRunWritesARecordForEveryCell(t *testing.T) {
 	var out strings.Builder
-	printTable(&out, bench.Read, 120, measure(rigs, 2, time.Millisecond))
-	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	require.Equal(t, "### read, 120B", lines[0])
-	require.Len(t, lines, 6)
-	for _, line := range lines[2:] {
-		require.Equal(t, strings.Count(lines[2], "|"), strings.Count(line, "|"), line)
-		require.Len(t, line, len(lines[2]))
+	require.NoError(t, run(&out, 2, time.Millisecond, "read/(120B|8KB)/(floor-F2|gorilla)$|capacity/gorilla$"))
+	all, err := bench.ReadRecords(strings.NewReader(out.String()))
+	require.NoError(t, err)
+	require.Len(t, all, 6, out.String())
+
+	require.Equal(t, "run", all[0].Kind)
+	require.Equal(t, 2, all[0].Run.Rounds)
+	require.NotEmpty(t, all[0].Run.Go)
+	cells := map[string]bench.Record{}
+	for _, r := range all[1:5] {
+		require.Equal(t, "cell", r.Kind)
+		require.Equal(t, bench.Read, r.Scenario)
+		cells[r.Size.String()+" "+r.Contestant] = r
 	}
-	require.Contains(t, lines[4], "| floor-F2 |")
-	require.Contains(t, lines[4], " 1.00 |")
-	require.Regexp(t, `- \|$`, lines[4], "F4 was not measured")
-	require.Contains(t, lines[5], "| gorilla  |")
+	require.Positive(t, cells["120B floor-F2"].CPU)
+	require.LessOrEqual(t, cells["120B floor-F2"].CPUMin, cells["120B floor-F2"].CPU)
+	require.Positive(t, cells["8KB floor-F2"].Wire)
+	require.Greater(t, cells["120B gorilla"].Allocs, 100.0)
+	require.Equal(t, "does not fit", cells["8KB gorilla"].Missing)
+	require.Equal(t, "capacity", all[5].Kind)
+	require.Greater(t, all[5].Size, bench.Size(2500))
 }
 
 func TestRunRefusesBadFlags(t *testing.T) {
-	require.ErrorContains(t, run(0, time.Millisecond, ""), "-rounds is 0")
-	require.Error(t, run(1, time.Millisecond, "("))
-}
-
-func pattern(t *testing.T, text string) *regexp.Regexp {
-	t.Helper()
-	re, err := regexp.Compile(text)
-	require.NoError(t, err)
-	return re
+	require.ErrorContains(t, run(nil, 0, time.Millisecond, ""), "-rounds is 0")
+	require.Error(t, run(nil, 1, time.Millisecond, "("))
 }
