@@ -110,7 +110,7 @@ func (e *export) renderer() (func([]byte) []byte, error) {
 	case k8sFormat:
 		e.name = cmp.Or(e.name, "session-keys")
 		if !k8sName.MatchString(e.name) || e.namespace != "" && !k8sName.MatchString(e.namespace) || !k8sEntry.MatchString(e.entry) {
-			return nil, errors.New("--name, --namespace and --key must be names as Kubernetes has them: lower-case letters, digits, - and .")
+			return nil, errors.New("--name, --namespace and --key must be names as Kubernetes has them, of lower-case letters, digits, dashes and dots")
 		}
 		return e.secret, nil
 	}

@@ -1,6 +1,7 @@
 package redisstore_test
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"testing"
@@ -85,15 +86,15 @@ func TestWritesFollowASlot(t *testing.T) {
 	from, err := client.MasterForKey(t.Context(), key)
 	require.NoError(t, err)
 	slot := client.ClusterKeySlot(t.Context(), key).Val()
-	source, target := redis.NewClient(&redis.Options{Addr: from.Options().Addr}), (*redis.Client)(nil)
-	defer source.Close()
-	shards, err := client.ClusterSlots(t.Context()).Result()
-	require.NoError(t, err)
-	for _, s := range shards {
-		if s.Nodes[0].Addr != from.Options().Addr {
-			target = redis.NewClient(&redis.Options{Addr: s.Nodes[0].Addr})
+	other := make(chan string, len(nodes))
+	require.NoError(t, client.ForEachMaster(t.Context(), func(_ context.Context, master *redis.Client) error {
+		if master.Options().Addr != from.Options().Addr {
+			other <- master.Options().Addr
 		}
-	}
+		return nil
+	}))
+	source, target := redis.NewClient(&redis.Options{Addr: from.Options().Addr}), redis.NewClient(&redis.Options{Addr: <-other})
+	defer source.Close()
 	defer target.Close()
 	require.Contains(t, nodes, target.Options().Addr)
 	sourceID, targetID := source.Do(t.Context(), "CLUSTER", "MYID").Val(), target.Do(t.Context(), "CLUSTER", "MYID").Val()
