@@ -232,7 +232,7 @@ func TestNoGoroutineStays(t *testing.T) {
 	}
 	require.NoError(t, store.Clear(t.Context()))
 	wire.cut()
-	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before }, 20*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, 20*time.Second, 20*time.Millisecond, "the condition itself runs in one")
 }
 
 func isConflict(err error) bool { return errors.Is(err, fallback.ErrConflict) }
