@@ -254,11 +254,14 @@ func (f *facts) ways(v *core.View, delta, all *core.Fragment, m mood) []way {
 // mostly tells whether a delta would have to carry so much of the whole state that
 // ways puts the whole first, whatever else is in the delta: it need not be made.
 func (f *facts) mostly(c *core.Changes, all *core.Fragment) bool {
-	values := 0
+	least := core.LeastData
 	for _, op := range c.Ops {
-		values += len(op.Value)
+		least += len(op.Name) + len(op.Value)
+		if op.Value == nil {
+			return false // it may be no write at all
+		}
 	}
-	return f.scale.packing == nil && 2*f.scale.text(codec.SealedLen(values)).request >= f.scale.weigh(all).request
+	return f.scale.packing == nil && 2*f.scale.text(codec.SealedLen(least)).request >= f.scale.weigh(all).request
 }
 
 // draft is a change in one of its ways.

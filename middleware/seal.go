@@ -37,8 +37,7 @@ func (x *work) plan(o core.Outcome, r Response) (plan, error) {
 	if s := x.found.stored; s != nil {
 		f.stranded = s.stranded
 	}
-	var room [4]held
-	f.jar = room[:0]
+	f.jar = make([]held, 0, len(jar.groups))
 	for _, g := range jar.groups {
 		f.jar = append(f.jar, held{suffix: g.suffix, weight: weight{cookies: g.count, request: g.bytes}, waste: g.waste || !g.head, aging: g.aging})
 	}
