@@ -7,5 +7,5 @@
 // benchmarks and cmd/compare walk the same table of scenario x size x contestant.
 //
 //	go test -bench . ./bench
-//	go run ./bench/cmd/compare
+//	go run ./bench/cmd/compare | go run ./bench/cmd/tables
 package bench

@@ -85,3 +85,16 @@ func TestAllocationsOfReadAndChange(t *testing.T) {
 		require.LessOrEqual(t, change, 30.0, "change, %d bytes", size)
 	}
 }
+
+// A snapshot that replaces the session is written as cheaply, but for a line for
+// each of its cookies. One allocation is the text that the test makes.
+func TestAllocationsOfASnapshot(t *testing.T) {
+	for size, most := range map[int]float64{1000: 30, 2500: 30, 8000: 40, 64_000: 84} {
+		n := 0
+		change := costs(t, size, func(s *session.Session) {
+			n++
+			session.Key[string]("text").Set(s, strings.Repeat(string(rune('a'+n%26)), size))
+		})
+		require.LessOrEqual(t, change, most, "change, %d bytes", size)
+	}
+}

@@ -110,6 +110,11 @@ func (x *Exchange) Commit(ctx context.Context, r Response) (Fields, error) {
 	if x.pass() {
 		return Fields{}, nil
 	}
+	return x.decide(ctx, r)
+}
+
+// decide is the commit of a session that was asked for something.
+func (x *Exchange) decide(ctx context.Context, r Response) (Fields, error) {
 	var out Fields
 	err := x.core.Commit(func(o core.Outcome) (v *core.View, err error) {
 		if x.done {

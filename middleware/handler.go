@@ -51,7 +51,7 @@ func (x *httpExchange) commit(status int) error {
 		return nil
 	}
 	h := x.writer.rw.Header()
-	fields, err := x.Commit(x, Response{Status: status, CacheControl: strings.Join(h["Cache-Control"], ", "),
+	fields, err := x.decide(x, Response{Status: status, CacheControl: strings.Join(h["Cache-Control"], ", "),
 		prefetch: prefetch(x.request.Header["Sec-Purpose"])})
 	if err != nil {
 		x.fail(err)

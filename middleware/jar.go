@@ -12,6 +12,7 @@ import (
 type jar struct {
 	pieces  []piece // in the order of the header
 	groups  []group // in the order of their first pieces
+	left    int     // how much of the present line is still to be read
 	bytes   int     // of ours in the header, with separators
 	others  int     // cookies that are not ours
 	foreign int     // their bytes
@@ -51,6 +52,7 @@ func (j *jar) read(lines []string, base string, fixed bool, most int) {
 		for line != "" {
 			var pair string
 			pair, line, _ = strings.Cut(line, ";")
+			j.left = len(line)
 			if pair = trim(pair); pair != "" {
 				j.add(pair, base, fixed, most)
 			}
@@ -83,7 +85,8 @@ func (j *jar) add(pair, base string, fixed bool, most int) {
 		g = &j.groups[len(j.groups)-1]
 	}
 	if len(j.pieces) == cap(j.pieces) {
-		j.pieces = slices.Grow(j.pieces, max(24, len(j.pieces))) // a large session has so many
+		// What is left may be ours, in pieces that are nearly all of full length.
+		j.pieces = slices.Grow(j.pieces, min(max(3+j.left/3500, len(j.pieces)), most-len(j.pieces)))
 	}
 	j.pieces = append(j.pieces, p)
 	j.bytes += len(pair) + 2

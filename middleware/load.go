@@ -18,7 +18,6 @@ type findings struct {
 	view      core.View // of the cookies alone
 	frozen    bool      // more is missing that may come back
 	aging     bool      // some of it is to be sealed anew
-	closed    string    // why the last of the cookies that did not open did not
 	stored    *stored   // what the store was asked; nil: nothing
 	legacy    *legacy   // another library's cookie; nil: none, or nobody looks for one
 	refusals  []refusal
@@ -51,14 +50,15 @@ func (x *work) load(ctx context.Context) (*core.View, error) {
 	}
 	j.disown()
 	found.refusals, found.aging = l.refusals, l.aging
-	found.closed, found.frozen = string(l.reason), l.torn > 0
+	found.frozen = l.torn > 0
+	closed := string(l.reason)
 	if j.tooMany {
-		found.closed, found.frozen = string(session.TooMany), true
+		closed, found.frozen = string(session.TooMany), true
 		l.unknown++
 	}
 	v := &found.view
 	v.Merge(l.fragments, l.unknown, core.Millis(start), m.idle, &found.room)
-	v.Closed, v.Frozen = found.closed, found.frozen
+	v.Closed, v.Frozen = closed, found.frozen
 	var err error
 	if m.imports(start) {
 		err = x.adopt(ctx, v, start)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/session"
 )
@@ -207,6 +208,11 @@ func (f *facts) changeCookies(v *core.View, c *core.Changes, all *core.Fragment,
 			return plan{}, err
 		}
 	}
+	if f.mostly(c, all) {
+		if d := f.draft(v, whole, nil, all); f.fit(&d, m) == nil {
+			return d.plan(true), nil
+		}
+	}
 	var refused error
 	delta := v.Delta(c, f.write)
 	for _, w := range f.ways(v, delta, all, m) {
@@ -261,6 +267,19 @@ func (f *facts) ways(v *core.View, delta, all *core.Fragment, m mood) []way {
 		return joinedFirst
 	}
 	return besideFirst
+}
+
+// mostly tells whether a delta would have to carry so much of the whole state that
+// ways puts the whole first, whatever else is in the delta: it need not be made.
+func (f *facts) mostly(c *core.Changes, all *core.Fragment) bool {
+	least := core.LeastData
+	for _, op := range c.Ops {
+		least += len(op.Name) + len(op.Value)
+		if op.Value == nil {
+			return false // it may be no write at all
+		}
+	}
+	return f.scale.packing == nil && 2*f.scale.text(codec.SealedLen(least)).request >= f.scale.weigh(all).request
 }
 
 // draft is a change in one of its ways.

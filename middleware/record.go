@@ -105,7 +105,7 @@ func (x *work) merged(rec *record) *core.View {
 		all = append(all, rec.fragment)
 	}
 	v.Merge(all, found.view.Unopened, found.view.Loaded, x.sessions.idle, &core.Room{})
-	v.Closed, v.Frozen, v.Imported = found.closed, found.frozen, found.view.Imported
+	v.Closed, v.Frozen, v.Imported = found.view.Closed, found.frozen, found.view.Imported
 	if rec != nil {
 		v.Record = rec.revision
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/fallback"
@@ -36,8 +37,7 @@ func (x *work) plan(o core.Outcome, r Response) (plan, error) {
 	if s := x.found.stored; s != nil {
 		f.stranded = s.stranded
 	}
-	var room [4]held
-	f.jar = room[:0]
+	f.jar = make([]held, 0, len(jar.groups))
 	for _, g := range jar.groups {
 		f.jar = append(f.jar, held{suffix: g.suffix, weight: weight{cookies: g.count, request: g.bytes}, waste: g.waste || !g.head, aging: g.aging})
 	}
@@ -90,34 +90,49 @@ func (m *Sessions) appendSet(lines []string, key *keyring.Key, f *core.Fragment,
 	if m.FixedName {
 		suffix = ""
 	}
-	size := codec.SealedLen(len(plaintext))
-	line, at := m.beginLine(suffix, 0, size)
-	line, err := m.formats.Seal(line, key, m.binding(suffix), plaintext)
-	if err != nil {
-		return nil, err
-	}
 	maxAge := int64(-1)
 	if !f.Browser {
 		maxAge = max((f.End-now+999)/1000, 0)
 	}
-	if len(line)-at <= m.scale.room(0) { // it is one cookie, as nearly all are
-		return append(lines, m.endLine(line, maxAge)), nil
+	size := codec.SealedLen(len(plaintext))
+	if size > m.scale.room(0) {
+		return m.appendPieces(lines, key, suffix, plaintext, maxAge)
 	}
-	pieces, err := codec.Split(line[at:], m.scale.room)
+	line, err := m.formats.Seal(m.beginLine(suffix, 0, size), key, m.binding(suffix), plaintext)
 	if err != nil {
 		return nil, err
 	}
+	return append(lines, m.endLine(line, maxAge)), nil
+}
+
+// texts are sealed values that are cut into pieces, each a line of its own.
+var texts = sync.Pool{New: func() any { return new([]byte) }}
+
+// appendPieces appends the lines of a fragment that takes several cookies. A
+// format that adds less than is planned for may turn out to take one.
+func (m *Sessions) appendPieces(lines []string, key *keyring.Key, suffix string, plaintext []byte, maxAge int64) ([]string, error) {
+	room := texts.Get().(*[]byte)
+	defer texts.Put(room)
+	text, err := m.formats.Seal(slices.Grow((*room)[:0], codec.SealedLen(len(plaintext))), key, m.binding(suffix), plaintext)
+	if err != nil {
+		return nil, err
+	}
+	*room = text
+	pieces, err := codec.Split(text, m.scale.room)
+	if err != nil {
+		return nil, err
+	}
+	lines = slices.Grow(lines, len(pieces))
 	for i, piece := range pieces {
-		line, _ := m.beginLine(suffix, i, len(piece))
-		lines = append(lines, m.endLine(append(line, piece...), maxAge))
+		lines = append(lines, m.endLine(append(m.beginLine(suffix, i, len(piece)), piece...), maxAge))
 	}
 	return lines, nil
 }
 
 // beginLine makes a Set-Cookie line up to where the value begins, with room for a
 // value of that size and what follows it.
-func (m *Sessions) beginLine(suffix string, piece, size int) (line []byte, at int) {
-	line = make([]byte, 0, m.scale.base+digits(piece)+1+size+m.scale.attributes)
+func (m *Sessions) beginLine(suffix string, piece, size int) []byte {
+	line := make([]byte, 0, m.scale.base+digits(piece)+1+size+m.scale.attributes)
 	line = append(line, m.Name...)
 	if !m.FixedName {
 		line = append(append(line, '.'), suffix...)
@@ -125,8 +140,7 @@ func (m *Sessions) beginLine(suffix string, piece, size int) (line []byte, at in
 	if piece > 0 {
 		line = strconv.AppendInt(append(line, '.'), int64(piece), 10)
 	}
-	line = append(line, '=')
-	return line, len(line)
+	return append(line, '=')
 }
 
 // appendSurplus expires what the request carried under a set fragment's name

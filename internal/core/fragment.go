@@ -58,13 +58,14 @@ type Fragment struct {
 	Suffix string // of the cookie's name; follows from the content, so it is not part of it
 
 	Kind    Kind
+	Orphan  bool   // begun by a request that carried none of ours
+	Browser bool   // a browser-session cookie: no Max-Age
+	Stored  bool   // it came from elsewhere than a cookie of ours: the store, another library; not part of the content
 	Root    Root   // the generation's secret; ids, names and record keys come from it
 	Family  Family // zero in a session's first generation: see FamilyOf
 	Born    Stamp  // when the generation began
-	Orphan  bool   // begun by a request that carried none of ours
 	Created int64  // of the session, kept by Renew
 	End     int64  // of the absolute lifetime
-	Browser bool   // a browser-session cookie: no Max-Age
 
 	Floor   Stamp // writes older than this were cleared
 	Horizon int64 // in a snapshot: a write up to here that it lacks is dead; in a delta: the horizon it saw
@@ -81,8 +82,6 @@ type Fragment struct {
 	Moved  uint64   // snapshot: references up to this number are dead, the state has moved into cookies
 
 	Seen int64 // when the visitor was last seen; not part of the content
-
-	Stored bool // it came from elsewhere than a cookie of ours: the store, another library; not part of the content
 
 	written // so far; to be emptied where anything above changes
 }

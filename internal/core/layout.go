@@ -28,6 +28,10 @@ const (
 	keyMoved
 )
 
+// LeastData is how long a plaintext with entries is at least, beside their names
+// and values: kind, root, four times and the stamps.
+const LeastData = 36
+
 // AppendContent appends the part of f that its name follows from. Times are
 // offsets from Created, which every other time of a session is at or after.
 func (f *Fragment) AppendContent(b []byte) []byte {
@@ -49,7 +53,7 @@ func (f *Fragment) AppendPlaintext(b []byte) []byte {
 // weighed one is sent, and the values need not be copied for the others.
 func (f *Fragment) PlaintextLen() int {
 	if f.plainLen == 0 {
-		w := contentWriter{b: append(make([]byte, 0, 256+8*len(f.Entries)+12*len(f.Needs)), majorMap<<5), f: f, counts: true}
+		w := contentWriter{b: append(make([]byte, 0, 48), majorMap<<5), f: f, counts: true}
 		w.header()
 		w.state()
 		w.extras()
@@ -68,12 +72,20 @@ type contentWriter struct {
 	f      *Fragment
 	fields byte
 	bounds []int // with room for them: where the first entry begins and each ends
-	counts bool  // names and values are not written,
-	left   int   // which would have been so many bytes
+	counts bool  // it is only to be known how much is written:
+	left   int   // so many bytes, and those that are in b
+}
+
+// count empties b where its bytes are only counted.
+func (w *contentWriter) count() {
+	if w.counts {
+		w.b, w.left = w.b[:0], w.left+len(w.b)
+	}
 }
 
 func (w *contentWriter) name(s string) {
 	if w.counts {
+		w.count()
 		w.b, w.left = appendHead(w.b, majorText, uint64(len(s))), w.left+len(s)
 		return
 	}
@@ -89,6 +101,7 @@ func (w *contentWriter) value(v []byte) {
 }
 
 func (w *contentWriter) key(k uint64) {
+	w.count()
 	w.fields++
 	w.b = appendUint(w.b, k)
 }
@@ -152,6 +165,7 @@ func (w *contentWriter) state() {
 		w.key(keyStamps)
 		w.b = appendHead(w.b, majorArray, uint64(2*len(stamps)))
 		for _, s := range stamps {
+			w.count()
 			w.offset(s.At)
 			w.b = appendUint(w.b, uint64(s.ID))
 		}

@@ -432,3 +432,10 @@ func FuzzDecode(f *testing.F) {
 		require.Equal(t, b, secondWriter(t, got))
 	})
 }
+
+func TestLeastDataIsALowerBound(t *testing.T) {
+	f := core.Fragment{Kind: core.Data, Root: core.Root{1}, Created: 1, End: 1, Born: core.Stamp{At: 1}, Seen: 1,
+		Entries: []core.Entry{{Name: "n", Stamp: core.Stamp{At: 1}, Value: []byte{0}}}}
+	require.GreaterOrEqual(t, len(f.Plaintext())-len("n")-1, core.LeastData)
+	require.Equal(t, len(f.Plaintext()), (&core.Fragment{Kind: f.Kind, Root: f.Root, Created: 1, End: 1, Born: f.Born, Seen: 1, Entries: f.Entries}).PlaintextLen())
+}

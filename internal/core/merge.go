@@ -53,6 +53,8 @@ const (
 // View is a merged jar: one session's state, and what each fragment is worth.
 type View struct {
 	Verdict   Verdict
+	Frozen    bool        // more is missing that may come back: nothing may be collected
+	Imported  bool        // it is another library's session, of which none of our cookies knows yet
 	Head      *Fragment   // of the winning generation: its header fields; nil where there is no session
 	State     State       // of the session
 	Fragments []*Fragment // all that were opened, in the order of the merge
@@ -63,8 +65,6 @@ type View struct {
 	MaxAt    int64  // the highest clock value in the jar
 	MaxBorn  int64  // the highest birth in the jar
 	Unopened int    // cookies of ours that could not be opened, but may be by another replica
-	Frozen   bool   // more is missing that may come back: nothing may be collected
-	Imported bool   // it is another library's session, of which none of our cookies knows yet
 	Closed   string // why the last of the cookies that did not open did not
 	Loaded   int64  // when the jar was read
 

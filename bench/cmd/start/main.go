@@ -43,6 +43,11 @@ func report(dir string) error {
 	if err != nil {
 		return err
 	}
+	for name, f := range map[string]*figures{"without": &without, "usual": &usual, "with": &with} {
+		if f.instructions, err = instructions(dir, filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
 	fmt.Printf("| | without | with slog and JSON | with sessions | more than without |\n|---|---:|---:|---:|---:|\n")
 	line := func(what string, of func(figures) int64) {
 		fmt.Printf("| %s | %d | %d | %d | %d |\n", what, of(without), of(usual), of(with), of(with)-of(without))
@@ -73,10 +78,7 @@ func measure(dir, name string) (f figures, err error) {
 		return f, err
 	}
 	f.size = info.Size()
-	if f.allocs, f.bytes, err = inits(program); err != nil {
-		return f, err
-	}
-	f.instructions, err = instructions(dir, program)
+	f.allocs, f.bytes, err = inits(program)
 	return f, err
 }
 
