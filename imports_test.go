@@ -46,7 +46,7 @@ var mayImport = []struct {
 	{"middleware/migrate/gorillasession", []string{"middleware", securecookie}},
 	{"middleware/migrate/scssession", []string{"middleware"}},
 	{"sessiontest", []string{"internal/core", "session", "keyring", "middleware"}},
-	{"cmd/carryon", []string{"internal/core", "session", "keyring", "codec", "codec/deflate", "middleware"}},
+	{"cmd/carryon", []string{"internal/core", "session", "keyring", "codec", "codec/deflate", "codec/xchacha", "codec/securecookieformat", "middleware"}},
 	{"", nil}, // the package documentation
 }
 

@@ -59,10 +59,11 @@ func (o *object) key(allowExamples bool) *Key {
 	if o.err == nil && k.mat().id() != k.id {
 		o.failf("the id does not belong to the secret; one of the two was changed")
 	}
-	if f := o.number("format"); o.err == nil && f != format1 {
-		o.failf("format %d is not supported, only %d is", f, format1)
+	f := o.number("format")
+	if o.err == nil && (f < 1 || f > 255) {
+		o.failf("format %d is none: 1 is the default, and a program says which others it has, 2 to 255", f)
 	}
-	k.format = format1
+	k.format = byte(f)
 	k.created = o.time("created", true)
 	k.active = o.time("active", true)
 	k.expires = o.time("expires", false)

@@ -49,7 +49,8 @@ func TestParseRefuses(t *testing.T) {
 		{"null expiry", `"format":1`, `"format":1,"expires":null`, "wrong type"},
 		{"empty expiry", `"format":1`, `"format":1,"expires":""`, "not a text"},
 		{"key is not an object", `"keys":[`, `"keys":[7,`, "not a JSON object"},
-		{"other format", `"format":1`, `"format":2`, "not supported"},
+		{"no format", `"format":1`, `"format":0`, "format 0 is none"},
+		{"too high a format", `"format":1`, `"format":256`, "format 256 is none"},
 		{"format as text", `"format":1`, `"format":"1"`, "wrong type"},
 		{"id of another key", id, "01234567", "does not belong"},
 		{"id upper case", id, strings.ToUpper(id), "hexadecimal"},
@@ -122,7 +123,7 @@ func TestMarshalBound(t *testing.T) {
 
 	var keys []*Key
 	for range MaxKeys {
-		keys = append(keys, newKey(day, day, nil))
+		keys = append(keys, newKey(day, day, format1, nil))
 	}
 	ring, err = newRing(keys, nil)
 	require.NoError(t, err)

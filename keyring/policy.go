@@ -66,6 +66,12 @@ type Policy struct {
 	// that it is not known, and nothing is compared with it.
 	Lifetime time.Duration
 
+	// Format is the sealed form of the new key, as in [Key.Format]; 0 means that of
+	// the newest key of the ring. Before a key of another format is added, every
+	// program that opens or seals with the ring must have it
+	// (middleware.Config.Formats), or it refuses what the key seals.
+	Format byte
+
 	// AllowStaged lets Rotate add a key while another is still staged.
 	// Replicas may then meet keys in an order that nobody planned.
 	AllowStaged bool

@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -44,7 +45,8 @@ func (r *Ring) Rotate(now time.Time, p Policy) (*Ring, Change, error) {
 		return nil, Change{}, &StagedError{k.id, k.active}
 	}
 	active := pruned.activation(now, p.ActivateIn)
-	added := newKey(now.UTC().Truncate(time.Second), active, pruned)
+	format := cmp.Or(p.Format, pruned.keys[len(pruned.keys)-1].format)
+	added := newKey(now.UTC().Truncate(time.Second), active, format, pruned)
 	next, err := pruned.insert(added, p.Overlap)
 	if err != nil {
 		return nil, Change{}, err
@@ -155,7 +157,7 @@ func (r *Ring) succeed(keys []*Key, victim *Key, now time.Time, change *Change) 
 	}
 	heir := r.successor(victim)
 	if heir == nil {
-		change.Added = newKey(now.UTC().Truncate(time.Second), at, r)
+		change.Added = newKey(now.UTC().Truncate(time.Second), at, victim.format, r)
 		return append(keys, change.Added)
 	}
 	promoted := *heir

@@ -243,7 +243,7 @@ func (in *inspection) describeValue(f *fragment, first string) (lines []line, op
 	if h, err := codec.Peek(first); err == nil {
 		lines = append(lines, line{"format", strconv.Itoa(int(h.Format))}, line{"key", in.key(h)})
 	}
-	value, used, err := codec.Join(func(i int) (string, bool) {
+	value, used, err := formats().Join(func(i int) (string, bool) {
 		if i == 0 {
 			return first, true
 		}
@@ -262,7 +262,7 @@ func (in *inspection) describeValue(f *fragment, first string) (lines []line, op
 		return append(lines, line{"seal", "not checked: that takes --keys FILE"}), nil, nil
 	}
 	b := codec.Binding{Audience: in.audience, Base: f.base, Suffix: f.suffix}
-	plaintext, _, err := codec.Open(nil, in.ring, in.now(), b, value)
+	plaintext, _, err := formats().Open(nil, in.ring, in.now(), b, value)
 	if err != nil {
 		return append(lines, line{"seal", refusal(err)}), nil, err
 	}

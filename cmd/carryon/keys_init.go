@@ -12,11 +12,13 @@ import (
 // keysInit makes a ring. It never overwrites a file: the keys in it would be
 // gone, and with them all sessions.
 func keysInit(u *ui, args []string) error {
-	rest, err := u.parse(u.flags(), args, 1)
+	set, seal := u.flags(), form(1)
+	set.Var(&seal, "form", "`FORM` that the key seals: xaes, xchacha or securecookie; xaes if not given. Every\n        program must have another (middleware.Config.Formats)")
+	rest, err := u.parse(set, args, 1)
 	if err != nil {
 		return err
 	}
-	ring, err := keyring.Generate(u.now())
+	ring, err := keyring.GenerateFormat(u.now(), byte(seal))
 	if err != nil {
 		return err
 	}

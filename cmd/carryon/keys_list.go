@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -36,15 +38,35 @@ func keysList(u *ui, args []string) error {
 func (u *ui) table(ring *keyring.Ring) error {
 	now := u.now()
 	w := tabwriter.NewWriter(u.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tSTATE\tSINCE\tUNTIL")
+	form := formColumn(ring)
+	fmt.Fprintln(w, "ID\tSTATE\tSINCE\tUNTIL"+form(nil))
 	for _, d := range ring.Dead() {
 		fmt.Fprintf(w, "%v\t%v\t%s\t-\n", d.ID, d.State, stamp(d.At))
 	}
 	for _, k := range ring.Keys() {
 		from, until := phase(k, now)
-		fmt.Fprintf(w, "%v\t%v\t%s\t%s\n", k.ID(), k.State(now), stamp(from), stamp(until))
+		fmt.Fprintf(w, "%v\t%v\t%s\t%s%s\n", k.ID(), k.State(now), stamp(from), stamp(until), form(k))
 	}
 	return w.Flush()
+}
+
+// formColumn writes the last column of the table, of which nil is the head; it is
+// there only where a key has another form than the usual one.
+func formColumn(ring *keyring.Ring) func(*keyring.Key) string {
+	usual := true
+	for _, k := range ring.Keys() {
+		usual = usual && k.Format() == 1
+	}
+	return func(k *keyring.Key) string {
+		switch {
+		case usual:
+			return ""
+		case k == nil:
+			return "\tFORM"
+		}
+		f := form(k.Format())
+		return "\t" + cmp.Or(f.String(), strconv.Itoa(int(f)))
+	}
 }
 
 // phase returns when the state of a key began and will end.

@@ -26,6 +26,8 @@ func keysRotate(u *ui, args []string) error {
 	set := u.flags()
 	r.flags(set)
 	policy := policyFlags(set)
+	var seal form
+	set.Var(&seal, "form", "`FORM` that the new key seals: xaes, xchacha or securecookie; that of the newest key if not\n        given. Every program must have another before (middleware.Config.Formats)")
 	propagation := duration(lookEvery)
 	set.Var(&propagation, "propagation", "`DURATION` that the slowest server takes to see a new ring, 2m if not given")
 	set.BoolVar(&r.ifDue, "if-due", false, "do nothing unless the newest key has sealed for the period; for cron")
@@ -48,6 +50,7 @@ func keysRotate(u *ui, args []string) error {
 	if err != nil {
 		return err
 	}
+	r.policy.Format = byte(seal)
 	if r.force {
 		r.policy.AllowStaged, r.policy.Lifetime = true, 0
 	}

@@ -63,7 +63,7 @@ func TestSecretsAreNotTold(t *testing.T) {
 	require.NoError(t, err)
 	id := ring.Active(now).ID().String()
 	half := text[:len(text)-20]
-	spoilt := strings.Replace(text, `"format":1`, `"format":99`, 1)
+	spoilt := strings.Replace(text, `"format":1`, `"format":999`, 1)
 	twice := strings.Replace(text, `"keys": [`, `"keys": [{"id":"00000000","secret":"`+secrets[0]+`"},`, 1)
 	tests := []struct {
 		in      string

@@ -40,7 +40,7 @@ func (c command) synopsis() string {
 // commands is a function, since help refers to the table it stands in.
 func commands() []command {
 	return []command{
-		{"keys init", "FILE", "make a ring with one key, in a new file of mode 0600", keysInit},
+		{"keys init", "[FLAGS] FILE", "make a ring with one key, in a new file of mode 0600", keysInit},
 		{"keys list", "[FLAGS] FILE", "show the keys, their states and times, without the secrets", keysList},
 		{"keys rotate", "[FLAGS] FILE", "add a key that takes over from the active one", keysRotate},
 		{"keys revoke", "[FLAGS] ID FILE", "kill a key that leaked, and all sessions it sealed", keysRevoke},

@@ -1,0 +1,76 @@
+package middleware_test
+
+import (
+	"context"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/codec"
+	"github.com/carryon-go/carryon/codec/securecookieformat"
+	"github.com/carryon-go/carryon/codec/xchacha"
+	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/middleware"
+)
+
+// swapped is a ring that a test replaces while the program runs.
+type swapped struct{ ring atomic.Pointer[keyring.Ring] }
+
+func (s *swapped) Ring(context.Context) *keyring.Ring { return s.ring.Load() }
+
+func formatOf(t *testing.T, s *site) byte {
+	t.Helper()
+	h, err := codec.Peek(s.cookie().Value)
+	require.NoError(t, err)
+	return h.Format
+}
+
+// A ring goes from one format to the next by its rotations, and nobody is logged
+// out on the way.
+func TestRingChangesItsFormat(t *testing.T) {
+	keys := &swapped{}
+	ring, err := keyring.Generate(noon.Add(-48 * time.Hour))
+	require.NoError(t, err)
+	keys.ring.Store(ring)
+	s := newSite(t, app, func(c *setup) {
+		c.Keys, c.Formats = keys, []codec.Format{xchacha.New(), securecookieformat.New()}
+	})
+	s.get("/set?user=ada")
+	require.EqualValues(t, 1, formatOf(t, s))
+	for i, format := range []byte{2, 3, 1} {
+		at := noon.Add(-time.Duration(40-10*i) * time.Hour)
+		ring, _, err = ring.Rotate(at, keyring.Policy{Format: format})
+		require.NoError(t, err)
+		keys.ring.Store(ring)
+		require.Equal(t, "ada", s.who(), "sealed by the key before, of another format")
+		s.get("/set?user=grace")
+		require.Equal(t, format, formatOf(t, s))
+		require.Equal(t, "grace", s.who())
+		s.get("/set?user=ada")
+	}
+}
+
+// A ring whose format the program does not have is refused when it starts, and
+// opens and seals nothing when it comes later: no other format takes its place.
+func TestFormatThatTheProgramLacks(t *testing.T) {
+	ring, err := keyring.GenerateFormat(noon.Add(-time.Hour), 2)
+	require.NoError(t, err)
+	_, err = middleware.New(middleware.Config{Keys: ring})
+	require.ErrorContains(t, err, "format 2")
+
+	keys := &swapped{}
+	usual, err := keyring.Generate(noon.Add(-time.Hour))
+	require.NoError(t, err)
+	keys.ring.Store(usual)
+	s := newSite(t, app, func(c *setup) { c.Keys = keys })
+	s.get("/set?user=ada")
+	before := s.cookie().Value
+	keys.ring.Store(ring)
+	require.GreaterOrEqual(t, s.get("/set?user=grace").StatusCode, http.StatusInternalServerError)
+	require.Equal(t, before, s.cookie().Value)
+	keys.ring.Store(usual)
+	require.Equal(t, "ada", s.who())
+}
