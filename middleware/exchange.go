@@ -310,7 +310,10 @@ func (x *Exchange) LateChange(what string) {
 func (x *Exchange) observe(ctx context.Context, e Event) {
 	w := x.work.Load()
 	if w != nil && w.found != nil && !x.done && (e.Kind == EventRefused || e.Err != nil) {
-		w.found.told = append(w.found.told, e.Reason)
+		if w.found.told == nil {
+			w.found.told = make(map[session.Reason]bool, 1)
+		}
+		w.found.told[e.Reason] = true
 	}
 	if w != nil && w.listen != nil {
 		w.listen(e)

@@ -21,7 +21,7 @@ type findings struct {
 	stored    *stored   // what the store was asked; nil: nothing
 	legacy    *legacy   // another library's cookie; nil: none, or nobody looks for one
 	refusals  []refusal
-	told      []session.Reason // in events, so far
+	told      map[session.Reason]bool // in events, so far; nil: none
 	room      core.Room
 	pieces    [1]piece
 	groups    [1]group

@@ -39,8 +39,8 @@ func (x *work) observeVerdict(ctx context.Context, v *core.View) {
 		reason = session.TooMany
 	}
 	told := x.found.told
-	if reason == session.Recognised || reason == session.Absent || slices.Contains(told, reason) ||
-		reason == session.StoreDown && slices.Contains(told, session.StoreRolledBack) {
+	if reason == session.Recognised || reason == session.Absent || told[reason] ||
+		reason == session.StoreDown && told[session.StoreRolledBack] {
 		return
 	}
 	e := Event{Kind: EventRefused, Reason: reason}
