@@ -106,11 +106,17 @@ func TestPlaygroundSlider(t *testing.T) {
 	})
 }
 
-// slide moves the slider as a visitor does who lets it go at a place.
+// slide moves the slider as a visitor does who lets it go at a place: it has the
+// focus meanwhile, so that the page does not put it back.
 func slide(t *testing.T, tab browser.Tab, kilobytes int) {
 	t.Helper()
-	require.NoError(t, browser.Fill(tab, "#slider", fmt.Sprint(kilobytes)))
-	require.NoError(t, tab.Eval("document.querySelector('#slider').dispatchEvent(new Event('change'))", nil))
+	require.NoError(t, tab.Eval(fmt.Sprintf(`(() => {
+		const slider = document.querySelector('#slider')
+		slider.focus()
+		slider.value = %d
+		slider.dispatchEvent(new Event('input'))
+		slider.dispatchEvent(new Event('change'))
+	})()`, kilobytes), nil))
 }
 
 // TestPlaygroundDelaysInABrowser has two writes of one page overlap for
