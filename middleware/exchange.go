@@ -155,12 +155,18 @@ func (x *work) owe(p plan) {
 // pass ends the exchange of a handler that has not asked for its session.
 func (x *Exchange) pass() bool { return x.core.Pass(func() { x.done = true }) }
 
-// commit finds what the response is to say. What was not loaded is loaded now.
-func (x *work) commit(ctx context.Context, o core.Outcome, r Response) (out Fields, v *core.View, err error) {
+// look does the load that Load has left out, for who has something to write.
+func (x *work) look(ctx context.Context, o *core.Outcome) (err error) {
 	if x.found == nil && o.Err == nil {
-		if o.View, err = x.load(ctx); err != nil {
-			return Fields{}, nil, err
-		}
+		o.View, err = x.load(ctx)
+	}
+	return err
+}
+
+// commit finds what the response is to say.
+func (x *work) commit(ctx context.Context, o core.Outcome, r Response) (out Fields, v *core.View, err error) {
+	if err = x.look(ctx, &o); err != nil {
+		return Fields{}, nil, err
 	}
 	if out, v, err = x.fields(ctx, o, r); err != nil {
 		x.owed = nil // the cookies stay as they were, and so must what they refer to
@@ -278,11 +284,8 @@ func (x *Exchange) Save(ctx context.Context, o core.Outcome) (*core.View, error)
 }
 
 func (x *work) save(ctx context.Context, o core.Outcome) (*core.View, error) {
-	if x.found == nil {
-		var err error
-		if o.View, err = x.load(ctx); err != nil {
-			return nil, err
-		}
+	if err := x.look(ctx, &o); err != nil {
+		return nil, err
 	}
 	p, v, err := x.settle(ctx, o, Response{Status: 200})
 	if err != nil {
