@@ -192,7 +192,7 @@ func goldens() []goldenFragment {
 				`3: 1750000000000, 4: 86400000, 5: [0, 16909060], 7: true, 11: [0, 16909060, 60000, 7], ` +
 				`12: ["cart", 1, h'820102', "flash", 0, 60000, "theme", 1, null, "user", 0, ` +
 				`h'66e5bca0e4b889']}` + "\n61000",
-			suffix: "pvyh2zboiw", id: "d6FGXF1fSsCtryDlLEDdHw", family: "fa40d7dece1ee2a70fb366ca84096185",
+			suffix: "3j72abs7uk", id: "d6FGXF1fSsCtryDlLEDdHw", family: "fa40d7dece1ee2a70fb366ca84096185",
 		},
 		{
 			name: "delta", fragment: goldenDelta(),
@@ -205,7 +205,7 @@ func goldens() []goldenFragment {
 				`6: h'f00102030405060708090a0b0c0d0e0f', 8: true, 9: [100, 5], 10: 200, 11: [300, 5, ` +
 				`400, 6, 90000, 4294967295], 12: ["b", 2, h'f5'], 13: ["a", 0, "c", 3], 14: 7200000, ` +
 				`15: h'3432', 16: 100, 19: 3}` + "\n61000",
-			suffix: "ju6tgzgudm", id: "yg-blXTu8AvCoCUlnQPxJQ", family: "f00102030405060708090a0b0c0d0e0f",
+			suffix: "hwfvhetwli", id: "yg-blXTu8AvCoCUlnQPxJQ", family: "f00102030405060708090a0b0c0d0e0f",
 		},
 		{
 			name: "logout", fragment: &logout,
@@ -213,7 +213,7 @@ func goldens() []goldenFragment {
 				"7420dc00041a05265c000582001a0102030419ee48",
 			diag: `{1: 2, 2: h'808182838485868788898a8b8c8d8e8f909192939495969798999a9b9c9d9e9f', ` +
 				`3: 1750000000000, 4: 86400000, 5: [0, 16909060]}` + "\n61000",
-			suffix: "bn472q7mdx", id: "4Gf_nB_7e0AfdFMbdlE_Jg", family: "69fd08deba0b8c4c3c7ee860e5804a4a",
+			suffix: "ep23od6c3b", id: "4Gf_nB_7e0AfdFMbdlE_Jg", family: "69fd08deba0b8c4c3c7ee860e5804a4a",
 		},
 		{
 			name: "idle clock", fragment: &seen,
@@ -221,7 +221,7 @@ func goldens() []goldenFragment {
 				"7420dc00041a05265c000582001a0102030419ee48",
 			diag: `{1: 3, 2: h'000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f', ` +
 				`3: 1750000000000, 4: 86400000, 5: [0, 16909060]}` + "\n61000",
-			suffix: "43oag2wcvp", id: "d6FGXF1fSsCtryDlLEDdHw", family: "fa40d7dece1ee2a70fb366ca84096185",
+			suffix: "qb37x2mh3n", id: "d6FGXF1fSsCtryDlLEDdHw", family: "fa40d7dece1ee2a70fb366ca84096185",
 		},
 		{
 			name: "reference", fragment: goldenReference(),
@@ -230,7 +230,7 @@ func goldens() []goldenFragment {
 			diag: `{1: 4, 2: h'000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f', ` +
 				`3: 1750000000000, 4: 86400000, 5: [0, 16909060], 17: 2, ` +
 				`18: h'0f0e0d0c0b0a09080706050403020100'}` + "\n61000",
-			suffix: "sxawdigtzx", id: "d6FGXF1fSsCtryDlLEDdHw", family: "fa40d7dece1ee2a70fb366ca84096185",
+			suffix: "jkdi3gugiw", id: "d6FGXF1fSsCtryDlLEDdHw", family: "fa40d7dece1ee2a70fb366ca84096185",
 		},
 	}
 }

@@ -2,12 +2,11 @@ package core
 
 import "crypto/sha256"
 
-// hmacSHA256 is HMAC-SHA-256 (RFC 2104) under a key of 32 bytes. The standard
-// library's allocates its state anew for each key, and a name takes three keys,
-// two of them for HKDF (RFC 5869: extract, expand by one block), on each write of
-// each session. This one needs one state, on the same SHA-256; tests hold it and
-// what is made of it to crypto/hmac and crypto/hkdf.
-func hmacSHA256(key *[32]byte, message []byte) (sum [32]byte) {
+// hmacSHA256 is HMAC-SHA-256 (RFC 2104) of label and message under a key of 32
+// bytes. The standard library's allocates its state anew for each key, and every
+// write of every session names its fragment under a key of its own. This one
+// needs no state, on the same SHA-256; tests hold it to crypto/hmac.
+func hmacSHA256(key *[32]byte, label string, message []byte) (sum [32]byte) {
 	var inner, outer [sha256.BlockSize]byte
 	for i := range inner {
 		inner[i], outer[i] = 0x36, 0x5c
@@ -15,24 +14,22 @@ func hmacSHA256(key *[32]byte, message []byte) (sum [32]byte) {
 	for i, k := range key {
 		inner[i], outer[i] = 0x36^k, 0x5c^k
 	}
-	sum = sha256Of(inner[:], message)
-	return sha256Of(outer[:], sum[:])
+	sum = sha256Of(&inner, label, message)
+	return sha256Of(&outer, "", sum[:])
 }
 
 // sha256Of hashes a block and what follows it; on the stack if that is short.
-func sha256Of(block, message []byte) [32]byte {
-	var room [5 * sha256.BlockSize]byte
-	if len(block)+len(message) > len(room) {
-		return streamed(block, message)
+func sha256Of(block *[sha256.BlockSize]byte, label string, message []byte) (sum [32]byte) {
+	var room [8 * sha256.BlockSize]byte
+	if len(block)+len(label)+len(message) <= len(room) {
+		n := copy(room[:], block[:])
+		n += copy(room[n:], label)
+		n += copy(room[n:], message)
+		return sha256.Sum256(room[:n])
 	}
-	n := copy(room[:], block)
-	n += copy(room[n:], message)
-	return sha256.Sum256(room[:n])
-}
-
-func streamed(block, message []byte) (sum [32]byte) {
 	h := sha256.New()
-	h.Write(block)
+	h.Write(block[:])
+	h.Write([]byte(label))
 	h.Write(message)
 	h.Sum(sum[:0])
 	return sum

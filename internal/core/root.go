@@ -71,17 +71,18 @@ const SuffixLen = 10
 
 var base32Lower = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// Name sets f's suffix from its content: 50 bits of an HMAC under a key of the
-// root, so that a name tells nothing and equal contents have equal names. The
-// idle clock has a fixed name, for it is meant to be overwritten.
+// nameLabel parts the names from all else that is made of a root.
+const nameLabel = "carryon fragment name"
+
+// Name sets f's suffix from its content: 50 bits of an HMAC under the root, so
+// that a name tells nothing and equal contents have equal names. The idle clock
+// has a fixed name, for it is meant to be overwritten.
 func (f *Fragment) Name() {
 	content := []byte("seen")
 	if f.Kind != SeenMark {
 		content = f.Plaintext()[:f.contentLen]
 	}
-	prk := hmacSHA256(&[32]byte{}, f.Root[:])
-	key := hmacSHA256(&prk, []byte("carryon fragment name\x01"))
-	sum := hmacSHA256(&key, content)
+	sum := hmacSHA256((*[32]byte)(&f.Root), nameLabel, content)
 	var text [12]byte // of seven bytes
 	base32Lower.Encode(text[:], sum[:7])
 	f.Suffix = string(text[:SuffixLen])
