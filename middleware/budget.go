@@ -37,7 +37,7 @@ func (s scale) wire(f *core.Fragment) []byte { return f.Wire(s.packing) }
 
 // saves tells whether a plaintext takes fewer cookies in another form.
 func (s scale) saves(plain, packed int) bool {
-	return s.text(codec.SealedLen(packed)).cookies < s.text(codec.SealedLen(plain)).cookies
+	return s.sealed(packed).cookies < s.sealed(plain).cookies
 }
 
 // room is how much of a value the piece with a number may have.
@@ -57,9 +57,10 @@ func digits(piece int) int {
 }
 
 // weigh is what a fragment takes, in as many pieces as it needs.
-func (s scale) weigh(f *core.Fragment) weight {
-	return s.text(codec.SealedLen(f.WireLen(s.packing)))
-}
+func (s scale) weigh(f *core.Fragment) weight { return s.sealed(f.WireLen(s.packing)) }
+
+// sealed is what that many bytes take when they are sealed.
+func (s scale) sealed(plaintext int) weight { return s.text(codec.SealedLen(plaintext)) }
 
 // text is what that many sealed characters take.
 func (s scale) text(left int) (w weight) {
@@ -222,14 +223,9 @@ func (f *facts) kept(d *draft) weight {
 	return w
 }
 
-// mustBeJoinable refuses a change after which the state could not be sent whole
-// in one response, for nobody could ever join it again.
-func (f *facts) mustBeJoinable(whole *core.Fragment) error {
-	w := f.scale.weigh(whole)
-	if w.response <= f.limits.ResponseBytes && w.cookies <= f.limits.SetCookieLines {
-		return nil
-	}
-	return f.tooLarge(&draft{own: whole}, "bytes of Set-Cookie in one response (Limits.ResponseBytes)", f.limits.ResponseBytes, w.response)
+// unjoinable is why a change is refused after which the state would not be joinable.
+func (f *facts) unjoinable(whole *core.Fragment) error {
+	return f.tooLarge(&draft{own: whole}, "bytes of Set-Cookie in one response (Limits.ResponseBytes)", f.limits.ResponseBytes, f.scale.weigh(whole).response)
 }
 
 // cut drops deletions that the response has no room for beside what is set; the

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/session"
 )
@@ -179,127 +178,6 @@ func (f *facts) begin(v *core.View, c *core.Changes) (plan, error) {
 	return d.plan(true), nil
 }
 
-// change writes what a request changed in a session that goes on: as the whole
-// state, as a delta beside what is there, or as the joined state and a delta.
-func (f *facts) change(v *core.View, c *core.Changes) (plan, error) {
-	whole, m := v.Snapshot(c, f.write), f.mood(v)
-	f.removes, f.shrinks = shrinks(v, c)
-	if v.Ref != nil || f.mode == AlwaysStored {
-		return f.changeStored(v, c, whole)
-	}
-	p, err := f.changeCookies(v, c, whole, m)
-	if err != nil {
-		return f.spill(v, whole, v.Record, false, err)
-	}
-	if f.store && v.Moved > v.Collected && v.MovedBefore(f.write.Now-core.Settled) {
-		p = f.collect(v, p)
-	}
-	return p, nil
-}
-
-// changeCookies writes a change of a session that is in the cookies.
-func (f *facts) changeCookies(v *core.View, c *core.Changes, all *core.Fragment, m mood) (plan, error) {
-	if f.fixed {
-		d := draft{own: all}
-		return d.plan(true), f.fit(&d, m)
-	}
-	if !f.shrinks {
-		if err := f.mustBeJoinable(all); err != nil {
-			return plan{}, err
-		}
-	}
-	if f.mostly(c, all) {
-		if d := f.draft(v, whole, nil, all); f.fit(&d, m) == nil {
-			return d.plan(true), nil
-		}
-	}
-	var refused error
-	delta := v.Delta(c, f.write)
-	for _, w := range f.ways(v, delta, all, m) {
-		if w == joined && m == crowded {
-			continue
-		}
-		d := f.draft(v, w, delta, all)
-		err := f.fit(&d, m)
-		if err == nil {
-			return d.plan(true), nil
-		}
-		if refused == nil {
-			refused = err
-		}
-	}
-	return plan{}, refused
-}
-
-// mood tells who else may be writing. Where the newest write is old the burst is
-// over, and where the last writes each saw the ones before, nobody has written
-// beside anybody lately: in both cases those at work now saw this jar. A handler
-// that took long may have seen another.
-func (f *facts) mood(v *core.View) mood {
-	if f.write.Now-v.Loaded < settling && (f.write.Now-v.Newest() >= settling || v.Parts() > crowd+1 && v.Chained()) {
-		return alone
-	}
-	return crowded
-}
-
-// A way is a form that a change can take.
-type way byte
-
-const (
-	whole  way = iota // the whole state in one fragment
-	beside            // a delta beside what is there
-	joined            // the state as it was found in one fragment, and a delta; of use only if others send the same one
-)
-
-var (
-	wholeFirst  = []way{whole, beside, joined}
-	joinedFirst = []way{joined, whole, beside}
-	besideFirst = []way{beside, joined, whole}
-)
-
-// ways are the forms of a change, the fittest first.
-func (f *facts) ways(v *core.View, delta, all *core.Fragment, m mood) []way {
-	switch {
-	case delta.Snapshot() || 2*f.scale.weigh(delta).request >= f.scale.weigh(all).request,
-		v.Parts() > crowd && m == crowded && f.chosen(v):
-		return wholeFirst
-	case v.Parts() > crowd && m != crowded:
-		return joinedFirst
-	}
-	return besideFirst
-}
-
-// mostly tells whether a delta would have to carry so much of the whole state that
-// ways puts the whole first, whatever else is in the delta: it need not be made.
-func (f *facts) mostly(c *core.Changes, all *core.Fragment) bool {
-	least := core.LeastData
-	for _, op := range c.Ops {
-		least += len(op.Name) + len(op.Value)
-		if op.Value == nil {
-			return false // it may be no write at all
-		}
-	}
-	return f.scale.packing == nil && 2*f.scale.text(codec.SealedLen(least)).request >= f.scale.weigh(all).request
-}
-
-// draft is a change in one of its ways.
-func (f *facts) draft(v *core.View, w way, delta, all *core.Fragment) draft {
-	switch w {
-	case whole:
-		return draft{own: all, expire: f.leavings(v, true, false, all)}
-	case joined:
-		j := v.Joined(f.write)
-		return draft{joined: j, own: delta, expire: f.leavings(v, true, false, j, delta)}
-	}
-	return draft{own: delta, expire: f.leavings(v, false, false, delta)}
-}
-
-// chosen spreads the joining in a burst: of the writers at work about one does.
-func (f *facts) chosen(v *core.View) bool {
-	recent := v.Recent(f.write.Now - settling)
-	return recent == 0 || int(f.write.ID%uint32(recent)) == 0
-}
-
 // destroy leaves a farewell wherever something was there that could still land,
 // as a touch of an idle session does, or be opened elsewhere, and expires all
 // of ours. A session that is logged out already is left so.
@@ -450,19 +328,4 @@ func (f *facts) isSpent(v *core.View, frag *core.Fragment, fate core.Fate, joine
 		return v.Unopened == 0 && age > core.Settled
 	}
 	return false
-}
-
-// shrinks tells whether a change only removes names, and whether it makes
-// nothing longer and something shorter.
-func shrinks(v *core.View, c *core.Changes) (removes, shorter bool) {
-	removes, shorter = true, c.Cleared
-	for _, op := range c.Ops {
-		have, ok := v.State.Find(op.Name)
-		if op.Value != nil && (!ok || len(op.Value) > len(have.Value)) {
-			return false, false
-		}
-		removes = removes && op.Value == nil
-		shorter = shorter || len(op.Value) < len(have.Value)
-	}
-	return removes, shorter
 }

@@ -7,10 +7,11 @@ import (
 
 // changeStored writes a change of a session that is in the store, or is to be
 // there whatever its size.
-func (f *facts) changeStored(v *core.View, c *core.Changes, whole *core.Fragment) (plan, error) {
+func (f *facts) changeStored(m *forms) (plan, error) {
+	v, whole := m.view, m.snapshot()
 	switch {
 	case f.stranded:
-		return f.strand(v, c)
+		return f.strand(m)
 	case f.mode == AlwaysStored || f.late:
 		return f.spill(v, whole, v.Record, false, nil)
 	}
@@ -84,15 +85,15 @@ func (f *facts) spill(v *core.View, whole *core.Fragment, old core.Revision, all
 // strand writes the changes alone, where the row that they build on has gone
 // since. If the state has moved into cookies they find it there; if it was
 // removed they must not bring it back.
-func (f *facts) strand(v *core.View, c *core.Changes) (plan, error) {
+func (f *facts) strand(m *forms) (plan, error) {
 	if f.late {
 		return plan{}, storeDown(errStranded)
 	}
-	delta := v.Delta(c, f.write)
+	delta := m.delta()
 	if delta.Snapshot() {
 		return plan{}, storeDown(errStranded) // it would pass for the whole session
 	}
-	d := draft{own: delta, expire: f.leavings(v, false, false, delta)}
+	d := draft{own: delta, expire: f.leavings(m.view, false, false, delta)}
 	if f.fit(&d, crowded) != nil {
 		return plan{}, storeDown(errStranded)
 	}

@@ -34,10 +34,11 @@ func (c *Core) base(name string) (Entry, bool) {
 	return e, ok && !e.Dead()
 }
 
-func (c *Core) op(name string) (int, bool) {
-	return slices.BinarySearchFunc(c.changes.Ops, name, func(o Op, n string) int {
-		return strings.Compare(o.Name, n)
-	})
+func (c *Core) op(name string) (int, bool) { return findOp(c.changes.Ops, name) }
+
+// findOp is where a name is, or would be, among operations by name.
+func findOp(ops []Op, name string) (int, bool) {
+	return slices.BinarySearchFunc(ops, name, func(o Op, n string) int { return strings.Compare(o.Name, n) })
 }
 
 // Set gives a name a value; equal bytes are no change.

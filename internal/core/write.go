@@ -182,6 +182,43 @@ func (v *View) Snapshot(c *Changes, w Write) *Fragment {
 	return &f
 }
 
+// mostHeader is how long a plaintext of data is at most, beside its subject and
+// its entries: kind, root, family, ten times, four stamps and numbers, two flags and
+// the heads of the lists.
+const mostHeader = 256
+
+// mostEntry is what an entry takes at most beside its name and value: their heads,
+// its reference to the stamp table, and a stamp of its own there.
+const mostEntry = 3 + 9 + 5 + 9 + 5
+
+// SnapshotLen bounds the length of the plaintext of a Snapshot of changes to a session that
+// goes on, in bytes, without making it.
+func (v *View) SnapshotLen(c *Changes) (least, most int) {
+	least, most = LeastData, mostHeader
+	add := func(name string, value []byte) {
+		if value != nil {
+			least += len(name) + len(value)
+		}
+		most += len(name) + len(value) + mostEntry
+	}
+	for _, op := range c.Ops {
+		add(op.Name, op.Value)
+	}
+	if v.Head != nil {
+		most += len(v.Head.Subject)
+	}
+	if c.Cleared {
+		return least, most
+	}
+	for i := range v.State.Entries {
+		e := &v.State.Entries[i]
+		if _, ok := findOp(c.Ops, e.Name); !ok {
+			add(e.Name, e.Value)
+		}
+	}
+	return least, most
+}
+
 // Delta is the changes alone, as a fragment that builds on the state that the
 // request saw. It has no name yet.
 func (v *View) Delta(c *Changes, w Write) *Fragment {
