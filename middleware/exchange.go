@@ -107,13 +107,13 @@ func (s *settings) nothingIn(lines []string) bool {
 // takes no more changes. With an error nothing may be sent of the handler's
 // response: the visitor's cookies stay as they were.
 func (x *Exchange) Commit(ctx context.Context, r Response) (Fields, error) {
-	if x.pass() {
-		return Fields{}, nil
+	if asked, ok := x.pass(); ok {
+		return Fields{Vary: asked}, nil
 	}
 	return x.decide(ctx, r)
 }
 
-// decide is the commit of a session that was asked for something.
+// decide is the commit of a session of which there may be something to say.
 func (x *Exchange) decide(ctx context.Context, r Response) (Fields, error) {
 	var out Fields
 	err := x.core.Commit(func(o core.Outcome) (v *core.View, err error) {
@@ -121,11 +121,7 @@ func (x *Exchange) decide(ctx context.Context, r Response) (Fields, error) {
 			return nil, errCommitted
 		}
 		defer func() { x.done = true }() // until then the header can still take a change
-		switch {
-		case !o.Touched:
-			return nil, nil
-		case x.work.Load() == nil && !o.Writes && !o.Changes.Destroyed && o.Err == nil:
-			out.Vary = true // nothing came, and nothing goes
+		if !o.Touched {
 			return nil, nil
 		}
 		out, v, err = x.working().commit(ctx, o, r)
@@ -152,8 +148,11 @@ func (x *work) owe(p plan) {
 	}
 }
 
-// pass ends the exchange of a handler that has not asked for its session.
-func (x *Exchange) pass() bool { return x.core.Pass(func() { x.done = true }) }
+// pass ends the exchange of a handler that has not asked for its session, or of a
+// visitor of whom nothing came and to whom nothing goes.
+func (x *Exchange) pass() (asked, ok bool) {
+	return x.core.Pass(x.work.Load() == nil, func() { x.done = true })
+}
 
 // look does the load that Load has left out, for who has something to write.
 func (x *work) look(ctx context.Context, o *core.Outcome) (err error) {
@@ -212,6 +211,11 @@ func (x *work) fields(ctx context.Context, o core.Outcome, r Response) (Fields, 
 	if o.Err != nil {
 		return Fields{}, nil, o.Err
 	}
+	if x.owed == nil && x.found.legacy == nil && x.sessions.silent(o, x.found) {
+		out := Fields{Vary: true}
+		x.cacheControl(ctx, &out, o, r, false)
+		return out, standing(o.View), nil
+	}
 	p, v, err := x.settle(ctx, o, r)
 	if err != nil {
 		return Fields{}, nil, err
@@ -229,7 +233,7 @@ func (x *work) fields(ctx context.Context, o core.Outcome, r Response) (Fields, 
 		x.owe(plan{left: p.left, moved: p.moved, forget: p.forget}) // for Finish
 	}
 	out.SetCookie = x.outlive(ctx, out.SetCookie, o, p, r)
-	x.cacheControl(ctx, &out, o, r, p)
+	x.cacheControl(ctx, &out, o, r, p.changes)
 	if len(out.SetCookie) > 0 && x.sessions.Observer != nil {
 		x.observeCommit(ctx, p, out)
 		if p.changes && o.View.Imported {
@@ -241,9 +245,9 @@ func (x *work) fields(ctx context.Context, o core.Outcome, r Response) (Fields, 
 
 // cacheControl keeps personal responses out of shared caches: one that sets a
 // cookie is not stored at all, one that read a session is private.
-func (x *work) cacheControl(ctx context.Context, out *Fields, o core.Outcome, r Response, p plan) {
+func (x *work) cacheControl(ctx context.Context, out *Fields, o core.Outcome, r Response, changes bool) {
 	switch {
-	case p.changes:
+	case changes:
 		out.CacheControl = "private, no-store"
 		if public(r.CacheControl) {
 			x.observe(ctx, Event{Kind: EventUncached})

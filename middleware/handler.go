@@ -28,7 +28,9 @@ func (x *httpExchange) serve(w http.ResponseWriter, r *http.Request, next http.H
 	next.ServeHTTP(&x.writer, x.request)
 	// A panic does not come here: it commits nothing and goes on.
 	_ = x.writer.finish()
-	_ = x.Finish(x)
+	if x.work.Load() != nil { // else there is nothing that could have been changed late
+		_ = x.Finish(x)
+	}
 	x.giveBack(r)
 }
 
@@ -47,10 +49,15 @@ func (x *httpExchange) giveBack(r *http.Request) {
 // commit puts the session's fields into the header, or answers with an error
 // page in place of the handler's response.
 func (x *httpExchange) commit(status int) error {
-	if x.pass() {
+	asked, ok := x.pass()
+	if ok && !asked {
 		return nil
 	}
 	h := x.writer.rw.Header()
+	if ok {
+		vary(h, x.values[0:1:1])
+		return nil
+	}
 	fields, err := x.decide(x, Response{Status: status, CacheControl: strings.Join(h["Cache-Control"], ", "),
 		prefetch: prefetch(x.request.Header["Sec-Purpose"])})
 	if err != nil {
@@ -68,15 +75,23 @@ func (f *Fields) apply(h http.Header, room *[2]string) {
 	} else if len(f.SetCookie) > 0 {
 		h["Set-Cookie"] = f.SetCookie
 	}
-	if vary := h["Vary"]; f.Vary && vary == nil {
-		room[0] = "Cookie"
-		h["Vary"] = room[0:1:1]
-	} else if f.Vary && !varies(vary) {
-		h["Vary"] = append(vary, "Cookie")
+	if f.Vary {
+		vary(h, room[0:1:1])
 	}
 	if f.CacheControl != "" {
 		room[1] = f.CacheControl
 		h["Cache-Control"] = room[1:2:2]
+	}
+}
+
+// vary adds Cookie to Vary; the value of a header that has none lives in room.
+func vary(h http.Header, room []string) {
+	switch have := h["Vary"]; {
+	case have == nil:
+		room[0] = "Cookie"
+		h["Vary"] = room
+	case !varies(have):
+		h["Vary"] = append(have, "Cookie")
 	}
 }
 

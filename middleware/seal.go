@@ -19,8 +19,8 @@ func (x *work) plan(o core.Outcome, r Response) (plan, error) {
 	if o.View == nil || x.found == nil {
 		return plan{}, nil
 	}
-	if !o.Writes && !o.Changes.Destroyed && !m.mayTidy(o.View) && !x.found.aging && !o.View.Imported {
-		return plan{}, nil // a read, as most requests are
+	if m.silent(o, x.found) {
+		return plan{}, nil
 	}
 	now := core.Millis(m.Clock())
 	jar := &x.found.jar
@@ -45,6 +45,12 @@ func (x *work) plan(o core.Outcome, r Response) (plan, error) {
 		f.farewell = core.NewRoot()
 	}
 	return decide(o, &f)
+}
+
+// silent tells whether a request can have nothing to say to the visitor's cookies: a
+// read, as most are.
+func (s *settings) silent(o core.Outcome, found *findings) bool {
+	return !o.Writes && !o.Changes.Destroyed && !s.mayTidy(o.View) && !found.aging && !o.View.Imported
 }
 
 // mayTidy tells whether a request that changes nothing may have something to

@@ -30,7 +30,7 @@ func (x *work) settle(ctx context.Context, o core.Outcome, r Response) (plan, *c
 	}
 	x.bound = x.boundAt(ctx, o)
 	seen := o.View
-	until := x.sessions.Clock().Add(patience * x.sessions.timeout)
+	var until time.Time // from the first conflict on
 	for try := 1; ; try++ {
 		p, err := x.plan(o, r)
 		if err != nil || p.record == nil {
@@ -44,8 +44,10 @@ func (x *work) settle(ctx context.Context, o core.Outcome, r Response) (plan, *c
 			return plan{}, nil, x.refusedBySize(p.record)
 		case !errors.Is(err, fallback.ErrConflict):
 			return plan{}, nil, err
-		case try == tries || x.sessions.timeout > 0 && x.sessions.Clock().After(until):
+		case try == tries || x.sessions.timeout > 0 && !until.IsZero() && x.sessions.Clock().After(until):
 			return plan{}, nil, storeDown(errBusy)
+		case until.IsZero():
+			until = x.sessions.Clock().Add(patience * x.sessions.timeout)
 		}
 		pause(ctx, try)
 		if o.View, err = x.again(ctx, p.record, seen); err != nil {
@@ -133,10 +135,19 @@ func (x *work) settleCookies(ctx context.Context, p plan, v *core.View, err erro
 	if p.returns {
 		x.observe(ctx, Event{Kind: EventReturned, SessionID: v.Head.Root.ID()})
 	}
-	if p.changes || v == nil || v.Ref == nil || v.Head == nil {
+	if p.changes {
 		return p, nil, nil
 	}
-	return p, v, nil // nothing has changed: it is in the store, and takes late changes
+	return p, standing(v), nil
+}
+
+// standing is the view of a session of which nothing has changed if it is in the
+// store, and so takes late changes; else nil.
+func standing(v *core.View) *core.View {
+	if v == nil || v.Ref == nil || v.Head == nil {
+		return nil
+	}
+	return v
 }
 
 // clear removes what the committed plan has left behind in the store. None of

@@ -229,19 +229,23 @@ func (c *Core) IdleEnd() int64 {
 	return c.view.IdleEnd
 }
 
-// Pass is Commit where nothing was asked of the session, which it reports; it
-// calls passed under the lock. It is for who would otherwise gather what Commit
-// needs for nothing.
-func (c *Core) Pass(passed func()) bool {
+// Pass is Commit where there is nothing to say of the session itself: nothing was
+// asked of it or, where bare says so, it was read and there was none. asked tells
+// which; it calls passed under the lock. It is for who would otherwise gather what
+// Commit needs for nothing.
+func (c *Core) Pass(bare bool, passed func()) (asked, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.touched || c.sealed {
-		return false
+	if c.sealed || c.touched && !(bare && c.empty()) {
+		return c.touched, false
 	}
-	c.sealed, c.open, c.unasked = true, false, true
+	c.sealed, c.open, c.unasked = true, false, !c.touched
 	passed()
-	return true
+	return c.touched, true
 }
+
+// empty tells whether nothing was found, and nothing was done.
+func (c *Core) empty() bool { return c.view == absent && c.loadErr == nil && c.edits == &unedited }
 
 // Commit calls write, under the lock, with what is to be written. After it the
 // session takes no more changes, unless write gives the session as it is in a
