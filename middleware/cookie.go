@@ -1,9 +1,12 @@
 package middleware
 
 import (
+	"math/bits"
 	"net/http"
 	"strconv"
 	"unsafe"
+
+	"github.com/carryon-go/carryon/codec"
 )
 
 // cookieAttributes is the constant tail of every Set-Cookie line.
@@ -45,14 +48,30 @@ func (s *settings) appendAttributes(b []byte, maxAge int64) []byte {
 	return append(b, s.attributes...)
 }
 
-// endLine ends a line, which must not be written to afterwards.
-func (s *settings) endLine(line []byte, maxAge int64) string {
-	line = s.appendAttributes(line, maxAge)
-	return unsafe.String(unsafe.SliceData(line), len(line))
+// appendName appends the name of a piece and what follows it: "base.suffix.1=".
+func (s *settings) appendName(b []byte, suffix string, piece int) []byte {
+	b = append(b, s.Name...)
+	if !s.FixedName {
+		b = append(append(b, '.'), suffix...)
+	}
+	if piece > 0 {
+		b = strconv.AppendInt(append(b, '.'), int64(piece), 10)
+	}
+	return append(b, '=')
 }
 
-// expireLine is the Set-Cookie line that removes a cookie of ours.
-func (s *settings) expireLine(name string) string {
-	line := make([]byte, 0, len(name)+len("=; Max-Age=0")+len(s.attributes))
-	return s.endLine(append(append(line, name...), '='), 0)
+// appendExpiry appends the Set-Cookie lines that remove pieces of a fragment, whose
+// numbers are the bits of set.
+func (s *settings) appendExpiry(lines []string, suffix string, set uint64) []string {
+	most := s.scale.base + digits(codec.MaxPieces) + len("=; Max-Age=0") + len(s.attributes)
+	all := make([]byte, 0, bits.OnesCount64(set)*most)
+	for ; set != 0; set &= set - 1 {
+		start := len(all)
+		all = s.appendAttributes(s.appendName(all, suffix, bits.TrailingZeros64(set)), 0)
+		lines = append(lines, asString(all[start:]))
+	}
+	return lines
 }
+
+// asString is b, which must not be written to afterwards.
+func asString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -161,7 +161,7 @@ func (m *Sessions) used(j *jar) Limits {
 		l.Cookies, l.RequestBytes = l.Cookies+g.count, l.RequestBytes+g.bytes
 		for _, p := range j.pieces {
 			if p.suffix == g.suffix {
-				l.CookieBytes = max(l.CookieBytes, len(p.name)+1+len(p.value)+m.scale.attributes)
+				l.CookieBytes = max(l.CookieBytes, m.scale.base+digits(p.index)+1+len(p.value)+m.scale.attributes)
 			}
 		}
 	}

@@ -71,35 +71,36 @@ func (m *Sessions) begin(x *Exchange, ctx context.Context, r Request) {
 }
 
 // working makes room for the work. The core's lock is held, or nobody else has x.
-func (x *Exchange) working() *work {
+func (x *Exchange) working() *work { return x.workingOn(1) }
+
+// workingOn makes room for about so many fragments, in one allocation.
+func (x *Exchange) workingOn(fragments int) *work {
 	w := x.work.Load()
-	if w == nil {
-		w = &work{Exchange: x}
-		x.work.Store(w)
+	switch {
+	case w != nil:
+		return w
+	case fragments > 1:
+		both := &struct {
+			work
+			more
+		}{}
+		w = &both.work
+		w.room.more = &both.more
+	default:
+		w = &work{}
 	}
+	w.Exchange = x
+	x.work.Store(w)
 	return w
 }
 
 // Load is called by the session, once, when it is first used.
 func (x *Exchange) Load(ctx context.Context) (*core.View, error) {
-	if x.work.Load() == nil && x.sessions.nothingIn(x.request.Cookies) {
-		return nil, nil
+	fragments, any := x.sessions.fragments(x.request.Cookies)
+	if !any && x.work.Load() == nil && x.sessions.Observer == nil && len(x.sessions.Import) == 0 {
+		return nil, nil // a load would neither find anything nor have anybody to tell so
 	}
-	return x.working().load(ctx)
-}
-
-// nothingIn tells whether a load of these Cookie header lines would neither find
-// anything nor have anybody to tell so.
-func (s *settings) nothingIn(lines []string) bool {
-	if s.Observer != nil || len(s.Import) > 0 {
-		return false
-	}
-	for _, line := range lines {
-		if strings.Contains(line, s.Name) {
-			return false
-		}
-	}
-	return true
+	return x.workingOn(fragments).load(ctx)
 }
 
 // Commit decides what the response does to the visitor's cookies. It must be

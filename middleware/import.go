@@ -137,7 +137,7 @@ func (x *work) adopt(ctx context.Context, v *core.View, now time.Time) error {
 		x.found.legacy = nil
 		return nil
 	}
-	v.Merge([]*core.Fragment{f}, 0, core.Millis(now), m.idle, &core.Room{})
+	v.Merge([]*core.Fragment{f}, 0, core.Millis(now), m.idle, &core.Room{}, nil)
 	v.Imported, l.imported = v.Head != nil, v.Head != nil
 	return nil
 }

@@ -36,9 +36,8 @@ type group struct {
 	retired bool // its key does not seal any more
 }
 
-// piece is one cookie, unopened.
+// piece is one cookie, unopened. Its name follows from suffix and index.
 type piece struct {
-	name   string
 	suffix string
 	index  int
 	value  string
@@ -118,14 +117,14 @@ func (j *jar) disown() {
 	})
 }
 
-// names lists the cookies of one suffix, each once.
-func (j *jar) names(suffix string) (all []string) {
+// numbers are the pieces of one suffix that are there, a bit for each number.
+func (j *jar) numbers(suffix string) (set uint64) {
 	for i := range j.pieces {
-		if p := &j.pieces[i]; p.suffix == suffix && !slices.Contains(all, p.name) {
-			all = append(all, p.name)
+		if p := &j.pieces[i]; p.suffix == suffix {
+			set |= 1 << p.index
 		}
 	}
-	return all
+	return set
 }
 
 // ourCookie takes a cookie-pair apart if its name is one that we give:
@@ -138,11 +137,11 @@ func ourCookie(pair, base string, fixed bool) (p piece, ok bool) {
 	if !ok {
 		return p, false
 	}
-	p.name, p.value = trim(name), unquote(trim(value))
+	name, p.value = trim(name), unquote(trim(value))
 	if fixed {
-		return p, p.name == base
+		return p, name == base
 	}
-	rest, ok := strings.CutPrefix(p.name[len(base):], ".")
+	rest, ok := strings.CutPrefix(name[len(base):], ".")
 	if !ok {
 		return p, false
 	}
@@ -154,6 +153,24 @@ func ourCookie(pair, base string, fixed bool) (p piece, ok bool) {
 	}
 	p.suffix = suffix
 	return p, core.IsSuffix(suffix)
+}
+
+// fragments is about how many fragments of ours Cookie header lines hold, and any
+// tells whether there may be any cookie of ours: a first look, to make room by.
+func (s *settings) fragments(lines []string) (n int, any bool) {
+	for _, line := range lines {
+		for {
+			i := strings.Index(line, s.Name)
+			if i < 0 {
+				break
+			}
+			any, line = true, line[i+len(s.Name):]
+			if end := 1 + core.SuffixLen; len(line) <= end || line[end] != '.' { // else it is a later piece
+				n++
+			}
+		}
+	}
+	return n, any
 }
 
 // pieceNumber is 1 to 63 in the one form that we write; 0 is not a number.
@@ -230,7 +247,18 @@ func (r *readings) reading(way int) []string {
 	return pieces
 }
 
-func trim(s string) string { return strings.Trim(s, " \t") }
+// trim takes off spaces and tabs, of which there are few.
+func trim(s string) string {
+	for s != "" && blank(s[0]) {
+		s = s[1:]
+	}
+	for s != "" && blank(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+func blank(c byte) bool { return c == ' ' || c == '\t' }
 
 // unquote takes off the quotes that RFC 6265 lets a cookie value have and that
 // some proxies add.

@@ -22,12 +22,25 @@ type findings struct {
 	legacy    *legacy   // another library's cookie; nil: none, or nobody looks for one
 	refusals  []refusal
 	told      map[session.Reason]bool // in events, so far; nil: none
+	more      *more                   // nil, or room for several fragments
 	room      core.Room
 	pieces    [1]piece
 	groups    [1]group
 	fragments [1]*core.Fragment
 	first     core.Fragment
 	entries   [4]core.Entry
+}
+
+// more is the room that a session takes which has been changed since it was last
+// written whole: a snapshot and a delta or two.
+type more struct {
+	pieces    [3]piece
+	groups    [3]group
+	fragments [3]*core.Fragment
+	delta     core.Fragment
+	entries   [2]core.Entry
+	needs     [6]core.Need
+	state     [6]core.Entry // of both together
 }
 
 // load opens and merges what the Cookie header holds. What does not open is a reason, not an
@@ -38,9 +51,9 @@ func (x *work) load(ctx context.Context) (*core.View, error) {
 	found := &x.room
 	x.found = found
 	j := &found.jar
-	j.pieces, j.groups = found.pieces[:0], found.groups[:0]
+	l := loading{m: m, now: start, jar: j, found: found}
+	l.makeRoom()
 	j.read(x.request.Cookies, m.Name, m.FixedName, maxOurs)
-	l := loading{m: m, now: start, jar: j, fragments: found.fragments[:0], first: &found.first, entries: found.entries[:0]}
 	if len(j.groups) > 0 {
 		l.ring = m.Keys.Ring(ctx)
 		l.openAll()
@@ -57,7 +70,7 @@ func (x *work) load(ctx context.Context) (*core.View, error) {
 		l.unknown++
 	}
 	v := &found.view
-	v.Merge(l.fragments, l.unknown, core.Millis(start), m.idle, &found.room)
+	v.Merge(l.fragments, l.unknown, core.Millis(start), m.idle, &found.room, found.joined())
 	v.Closed, v.Frozen = closed, found.frozen
 	var err error
 	if m.imports(start) {
@@ -81,14 +94,44 @@ type loading struct {
 	now       time.Time
 	ring      *keyring.Ring
 	jar       *jar
+	found     *findings // with room
+	taken     int       // fragments that are in that room
 	fragments []*core.Fragment
-	first     *core.Fragment // room for one, and for its entries; nil: it is taken
-	entries   []core.Entry
 	unknown   int            // fragments that another replica may be able to open
 	torn      int            // fragments of which pieces are missing
 	aging     bool           // a fragment is to be sealed anew
 	reason    session.Reason // of the refusals the one that says most
 	refusals  []refusal
+}
+
+// makeRoom lays the jar and the fragments into the room that there is.
+func (l *loading) makeRoom() {
+	f := l.found
+	l.taken, l.fragments = 0, f.fragments[:0]
+	l.jar.pieces, l.jar.groups = f.pieces[:0], f.groups[:0]
+	if f.more != nil {
+		l.fragments, l.jar.pieces, l.jar.groups = f.more.fragments[:0], f.more.pieces[:0], f.more.groups[:0]
+	}
+}
+
+// blank is a fragment to be decoded into, and room for its lists.
+func (l *loading) blank() (*core.Fragment, core.Lists) {
+	f := l.found
+	switch l.taken++; {
+	case l.taken == 1:
+		return &f.first, core.Lists{Entries: f.entries[:0]}
+	case l.taken == 2 && f.more != nil:
+		return &f.more.delta, core.Lists{Entries: f.more.entries[:0], Needs: f.more.needs[:0]}
+	}
+	return &core.Fragment{}, core.Lists{}
+}
+
+// joined is room for the entries of several fragments together.
+func (f *findings) joined() []core.Entry {
+	if f.more == nil {
+		return nil
+	}
+	return f.more.state[:0]
 }
 
 // refusal is one fragment that did not open.
@@ -121,7 +164,7 @@ func (l *loading) retry(ctx context.Context) {
 	if ring == l.ring {
 		return
 	}
-	*l = loading{m: l.m, now: l.now, ring: ring, jar: l.jar, fragments: l.fragments[:0]}
+	*l = loading{m: l.m, now: l.now, ring: ring, jar: l.jar, found: l.found, taken: l.taken, fragments: l.fragments[:0]}
 	l.openAll()
 }
 
@@ -210,11 +253,7 @@ func (l *loading) open(g *group, value string) (*core.Fragment, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, room := l.first, l.entries
-	l.first, l.entries = nil, nil
-	if f == nil {
-		f = &core.Fragment{}
-	}
+	f, room := l.blank()
 	if err := f.Decode(plaintext, room); err != nil {
 		return nil, err
 	}

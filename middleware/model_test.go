@@ -222,7 +222,7 @@ func (m *model) merge(f *flight, of *core.Fragment) *core.View {
 			}
 		}
 	}
-	v.Merge(all, f.unopened, f.loaded, m.idle, &core.Room{})
+	v.Merge(all, f.unopened, f.loaded, m.idle, &core.Room{}, nil)
 	v.Record = revision
 	return v
 }

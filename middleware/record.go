@@ -104,7 +104,7 @@ func (x *work) merged(rec *record) *core.View {
 	if rec != nil && !rec.vacated() {
 		all = append(all, rec.fragment)
 	}
-	v.Merge(all, found.view.Unopened, found.view.Loaded, x.sessions.idle, &core.Room{})
+	v.Merge(all, found.view.Unopened, found.view.Loaded, x.sessions.idle, &core.Room{}, nil)
 	v.Closed, v.Frozen, v.Imported = found.view.Closed, found.frozen, found.view.Imported
 	if rec != nil {
 		v.Record = rec.revision

@@ -3,7 +3,6 @@ package middleware
 import (
 	"context"
 	"slices"
-	"strconv"
 	"sync"
 
 	"github.com/carryon-go/carryon/codec"
@@ -84,7 +83,7 @@ func (x *work) seal(p plan) ([]string, error) {
 		}
 	}
 	for _, suffix := range p.expire {
-		lines = x.appendExpired(lines, suffix)
+		lines = m.appendExpiry(lines, suffix, x.found.jar.numbers(suffix))
 	}
 	return lines, nil
 }
@@ -104,11 +103,11 @@ func (m *Sessions) appendSet(lines []string, key *keyring.Key, f *core.Fragment,
 	if size > m.scale.room(0) {
 		return m.appendPieces(lines, key, suffix, plaintext, maxAge)
 	}
-	line, err := m.formats.Seal(m.beginLine(suffix, 0, size), key, m.binding(suffix), plaintext)
+	line, err := m.formats.Seal(m.beginLine(suffix, size), key, m.binding(suffix), plaintext)
 	if err != nil {
 		return nil, err
 	}
-	return append(lines, m.endLine(line, maxAge)), nil
+	return append(lines, asString(m.appendAttributes(line, maxAge))), nil
 }
 
 // texts are sealed values that are cut into pieces, each a line of its own.
@@ -129,42 +128,32 @@ func (m *Sessions) appendPieces(lines []string, key *keyring.Key, suffix string,
 		return nil, err
 	}
 	lines = slices.Grow(lines, len(pieces))
+	all := make([]byte, 0, len(text)+len(pieces)*m.longestLine()) // the lines share it: they live as long as the header does
 	for i, piece := range pieces {
-		lines = append(lines, m.endLine(append(m.beginLine(suffix, i, len(piece)), piece...), maxAge))
+		start := len(all)
+		all = m.appendAttributes(append(m.appendName(all, suffix, i), piece...), maxAge)
+		lines = append(lines, asString(all[start:]))
 	}
 	return lines, nil
 }
 
+// longestLine is the most that a line has beside the value.
+func (m *Sessions) longestLine() int {
+	return m.scale.base + digits(codec.MaxPieces) + 1 + m.scale.attributes
+}
+
 // beginLine makes a Set-Cookie line up to where the value begins, with room for a
 // value of that size and what follows it.
-func (m *Sessions) beginLine(suffix string, piece, size int) []byte {
-	line := make([]byte, 0, m.scale.base+digits(piece)+1+size+m.scale.attributes)
-	line = append(line, m.Name...)
-	if !m.FixedName {
-		line = append(append(line, '.'), suffix...)
-	}
-	if piece > 0 {
-		line = strconv.AppendInt(append(line, '.'), int64(piece), 10)
-	}
-	return append(line, '=')
+func (m *Sessions) beginLine(suffix string, size int) []byte {
+	return m.appendName(make([]byte, 0, m.scale.base+1+size+m.scale.attributes), suffix, 0)
 }
 
 // appendSurplus expires what the request carried under a set fragment's name
 // beyond its pieces: the rest of a longer form of the same content.
 func (x *work) appendSurplus(lines []string, f *core.Fragment) []string {
-	size := x.sessions.scale.weigh(f).cookies
-	for _, p := range x.found.jar.pieces {
-		if p.suffix == f.Suffix && p.index >= size {
-			lines = append(lines, x.sessions.expireLine(p.name))
-		}
-	}
-	return lines
-}
-
-// appendExpired expires every cookie that the request carried under a suffix.
-func (x *work) appendExpired(lines []string, suffix string) []string {
-	for _, name := range x.found.jar.names(suffix) {
-		lines = append(lines, x.sessions.expireLine(name))
+	if numbers := x.found.jar.numbers(f.Suffix); numbers != 0 {
+		own := uint64(1)<<x.sessions.scale.weigh(f).cookies - 1
+		return x.sessions.appendExpiry(lines, f.Suffix, numbers&^own)
 	}
 	return lines
 }

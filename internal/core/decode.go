@@ -8,15 +8,21 @@ import "slices"
 // Suffix is left empty.
 func Decode(plaintext []byte) (*Fragment, error) {
 	f := &Fragment{}
-	if err := f.Decode(plaintext, nil); err != nil {
+	if err := f.Decode(plaintext, Lists{}); err != nil {
 		return nil, err
 	}
 	return f, nil
 }
 
-// Decode is the function, into a fragment that is empty. The entries are put into
+// Lists are memory for what a fragment lists.
+type Lists struct {
+	Entries []Entry
+	Needs   []Need
+}
+
+// Decode is the function, into a fragment that is empty. What it lists is put into
 // room where that suffices.
-func (f *Fragment) Decode(plaintext []byte, room []Entry) error {
+func (f *Fragment) Decode(plaintext []byte, room Lists) error {
 	if len(plaintext) > 0 && plaintext[0] == packedForm {
 		unpacked, err := unpack(plaintext)
 		if err != nil {
@@ -36,7 +42,7 @@ func (f *Fragment) Decode(plaintext []byte, room []Entry) error {
 type reader struct {
 	scanner
 	f      *Fragment
-	room   []Entry
+	room   Lists
 	stamps stampTable
 	used   int // distinct stamps referred to
 	seen   uint64
@@ -211,10 +217,7 @@ func (r *reader) entries() {
 		return
 	}
 	// An entry takes at least four bytes, so this is bounded by the input.
-	if most := min(n/3, len(r.rest)/4+1); most > cap(r.room) {
-		r.room = make([]Entry, 0, most)
-	}
-	r.f.Entries = r.room[:0]
+	r.f.Entries = roomFor(r.room.Entries, min(n/3, len(r.rest)/4+1))
 	last := ""
 	for i := 0; i < n && !r.bad; i += 3 {
 		e := Entry{Name: r.name(), Stamp: r.pick(r.uint(1 << 32))}
@@ -251,7 +254,10 @@ func (r *reader) needs() {
 		r.fail()
 		return
 	}
-	r.f.Needs = make([]Need, 0, min(n/2, len(r.rest)/3+1))
+	if most := min(n/2, len(r.rest)/3+1); most > cap(r.room.Needs) {
+		r.room.Needs = make([]Need, 0, most)
+	}
+	r.f.Needs = r.room.Needs[:0]
 	last := ""
 	for i := 0; i < n && !r.bad; i += 2 {
 		name, ref := r.name(), r.uint(1<<32)

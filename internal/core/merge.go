@@ -95,7 +95,7 @@ func (v *View) Count(fates ...Fate) (n int) {
 
 // Room is memory for the merge of a usual jar.
 type Room struct {
-	fates       [1]Fate
+	fates       [8]Fate
 	generations [1]generation
 }
 
@@ -104,12 +104,13 @@ type Room struct {
 // fragments of ours that are present but closed to this replica.
 func Merge(fragments []*Fragment, unopened int, now, idle int64) View {
 	var v View
-	v.Merge(fragments, unopened, now, idle, &Room{})
+	v.Merge(fragments, unopened, now, idle, &Room{}, nil)
 	return v
 }
 
-// Merge is the function of that name, into memory of the caller's.
-func (v *View) Merge(fragments []*Fragment, unopened int, now, idle int64, room *Room) {
+// Merge is the function of that name, into memory of the caller's. The entries of
+// the state of several fragments are put into entries where that suffices.
+func (v *View) Merge(fragments []*Fragment, unopened int, now, idle int64, room *Room, entries []Entry) {
 	*v = View{Fragments: fragments, Unopened: unopened, Loaded: now, Verdict: Absent, Fates: room.fates[:]}
 	if len(fragments) > len(room.fates) {
 		v.Fates = make([]Fate, len(fragments))
@@ -123,7 +124,7 @@ func (v *View) Merge(fragments []*Fragment, unopened int, now, idle int64, room 
 		v.MaxBorn = max(v.MaxBorn, f.Born.At)
 	}
 	if winner := v.elect(room.generations[:0], now, idle); winner != nil {
-		v.merge(winner)
+		v.merge(winner, entries)
 		if winner.Idle != 0 {
 			idle = winner.Idle
 		}
@@ -246,9 +247,9 @@ func fateOf(f *Fragment, gens []generation, best *generation) Fate {
 
 // merge computes the state of the winning generation: what contradicts a
 // horizon is dropped whole, then what is not closed, until nothing changes.
-func (v *View) merge(winner *Fragment) {
+func (v *View) merge(winner *Fragment, room []Entry) {
 	v.dropLate()
-	for v.join() {
+	for v.join(room) {
 	}
 	v.refer()
 	switch {
@@ -376,7 +377,7 @@ func (f *Fragment) knows(e Entry) (Entry, bool) {
 
 // join makes the state of all that is accepted and marks as torn what it does
 // not support; it reports whether anything was.
-func (v *View) join() (changed bool) {
+func (v *View) join(room []Entry) (changed bool) {
 	horizon := int64(0)
 	var parts []*Fragment
 	for i, f := range v.Fragments {
@@ -392,7 +393,7 @@ func (v *View) join() (changed bool) {
 		}
 		parts = append(parts, f)
 	}
-	v.State = joinAll(parts)
+	v.State = joinAll(room, parts)
 	for i, f := range v.Fragments {
 		if v.counts(i) && !f.Snapshot() && !v.State.supports(f, horizon) {
 			v.Fates[i], changed = Torn, true

@@ -33,9 +33,12 @@ func newer(a, b Entry) int {
 
 // Join is the least state that knows both a and b. It is commutative,
 // associative and idempotent; it looks at stamps, never at who came first.
-func Join(a, b State) State {
+func Join(a, b State) State { return joinInto(nil, a, b) }
+
+// joinInto is Join, with its entries in room where that suffices.
+func joinInto(room []Entry, a, b State) State {
 	out := State{Floor: laterStamp(a.Floor, b.Floor), Horizon: max(a.Horizon, b.Horizon)}
-	out.Entries = make([]Entry, 0, len(a.Entries)+len(b.Entries))
+	out.Entries = roomFor(room, len(a.Entries)+len(b.Entries))
 	keep := func(e Entry) {
 		if e.Stamp.Compare(out.Floor) >= 0 {
 			out.Entries = append(out.Entries, e)
@@ -69,15 +72,25 @@ func Join(a, b State) State {
 	return out
 }
 
+func roomFor(room []Entry, n int) []Entry {
+	if room == nil || n > cap(room) {
+		return make([]Entry, 0, n)
+	}
+	return room[:0]
+}
+
 // joinAll joins the states of many fragments at once: one by one the work would
 // grow with the square of what a client sends.
-func joinAll(parts []*Fragment) (out State) {
+func joinAll(room []Entry, parts []*Fragment) (out State) {
+	if len(parts) == 2 {
+		return joinInto(room, parts[0].state(), parts[1].state())
+	}
 	n := 0
 	for _, f := range parts {
 		out.Floor, out.Horizon = laterStamp(out.Floor, f.Floor), max(out.Horizon, f.Horizon)
 		n += len(f.Entries)
 	}
-	all := make([]Entry, 0, n)
+	all := roomFor(room, n)
 	for _, f := range parts {
 		for _, e := range f.Entries {
 			if e.Stamp.Compare(out.Floor) >= 0 {
@@ -91,8 +104,7 @@ func joinAll(parts []*Fragment) (out State) {
 }
 
 func (f *Fragment) state() State {
-	s := State{Entries: f.Entries, Floor: f.Floor, Horizon: f.Horizon}
-	return s
+	return State{Entries: f.Entries, Floor: f.Floor, Horizon: f.Horizon}
 }
 
 // collect drops the tombstones that nothing in flight can contradict any more
