@@ -40,7 +40,15 @@ func (k Key[T]) Lookup(s *Session) (T, error) {
 	return k.decode(raw)
 }
 
-func (k Key[T]) decode(raw []byte) (v T, err error) {
+func (k Key[T]) decode(raw []byte) (T, error) {
+	var v T
+	if readPlain(raw, &v) {
+		return v, nil
+	}
+	return k.decodeAny(raw)
+}
+
+func (k Key[T]) decodeAny(raw []byte) (v T, err error) {
 	if err := decMode.Unmarshal(raw, &v); err != nil {
 		var zero T
 		return zero, &DecodeError{Key: string(k), Err: err}

@@ -41,10 +41,14 @@ var encMode, decMode = func() (cbor.EncMode, cbor.DecMode) {
 // encode refuses what would not come back. Most types tell by themselves; the
 // values of the others are looked through first.
 func encode[T any](v T) ([]byte, error) {
+	if raw, ok := appendPlain(&v); ok {
+		return raw, nil
+	}
 	s := shapeOf(reflect.TypeFor[T]())
 	err := s.fault()
 	if s == open {
-		err = inspect(reflect.ValueOf(&v).Elem(), 0)
+		held := v // what is looked into lies on the heap
+		err = inspect(reflect.ValueOf(&held).Elem(), 0)
 	}
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 
 const (
 	majorUint  = 0
+	majorNeg   = 1
 	majorBytes = 2
 	majorText  = 3
 	majorArray = 4
@@ -53,6 +54,54 @@ func appendBytes(b, v []byte) []byte {
 
 func appendText(b []byte, s string) []byte {
 	return append(appendHead(b, majorText, uint64(len(s))), s...)
+}
+
+// MaxHead is the most bytes that the head of an item has.
+const MaxHead = 9
+
+// AppendText, AppendBytes and AppendInt append a value of a handler's, and Text,
+// Bytes and Int read one that is in just that form; the rest of CBOR is the
+// business of package session.
+func AppendText(b []byte, s string) []byte { return appendText(b, s) }
+
+// AppendBytes appends a byte string.
+func AppendBytes(b, v []byte) []byte { return appendBytes(b, v) }
+
+// AppendInt appends an integer.
+func AppendInt(b []byte, n int64) []byte {
+	if n < 0 {
+		return appendHead(b, majorNeg, uint64(^n))
+	}
+	return appendUint(b, uint64(n))
+}
+
+// Text reads all of raw as a text string, which may not be UTF-8.
+func Text(raw []byte) ([]byte, bool) { return whole(raw, majorText) }
+
+// Bytes reads all of raw as a byte string.
+func Bytes(raw []byte) ([]byte, bool) { return whole(raw, majorBytes) }
+
+func whole(raw []byte, major byte) ([]byte, bool) {
+	s := scanner{rest: raw}
+	n := s.head(major)
+	return s.rest, !s.bad && n == uint64(len(s.rest))
+}
+
+// Int reads all of raw as an integer.
+func Int(raw []byte) (int64, bool) {
+	s := scanner{rest: raw}
+	major := s.peek() >> 5
+	if major > majorNeg {
+		return 0, false
+	}
+	n := s.head(major)
+	if s.bad || len(s.rest) != 0 || n > math.MaxInt64 {
+		return 0, false
+	}
+	if major == majorNeg {
+		return ^int64(n), true
+	}
+	return int64(n), true
 }
 
 // scanner reads the envelope. The first fault sticks in bad, so callers check

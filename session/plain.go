@@ -1,0 +1,49 @@
+package session
+
+import "github.com/carryon-go/carryon/internal/core"
+
+// The types that most values have are encoded and decoded here, for a general
+// encoder looks at each value's type anew. What is not in the one form that is
+// written is left to it, so that the two never differ in what they take or make.
+
+// appendPlain appends the encoding of what p points to, and tells whether it is of
+// such a type.
+func appendPlain(p any) (raw []byte, ok bool) {
+	switch v := p.(type) {
+	case *string:
+		return core.AppendText(make([]byte, 0, core.MaxHead+len(*v)), *v), true
+	case *[]byte:
+		if *v == nil {
+			return nil, false // null
+		}
+		return core.AppendBytes(make([]byte, 0, core.MaxHead+len(*v)), *v), true
+	case *int:
+		return core.AppendInt(make([]byte, 0, core.MaxHead), int64(*v)), true
+	}
+	return nil, false
+}
+
+// readPlain decodes raw into what p points to, and tells whether it could: it is
+// of such a type, and raw in the form of appendPlain.
+func readPlain(raw []byte, p any) (ok bool) {
+	switch v := p.(type) {
+	case *string:
+		var text []byte
+		if text, ok = core.Text(raw); ok {
+			*v = string(text)
+		}
+	case *[]byte:
+		var b []byte
+		if b, ok = core.Bytes(raw); ok {
+			*v = append(make([]byte, 0, len(b)), b...)
+		}
+	case *int:
+		var n int64
+		if n, ok = core.Int(raw); ok && int64(int(n)) == n {
+			*v = int(n)
+			return true
+		}
+		return false
+	}
+	return ok
+}
