@@ -82,20 +82,20 @@ func Text(raw []byte) ([]byte, bool) { return whole(raw, majorText) }
 func Bytes(raw []byte) ([]byte, bool) { return whole(raw, majorBytes) }
 
 func whole(raw []byte, major byte) ([]byte, bool) {
-	s := scanner{rest: raw}
+	s := scanner{b: raw}
 	n := s.head(major)
-	return s.rest, !s.bad && n == uint64(len(s.rest))
+	return raw[s.at:], !s.bad && n == uint64(s.left())
 }
 
 // Int reads all of raw as an integer.
 func Int(raw []byte) (int64, bool) {
-	s := scanner{rest: raw}
+	s := scanner{b: raw}
 	major := s.peek() >> 5
 	if major > majorNeg {
 		return 0, false
 	}
 	n := s.head(major)
-	if s.bad || len(s.rest) != 0 || n > math.MaxInt64 {
+	if s.bad || s.left() != 0 || n > math.MaxInt64 {
 		return 0, false
 	}
 	if major == majorNeg {
@@ -107,11 +107,14 @@ func Int(raw []byte) (int64, bool) {
 // scanner reads the envelope. The first fault sticks in bad, so callers check
 // once; every length is compared with what is left before it is believed.
 type scanner struct {
-	rest []byte
-	bad  bool
+	b   []byte
+	at  int // of b has been read
+	bad bool
 }
 
-func (s *scanner) fail() { s.bad, s.rest = true, nil }
+func (s *scanner) fail() { s.bad, s.at = true, len(s.b) }
+
+func (s *scanner) left() int { return len(s.b) - s.at }
 
 func (s *scanner) err() error {
 	if s.bad {
@@ -120,56 +123,56 @@ func (s *scanner) err() error {
 	return nil
 }
 
-// peek is the next byte, or 0xff (CBOR's "break", which is never valid here).
+// peek is the next byte, or 0xff (CBOR's "break", which is never valid here): so
+// after a fault, when nothing is left.
 func (s *scanner) peek() byte {
-	if len(s.rest) == 0 {
+	if uint(s.at) >= uint(len(s.b)) {
 		return 0xff
 	}
-	return s.rest[0]
+	return s.b[s.at]
 }
 
 func (s *scanner) take(n int) []byte {
-	if n > len(s.rest) {
+	if n > s.left() {
 		s.fail()
 		return nil
 	}
-	v := s.rest[:n:n]
-	s.rest = s.rest[n:]
+	v := s.b[s.at : s.at+n : s.at+n]
+	s.at += n
 	return v
 }
 
 // head reads one head of the given major type and refuses a longer form than
 // needed.
 func (s *scanner) head(major byte) uint64 {
-	first := s.peek()
-	if s.bad || first>>5 != major {
-		s.fail()
-		return 0
+	if first := s.peek(); first>>5 == major && first&31 < 24 {
+		s.at++
+		return uint64(first & 31)
 	}
-	s.rest = s.rest[1:]
-	info := first & 31
-	if info < 24 {
-		return uint64(info)
-	}
-	return s.longHead(info)
+	return s.longHead(major)
 }
 
-func (s *scanner) longHead(info byte) uint64 {
-	if info > 27 {
+// longHead reads a head that has a number of its own: each form starts where the
+// shorter one ends.
+func (s *scanner) longHead(major byte) uint64 {
+	b := s.b[s.at:]
+	var n, least uint64
+	size := 0
+	switch first := s.peek(); {
+	case first == major<<5|24 && len(b) > 1:
+		n, least, size = uint64(b[1]), 24, 2
+	case first == major<<5|25 && len(b) > 2:
+		n, least, size = uint64(binary.BigEndian.Uint16(b[1:])), 1<<8, 3
+	case first == major<<5|26 && len(b) > 4:
+		n, least, size = uint64(binary.BigEndian.Uint32(b[1:])), 1<<16, 5
+	case first == major<<5|27 && len(b) > 8:
+		n, least, size = binary.BigEndian.Uint64(b[1:]), 1<<32, 9
+	}
+	if size == 0 || n < least {
 		s.fail()
 		return 0
 	}
-	v := s.take(1 << (info - 24))
-	var n uint64
-	for _, b := range v {
-		n = n<<8 | uint64(b)
-	}
-	// Each form starts where the shorter one ends: 24, 2^8, 2^16, 2^32.
-	least := [...]uint64{24, 1 << 8, 1 << 16, 1 << 32}
-	if s.bad || n < least[info-24] {
-		s.fail()
-		return 0
-	}
+	s.at += size
 	return n
 }
 
@@ -186,7 +189,7 @@ func (s *scanner) uint(most uint64) uint64 {
 // byte each, so that a count is never larger than what is left to read.
 func (s *scanner) count(major byte) int {
 	n := s.head(major)
-	if n > uint64(len(s.rest)) {
+	if n > uint64(s.left()) {
 		s.fail()
 		return 0
 	}
@@ -225,6 +228,6 @@ func (s *scanner) truth() bool {
 		s.fail()
 		return false
 	}
-	s.rest = s.rest[1:]
+	s.at++
 	return true
 }

@@ -30,10 +30,10 @@ func (f *Fragment) Decode(plaintext []byte, room Lists) error {
 		}
 		plaintext = unpacked
 	}
-	r := reader{scanner: scanner{rest: plaintext}, f: f, room: room}
+	r := reader{scanner: scanner{b: plaintext}, f: f, room: room}
 	r.content()
 	r.f.Seen = r.time()
-	if len(r.rest) != 0 || !r.consistent() {
+	if r.left() != 0 || !r.consistent() {
 		r.fail()
 	}
 	return r.err()
@@ -133,7 +133,7 @@ func (r *reader) positive(most uint64) uint64 {
 // fixed reads a byte string of exactly len(dst) that is absent when all zero.
 func (r *reader) fixed(dst []byte) {
 	v := r.bytes(len(dst))
-	if len(v) != len(dst) || !slices.ContainsFunc(v, func(b byte) bool { return b != 0 }) {
+	if len(v) != len(dst) || allZero(v) {
 		r.fail()
 		return
 	}
@@ -217,7 +217,7 @@ func (r *reader) entries() {
 		return
 	}
 	// An entry takes at least four bytes, so this is bounded by the input.
-	r.f.Entries = roomFor(r.room.Entries, min(n/3, len(r.rest)/4+1))
+	r.f.Entries = roomFor(r.room.Entries, min(n/3, r.left()/4+1))
 	last := ""
 	for i := 0; i < n && !r.bad; i += 3 {
 		e := Entry{Name: r.name(), Stamp: r.pick(r.uint(1 << 32))}
@@ -243,7 +243,7 @@ func (r *reader) value(e *Entry) {
 			r.fail()
 			return
 		}
-		r.rest = r.rest[1:]
+		r.at++
 		e.Gone = e.Stamp.At
 	}
 }
@@ -254,7 +254,7 @@ func (r *reader) needs() {
 		r.fail()
 		return
 	}
-	if most := min(n/2, len(r.rest)/3+1); most > cap(r.room.Needs) {
+	if most := min(n/2, r.left()/3+1); most > cap(r.room.Needs) {
 		r.room.Needs = make([]Need, 0, most)
 	}
 	r.f.Needs = r.room.Needs[:0]

@@ -196,7 +196,12 @@ func (in *inflater) join(out, runs, clear, stream []byte) ([]byte, bool) {
 }
 
 func allZero(b []byte) bool {
-	return !slices.ContainsFunc(b, func(c byte) bool { return c != 0 })
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func readRun(runs []byte, i int) run {
