@@ -12,6 +12,7 @@ type edits struct {
 	changes Changes
 	faults  []error // values that could not be encoded
 	late    error   // the first change that came too late
+	room    [1]Op   // for changes.Ops: most requests change one value
 }
 
 // unedited is shared, and never written to: see edit.
@@ -21,6 +22,7 @@ var unedited edits
 func (c *Core) edit() *edits {
 	if c.edits == &unedited {
 		c.edits = &edits{}
+		c.changes.Ops = c.room[:0]
 	}
 	return c.edits
 }

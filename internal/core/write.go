@@ -107,7 +107,7 @@ func (v *View) changed(c *Changes, w Write) State {
 	if c.Cleared {
 		s = State{Floor: stamp, Horizon: s.Horizon}
 	}
-	own := c.entries(stamp, w.Now, s)
+	own := c.entries(nil, stamp, w.Now, s)
 	if c.Begins(v) {
 		s = restamped(s, stamp)
 	}
@@ -149,8 +149,8 @@ func restamped(s State, stamp Stamp) State {
 
 // entries are the writes that the operations amount to on the state s.
 // Deleting what is not there is nothing.
-func (c *Changes) entries(stamp Stamp, now int64, s State) []Entry {
-	out := make([]Entry, 0, len(c.Ops))
+func (c *Changes) entries(room []Entry, stamp Stamp, now int64, s State) []Entry {
+	out := roomFor(room, len(c.Ops))
 	for _, op := range c.Ops {
 		have, ok := s.Find(op.Name)
 		switch {
@@ -222,18 +222,23 @@ func (v *View) SnapshotLen(c *Changes) (least, most int) {
 // Delta is the changes alone, as a fragment that builds on the state that the
 // request saw. It has no name yet.
 func (v *View) Delta(c *Changes, w Write) *Fragment {
-	f := v.header(c, w)
+	made := &struct { // in one allocation, where the session is a usual one
+		Fragment
+		entries [1]Entry
+		needs   [6]Need
+	}{Fragment: v.header(c, w)}
+	f := &made.Fragment
 	if c.Cleared {
 		f.Floor = v.Stamp(w)
 	}
-	f.Entries = c.entries(v.Stamp(w), w.Now, v.State)
+	f.Entries = c.entries(made.entries[:0], v.Stamp(w), w.Now, v.State)
 	if !c.Cleared {
-		f.Needs = v.State.needs(f.Entries)
+		f.Needs = v.State.needs(made.needs[:0], f.Entries)
 	}
 	if !f.Snapshot() {
 		f.Moved, f.Number = 0, 0 // only who knows the whole state can say that it has moved
 	}
-	return &f
+	return f
 }
 
 // Joined is the whole state as the request found it, as one fragment: all who
@@ -340,9 +345,11 @@ func (v *View) Parts() (n int) {
 	return n
 }
 
-// needs lists what own does not replace.
-func (s *State) needs(own []Entry) []Need {
-	needs := make([]Need, 0, len(s.Entries))
+// needs lists what own does not replace, in the room given where that suffices.
+func (s *State) needs(needs []Need, own []Entry) []Need {
+	if len(s.Entries) > cap(needs) {
+		needs = make([]Need, 0, len(s.Entries))
+	}
 	for _, e := range s.Entries {
 		if _, ok := slices.BinarySearchFunc(own, e.Name, func(o Entry, n string) int {
 			return strings.Compare(o.Name, n)
