@@ -1,6 +1,7 @@
 package core
 
 import (
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base32"
@@ -18,6 +19,16 @@ func TestHMACIsThatOfTheStandardLibrary(t *testing.T) {
 		mac.Write(message)
 		sum := hmacSHA256(&key, "label", message)
 		require.Equal(t, mac.Sum(nil), sum[:], "%d bytes", n)
+	}
+}
+
+func TestHKDFIsThatOfTheStandardLibrary(t *testing.T) {
+	for n := range 65 {
+		secret, info := []byte(strings.Repeat("s", n)), strings.Repeat("i", 64-n)
+		want, err := hkdf.Key(sha256.New, secret, nil, info, 32)
+		require.NoError(t, err)
+		sum := hkdfSHA256(secret, info)
+		require.Equal(t, want, sum[:], "%d bytes", n)
 	}
 }
 

@@ -26,18 +26,8 @@ func NewWriteID() uint32 {
 	return binary.BigEndian.Uint32(b[:])
 }
 
-func (r Root) derive(info string, n int) []byte {
-	key, err := hkdf.Key(sha256.New, r[:], nil, info, n)
-	if err != nil { // only for lengths beyond 255 hashes
-		panic("carryon: deriving " + info + ": " + err.Error())
-	}
-	return key
-}
-
 // ID is the generation's public id: 22 characters of base64url, 128 bits.
-func (r Root) ID() string {
-	return base64.RawURLEncoding.EncodeToString(r.derive("carryon session id", 16))
-}
+func (r Root) ID() string { return text128(hkdfSHA256(r[:], "carryon session id")) }
 
 // RecordID is the id under which a store keeps the generation's record: 22
 // characters of base64url, 128 bits. Nothing of the session follows from it.
@@ -45,16 +35,18 @@ func (r Root) RecordID() string { return RecordIDOf(r.ID()) }
 
 // RecordIDOf is the RecordID of the generation with a public id, so that who
 // knows no more than that can end it.
-func RecordIDOf(id string) string {
-	key, err := hkdf.Key(sha256.New, []byte(id), nil, "carryon record id", 16)
-	if err != nil {
-		panic("carryon: deriving a record's id: " + err.Error()) // only for lengths beyond 255 hashes
-	}
-	return base64.RawURLEncoding.EncodeToString(key)
-}
+func RecordIDOf(id string) string { return text128(hkdfSHA256([]byte(id), "carryon record id")) }
+
+func text128(b [32]byte) string { return base64.RawURLEncoding.EncodeToString(b[:16]) }
 
 // RecordKey is the secret that seals the generation's record, 32 bytes.
-func (r Root) RecordKey() []byte { return r.derive("carryon record key", 32) }
+func (r Root) RecordKey() []byte {
+	key, err := hkdf.Key(sha256.New, r[:], nil, "carryon record key", 32)
+	if err != nil {
+		panic("carryon: deriving a record's key: " + err.Error()) // only for lengths beyond 255 hashes
+	}
+	return key
+}
 
 // FamilyOf is the family of a generation: its own in a first generation, the
 // inherited one after a Renew.
@@ -62,8 +54,8 @@ func FamilyOf(f *Fragment) (fam Family) {
 	if f.Family != (Family{}) {
 		return f.Family
 	}
-	copy(fam[:], f.Root.derive("carryon session family", len(fam)))
-	return fam
+	family := hkdfSHA256(f.Root[:], "carryon session family")
+	return Family(family[:len(fam)])
 }
 
 // SuffixLen is the length of a name's suffix in characters.
