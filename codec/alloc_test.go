@@ -26,6 +26,23 @@ func TestFewAllocations(t *testing.T) {
 	}
 }
 
+// However many pieces there are, opening them allocates as much as opening one.
+func TestPiecesAllocations(t *testing.T) {
+	ring := testRing(t, []int{1})
+	for _, n := range []int{100, 1000, 64_000} {
+		pieces := split(t, sealed(t, ring, binding, string(make([]byte, n))), same(3700))
+		room := make([]byte, 0, n)
+		require.LessOrEqual(t, testing.AllocsPerRun(100, func() {
+			(*codec.Formats)(nil).OpenPieces(room, ring, now, binding, func(i int) (string, bool) {
+				if i >= len(pieces) {
+					return "", false
+				}
+				return pieces[i], true
+			})
+		}), 2.0)
+	}
+}
+
 // Text of exactly the room that there is for it takes no other.
 func TestTextAllocations(t *testing.T) {
 	for n := range 40 {
