@@ -10,13 +10,48 @@ import (
 	"github.com/carryon-go/carryon/codec"
 )
 
-// The race detector makes pools forget on purpose, so it is out.
+// The race detector makes pools forget on purpose, so it is out. Two allocations
+// are the message's AES and its GCM, and one is what comes out, where it is given
+// no room.
 func TestFewAllocations(t *testing.T) {
 	ring := testRing(t, []int{1})
-	plaintext := make([]byte, 1000)
-	value := sealed(t, ring, binding, string(plaintext))
-	require.LessOrEqual(t, testing.AllocsPerRun(100, func() { codec.Seal(nil, ring.Active(now), binding, plaintext) }), 6.0)
-	require.LessOrEqual(t, testing.AllocsPerRun(100, func() { codec.Open(nil, ring, now, binding, value) }), 6.0)
+	for _, n := range []int{0, 1, 1000, 50_000} {
+		plaintext := make([]byte, n)
+		value := sealed(t, ring, binding, string(plaintext))
+		text, room := make([]byte, 0, len(value)), make([]byte, 0, n)
+		require.LessOrEqual(t, testing.AllocsPerRun(100, func() { codec.Seal(nil, ring.Active(now), binding, plaintext) }), 3.0)
+		require.LessOrEqual(t, testing.AllocsPerRun(100, func() { codec.Open(nil, ring, now, binding, value) }), 3.0)
+		require.LessOrEqual(t, testing.AllocsPerRun(100, func() { codec.Seal(text, ring.Active(now), binding, plaintext) }), 2.0)
+		require.LessOrEqual(t, testing.AllocsPerRun(100, func() { codec.Open(room, ring, now, binding, value) }), 2.0)
+	}
+}
+
+// However many pieces there are, opening them allocates as much as opening one.
+func TestPiecesAllocations(t *testing.T) {
+	ring := testRing(t, []int{1})
+	for _, n := range []int{100, 1000, 64_000} {
+		pieces := split(t, sealed(t, ring, binding, string(make([]byte, n))), same(3700))
+		room := make([]byte, 0, n)
+		require.LessOrEqual(t, testing.AllocsPerRun(100, func() {
+			(*codec.Formats)(nil).OpenPieces(room, ring, now, binding, func(i int) (string, bool) {
+				if i >= len(pieces) {
+					return "", false
+				}
+				return pieces[i], true
+			})
+		}), 2.0)
+	}
+}
+
+// Text of exactly the room that there is for it takes no other.
+func TestTextAllocations(t *testing.T) {
+	for n := range 40 {
+		bin := make([]byte, n)
+		text := string(codec.AppendEncoded(nil, bin))
+		room, back := make([]byte, 0, len(text)), make([]byte, 0, n)
+		require.Zero(t, testing.AllocsPerRun(10, func() { codec.AppendEncoded(room, bin) }))
+		require.Zero(t, testing.AllocsPerRun(10, func() { codec.AppendDecoded(back, text) }))
+	}
 }
 
 // A record derives its keys anew, for each session has a secret of its own. That

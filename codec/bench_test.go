@@ -49,6 +49,31 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
+func BenchmarkOpenPieces(b *testing.B) {
+	ring := testRing(b, []int{1})
+	for _, n := range []int{1000, 6000, 64_000} {
+		pieces := split(b, sealed(b, ring, binding, string(make([]byte, n))), same(3700))
+		piece, dst := of(pieces), make([]byte, 0, n)
+		b.Run(strconv.Itoa(n)+"/joined", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				value, _, _ := codec.Join(piece)
+				if _, _, err := codec.Open(dst, ring, now, binding, value); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(strconv.Itoa(n)+"/pieces", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, _, _, err := (*codec.Formats)(nil).OpenPieces(dst, ring, now, binding, piece); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 // A floor does the same cryptography as format 1 on buffers that it owns, with
 // no header to check, no key to find, no binding to build and no other goroutine
 // to think of.

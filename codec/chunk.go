@@ -2,6 +2,7 @@ package codec
 
 import (
 	"strings"
+	"time"
 
 	"github.com/carryon-go/carryon/keyring"
 )
@@ -49,31 +50,9 @@ func Join(piece func(i int) (string, bool)) (value string, used int, err error) 
 // can be read is refused as Open would refuse it. A value of one piece is
 // returned as it is, without a copy.
 func (f *Formats) Join(piece func(i int) (string, bool)) (value string, used int, err error) {
-	first, ok := piece(0)
-	if !ok || first == "" {
-		return "", 0, refuse(Torn, keyring.ID{})
-	}
-	h, err := Peek(first)
-	if err != nil {
-		return "", 0, err
-	}
-	if f.of(h.Format) == nil {
-		return "", 0, refuse(UnknownFormat, keyring.ID{}) // its header may be another
-	}
-	want := encodedLen(h.Total)
-	have, used := len(first), 1
-	for ; have < want; used++ {
-		p, ok := piece(used)
-		if !ok || p == "" || used == MaxPieces {
-			return "", used, refuse(Torn, h.KeyID)
-		}
-		have += len(p)
-	}
-	if have > want {
-		return "", used - 1, refuse(Torn, h.KeyID)
-	}
-	if used == 1 {
-		return first, 1, nil
+	first, have, used, err := f.count(piece)
+	if err != nil || used == 1 {
+		return first, used, err
 	}
 	var text strings.Builder
 	text.Grow(have)
@@ -82,4 +61,85 @@ func (f *Formats) Join(piece func(i int) (string, bool)) (value string, used int
 		text.WriteString(p)
 	}
 	return text.String(), used, nil
+}
+
+// OpenPieces is [Formats.Join] and then [Formats.Open], with the same checks in
+// the same order, and the same errors: for who reads cookies with every request
+// and has no use for the joined text, which it does not make. The pieces are
+// decoded one by one, once their number and length are known to be right. used is
+// Join's, whether the value opens or not. piece has to give the same each time.
+func (f *Formats) OpenPieces(dst []byte, ring *keyring.Ring, now time.Time, b Binding, piece func(i int) (string, bool)) (plaintext []byte, key *keyring.Key, used int, err error) {
+	first, have, used, err := f.count(piece)
+	switch {
+	case err != nil:
+		return dst, nil, used, err
+	case used == 1:
+		plaintext, key, err = f.Open(dst, ring, now, b, first)
+		return plaintext, key, used, err
+	case have > maxText:
+		return dst, nil, used, refuse(TooLarge, keyring.ID{})
+	}
+	buf := getBuffer(decodedLen(have))
+	defer putBuffer(buf)
+	bin, ok := appendJoined(buf.bin[:0], used, piece)
+	if !ok {
+		return dst, nil, used, refuse(Malformed, keyring.ID{})
+	}
+	plaintext, key, err = f.openDecoded(dst, ring, now, b, buf, bin)
+	return plaintext, key, used, err
+}
+
+// count finds out how many pieces the value has, and how many characters these
+// have, for Join: on an error first is empty.
+func (f *Formats) count(piece func(i int) (string, bool)) (first string, have, used int, err error) {
+	first, ok := piece(0)
+	if !ok || first == "" {
+		return "", 0, 0, refuse(Torn, keyring.ID{})
+	}
+	h, err := Peek(first)
+	if err != nil {
+		return "", 0, 0, err
+	}
+	if f.of(h.Format) == nil {
+		return "", 0, 0, refuse(UnknownFormat, keyring.ID{}) // its header may be another
+	}
+	want := encodedLen(h.Total)
+	have, used = len(first), 1
+	for ; have < want; used++ {
+		p, ok := piece(used)
+		if !ok || p == "" || used == MaxPieces {
+			return "", 0, used, refuse(Torn, h.KeyID)
+		}
+		have += len(p)
+	}
+	if have > want {
+		return "", 0, used - 1, refuse(Torn, h.KeyID)
+	}
+	return first, have, used, nil
+}
+
+// appendJoined appends the bytes of the text that the pieces make together to
+// dst. What the end of a piece leaves of a group of four is decoded with the
+// characters that follow; the end of the last one is the end of the text.
+func appendJoined(dst []byte, pieces int, piece func(i int) (string, bool)) ([]byte, bool) {
+	var group [4]byte
+	pending, ok := 0, true // the characters in group: fewer than four
+	for i := range pieces {
+		p, _ := piece(i)
+		if pending > 0 {
+			n := copy(group[pending:], p)
+			if pending, p = pending+n, p[n:]; pending < len(group) {
+				continue
+			}
+			if dst, ok = appendDecoded(dst, string(group[:])); !ok {
+				return dst, false
+			}
+		}
+		whole := len(p) &^ 3
+		if dst, ok = appendDecoded(dst, p[:whole]); !ok {
+			return dst, false
+		}
+		pending = copy(group[:], p[whole:])
+	}
+	return appendDecoded(dst, string(group[:pending]))
 }

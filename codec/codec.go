@@ -22,6 +22,9 @@ type Binding struct {
 	Suffix string
 }
 
+// maxText is the most characters that are decoded.
+var maxText = encodedLen(MaxOverhead + MaxPlaintext)
+
 // SealedLen returns the number of characters that [Seal] appends for a
 // plaintext of that many bytes under a key of format 1. No format takes more.
 func SealedLen(plaintext int) int { return encodedLen(MaxOverhead + plaintext) }
@@ -72,18 +75,23 @@ func (f *Formats) Seal(dst []byte, key *keyring.Key, b Binding, plaintext []byte
 // [DeadKey], [WrongFormat] and [BadSeal]; and UnknownFormat again before BadSeal,
 // where the format cannot be used. On an error dst is returned as it was.
 func (f *Formats) Open(dst []byte, ring *keyring.Ring, now time.Time, b Binding, value string) ([]byte, *keyring.Key, error) {
-	if len(value) > encodedLen(MaxOverhead+MaxPlaintext) {
+	if len(value) > maxText {
 		return dst, nil, refuse(TooLarge, keyring.ID{})
 	}
 	if len(value) < headerText {
 		return dst, nil, refuse(WrongLength, keyring.ID{})
 	}
-	buf := getBuffer(len(value))
+	buf := getBuffer(decodedLen(len(value)))
 	defer putBuffer(buf)
 	bin, ok := appendDecoded(buf.bin[:0], value)
 	if !ok {
 		return dst, nil, refuse(Malformed, keyring.ID{})
 	}
+	return f.openDecoded(dst, ring, now, b, buf, bin)
+}
+
+// openDecoded opens a value that has a header at least; its context goes into buf.
+func (f *Formats) openDecoded(dst []byte, ring *keyring.Ring, now time.Time, b Binding, buf *buffer, bin []byte) ([]byte, *keyring.Key, error) {
 	h := parseHeader(bin)
 	key, err := f.choose(ring, now, h, len(bin))
 	if err != nil {

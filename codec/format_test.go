@@ -17,7 +17,7 @@ func TestFormat1(t *testing.T) {
 		Others:      []codec.Format{codec.Renumbered(9)},
 		Vectors:     format1Vectors(),
 		Read:        readFormat1,
-		Allocations: 6,
+		Allocations: 2,
 	})
 }
 

@@ -85,6 +85,24 @@ func FuzzJoin(f *testing.F) {
 	})
 }
 
+// FuzzOpenPieces: pieces, separated by commas, open or are refused as what they
+// join to.
+func FuzzOpenPieces(f *testing.F) {
+	ring := testRing(f, []int{1, 2}, 3)
+	for _, v := range fuzzVectors(f) {
+		f.Add(v, "", binding.Base, binding.Suffix)
+		for _, n := range []int{12, 13, 14, 15, len(v) - 1} {
+			if 0 < n && n < len(v) {
+				f.Add(v[:n]+","+v[n:]+",left over", "", binding.Base, binding.Suffix)
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, text, audience, base, suffix string) {
+		b := codec.Binding{Audience: audience, Base: base, Suffix: suffix}
+		sameAsJoined(t, nil, ring, b, strings.Split(text, ","))
+	})
+}
+
 // FuzzDecode: what decodes encodes to the same text, so there is only one.
 func FuzzDecode(f *testing.F) {
 	for _, s := range []string{"", "AA", "AAA", "AAAA", "AB", "A\n", "_-_-AA"} {

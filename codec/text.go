@@ -20,8 +20,10 @@ const notInAlphabet = 1 << 24
 
 // parts are what a character stands for as the first to the fourth of a group:
 // six of the group's 24 bits. One look at a table replaces a look and a shift,
-// which is what decoding consists of.
-var parts = func() (table [4][256]uint32) {
+// which is what decoding consists of. It is behind a pointer, as pairs is, so
+// that its address stays in a register and is not made anew for each look.
+var parts = func() *[4][256]uint32 {
+	table := new([4][256]uint32)
 	for place := range table {
 		for c := range table[place] {
 			table[place][c] = notInAlphabet
@@ -32,15 +34,6 @@ var parts = func() (table [4][256]uint32) {
 	}
 	return table
 }()
-
-// group is the 24 bits of four characters, notInAlphabet or more if one of them
-// does not belong there. What is cut short stands for its first characters.
-func group(text string) (bits uint32) {
-	for i := range min(len(text), 4) {
-		bits |= parts[i][text[i]]
-	}
-	return bits
-}
 
 // appendDecoded appends the bytes that text stands for to dst. It refuses any
 // byte outside of the alphabet, a lone last character, and a last character
@@ -54,27 +47,32 @@ func appendDecoded(dst []byte, text string) ([]byte, bool) {
 	dst = dst[:n+decodedLen(len(text))]
 	out := dst[n:]
 	var all uint32 // tells in the end whether any character was not in the alphabet
-	first, second, third, fourth := &parts[0], &parts[1], &parts[2], &parts[3]
+	p := parts
 	// Eight characters at a time, as long as the two bytes too many that are
-	// written then are overwritten by what follows.
-	for len(text) >= 8 && len(out) >= 8 {
+	// written then are overwritten by what follows. That something is left over
+	// lets the compiler step through both without looking for their ends.
+	for len(text) > 8 && len(out) > 8 {
 		t := text[:8]
-		x := first[t[0]] | second[t[1]] | third[t[2]] | fourth[t[3]]
-		y := first[t[4]] | second[t[5]] | third[t[6]] | fourth[t[7]]
+		x := p[0][t[0]] | p[1][t[1]] | p[2][t[2]] | p[3][t[3]]
+		y := p[0][t[4]] | p[1][t[5]] | p[2][t[6]] | p[3][t[7]]
 		all |= x | y
 		binary.BigEndian.PutUint64(out, uint64(x)<<40|uint64(y)<<16)
 		text, out = text[8:], out[6:]
 	}
-	for ; len(text) >= 4; text, out = text[4:], out[3:] {
-		x := group(text)
+	for len(text) >= 4 && len(out) >= 3 {
+		x := p[0][text[0]] | p[1][text[1]] | p[2][text[2]] | p[3][text[3]]
 		all |= x
 		out[0], out[1], out[2] = byte(x>>16), byte(x>>8), byte(x)
+		text, out = text[4:], out[3:]
 	}
-	x := group(text)
-	all |= x
+	var x uint32 // the 24 bits of a group that is cut short
+	for i := range min(len(text), 3) {
+		x |= p[i][text[i]]
+	}
 	for i := range out {
 		out[i] = byte(x >> (16 - 8*i))
 	}
+	all |= x
 	spare := x & (1<<(24-8*len(out)) - 1)
 	return dst, all < notInAlphabet && spare == 0
 }
@@ -82,7 +80,8 @@ func appendDecoded(dst []byte, text string) ([]byte, bool) {
 func decodedLen(n int) int { return base64.RawURLEncoding.DecodedLen(n) }
 
 // pairs are the two characters of twelve bits, the first one in the low byte.
-var pairs = func() (table [1 << 12]uint16) {
+var pairs = func() *[1 << 12]uint16 {
+	table := new([1 << 12]uint16)
 	for i := range table {
 		table[i] = uint16(alphabet[i>>6]) | uint16(alphabet[i&63])<<8
 	}
@@ -90,15 +89,19 @@ var pairs = func() (table [1 << 12]uint16) {
 }()
 
 // appendEncoded appends the text of bin to dst: six bytes at a time, as long as
-// eight can be read, and the rest by the standard library.
+// eight can be read, and the rest by the standard library. It allocates nothing
+// where dst has room for the text.
 func appendEncoded(dst, bin []byte) []byte {
 	n := len(dst)
 	dst = slices.Grow(dst, encodedLen(len(bin)))
 	out := dst[n : n+encodedLen(len(bin))]
-	for len(bin) >= 8 && len(out) >= 8 {
-		v := binary.BigEndian.Uint64(bin)
-		binary.LittleEndian.PutUint64(out, uint64(pairs[v>>52])|uint64(pairs[v>>40&0xfff])<<16|
-			uint64(pairs[v>>28&0xfff])<<32|uint64(pairs[v>>16&0xfff])<<48)
+	p := pairs
+	for len(bin) > 8 && len(out) > 8 {
+		v, o := binary.BigEndian.Uint64(bin), out[:8]
+		binary.LittleEndian.PutUint16(o, p[v>>52])
+		binary.LittleEndian.PutUint16(o[2:], p[v>>40&0xfff])
+		binary.LittleEndian.PutUint16(o[4:], p[v>>28&0xfff])
+		binary.LittleEndian.PutUint16(o[6:], p[v>>16&0xfff])
 		bin, out = bin[6:], out[8:]
 	}
 	return base64.RawURLEncoding.AppendEncode(dst[:cap(dst)-cap(out)], bin)

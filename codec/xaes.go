@@ -6,6 +6,7 @@ import (
 	"crypto/fips140"
 	"crypto/rand"
 	"crypto/subtle"
+	"sync"
 )
 
 // XAES-256-GCM as https://c2sp.org/XAES-256-GCM has it: AES-256-GCM under a key
@@ -44,10 +45,16 @@ func newXAES(key []byte) *xaes {
 	return x
 }
 
-// messageKey derives the AES-256-GCM key for a nonce's first twelve bytes. With
-// one-block messages CMAC is a single AES call, and so is each half of the KDF.
+// messageKeys is room for one message's key, which would be allocated anew for
+// each message otherwise. What lies there is cleared.
+var messageKeys = sync.Pool{New: func() any { return new([32]byte) }}
+
+// messageKey derives the AES-256-GCM key for a nonce's first twelve bytes, in room
+// of messageKeys that the caller clears and gives back. With one-block messages
+// CMAC is a single AES call, and so is each half of the KDF.
 func (x *xaes) messageKey(half []byte) *[32]byte {
-	k := &[32]byte{1: 1, 2: 'X', 17: 2, 18: 'X'}
+	k := messageKeys.Get().(*[32]byte)
+	*k = [32]byte{1: 1, 2: 'X', 17: 2, 18: 'X'}
 	for i := range 2 {
 		m := k[i*aes.BlockSize : (i+1)*aes.BlockSize]
 		copy(m[4:], half)
@@ -61,7 +68,10 @@ func (x *xaes) messageKey(half []byte) *[32]byte {
 // that draws its own nonce is approved, and with fips140=only there is no other.
 func (x *xaes) aead(half []byte, drawing bool) cipher.AEAD {
 	k := x.messageKey(half)
-	defer clear(k[:])
+	defer func() {
+		clear(k[:])
+		messageKeys.Put(k)
+	}()
 	block, err := aes.NewCipher(k[:])
 	if err != nil {
 		panic(err) // the key is 32 bytes

@@ -1,0 +1,195 @@
+package codec_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/carryon-go/carryon/codec"
+	"github.com/carryon-go/carryon/codec/internal/formattest"
+	"github.com/carryon-go/carryon/keyring"
+)
+
+// sameAsJoined holds OpenPieces to Join and Open: what they give and what they
+// refuse is the same, to the key's id in the error.
+func sameAsJoined(t require.TestingT, formats *codec.Formats, ring *keyring.Ring, b codec.Binding, pieces []string) (reason codec.Reason) {
+	var wantKey *keyring.Key
+	want := []byte("kept ")
+	value, wantUsed, wantErr := formats.Join(of(pieces))
+	if wantErr == nil {
+		want, wantKey, wantErr = formats.Open(want, ring, now, b, value)
+	}
+	got, key, used, err := formats.OpenPieces([]byte("kept "), ring, now, b, func(i int) (string, bool) {
+		require.LessOrEqual(t, i, codec.MaxPieces, "asked too far")
+		return of(pieces)(i)
+	})
+	require.Equal(t, wantErr, err)
+	require.Equal(t, wantUsed, used)
+	require.True(t, wantKey == key)
+	require.True(t, slices.Equal(want, got))
+	if err != nil {
+		return err.(*codec.Error).Reason
+	}
+	return ""
+}
+
+// Every vector is opened from its pieces, and cut again in other ways.
+func TestOpenPiecesVectors(t *testing.T) {
+	ring := testRing(t, []int{2, 1}, 3)
+	eachVector(t, func(t *testing.T, _ vectorFile, v vector) {
+		var pieces []string
+		for i := 0; ; i++ {
+			p, ok := v.pieces()(i)
+			if !ok && i >= len(v.Pieces) {
+				break
+			}
+			if !ok {
+				p = gone
+			}
+			pieces = append(pieces, p)
+		}
+		want := v.Join
+		if want == "" {
+			want = v.Open
+		}
+		if want == "ok" {
+			want = ""
+		}
+		require.Equal(t, want, string(sameAsJoined(t, nil, ring, v.binding(), pieces)))
+		value, _, err := codec.Join(of(pieces))
+		if err != nil {
+			return
+		}
+		for room := range 8 {
+			again := split(t, value, same(12+room+len(value)/50))
+			require.Equal(t, v.Open == "ok", sameAsJoined(t, nil, ring, v.binding(), again) == "")
+		}
+	})
+}
+
+// A character that does not belong is found wherever it is and wherever the cut
+// is; and so are spare bits and a lone character at the end.
+func TestOpenPiecesIsStrictAtEveryCut(t *testing.T) {
+	ring := testRing(t, []int{1})
+	for n := range 3 {
+		value := sealed(t, ring, binding, strings.Repeat("x", n))
+		for cut := 12; cut < len(value); cut += 5 {
+			require.Empty(t, sameAsJoined(t, nil, ring, binding, []string{value[:cut], value[cut:]}))
+			for at := 12; at < len(value); at++ {
+				for _, c := range []string{"\n", "\r", "=", "/", "\xff"} {
+					bad := value[:at] + c + value[at+1:]
+					require.Equal(t, codec.Malformed, sameAsJoined(t, nil, ring, binding, []string{bad[:cut], bad[cut:]}))
+				}
+			}
+			if len(value)%4 != 0 {
+				bad := value[:len(value)-1] + "_" // all spare bits are set
+				require.Equal(t, codec.Malformed, sameAsJoined(t, nil, ring, binding, []string{bad[:cut], bad[cut:]}))
+			}
+		}
+	}
+}
+
+// However a value is cut, and whatever a client makes of the pieces, OpenPieces is
+// Join and then Open.
+func TestOpenPiecesIsJoinAndOpen(t *testing.T) {
+	formats, err := codec.NewFormats(codec.Renumbered(9))
+	require.NoError(t, err)
+	first, ninth := testRing(t, []int{1}), formattest.Ring(t, 9, []int{1})
+	others := []*keyring.Ring{first, ninth, testRing(t, []int{2}, 1), nil}
+	rapid.Check(t, func(t *rapid.T) {
+		ring := rapid.SampledFrom([]*keyring.Ring{first, ninth}).Draw(t, "ring")
+		plaintext := strings.Repeat("x", rapid.IntRange(0, 700).Draw(t, "length"))
+		value, err := formats.Seal(nil, ring.Active(now), binding, []byte(plaintext))
+		require.NoError(t, err)
+		pieces, b, with := cut(t, string(value)), binding, formats
+		switch rapid.IntRange(0, 5).Draw(t, "other") {
+		case 0:
+			ring = rapid.SampledFrom(others).Draw(t, "other ring")
+		case 1:
+			b.Suffix = "other"
+		case 2:
+			with = nil
+		}
+		for range rapid.IntRange(0, 2).Draw(t, "changes") {
+			pieces = changed(t, pieces)
+		}
+		sameAsJoined(t, with, ring, b, pieces)
+	})
+}
+
+// cut cuts a value anywhere behind its header.
+func cut(t *rapid.T, value string) (pieces []string) {
+	at := rapid.IntRange(12, len(value)).Draw(t, "first")
+	pieces, value = append(pieces, value[:at]), value[at:]
+	most := rapid.SampledFrom([]int{8, 60, 1000}).Draw(t, "most")
+	for value != "" {
+		n := min(len(value), rapid.IntRange(1, most).Draw(t, "piece"))
+		pieces, value = append(pieces, value[:n]), value[n:]
+	}
+	return pieces
+}
+
+// changed is what a client, or who stands between, can do to the pieces.
+func changed(t *rapid.T, pieces []string) []string {
+	pieces = slices.Clone(pieces)
+	i := rapid.IntRange(0, len(pieces)-1).Draw(t, "at")
+	j := rapid.IntRange(0, len(pieces)-1).Draw(t, "other")
+	p := pieces[i]
+	k := rapid.IntRange(0, len(p)).Draw(t, "character")
+	switch rapid.IntRange(0, 6).Draw(t, "change") {
+	case 0:
+		pieces[i] = gone
+	case 1:
+		pieces[i] = ""
+	case 2:
+		pieces[i], pieces[j] = pieces[j], p
+	case 3:
+		pieces[i] = p[:k]
+	case 4:
+		pieces[i] = p + "AAAA"[:rapid.IntRange(1, 4).Draw(t, "more")]
+	case 5:
+		pieces = append(pieces, "left over")
+	case 6:
+		if k < len(p) {
+			pieces[i] = p[:k] + rapid.SampledFrom([]string{"A", "_", "/", "=", "\n", "\xe9"}).Draw(t, "put") + p[k+1:]
+		}
+	}
+	return pieces
+}
+
+// More than any value has is refused before it is decoded, and costs no memory.
+func TestOpenPiecesTooLarge(t *testing.T) {
+	ring := testRing(t, []int{1})
+	h := "AQAAAAD___8A" // format 1, 16 MB
+	most := strings.Repeat("A", 22<<20/60)
+	pieces := []string{h}
+	for want := ((1<<24-1)*8+5)/6 - len(h); want > 0; want -= len(most) {
+		pieces = append(pieces, most[:min(want, len(most))])
+	}
+	require.Equal(t, codec.TooLarge, sameAsJoined(t, nil, ring, binding, pieces))
+	require.Less(t, allocatedBy(func() {
+		_, _, _, err := (*codec.Formats)(nil).OpenPieces(nil, ring, now, binding, of(pieces))
+		require.Error(t, err)
+	}), uint64(64<<10))
+}
+
+// A piece that is another one when it is asked for again opens nothing.
+func TestOpenPiecesThatChange(t *testing.T) {
+	ring := testRing(t, []int{1})
+	pieces := split(t, sealed(t, ring, binding, strings.Repeat("x", 100)), same(60))
+	for _, other := range []string{"", "A", strings.Repeat("A", 60), strings.Repeat("A", 1000), pieces[3]} {
+		asked := 0
+		plaintext, key, _, err := (*codec.Formats)(nil).OpenPieces(nil, ring, now, binding, func(i int) (string, bool) {
+			if asked++; i == 2 && asked > len(pieces) {
+				return other, true
+			}
+			return of(pieces)(i)
+		})
+		require.Error(t, err)
+		require.Nil(t, plaintext)
+		require.Nil(t, key)
+	}
+}
