@@ -17,6 +17,9 @@ const MaxPieces = 64
 // than [MaxPieces] pieces, is refused as [TooLarge].
 func Split(value []byte, limit func(piece int) int) ([][]byte, error) {
 	var pieces [][]byte
+	if first := limit(0); first > 0 { // the others have about as many
+		pieces = make([][]byte, 0, min(len(value)/first+2, MaxPieces))
+	}
 	for len(value) > 0 {
 		room, least := limit(len(pieces)), 1
 		if len(pieces) == 0 {

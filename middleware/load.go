@@ -206,7 +206,7 @@ func (l *loading) openGroup(g *group) (*core.Fragment, error) {
 	var refused error
 	r := l.jar.readings(g)
 	for way := range r.ways {
-		f, err := l.openPieces(g, r.reading(way))
+		f, err := l.openReading(g, r.reading(way))
 		if err == nil {
 			return f, nil
 		}
@@ -219,8 +219,8 @@ func (l *loading) openGroup(g *group) (*core.Fragment, error) {
 	return nil, refused
 }
 
-func (l *loading) openPieces(g *group, pieces []string) (*core.Fragment, error) {
-	return l.openJoined(g, func(i int) (string, bool) {
+func (l *loading) openReading(g *group, pieces []string) (*core.Fragment, error) {
+	return l.open(g, func(i int) (string, bool) {
 		if i >= len(pieces) {
 			return "", false
 		}
@@ -231,7 +231,7 @@ func (l *loading) openPieces(g *group, pieces []string) (*core.Fragment, error) 
 // openPlain opens a fragment whose pieces are there once each, in their order, as
 // nearly all are.
 func (l *loading) openPlain(g *group) (*core.Fragment, error) {
-	return l.openJoined(g, func(i int) (string, bool) {
+	return l.open(g, func(i int) (string, bool) {
 		if i >= g.count {
 			return "", false
 		}
@@ -239,17 +239,9 @@ func (l *loading) openPlain(g *group) (*core.Fragment, error) {
 	})
 }
 
-func (l *loading) openJoined(g *group, piece func(i int) (string, bool)) (*core.Fragment, error) {
-	value, _, err := l.m.formats.Join(piece)
-	if err != nil {
-		return nil, err
-	}
-	return l.open(g, value)
-}
-
-// open turns one sealed value into the fragment it carries.
-func (l *loading) open(g *group, value string) (*core.Fragment, error) {
-	plaintext, key, err := l.m.formats.Open(nil, l.ring, l.now, l.m.binding(g.suffix), value)
+// open turns the pieces of one sealed value into the fragment it carries.
+func (l *loading) open(g *group, piece func(i int) (string, bool)) (*core.Fragment, error) {
+	plaintext, key, used, err := l.m.formats.OpenPieces(nil, l.ring, l.now, l.m.binding(g.suffix), piece)
 	if err != nil {
 		return nil, err
 	}
@@ -257,8 +249,12 @@ func (l *loading) open(g *group, value string) (*core.Fragment, error) {
 	if err := f.Decode(plaintext, room); err != nil {
 		return nil, err
 	}
-	f.Suffix, g.aging, g.retired = g.suffix, aging(key, value, l.now), retired(key, l.now)
-	l.aging = l.aging || g.aging
+	f.Suffix, g.retired = g.suffix, retired(key, l.now)
+	if g.retired {
+		last, _ := piece(used - 1)
+		g.aging = aging(key, last, l.now)
+		l.aging = l.aging || g.aging
+	}
 	return f, nil
 }
 

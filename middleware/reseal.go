@@ -18,21 +18,18 @@ func retired(key *keyring.Key, now time.Time) bool {
 	return !at.IsZero() && !now.Before(at)
 }
 
-// aging tells whether it is time to seal a value anew: its key has retired, and
-// as much of the spread has gone by as falls to this value. Its last characters,
-// which are of its HMAC, say how much, so that all replicas agree and the
+// aging tells whether it is time to seal a value anew whose key has retired: as much
+// of the spread has gone by as falls to this value. The last characters of its last
+// piece, which are of its HMAC, say how much, so that all replicas agree and the
 // visitors of one minute are not the visitors of one second.
-func aging(key *keyring.Key, value string, now time.Time) bool {
+func aging(key *keyring.Key, last string, now time.Time) bool {
 	retired := key.Retires()
-	if retired.IsZero() || now.Before(retired) {
-		return false
-	}
 	spread := resealSpread
 	if expires := key.Expires(); !expires.IsZero() {
 		spread = min(spread, expires.Sub(retired)/2)
 	}
 	const parts = 1 << 12
-	return now.Sub(retired) >= spread/parts*time.Duration(tail(value)%parts)
+	return now.Sub(retired) >= spread/parts*time.Duration(tail(last)%parts)
 }
 
 // tail is a number from the last characters of a sealed value.
