@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -107,7 +108,7 @@ func (r *Ring) Prune(now time.Time) (*Ring, Change, error) {
 // forget splits off the ids that no browser can bring any more and, should
 // there be too many, those that died first.
 func forget(dead []Dead, now time.Time) (kept, gone []Dead) {
-	slices.SortFunc(dead, Dead.before)
+	sort.Sort(byDeath(dead))
 	n := 0
 	for n < len(dead) && (now.Sub(dead[n].At) > remembered || len(dead)-n > MaxDead) {
 		n++
