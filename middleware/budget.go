@@ -260,12 +260,14 @@ func (f *facts) tooLarge(d *draft, limit string, most, need int) error {
 
 func tooLarge(set []*core.Fragment, platform Platform, limit string, most, need int) error {
 	e := &session.TooLargeError{Platform: string(platform), Limit: limit, Max: most, Need: need}
-	var entries []core.Entry
+	var entries []*core.Entry
 	for _, s := range set {
 		e.Session = max(e.Session, s.PlaintextLen())
-		entries = append(entries, s.Entries...)
+		for i := range s.Entries {
+			entries = append(entries, &s.Entries[i])
+		}
 	}
-	slices.SortFunc(entries, func(a, b core.Entry) int { return len(b.Value) - len(a.Value) })
+	slices.SortFunc(entries, func(a, b *core.Entry) int { return len(b.Value) - len(a.Value) })
 	for _, entry := range entries[:min(len(entries), 3)] {
 		e.Largest = append(e.Largest, fmt.Sprintf("%s (%d)", entry.Name, len(entry.Value)))
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/flate"
 	"io"
-	"strings"
 
 	"github.com/carryon-go/carryon/internal/core"
 )
@@ -26,7 +25,7 @@ func (s *settings) checkCompression(fault func(bool, string, ...any)) {
 		fault(s.Compression != nil, "Config.Compression is a nil pointer; leave the field out, or make one with deflate.New()")
 		return
 	}
-	sample := []byte(strings.Repeat("carryon ", 64))
+	sample := bytes.Repeat([]byte("carryon "), 64)
 	text, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(s.Compression.Compress(nil, sample))), 1<<10))
 	fault(err != nil || !bytes.Equal(text, sample),
 		"Config.Compression does not write raw DEFLATE (RFC 1951); zlib's and gzip's forms, which have a head, are something else")

@@ -176,9 +176,9 @@ func (x *work) commit(ctx context.Context, o core.Outcome, r Response) (out Fiel
 
 // failure is the reason of a failed commit, where the list has one.
 func failure(err error) session.Reason {
-	var ended *endedError
+	ended, ok := errors.AsType[*endedError](err)
 	switch {
-	case errors.As(err, &ended):
+	case ok:
 		return ended.reason
 	case errors.Is(err, session.ErrTooLarge):
 		return session.TooLarge

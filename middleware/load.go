@@ -170,8 +170,7 @@ func (l *loading) retry(ctx context.Context) {
 
 func refusalOf(err error) refusal {
 	r := refusal{reason: session.Malformed}
-	var e *codec.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*codec.Error](err); ok {
 		r.reason = session.Reason(e.Reason)
 		if r.reason == session.UnknownKey || r.reason == session.DeadKey {
 			r.key = e.KeyID.String()
