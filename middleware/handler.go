@@ -49,15 +49,15 @@ func (x *httpExchange) giveBack(r *http.Request) {
 // commit puts the session's fields into the header, or answers with an error
 // page in place of the handler's response.
 func (x *httpExchange) commit(status int) error {
-	asked, ok := x.pass()
-	if ok && !asked {
-		return nil
+	if x.work.Load() == nil {
+		if asked, ok := x.pass(); ok {
+			if asked {
+				vary(x.writer.rw.Header(), x.values[0:1:1])
+			}
+			return nil
+		}
 	}
 	h := x.writer.rw.Header()
-	if ok {
-		vary(h, x.values[0:1:1])
-		return nil
-	}
 	fields, err := x.decide(x, Response{Status: status, CacheControl: strings.Join(h["Cache-Control"], ", "),
 		prefetch: prefetch(x.request.Header["Sec-Purpose"])})
 	if err != nil {

@@ -159,13 +159,17 @@ func ourCookie(pair, base string, fixed bool) (p piece, ok bool) {
 // tells whether there may be any cookie of ours: a first look, to make room by.
 func (s *settings) fragments(lines []string) (n int, any bool) {
 	for _, line := range lines {
-		for {
-			i := strings.Index(line, s.Name)
-			if i < 0 {
-				break
+		for line != "" {
+			var pair string
+			pair, line, _ = strings.Cut(line, ";")
+			for pair != "" && blank(pair[0]) {
+				pair = pair[1:]
 			}
-			any, line = true, line[i+len(s.Name):]
-			if end := 1 + core.SuffixLen; len(line) <= end || line[end] != '.' { // else it is a later piece
+			if !strings.HasPrefix(pair, s.Name) {
+				continue
+			}
+			any = true
+			if end := len(s.Name) + 1 + core.SuffixLen; len(pair) <= end || pair[end] != '.' { // else it is a later piece
 				n++
 			}
 		}
