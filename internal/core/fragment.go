@@ -90,7 +90,7 @@ type Fragment struct {
 type written struct {
 	plain      []byte // what is sealed
 	contentLen int    // how much of plain the name follows from
-	plainLen   int    // of plain, once somebody has asked for it
+	plainLen   int    // of plain, once somebody has asked for it and it is not made
 	wire       []byte // the same in the form in which it travels, once Wire has chosen it
 }
 

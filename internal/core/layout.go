@@ -49,10 +49,17 @@ func (f *Fragment) AppendPlaintext(b []byte) []byte {
 	return f.appendSeen(f.AppendContent(b))
 }
 
+// small is up to which weight a fragment is written for its length's sake: most that
+// are weighed are sent, and counting takes as long as copying so little.
+const small = 2 << 10
+
 // PlaintextLen is how long Plaintext is, or would be: of several drafts that are
-// weighed one is sent, and the values need not be copied for the others.
+// weighed one is sent, and large values need not be copied for the others.
 func (f *Fragment) PlaintextLen() int {
-	if f.plainLen == 0 {
+	switch {
+	case f.plain != nil || f.plainLen == 0 && f.Weight() <= small:
+		return len(f.Plaintext())
+	case f.plainLen == 0:
 		w := contentWriter{b: append(make([]byte, 0, 48), majorMap<<5), f: f, counts: true}
 		w.header()
 		w.state()

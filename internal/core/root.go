@@ -83,11 +83,24 @@ func (f *Fragment) Name() {
 // Plaintext is what is sealed. It must not be written to.
 func (f *Fragment) Plaintext() []byte {
 	if f.plain == nil {
-		f.plain = f.AppendContent(make([]byte, 0, f.PlaintextLen()))
+		room := f.plainLen
+		if room == 0 {
+			room = f.roughLen()
+		}
+		f.plain = f.AppendContent(make([]byte, 0, room))
 		f.contentLen = len(f.plain)
 		f.plain = f.appendSeen(f.plain)
 	}
 	return f.plain
+}
+
+// roughLen is about how long the plaintext is, rather more than less.
+func (f *Fragment) roughLen() int {
+	n := 3*LeastData + len(f.Subject) + f.Weight() + 8*len(f.Entries)
+	for i := range f.Needs {
+		n += 3 + len(f.Needs[i].Name)
+	}
+	return n
 }
 
 // IsSuffix tells whether s has the form of a suffix.
