@@ -60,7 +60,7 @@ func Estimate(c Config, fill func(*session.Session)) (Footprint, error) {
 		return Footprint{}, err
 	}
 	var x core.Core
-	x.Init(context.Background(), nobody{})
+	x.Init(nobody{})
 	s := session.Wrap(&x)
 	fill(&s)
 	var out Footprint

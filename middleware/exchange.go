@@ -66,7 +66,7 @@ func (m *Sessions) Begin(ctx context.Context, r Request) (context.Context, *Exch
 
 func (m *Sessions) begin(x *Exchange, ctx context.Context, r Request) {
 	x.Context, x.sessions, x.request = ctx, m, r
-	x.core.Init(ctx, x)
+	x.core.Init(x)
 	x.session = session.Wrap(&x.core)
 }
 
@@ -96,6 +96,9 @@ func (x *Exchange) workingOn(fragments int) *work {
 
 // Load is called by the session, once, when it is first used.
 func (x *Exchange) Load(ctx context.Context) (*core.View, error) {
+	if ctx == nil {
+		ctx = x.Context
+	}
 	fragments, any := x.sessions.fragments(x.request.Cookies)
 	if !any && x.work.Load() == nil && x.sessions.Observer == nil && len(x.sessions.Import) == 0 {
 		return nil, nil // a load would neither find anything nor have anybody to tell so

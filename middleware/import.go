@@ -191,7 +191,7 @@ func (m *Sessions) importHash(key *keyring.Key, l *legacy) []byte {
 // importedEntries encodes values as a handler's Set does.
 func importedEntries(values map[string]any, stamp core.Stamp) (entries []core.Entry, err error) {
 	var c core.Core
-	c.Init(context.Background(), nothing{})
+	c.Init(nothing{})
 	s := session.Wrap(&c)
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		session.Key[any](name).Set(&s, values[name])

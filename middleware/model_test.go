@@ -197,7 +197,7 @@ func (m *model) load(f *flight) {
 		f.view = m.merge(f, nil)
 		f.view.Verdict, f.view.Frozen = core.StoreDown, true
 	}
-	f.core.Init(context.Background(), f)
+	f.core.Init(f)
 	_ = f.core.Load(context.Background())
 	m.checkClosed(f)
 	if len(f.jar) > 0 && f.unopened == 0 {

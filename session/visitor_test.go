@@ -88,7 +88,7 @@ func (b *stub) LateChange(what string) { b.late = append(b.late, what) }
 // stubbed is a session over b, and its core.
 func stubbed(t testing.TB, b *stub) (*session.Session, *core.Core) {
 	c := &core.Core{}
-	c.Init(t.Context(), b)
+	c.Init(b)
 	s := session.Wrap(c)
 	return &s, c
 }

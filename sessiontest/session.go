@@ -41,7 +41,7 @@ func New(t testing.TB, options ...Option) *session.Session {
 	for _, option := range options {
 		option(t, v)
 	}
-	v.core.Init(t.Context(), v)
+	v.core.Init(v)
 	v.session = session.Wrap(&v.core)
 	t.Cleanup(func() {
 		if err := v.session.Err(); err != nil && v.loadErr == nil {
@@ -61,7 +61,7 @@ func With[T any](key session.Key[T], value T) Option {
 	return func(t testing.TB, v *visit) {
 		t.Helper()
 		var c core.Core
-		c.Init(t.Context(), &visit{})
+		c.Init(&visit{})
 		s := session.Wrap(&c)
 		key.Set(&s, value)
 		if err := s.Err(); err != nil {

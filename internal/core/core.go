@@ -11,8 +11,9 @@ import (
 // Backend is what a Core asks of whoever made it. Load and Save are called
 // under the Core's lock and must not call it back.
 type Backend interface {
-	// Load merges the request's session. It is called at most once. With an
-	// error it may still give what can be told of it, for Destroy.
+	// Load merges the request's session, under ctx or, where that is nil, the
+	// request's own. It is called at most once. With an error it may still give what
+	// can be told of it, for Destroy.
 	Load(ctx context.Context) (*View, error)
 	// Save writes what needs no header, and says what a commit would say. Where
 	// the changes are in a store now, it gives the session as it is there.
@@ -30,14 +31,12 @@ var ErrLate = errors.New("carryon: the session was changed after the response's 
 type Core struct {
 	mu      sync.Mutex
 	backend Backend
-	ctx     context.Context // of the request, for loads that name none
+	view    *View
+	loadErr error
+	*edits  // &unedited until there are any: most requests only read
 
 	loaded  bool
 	touched bool // anything was asked of it
-	view    *View
-	loadErr error
-
-	*edits       // &unedited until there are any: most requests only read
 	sealed  bool // the header has gone
 	open    bool // the session lives in a store, which takes changes even then
 	unasked bool // the header has gone before anything was asked of the session
@@ -45,14 +44,17 @@ type Core struct {
 }
 
 // Init prepares c, which may be part of a larger struct.
-func (c *Core) Init(ctx context.Context, b Backend) { c.ctx, c.backend, c.edits = ctx, b, &unedited }
+func (c *Core) Init(b Backend) { c.backend, c.edits = b, &unedited }
+
+// requests is no context: a load under it is under the request's own.
+var requests context.Context
 
 // ContextKey is the key under which a context holds a request's *session.Session.
 type ContextKey struct{}
 
 var absent = &View{Verdict: Absent}
 
-// load loads once. The lock is held.
+// load loads once, under ctx or the request's own. The lock is held.
 func (c *Core) load(ctx context.Context) error {
 	if c.loaded {
 		return c.loadErr
@@ -75,9 +77,6 @@ func (c *Core) load(ctx context.Context) error {
 func (c *Core) Load(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if ctx == nil {
-		ctx = c.ctx
-	}
 	return c.load(ctx)
 }
 
@@ -85,7 +84,7 @@ func (c *Core) Load(ctx context.Context) error {
 func (c *Core) View() *View {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_ = c.load(c.ctx)
+	_ = c.load(requests)
 	return c.view
 }
 
@@ -128,7 +127,7 @@ func (c *Core) Get(name string) []byte {
 }
 
 func (c *Core) get(name string) []byte {
-	if c.load(c.ctx) != nil {
+	if c.load(requests) != nil {
 		return nil
 	}
 	if i, ok := c.op(name); ok {
@@ -143,7 +142,7 @@ func (c *Core) Subject() []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.load(c.ctx) != nil:
+	case c.load(requests) != nil:
 		return nil
 	case c.changes.Subject != nil:
 		return c.changes.Subject
@@ -157,7 +156,7 @@ func (c *Core) Subject() []byte {
 func (c *Core) Names() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.load(c.ctx) != nil {
+	if c.load(requests) != nil {
 		return nil
 	}
 	var names []string
@@ -183,7 +182,7 @@ func (c *Core) Names() []string {
 func (c *Core) Generation() (root Root, isNew bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_ = c.load(c.ctx)
+	_ = c.load(requests)
 	switch {
 	case c.writes() && c.changes.Begins(c.view):
 		return c.changes.Root, c.begins()
@@ -210,7 +209,7 @@ func (c *Core) writes() bool {
 func (c *Core) Times() (created, end int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_ = c.load(c.ctx)
+	_ = c.load(requests)
 	if c.begins() {
 		return 0, 0
 	}
@@ -222,7 +221,7 @@ func (c *Core) Times() (created, end int64) {
 func (c *Core) IdleEnd() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_ = c.load(c.ctx)
+	_ = c.load(requests)
 	if c.begins() {
 		return 0
 	}

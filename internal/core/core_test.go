@@ -34,7 +34,7 @@ func jarOf(jar ...*core.Fragment) *core.View {
 // handle is a request with this view, in which do is the handler.
 func handle(t testing.TB, v *core.View, do func(c *core.Core)) core.Outcome {
 	c := &core.Core{}
-	c.Init(t.Context(), &backend{view: v})
+	c.Init(&backend{view: v})
 	do(c)
 	var out core.Outcome
 	require.NoError(t, c.Commit(func(o core.Outcome) (*core.View, error) { out = o; return nil, nil }))
@@ -111,7 +111,7 @@ func TestOutcomeOfOperations(t *testing.T) {
 func TestOutcomeOfNothing(t *testing.T) {
 	b := &backend{}
 	c := &core.Core{}
-	c.Init(t.Context(), b)
+	c.Init(b)
 	require.NoError(t, c.Commit(func(o core.Outcome) (*core.View, error) {
 		require.Equal(t, core.Outcome{}, o)
 		return nil, nil
@@ -123,7 +123,7 @@ func TestOutcomeOfAFailedLoad(t *testing.T) {
 	down := errors.New("down")
 	b := &backend{err: down}
 	c := &core.Core{}
-	c.Init(t.Context(), b)
+	c.Init(b)
 	c.Set("a", []byte("1"))
 	c.Destroy()
 	//lint:ignore SA1012 nil means the request's context
@@ -139,7 +139,7 @@ func TestOutcomeOfAFailedLoad(t *testing.T) {
 func TestCommitEndsTheChanges(t *testing.T) {
 	b := &backend{view: jarOf(fragment(1, created, set("a", created+10, 1, 'a')))}
 	c := &core.Core{}
-	c.Init(t.Context(), b)
+	c.Init(b)
 	require.NoError(t, c.Commit(func(core.Outcome) (*core.View, error) { return nil, nil }))
 	c.Set("a", []byte("1"))
 	c.Delete("a")

@@ -135,7 +135,7 @@ var begins = map[string]bool{"Renew": true, "Bind": true, "Destroy": true, "SetL
 
 // writable loads and tells whether a change still has an effect; it makes room for it.
 func (c *Core) writable(what string) bool {
-	if c.load(c.ctx) != nil {
+	if c.load(requests) != nil {
 		return false // the commit reports the load's error; nothing may look written
 	}
 	if c.sealed && (!c.open || begins[what]) {
@@ -216,7 +216,7 @@ func (c *Core) SetTerms(what string, change func(*Terms)) {
 func (c *Core) Destroy() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.load(c.ctx) != nil && c.view != absent && !c.sealed {
+	if c.load(requests) != nil && c.view != absent && !c.sealed {
 		c.loadErr = nil
 	}
 	if c.writable("Destroy") {

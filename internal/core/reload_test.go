@@ -23,7 +23,7 @@ func TestReload(t *testing.T) {
 	before, after := jarOf(fragment(1, created, set("a", created+10, 1, '1'))), jarOf(fragment(1, created, set("a", created+10, 1, '2')))
 	b := &moving{backend: backend{view: before}, now: after}
 	c := &core.Core{}
-	c.Init(t.Context(), b)
+	c.Init(b)
 	require.NoError(t, c.Reload(t.Context()), "the first is a load")
 	require.Equal(t, 1, b.loads)
 	require.Equal(t, "1", string(c.Get("a")))
@@ -46,7 +46,7 @@ func TestReload(t *testing.T) {
 // A backend without anything to look at again has the changes dropped all the same.
 func TestReloadOfWhatCannotChange(t *testing.T) {
 	c := &core.Core{}
-	c.Init(t.Context(), &backend{view: jarOf(fragment(1, created, set("a", created+10, 1, '1')))})
+	c.Init(&backend{view: jarOf(fragment(1, created, set("a", created+10, 1, '1')))})
 	c.Delete("a")
 	require.Empty(t, c.Names())
 	require.NoError(t, c.Reload(t.Context()))
@@ -54,7 +54,7 @@ func TestReloadOfWhatCannotChange(t *testing.T) {
 
 	failing := errors.New("down")
 	c = &core.Core{}
-	c.Init(t.Context(), &backend{err: failing})
+	c.Init(&backend{err: failing})
 	require.ErrorIs(t, c.Reload(t.Context()), failing)
 	require.ErrorIs(t, c.Reload(t.Context()), failing, "there is no record to ask for again")
 }
