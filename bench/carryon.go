@@ -3,11 +3,8 @@ package bench
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"net/http"
-	"regexp"
 	"time"
 
 	"github.com/carryon-go/carryon/codec"
@@ -45,36 +42,15 @@ func carryons() []Contestant {
 	}
 }
 
-// buildFormat has the ring's key ask for another format. Where no ring may have
-// such a key, its cryptography is all that there is.
+// buildFormat has the ring's key ask for another format.
 func buildFormat(f codec.Format) func(Data) (*Site, error) {
 	return func(d Data) (*Site, error) {
-		site := new(Site)
-		if ring, err := ringOf(f.Number()); err == nil {
-			site, err = buildCarryon(d, func(c *middleware.Config) { c.Keys, c.Formats = ring, []codec.Format{f} })
-			if err != nil {
-				return nil, err
-			}
+		ring, err := keyring.GenerateFormat(time.Now(), f.Number())
+		if err != nil {
+			return nil, err
 		}
-		var err error
-		site.Seal, site.Open, err = formatAlone(d, f)
-		return site, err
+		return buildCarryon(d, func(c *middleware.Config) { c.Keys, c.Formats = ring, []codec.Format{f} })
 	}
-}
-
-var formatMember = regexp.MustCompile(`"format": *1`)
-
-// ringOf makes a ring whose key seals another format than the first.
-func ringOf(number byte) (*keyring.Ring, error) {
-	ring, err := keyring.Generate(time.Now())
-	if err != nil {
-		return nil, err
-	}
-	text, err := ring.Marshal()
-	if err != nil {
-		return nil, err
-	}
-	return keyring.Parse(formatMember.ReplaceAll(text, fmt.Appendf(nil, `"format":%d`, number)))
 }
 
 // newSessions is the library's defaults, but for what change changes. Sessions
@@ -173,31 +149,6 @@ func sealAlone(d Data, config middleware.Config) (seal, open func(), err error) 
 			opened, _, err = formats.Open(opened[:0], ring, now, where, value)
 			must(err)
 		}, err
-}
-
-// formatAlone is the same for a format on its own, with the standard base64.
-func formatAlone(d Data, f codec.Format) (seal, open func(), err error) {
-	sealer, err := f.Sealer(func(_ string, n int) []byte { return randomBytes(n) })
-	if err != nil {
-		return nil, nil, err
-	}
-	plain, err := json.Marshal(d)
-	if err != nil {
-		return nil, nil, err
-	}
-	header, ctx := []byte{f.Number(), 0, 0, 0, 0, 0, 0, 0}, []byte("carryon/bench")
-	text := base64.RawURLEncoding.AppendEncode(nil, sealer.Seal(header, ctx, plain))
-	b, opened := new(floorBuffers), new(floorBuffers)
-	return func() {
-			b.sealed = sealer.Seal(append(b.sealed[:0], header...), ctx, plain)
-			b.text = base64.RawURLEncoding.AppendEncode(b.text[:0], b.sealed)
-		}, func() {
-			opened.sealed, _ = base64.RawURLEncoding.AppendDecode(opened.sealed[:0], text)
-			var ok bool
-			if opened.plain, ok = sealer.Open(opened.plain[:0], ctx, opened.sealed); !ok {
-				panic("bench: a format does not open what it has sealed")
-			}
-		}, nil
 }
 
 // buildBlob keeps the session's JSON as one value, as the floors do: a change
