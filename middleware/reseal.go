@@ -51,12 +51,12 @@ func tail(value string) (n int) {
 // have to do.
 func (f *facts) reseal(v *core.View) (plan, bool) {
 	frag := f.aging(v)
-	if frag == nil || v.Head == nil || f.fixed || !f.mayTouch() {
-		return plan{}, false
+	if frag == nil || v.Head == nil || v.Unopened > 0 || f.fixed || !f.mayTouch() {
+		return plan{}, false // and beside what a newer key has sealed it can wait for the newer ring
 	}
 	d := draft{own: frag}
 	if frag.Kind != core.SeenMark && v.Parts() > 1 || f.scale.weigh(frag).cookies > 1 {
-		if v.Unopened > 0 || v.Ref != nil || f.write.Now-v.Newest() < settling {
+		if v.Ref != nil || f.write.Now-v.Newest() < settling {
 			return plan{}, false
 		}
 		d = draft{joined: v.Restated(f.write)}

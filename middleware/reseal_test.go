@@ -170,6 +170,19 @@ func TestNoResealOfAFixedName(t *testing.T) {
 	require.Empty(t, a.Header["Set-Cookie"])
 }
 
+// Beside a cookie that a newer ring has sealed nothing is sealed anew: what is
+// unopened may be what has taken the place of the rest, which must not come back.
+func TestNoResealBesideWhatIsUnopened(t *testing.T) {
+	s, _, _ := rotated(t, ada)
+	stranger := newSite(t, app, noIdle, config(func(c *middleware.Config) { c.Keys, c.Clock = newRing(t), s.clock.Now }))
+	stranger.get("/set?user=ada")
+	s.clock.advance(time.Hour)
+	header := s.header()
+	beside := header + "; " + stranger.header()
+	require.Empty(t, s.bare("/read", beside).Header["Set-Cookie"])
+	require.Len(t, s.bare("/read", header).Header["Set-Cookie"], 1)
+}
+
 // A slow response that seals anew lands after a write, a login and a logout,
 // and undoes none.
 func TestResealUndoesNothing(t *testing.T) {
