@@ -433,6 +433,19 @@ func TestTouchProlongsTheRecord(t *testing.T) {
 	require.Empty(t, store.since(), "an idle session is over without the store being asked")
 }
 
+// What the row knows of the visitor is not asked once the cookies are idle: a write
+// whose response was lost is no reason not to touch them.
+func TestTouchAfterALostResponse(t *testing.T) {
+	s, _ := storedSite(t)
+	s.grow("large", 50_000)
+	s.clock.advance(80 * time.Minute)
+	require.Equal(t, 200, s.bare("/put?name=a&size=10", s.header()).StatusCode)
+	s.clock.advance(30 * time.Minute)
+	require.Equal(t, "50000", s.length("large"))
+	s.clock.advance(20 * time.Minute)
+	require.Equal(t, "50000", s.length("large"), "used 20 minutes ago, of two hours")
+}
+
 // Leftovers are no reason to miss a touch: the next use may come too late.
 func TestTouchBesideLeftovers(t *testing.T) {
 	s, store := storedSite(t)

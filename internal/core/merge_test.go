@@ -51,6 +51,10 @@ func seenAt(f *core.Fragment, at int64) *core.Fragment {
 	return with(f, func(f *core.Fragment) { f.Seen = at })
 }
 
+func recorded(f *core.Fragment) *core.Fragment {
+	return with(f, func(f *core.Fragment) { f.Stored = true })
+}
+
 func horizon(f *core.Fragment, at int64) *core.Fragment {
 	return with(f, func(f *core.Fragment) { f.Horizon = at })
 }
@@ -277,6 +281,14 @@ func TestMergeOfWhatHasEnded(t *testing.T) {
 		{
 			name: "its idle clock was seen later", now: later + idle, idle: idle, root: 1, values: value,
 			jar: []*core.Fragment{f, mark}, fates: fates{core.Accepted, core.Accepted},
+		},
+		{
+			name: "its record was seen later, which no cookie knows", now: later + idle, idle: idle, verdict: core.ExpiredIdle,
+			jar: []*core.Fragment{f, recorded(seenAt(f, later+500))}, fates: fates{core.Idle, core.Idle},
+		},
+		{
+			name: "there is only a record", now: later + idle, idle: idle, root: 1, values: value,
+			jar: []*core.Fragment{recorded(seenAt(f, later+500))}, fates: fates{core.Accepted},
 		},
 		{name: "an idle clock alone", jar: []*core.Fragment{mark}, verdict: core.Incomplete, fates: fates{core.Accepted}},
 		{
