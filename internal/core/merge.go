@@ -423,11 +423,9 @@ func (s *State) supports(f *Fragment, horizon int64) bool {
 		}
 		e, ok := s.Find(n.Name)
 		switch {
-		case !ok && !(n.Gone && n.Stamp.At <= horizon):
-			return false
-		case ok && e.Stamp.Compare(n.Stamp) < 0:
-			return false
-		case ok && n.Gone && e.Stamp == n.Stamp && !e.Dead():
+		case n.Gone && n.Stamp.At <= horizon && (!ok || e.Dead()):
+			// Collected; an older tombstone may outlast it in a cookie that is covered.
+		case !ok, e.Stamp.Compare(n.Stamp) < 0, n.Gone && e.Stamp == n.Stamp && !e.Dead():
 			return false
 		}
 	}

@@ -362,6 +362,14 @@ func TestMergeOfDeltas(t *testing.T) {
 			fates: fates{core.Accepted, core.Accepted},
 		},
 		{
+			name: "a tombstone is needed and was collected, beside an older one that nobody has expired yet", root: 1, values: map[string]string{"b": "b"},
+			jar: []*core.Fragment{
+				horizon(fragment(1, created), created+25), fragment(1, created, gone("a", created+24, 1, created+24)),
+				delta(fragment(1, created, set("b", created+40, 2, 'b')), noA),
+			},
+			fates: fates{core.Accepted, core.Covered, core.Accepted},
+		},
+		{
 			name: "a value is needed and was collected with its tombstone", root: 1,
 			jar:   []*core.Fragment{horizon(fragment(1, created), created+25), delta(fragment(1, created, set("b", created+40, 2, 'b')), a)},
 			fates: fates{core.Accepted, core.Torn},
