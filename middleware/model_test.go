@@ -276,6 +276,11 @@ func (m *model) settle(f *flight, o core.Outcome, facts *facts) (plan, error) {
 			return plan{}, nil
 		case again.Head == nil:
 			facts.stranded = true
+		case !again.Continues(o.View):
+			if m.kept() {
+				m.t.Fatalf("%v: what it saw has been dropped inside the assumptions", f)
+			}
+			return plan{}, errDropped
 		default:
 			f.view, o.View = again, again
 		}

@@ -418,6 +418,42 @@ func TestWriterMeetsAMove(t *testing.T) {
 	require.Equal(t, "a keep", s.get("/names").body, "the drop and the write, both")
 }
 
+// A writer has seen b; the row that it meets knows that b's fragment builds on what
+// is dead, and the merge drops it whole. On top of that the write would stand without
+// what it was decided on, be that a restriction.
+func TestWriterMeetsARowWithoutWhatItSaw(t *testing.T) {
+	for name, pause := range map[string]time.Duration{"when it saves": 0, "when it loads again": 3 * time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			var meanwhile func()
+			s, _ := storedSite(t, asProgram(func(w http.ResponseWriter, r *http.Request) {
+				if r.FormValue("name") == "slow" {
+					_ = session.From(r.Context()).Names() // sees it
+					meanwhile()
+				}
+				storedApp(w, r)
+			}))
+			s.grow("a", 10)
+			b := s.bare("/put?name=b&size=10", s.header())
+			s.get("/drop?name=a")
+			s.grow("large", 50_000)
+			without := s.header()
+			s.receive(b) // put back, against A4, or late, against A1
+			require.Equal(t, "b large", s.get("/names").body)
+			s.clock.advance(25 * time.Minute)
+			meanwhile = func() {
+				s.clock.advance(pause)
+				s.receive(s.bare("/put?name=quick&size=10", without)) // forgets when a was deleted
+			}
+			slow := s.get("/put?name=slow&size=10")
+			require.Equal(t, 503, slow.StatusCode)
+			require.Empty(t, slow.Header.Values("Set-Cookie"))
+			require.Equal(t, "large quick", s.get("/names").body)
+			require.Equal(t, 200, s.grow("again", 10).StatusCode, "on what there is")
+			require.Equal(t, "again large quick", s.get("/names").body)
+		})
+	}
+}
+
 func TestTouchProlongsTheRecord(t *testing.T) {
 	s, store := storedSite(t)
 	s.grow("large", 50_000)
