@@ -107,6 +107,7 @@ type model struct {
 	peak     int // most requests in flight since the jar was last read alone
 	promised map[core.Root]promise
 	floors   map[core.Root]core.Stamp // of landed Clears
+	beaten   map[core.Root]bool       // sessions that nobody asked for, beside an earlier one: see lose
 	ended    core.Stamp               // the greatest birth that has landed by Renew or Destroy
 	writes   map[core.Stamp]modelWrite
 	graves   map[string][]core.Entry // every tombstone ever written, by root and name
@@ -137,7 +138,7 @@ type modelRow struct {
 
 func newModel(t *rapid.T, w world) *model {
 	m := &model{world: w, t: t, now: 1_800_000_000_000, jar: map[string]modelCookie{},
-		promised: map[core.Root]promise{}, floors: map[core.Root]core.Stamp{},
+		promised: map[core.Root]promise{}, floors: map[core.Root]core.Stamp{}, beaten: map[core.Root]bool{},
 		writes: map[core.Stamp]modelWrite{}, graves: map[string][]core.Entry{},
 		rows: map[string]modelRow{}}
 	if w.skew {
@@ -177,6 +178,9 @@ func (m *model) build(t *rapid.T) {
 	}
 	f.promised = map[string]promise{}
 	for root, p := range m.promised {
+		if m.beaten[root] {
+			continue
+		}
 		f.promised[string(root[:])] = maps.Clone(p)
 	}
 	m.flights = append(m.flights, f)
@@ -276,6 +280,11 @@ func (m *model) settle(f *flight, o core.Outcome, facts *facts) (plan, error) {
 			return plan{}, nil
 		case again.Head == nil:
 			facts.stranded = true
+		case !again.Continues(o.View):
+			if m.kept() {
+				m.t.Fatalf("%v: what it saw has been dropped inside the assumptions", f)
+			}
+			return plan{}, errDropped
 		default:
 			f.view, o.View = again, again
 		}
@@ -422,7 +431,11 @@ func (m *model) land(f *flight) {
 		m.used = max(m.used, f.start)
 	}
 	before := m.oracle()
-	defer func() { m.checkReplaced(f, before, m.oracle()) }()
+	defer func() {
+		after := m.oracle()
+		m.checkReplaced(f, before, after)
+		m.lose(after)
+	}()
 	for _, l := range f.out {
 		m.jar[l.suffix] = l.cookie
 		m.history = append(m.history, l)
@@ -473,6 +486,21 @@ func (m *model) checkReplaced(f *flight, before, after *core.View) {
 	}
 	if after.Head == nil || after.Head.Root != before.Head.Root {
 		m.t.Fatalf("%v: has put another session in the place of the one that was there; it saw verdict %d", f, f.view.Verdict)
+	}
+}
+
+// lose notes the sessions that lost against an earlier one: of those that nobody
+// asked for only the first stays. Whoever sees both expires what there is of the
+// others, though some of it may still be on its way. It shows again when the first
+// one has ended, which may be a moment sooner; nothing was promised of it.
+func (m *model) lose(v *core.View) {
+	if v.Head == nil || !v.Head.Orphan {
+		return
+	}
+	for i, frag := range v.Fragments {
+		if v.Fates[i] == core.Dead && frag.Orphan {
+			m.beaten[frag.Root] = true
+		}
 	}
 }
 

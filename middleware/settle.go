@@ -63,6 +63,7 @@ func (x *work) settle(ctx context.Context, o core.Outcome, r Response) (plan, *c
 var (
 	errBusy     = errors.New("too many requests write to one session at once")
 	errStranded = errors.New("the session's record has gone while a request wrote to it")
+	errDropped  = errors.New("a part of the session that a request saw and built on came too late, and has been dropped since")
 )
 
 // pause lets the others finish; longer, the more there seem to be.
@@ -87,7 +88,7 @@ func (x *work) fresh(ctx context.Context, o core.Outcome) *core.View {
 		return v
 	}
 	if rec, err := x.fetch(ctx, v.Ref); err == nil && rec != nil {
-		if now := x.merged(rec); now.Head != nil {
+		if now := x.merged(rec); now.Head != nil && now.Continues(v) {
 			return now
 		}
 	}
@@ -97,7 +98,9 @@ func (x *work) fresh(ctx context.Context, o core.Outcome) *core.View {
 // again loads what stands in the row after a conflict. It is nil after a logout
 // or a renewal: what overlaps with those is dropped, by intent. Where the row is
 // gone, a session that was in it is not put back: then it gives the view that
-// the request had, on which a change can still be built for the cookies.
+// the request had, on which a change can still be built for the cookies. It fails
+// where what the request has seen is not there any more: the change must not stand
+// without it.
 func (x *work) again(ctx context.Context, f *core.Fragment, seen *core.View) (*core.View, error) {
 	rec, err := x.fetch(ctx, f)
 	if err != nil {
@@ -110,6 +113,8 @@ func (x *work) again(ctx context.Context, f *core.Fragment, seen *core.View) (*c
 		return nil, nil
 	case v.Head == nil:
 		return seen, nil
+	case !v.Continues(seen):
+		return nil, storeDown(errDropped)
 	}
 	return v, nil
 }

@@ -418,6 +418,42 @@ func TestWriterMeetsAMove(t *testing.T) {
 	require.Equal(t, "a keep", s.get("/names").body, "the drop and the write, both")
 }
 
+// A writer has seen b; the row that it meets knows that b's fragment builds on what
+// is dead, and the merge drops it whole. On top of that the write would stand without
+// what it was decided on, be that a restriction.
+func TestWriterMeetsARowWithoutWhatItSaw(t *testing.T) {
+	for name, pause := range map[string]time.Duration{"when it saves": 0, "when it loads again": 3 * time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			var meanwhile func()
+			s, _ := storedSite(t, asProgram(func(w http.ResponseWriter, r *http.Request) {
+				if r.FormValue("name") == "slow" {
+					_ = session.From(r.Context()).Names() // sees it
+					meanwhile()
+				}
+				storedApp(w, r)
+			}))
+			s.grow("a", 10)
+			b := s.bare("/put?name=b&size=10", s.header())
+			s.get("/drop?name=a")
+			s.grow("large", 50_000)
+			without := s.header()
+			s.receive(b) // put back, against A4, or late, against A1
+			require.Equal(t, "b large", s.get("/names").body)
+			s.clock.advance(25 * time.Minute)
+			meanwhile = func() {
+				s.clock.advance(pause)
+				s.receive(s.bare("/put?name=quick&size=10", without)) // forgets when a was deleted
+			}
+			slow := s.get("/put?name=slow&size=10")
+			require.Equal(t, 503, slow.StatusCode)
+			require.Empty(t, slow.Header.Values("Set-Cookie"))
+			require.Equal(t, "large quick", s.get("/names").body)
+			require.Equal(t, 200, s.grow("again", 10).StatusCode, "on what there is")
+			require.Equal(t, "again large quick", s.get("/names").body)
+		})
+	}
+}
+
 func TestTouchProlongsTheRecord(t *testing.T) {
 	s, store := storedSite(t)
 	s.grow("large", 50_000)
@@ -431,6 +467,19 @@ func TestTouchProlongsTheRecord(t *testing.T) {
 	s.clock.advance(2*time.Hour + time.Minute)
 	require.Equal(t, "0", s.length("large"))
 	require.Empty(t, store.since(), "an idle session is over without the store being asked")
+}
+
+// What the row knows of the visitor is not asked once the cookies are idle: a write
+// whose response was lost is no reason not to touch them.
+func TestTouchAfterALostResponse(t *testing.T) {
+	s, _ := storedSite(t)
+	s.grow("large", 50_000)
+	s.clock.advance(80 * time.Minute)
+	require.Equal(t, 200, s.bare("/put?name=a&size=10", s.header()).StatusCode)
+	s.clock.advance(30 * time.Minute)
+	require.Equal(t, "50000", s.length("large"))
+	s.clock.advance(20 * time.Minute)
+	require.Equal(t, "50000", s.length("large"), "used 20 minutes ago, of two hours")
 }
 
 // Leftovers are no reason to miss a touch: the next use may come too late.

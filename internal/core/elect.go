@@ -1,12 +1,16 @@
 package core
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // generation is one root's fragments, as the election sees them.
 type generation struct {
 	head    *Fragment
+	seen    int64 // the newest last-seen time of its cookies
+	stored  int64 // and of what is not a cookie of ours
 	logout  bool
-	seen    int64
 	expired Fate // 0, Ended or Idle
 }
 
@@ -56,10 +60,18 @@ func (v *View) generations(gens []generation, now, idle int64) []generation {
 		}
 		g := &gens[i]
 		g.logout = g.logout || f.Kind == Logout
-		g.seen = max(g.seen, f.Seen)
+		if f.Stored {
+			g.stored = max(g.stored, f.Seen)
+		} else {
+			g.seen = max(g.seen, f.Seen)
+		}
 	}
 	for i := range gens {
 		g := &gens[i]
+		// The next request is judged by its cookies before any record is asked, and
+		// the response that was to renew them may be lost. So they alone say when a
+		// touch is due.
+		g.seen = cmp.Or(g.seen, g.stored)
 		limit := idle
 		if g.head.Idle != 0 {
 			limit = g.head.Idle

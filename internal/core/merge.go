@@ -93,6 +93,16 @@ func (v *View) Count(fates ...Fate) (n int) {
 	return n
 }
 
+// Continues tells whether what was decided on the session as seen shows it may be
+// written on top of v. It may not where a part has been dropped since, be it late
+// or put back: that part may have been a restriction.
+func (v *View) Continues(seen *View) bool {
+	if v.Head == nil || seen.Head == nil || v.Head.Root != seen.Head.Root {
+		return true // a generation begins, whole
+	}
+	return v.State.shows(&seen.State)
+}
+
 // Room is memory for the merge of a usual jar.
 type Room struct {
 	fates       [8]Fate
@@ -308,11 +318,9 @@ func (s *State) supports(f *Fragment, horizon int64) bool {
 		}
 		e, ok := s.Find(n.Name)
 		switch {
-		case !ok && !(n.Gone && n.Stamp.At <= horizon):
-			return false
-		case ok && e.Stamp.Compare(n.Stamp) < 0:
-			return false
-		case ok && n.Gone && e.Stamp == n.Stamp && !e.Dead():
+		case n.Gone && n.Stamp.At <= horizon && (!ok || e.Dead()):
+			// Collected; an older tombstone may outlast it in a cookie that is covered.
+		case !ok, e.Stamp.Compare(n.Stamp) < 0, n.Gone && e.Stamp == n.Stamp && !e.Dead():
 			return false
 		}
 	}

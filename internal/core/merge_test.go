@@ -51,6 +51,10 @@ func seenAt(f *core.Fragment, at int64) *core.Fragment {
 	return with(f, func(f *core.Fragment) { f.Seen = at })
 }
 
+func recorded(f *core.Fragment) *core.Fragment {
+	return with(f, func(f *core.Fragment) { f.Stored = true })
+}
+
 func horizon(f *core.Fragment, at int64) *core.Fragment {
 	return with(f, func(f *core.Fragment) { f.Horizon = at })
 }
@@ -278,6 +282,14 @@ func TestMergeOfWhatHasEnded(t *testing.T) {
 			name: "its idle clock was seen later", now: later + idle, idle: idle, root: 1, values: value,
 			jar: []*core.Fragment{f, mark}, fates: fates{core.Accepted, core.Accepted},
 		},
+		{
+			name: "its record was seen later, which no cookie knows", now: later + idle, idle: idle, verdict: core.ExpiredIdle,
+			jar: []*core.Fragment{f, recorded(seenAt(f, later+500))}, fates: fates{core.Idle, core.Idle},
+		},
+		{
+			name: "there is only a record", now: later + idle, idle: idle, root: 1, values: value,
+			jar: []*core.Fragment{recorded(seenAt(f, later+500))}, fates: fates{core.Accepted},
+		},
 		{name: "an idle clock alone", jar: []*core.Fragment{mark}, verdict: core.Incomplete, fates: fates{core.Accepted}},
 		{
 			name: "what a later one replaced does not come back when that ends", now: later, verdict: core.ExpiredEnd,
@@ -348,6 +360,14 @@ func TestMergeOfDeltas(t *testing.T) {
 			name: "a tombstone is needed and was collected", root: 1, values: map[string]string{"b": "b"},
 			jar:   []*core.Fragment{horizon(fragment(1, created), created+25), delta(fragment(1, created, set("b", created+40, 2, 'b')), noA)},
 			fates: fates{core.Accepted, core.Accepted},
+		},
+		{
+			name: "a tombstone is needed and was collected, beside an older one that nobody has expired yet", root: 1, values: map[string]string{"b": "b"},
+			jar: []*core.Fragment{
+				horizon(fragment(1, created), created+25), fragment(1, created, gone("a", created+24, 1, created+24)),
+				delta(fragment(1, created, set("b", created+40, 2, 'b')), noA),
+			},
+			fates: fates{core.Accepted, core.Covered, core.Accepted},
 		},
 		{
 			name: "a value is needed and was collected with its tombstone", root: 1,

@@ -270,7 +270,7 @@ func specSupports(join specState, counting []*specFragment, d *specFragment) boo
 		switch {
 		case n.stamp.before(join.floor):
 		case ok && !has.stamp.before(n.stamp) && (has.dead || has.stamp != n.stamp || !n.gone):
-		case !ok && n.gone && n.stamp.at <= highest:
+		case (!ok || has.dead) && n.gone && n.stamp.at <= highest:
 		default:
 			return false
 		}

@@ -18,6 +18,12 @@ type State struct {
 // Find returns the entry of a name, tombstones included.
 func (s *State) Find(name string) (Entry, bool) { return find(s.Entries, name) }
 
+// shows tells whether s has all that t does, or something newer in its place.
+func (s *State) shows(t *State) bool {
+	all := Fragment{Needs: t.needs(nil, nil), Horizon: t.Horizon}
+	return t.Floor.Compare(s.Floor) <= 0 && s.supports(&all, s.Horizon)
+}
+
 // newer orders two writes of one name: by stamp; of one stamp the tombstone
 // wins, for it was put there by a Pop that saw the value. The rest only makes
 // the order total.
