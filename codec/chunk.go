@@ -85,8 +85,11 @@ func (f *Formats) OpenPieces(dst []byte, ring *keyring.Ring, now time.Time, b Bi
 	buf := getBuffer(decodedLen(have))
 	defer putBuffer(buf)
 	bin, ok := appendJoined(buf.bin[:0], used, piece)
-	if !ok {
+	switch {
+	case !ok:
 		return dst, nil, used, refuse(Malformed, keyring.ID{})
+	case len(bin) < HeaderSize: // the first piece is another one by now
+		return dst, nil, used, refuse(WrongLength, keyring.ID{})
 	}
 	plaintext, key, err = f.openDecoded(dst, ring, now, b, buf, bin)
 	return plaintext, key, used, err

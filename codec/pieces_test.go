@@ -193,3 +193,19 @@ func TestOpenPiecesThatChange(t *testing.T) {
 		require.Nil(t, key)
 	}
 }
+
+// So does a first piece that has no header any more.
+func TestOpenPiecesThatLoseTheirHeader(t *testing.T) {
+	ring := testRing(t, []int{1})
+	value := sealed(t, ring, binding, "")
+	for _, other := range []string{"", "A", "AQ", "AQAA"} {
+		asked := 0
+		_, _, _, err := (*codec.Formats)(nil).OpenPieces(nil, ring, now, binding, func(i int) (string, bool) {
+			if asked++; asked == 3 { // both have been counted
+				return other, true
+			}
+			return of([]string{value[:len(value)-1], value[len(value)-1:]})(i)
+		})
+		require.Error(t, err)
+	}
+}

@@ -74,15 +74,19 @@ func (m *Sessions) Describe(ctx context.Context) Description {
 	}
 	v := x.core.View()
 	d := Description{Limits: m.limits}
+	x.core.Locked(func() { x.describe(&d, v) }) // a goroutine of the handler's may save meanwhile
+	return d
+}
+
+func (x *Exchange) describe(d *Description, v *core.View) {
 	found := x.findings()
 	for _, g := range found.jar.groups {
 		d.Fragments = append(d.Fragments, describe(v, g))
 	}
-	d.Used = m.used(&found.jar)
+	d.Used = x.sessions.used(&found.jar)
 	if s := found.stored; s != nil {
 		d.StoreCalls, d.Record = s.calls, s.describe(v)
 	}
-	return d
 }
 
 // findings are those of the load, or what there is to say where it had nothing to do.

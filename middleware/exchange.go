@@ -206,7 +206,7 @@ func (x *Exchange) Finish(ctx context.Context) error {
 		x.observe(ctx, Event{Kind: EventFailed, Reason: failure(err), Err: err})
 	}
 	if w := x.work.Load(); w != nil {
-		w.clear(ctx)
+		x.core.Locked(func() { w.clear(ctx) }) // a goroutine of the handler's may still save
 	}
 	return err
 }

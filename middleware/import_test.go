@@ -64,6 +64,16 @@ func migrating(t *testing.T, options ...option) (*site, *oldLibrary) {
 	return s, old
 }
 
+// The look for cookies of ours that spares a load does not spare the importers,
+// where nobody observes either.
+func TestImportUnobserved(t *testing.T) {
+	s, old := migrating(t, config(func(c *middleware.Config) { c.Observer = nil }))
+	require.Equal(t, "ada", s.get("/read").body)
+	require.Equal(t, 1, old.asked)
+	require.Equal(t, "ada", s.get("/read").body)
+	require.False(t, s.has("old"))
+}
+
 func (s *site) has(name string) bool { return slices.Contains(s.jar.Names(), name) }
 
 // The first response brings Carryon's session; the old one goes when a request

@@ -95,7 +95,7 @@ type loading struct {
 	ring      *keyring.Ring
 	jar       *jar
 	found     *findings // with room
-	taken     int       // fragments that are in that room
+	taken     int       // fragments that lie in that room
 	fragments []*core.Fragment
 	unknown   int            // fragments that another replica may be able to open
 	torn      int            // fragments of which pieces are missing
@@ -114,8 +114,8 @@ func (l *loading) makeRoom() {
 	}
 }
 
-// blank is a fragment to be decoded into, and room for its lists.
-func (l *loading) blank() (*core.Fragment, core.Lists) {
+// spare is a fragment to be decoded into, and room for its lists.
+func (l *loading) spare() (*core.Fragment, core.Lists) {
 	f := l.found
 	switch l.taken++; {
 	case l.taken == 1:
@@ -244,7 +244,7 @@ func (l *loading) open(g *group, piece func(i int) (string, bool)) (*core.Fragme
 	if err != nil {
 		return nil, err
 	}
-	f, room := l.blank()
+	f, room := l.spare()
 	if err := f.Decode(plaintext, room); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package middleware_test
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +35,39 @@ func TestCommitIsCalledOnce(t *testing.T) {
 	require.ErrorContains(t, err, "Commit was called twice")
 	require.Empty(t, fields)
 	require.NoError(t, x.Finish(ctx))
+}
+
+// So it is where a request says nothing, which is found out in another way; a
+// page that somebody else would see otherwise varies all the same.
+func TestCommitOfNothingIsCalledOnce(t *testing.T) {
+	for name, read := range map[string]bool{"unasked": false, "read": true} {
+		t.Run(name, func(t *testing.T) {
+			ctx, x := newSessions(t).Begin(t.Context(), middleware.Request{Method: http.MethodGet, Cookies: []string{"other=1; a__Host-session.b=2"}})
+			if read {
+				_, _ = user.Get(session.From(ctx))
+			}
+			fields, err := x.Commit(ctx, middleware.Response{Status: 200})
+			require.NoError(t, err)
+			require.Equal(t, middleware.Fields{Vary: read}, fields)
+			_, err = x.Commit(ctx, middleware.Response{Status: 200})
+			require.ErrorContains(t, err, "Commit was called twice")
+			require.NoError(t, x.Finish(ctx))
+		})
+	}
+}
+
+func TestHandlerOfNothingVaries(t *testing.T) {
+	h := newSessions(t).Handler(http.HandlerFunc(caching)) // nobody observes
+	for do, want := range map[string][]string{"": nil, "read": {"Cookie"}, "reason": {"Cookie"}, "delete": {"Cookie"}} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, at(do), nil))
+		require.Equal(t, want, w.Header()["Vary"], do)
+		require.Empty(t, w.Header()["Set-Cookie"])
+		require.Empty(t, w.Header()["Cache-Control"])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, at("read")+"&vary=Accept", nil))
+	require.Equal(t, []string{"Accept", "Cookie"}, w.Header()["Vary"])
 }
 
 func TestFinishTellsOfLateChanges(t *testing.T) {

@@ -6,13 +6,19 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/carryon-go/carryon/fallback"
+	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
 	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/sessiontest"
 )
 
 // patience is for what must happen; no test waits for it unless it fails.
@@ -201,4 +207,39 @@ func TestGoroutinesMayOutliveTheHandler(t *testing.T) {
 		}
 		require.Equal(t, "ada", s.who())
 	})
+}
+
+// They may also save what lives in a store, and look at it, while the handler's
+// end clears away what a login has left there. The race detector watches, and
+// nothing that locks (a clock, an observer) may stand between.
+func TestGoroutinesMaySaveWhileTheHandlerEnds(t *testing.T) {
+	store, err := fallback.NewMemory(fallback.MemoryConfig{})
+	require.NoError(t, err)
+	ring, err := keyring.Generate(time.Now())
+	require.NoError(t, err)
+	m, err := middleware.New(middleware.Config{Keys: ring, Fallback: store, Mode: middleware.AlwaysStored})
+	require.NoError(t, err)
+	var all sync.WaitGroup
+	h := m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		login(r)
+		for range 4 {
+			all.Go(func() {
+				for i := range 20 {
+					note.Set(session.From(r.Context()), strconv.Itoa(i))
+					_ = session.From(r.Context()).Save(t.Context())
+					m.Describe(r.Context())
+				}
+			})
+		}
+	}))
+	var jar sessiontest.Jar
+	for range 20 {
+		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Cookie", jar.Header(""))
+		h.ServeHTTP(w, r)
+		for _, line := range w.Header()["Set-Cookie"] {
+			jar.Set(line)
+		}
+	}
+	all.Wait()
 }

@@ -53,7 +53,7 @@ func TestNamedTypesAreNotPlain(t *testing.T) {
 // Whatever the bytes are, they decode to what the library makes of them, or not
 // at all.
 func FuzzPlain(f *testing.F) {
-	for _, raw := range []string{"\x61a", "\x78\x01a", "\x41a", "\x00", "\x20", "\x18\x01", "\x3b\xff\xff\xff\xff\xff\xff\xff\xff", "\x61aa", "\xf6", "\x7f\x61a\xff", "\x5b\xff"} {
+	for _, raw := range []string{"\x61a", "\x78\x01a", "\x41a", "\x00", "\x20", "\x18\x01", "\x3b\xff\xff\xff\xff\xff\xff\xff\xff", "\x61aa", "\x41aa", "\x00\x00", "\x20\x00", "\x18\x01\x00", "\xf6", "\x7f\x61a\xff", "\x5b\xff"} {
 		f.Add([]byte(raw))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {

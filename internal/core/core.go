@@ -296,6 +296,13 @@ func (c *Core) Finish(ctx context.Context) error {
 	return c.late
 }
 
+// Locked calls f under the lock, for who looks at what a Backend's work may change.
+func (c *Core) Locked(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f()
+}
+
 // stand makes stored what further changes build on.
 func (c *Core) stand(stored *View) {
 	if stored == nil {

@@ -12,6 +12,12 @@ type Op struct {
 	Taken Stamp  // of a Pop: the stamp of the value it took; else zero
 }
 
+// spares tells whether a Pop leaves what is there: it was set anew since, by who
+// wrote the record meanwhile.
+func (op *Op) spares(have Entry) bool {
+	return op.Value == nil && !op.Taken.IsZero() && op.Taken.Compare(have.Stamp) < 0
+}
+
 // Changes is what a request does to its session, in the order: destroy, renew,
 // clear, then the operations.
 type Changes struct {
@@ -157,7 +163,7 @@ func (c *Changes) entries(room []Entry, stamp Stamp, now int64, s State) []Entry
 		case op.Value != nil:
 			out = append(out, Entry{Name: op.Name, Stamp: stamp, Value: op.Value})
 		case !ok || have.Dead():
-		case !op.Taken.IsZero() && op.Taken.Compare(have.Stamp) < 0: // set anew since, by who wrote the record meanwhile
+		case op.spares(have):
 		case op.Taken == have.Stamp:
 			out = append(out, Entry{Name: op.Name, Stamp: have.Stamp, Gone: max(now, have.Stamp.At)})
 		default:
@@ -212,7 +218,7 @@ func (v *View) SnapshotLen(c *Changes) (least, most int) {
 	}
 	for i := range v.State.Entries {
 		e := &v.State.Entries[i]
-		if _, ok := findOp(c.Ops, e.Name); !ok {
+		if j, ok := findOp(c.Ops, e.Name); !ok || c.Ops[j].spares(*e) {
 			add(e.Name, e.Value)
 		}
 	}
