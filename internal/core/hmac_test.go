@@ -23,7 +23,7 @@ func TestHMACIsThatOfTheStandardLibrary(t *testing.T) {
 }
 
 func TestHKDFIsThatOfTheStandardLibrary(t *testing.T) {
-	for n := range 65 {
+	for n := 14; n <= 64; n++ { // FIPS mode takes no shorter secret
 		secret, info := []byte(strings.Repeat("s", n)), strings.Repeat("i", 64-n)
 		want, err := hkdf.Key(sha256.New, secret, nil, info, 32)
 		require.NoError(t, err)
