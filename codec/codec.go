@@ -23,7 +23,7 @@ type Binding struct {
 }
 
 // maxText is the most characters that are decoded.
-var maxText = encodedLen(MaxOverhead + MaxPlaintext)
+var maxText = SealedLen(MaxPlaintext)
 
 // SealedLen returns the number of characters that [Seal] appends for a
 // plaintext of that many bytes under a key of format 1. No format takes more.

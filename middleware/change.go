@@ -10,6 +10,16 @@ type forms struct {
 	write   core.Write
 	all     *core.Fragment // nil: nobody has asked for it yet
 	own     *core.Fragment
+
+	least, most int // bounds of the length of all; 0: nobody has asked for them yet
+}
+
+// bounds are how long the plaintext of the snapshot is, about, without making it.
+func (m *forms) bounds() (least, most int) {
+	if m.most == 0 {
+		m.least, m.most = m.view.SnapshotLen(m.changes)
+	}
+	return m.least, m.most
 }
 
 // snapshot is the whole state after the change.
@@ -135,7 +145,7 @@ func (f *facts) mostly(m *forms) bool {
 func (f *facts) half(delta int, m *forms) bool {
 	size := 2 * f.scale.sealed(delta).request
 	if f.scale.packing == nil && m.all == nil {
-		least, most := m.view.SnapshotLen(m.changes)
+		least, most := m.bounds()
 		switch {
 		case size < f.scale.sealed(least).request:
 			return false
@@ -149,7 +159,7 @@ func (f *facts) half(delta int, m *forms) bool {
 // joinable tells whether the state after a change can be sent whole in one
 // response: if not, nobody could ever join it again.
 func (f *facts) joinable(m *forms) bool {
-	_, most := m.view.SnapshotLen(m.changes)
+	_, most := m.bounds()
 	return f.sendable(f.scale.sealed(most)) || f.sendable(f.scale.weigh(m.snapshot()))
 }
 

@@ -60,11 +60,15 @@ func (s *settings) appendName(b []byte, suffix string, piece int) []byte {
 	return append(b, '=')
 }
 
+// longestLine is the most that a line has beside the value.
+func (s *settings) longestLine() int {
+	return s.scale.base + digits(codec.MaxPieces) + 1 + s.scale.attributes
+}
+
 // appendExpiry appends the Set-Cookie lines that remove pieces of a fragment, whose
 // numbers are the bits of set.
 func (s *settings) appendExpiry(lines []string, suffix string, set uint64) []string {
-	most := s.scale.base + digits(codec.MaxPieces) + len("=; Max-Age=0") + len(s.attributes)
-	all := make([]byte, 0, bits.OnesCount64(set)*most)
+	all := make([]byte, 0, bits.OnesCount64(set)*s.longestLine())
 	for ; set != 0; set &= set - 1 {
 		start := len(all)
 		all = s.appendAttributes(s.appendName(all, suffix, bits.TrailingZeros64(set)), 0)

@@ -112,9 +112,7 @@ func (x *httpExchange) fail(err error) {
 	h := x.writer.rw.Header()
 	clear(h)
 	maps.Copy(h, x.outer)
-	if !varies(h["Vary"]) {
-		h.Add("Vary", "Cookie")
-	}
+	vary(h, x.values[0:1:1])
 	h.Set("Cache-Control", "private, no-store")
 	x.sessions.ErrorHandler(x.writer.rw, x.request, err)
 }

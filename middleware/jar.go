@@ -162,9 +162,7 @@ func (s *settings) fragments(lines []string) (n int, any bool) {
 		for line != "" {
 			var pair string
 			pair, line, _ = strings.Cut(line, ";")
-			for pair != "" && blank(pair[0]) {
-				pair = pair[1:]
-			}
+			pair = trim(pair)
 			if !strings.HasPrefix(pair, s.Name) {
 				continue
 			}

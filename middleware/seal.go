@@ -137,11 +137,6 @@ func (m *Sessions) appendPieces(lines []string, key *keyring.Key, suffix string,
 	return lines, nil
 }
 
-// longestLine is the most that a line has beside the value.
-func (m *Sessions) longestLine() int {
-	return m.scale.base + digits(codec.MaxPieces) + 1 + m.scale.attributes
-}
-
 // beginLine makes a Set-Cookie line up to where the value begins, with room for a
 // value of that size and what follows it.
 func (m *Sessions) beginLine(suffix string, size int) []byte {

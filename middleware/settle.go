@@ -44,10 +44,10 @@ func (x *work) settle(ctx context.Context, o core.Outcome, r Response) (plan, *c
 			return plan{}, nil, x.refusedBySize(p.record)
 		case !errors.Is(err, fallback.ErrConflict):
 			return plan{}, nil, err
-		case try == tries || x.sessions.timeout > 0 && !until.IsZero() && x.sessions.Clock().After(until):
-			return plan{}, nil, storeDown(errBusy)
-		case until.IsZero():
+		case try == 1:
 			until = x.sessions.Clock().Add(patience * x.sessions.timeout)
+		case try == tries || x.sessions.timeout > 0 && x.sessions.Clock().After(until):
+			return plan{}, nil, storeDown(errBusy)
 		}
 		pause(ctx, try)
 		if o.View, err = x.again(ctx, p.record, seen); err != nil {

@@ -8,11 +8,11 @@ import (
 // changeStored writes a change of a session that is in the store, or is to be
 // there whatever its size.
 func (f *facts) changeStored(m *forms) (plan, error) {
-	v, whole := m.view, m.snapshot()
-	switch {
-	case f.stranded:
+	if f.stranded {
 		return f.strand(m)
-	case f.mode == AlwaysStored || f.late:
+	}
+	v, whole := m.view, m.snapshot()
+	if f.mode == AlwaysStored || f.late {
 		return f.spill(v, whole, v.Record, false, nil)
 	}
 	d, ok := f.comeBack(v, whole)

@@ -6,8 +6,8 @@ import "github.com/carryon-go/carryon/internal/core"
 // encoder looks at each value's type anew. What is not in the one form that is
 // written is left to it, so that the two never differ in what they take or make.
 
-// appendPlain appends the encoding of what p points to, and tells whether it is of
-// such a type.
+// appendPlain is the encoding of what p points to, if it is of such a type, which
+// ok tells.
 func appendPlain(p any) (raw []byte, ok bool) {
 	switch v := p.(type) {
 	case *string:

@@ -48,26 +48,22 @@ func appendHead(b []byte, major byte, n uint64) []byte {
 
 func appendUint(b []byte, n uint64) []byte { return appendHead(b, majorUint, n) }
 
-func appendBytes(b, v []byte) []byte {
+// AppendBytes appends a byte string.
+func AppendBytes(b, v []byte) []byte {
 	return append(appendHead(b, majorBytes, uint64(len(v))), v...)
 }
 
-func appendText(b []byte, s string) []byte {
+// AppendText appends a text string, which need not be UTF-8.
+func AppendText(b []byte, s string) []byte {
 	return append(appendHead(b, majorText, uint64(len(s))), s...)
 }
 
 // MaxHead is the most bytes that the head of an item has.
 const MaxHead = 9
 
-// AppendText, AppendBytes and AppendInt append a value of a handler's, and Text,
-// Bytes and Int read one that is in just that form; the rest of CBOR is the
-// business of package session.
-func AppendText(b []byte, s string) []byte { return appendText(b, s) }
-
-// AppendBytes appends a byte string.
-func AppendBytes(b, v []byte) []byte { return appendBytes(b, v) }
-
-// AppendInt appends an integer.
+// AppendInt appends an integer. With AppendText and AppendBytes it writes the
+// plainest of handlers' values, and Text, Bytes and Int read what is in just that
+// form; the rest of CBOR is the business of package session.
 func AppendInt(b []byte, n int64) []byte {
 	if n < 0 {
 		return appendHead(b, majorNeg, uint64(^n))

@@ -254,10 +254,7 @@ func (r *reader) needs() {
 		r.fail()
 		return
 	}
-	if most := min(n/2, r.left()/3+1); most > cap(r.room.Needs) {
-		r.room.Needs = make([]Need, 0, most)
-	}
-	r.f.Needs = r.room.Needs[:0]
+	r.f.Needs = roomFor(r.room.Needs, min(n/2, r.left()/3+1))
 	last := ""
 	for i := 0; i < n && !r.bad; i += 2 {
 		name, ref := r.name(), r.uint(1<<32)

@@ -96,7 +96,7 @@ func (w *contentWriter) name(s string) {
 		w.b, w.left = appendHead(w.b, majorText, uint64(len(s))), w.left+len(s)
 		return
 	}
-	w.b = appendText(w.b, s)
+	w.b = AppendText(w.b, s)
 }
 
 func (w *contentWriter) value(v []byte) {
@@ -104,7 +104,7 @@ func (w *contentWriter) value(v []byte) {
 		w.b, w.left = appendHead(w.b, majorBytes, uint64(len(v))), w.left+len(v)
 		return
 	}
-	w.b = appendBytes(w.b, v)
+	w.b = AppendBytes(w.b, v)
 }
 
 func (w *contentWriter) key(k uint64) {
@@ -138,7 +138,7 @@ func (w *contentWriter) number(key, n uint64) {
 
 func (w *contentWriter) bytes(key uint64, v []byte) {
 	w.key(key)
-	w.b = appendBytes(w.b, v)
+	w.b = AppendBytes(w.b, v)
 }
 
 func (w *contentWriter) header() {

@@ -78,9 +78,10 @@ func joinInto(room []Entry, a, b State) State {
 	return out
 }
 
-func roomFor(room []Entry, n int) []Entry {
+// roomFor is room, emptied, where that suffices for n; else a new list.
+func roomFor[T any](room []T, n int) []T {
 	if room == nil || n > cap(room) {
-		return make([]Entry, 0, n)
+		return make([]T, 0, n)
 	}
 	return room[:0]
 }

@@ -352,10 +352,8 @@ func (v *View) Parts() (n int) {
 }
 
 // needs lists what own does not replace, in the room given where that suffices.
-func (s *State) needs(needs []Need, own []Entry) []Need {
-	if len(s.Entries) > cap(needs) {
-		needs = make([]Need, 0, len(s.Entries))
-	}
+func (s *State) needs(room []Need, own []Entry) []Need {
+	needs := roomFor(room, len(s.Entries))
 	for _, e := range s.Entries {
 		if _, ok := slices.BinarySearchFunc(own, e.Name, func(o Entry, n string) int {
 			return strings.Compare(o.Name, n)
