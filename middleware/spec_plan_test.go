@@ -293,7 +293,7 @@ func (p *specPlan) answer(writes bool) (set []specSet, expire []string, err erro
 		if len(parts) > 3 {
 			return []specSet{p.joined()}, p.expired(true, false), nil
 		}
-		if gone := p.expired(false, false); len(gone) > 0 {
+		if gone := p.expired(false, false); len(gone) > 0 && p.touch() == nil {
 			return nil, gone, nil
 		}
 	}
