@@ -313,6 +313,43 @@ func TestTombstonesAreCollected(t *testing.T) {
 	require.Len(t, collect(core.Settled+core.Window, 1).Entries, 3, "what is closed to us may need it")
 }
 
+// A deletion that the store knows from a response which got lost is news to a
+// browser whose cookies show the entry: whoever writes beside finds it in the row.
+func TestARecordTellsOfADeletionForAsLongAsOfANewOne(t *testing.T) {
+	const deleted = int64(1_700_000_000_000)
+	root, born := core.Root{1}, core.Stamp{At: deleted - 5000, ID: 1}
+	a := core.Entry{Name: "a", Stamp: born, Value: []byte("a")}
+	dead := core.Entry{Name: "a", Stamp: core.Stamp{At: deleted, ID: 2}, Gone: deleted}
+	older := core.Entry{Name: "b", Stamp: core.Stamp{At: deleted, ID: 2}, Gone: deleted}
+	fragment := func(stored bool, entries ...core.Entry) *core.Fragment {
+		f := &core.Fragment{Kind: core.Data, Root: root, Born: born, Created: born.At, End: deleted + 9*core.Settled, Stored: stored, Entries: entries}
+		f.Name()
+		return f
+	}
+	write := func(now int64, id uint32, fragments ...*core.Fragment) (*core.View, *core.Fragment) {
+		v := core.Merge(fragments, 0, now, 0)
+		c := core.Changes{Ops: []core.Op{{Name: "c", Value: []byte{byte(id)}}}}
+		f := v.Snapshot(&c, core.Write{Now: now, ID: id})
+		f.Stored = true
+		return &v, f
+	}
+	now := deleted + 3*core.Settled
+	cookies := core.Merge([]*core.Fragment{fragment(false, a)}, 0, now, 0)
+
+	_, row := write(now, 3, fragment(false, a), fragment(true, dead, older))
+	require.Len(t, row.Entries, 2)
+	require.Equal(t, core.Entry{Name: "a", Stamp: dead.Stamp, Gone: now}, row.Entries[0], "and the one nobody shows is collected")
+
+	beside, row := write(now+1000, 4, fragment(false, a), row)
+	require.True(t, beside.Continues(&cookies), "another request with the same cookies")
+	_, row = write(now+core.Settled-1, 5, row)
+	require.Len(t, row.Entries, 2, "a request with those cookies can still be under way")
+	beside, _ = write(now+core.Settled-1, 6, fragment(false, a), row)
+	require.True(t, beside.Continues(&cookies))
+	_, row = write(now+core.Settled+2*core.Window, 7, row)
+	require.Len(t, row.Entries, 1)
+}
+
 func TestDeltaBuildsOnWhatItSaw(t *testing.T) {
 	a, d := set("a", created+10, 1, 'a'), gone("d", created+20, 1, created+20)
 	head := horizon(fragment(1, created, a, set("b", created+15, 1, 'b'), d), created+2)

@@ -181,11 +181,41 @@ func (v *View) Snapshot(c *Changes, w Write) *Fragment {
 	s := v.changed(c, w)
 	if c.Begins(v) {
 		s.Entries = slices.DeleteFunc(s.Entries, Entry.Dead)
-	} else if v.Unopened == 0 && !v.Frozen && v.Count(Torn) == 0 {
-		s.collect(v.Loaded)
+	} else {
+		v.retell(&s, w.Now)
+		if v.Unopened == 0 && !v.Frozen && v.Count(Torn) == 0 {
+			s.collect(v.Loaded)
+		}
 	}
 	f.Entries, f.Floor, f.Horizon = s.Entries, s.Floor, s.Horizon
 	return &f
+}
+
+// retell dates the tombstones of which a record tells the cookies as new ones. The
+// response that was to tell of them got lost; others may build on the same cookies
+// until theirs have landed, as beside any deletion.
+func (v *View) retell(s *State, now int64) {
+	if !slices.ContainsFunc(v.Fragments, func(f *Fragment) bool { return f.Stored && f.Snapshot() }) {
+		return
+	}
+	for i := range s.Entries {
+		if e := &s.Entries[i]; e.Dead() && v.showsAlive(e.Name) {
+			e.Gone = max(e.Gone, now)
+		}
+	}
+}
+
+// showsAlive tells whether a cookie that counts holds a value of that name.
+func (v *View) showsAlive(name string) bool {
+	for i, f := range v.Fragments {
+		if f.Stored || v.Fates[i] != Accepted && v.Fates[i] != Covered {
+			continue
+		}
+		if e, ok := f.Find(name); ok && !e.Dead() {
+			return true
+		}
+	}
+	return false
 }
 
 // mostHeader is how long a plaintext of data is at most, beside its subject and
