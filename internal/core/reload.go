@@ -28,7 +28,7 @@ func (c *Core) Reload(ctx context.Context) error {
 			return err
 		}
 	}
-	if !sent || now.Head == nil {
+	if c.edits != &unedited && (!sent || now.Head == nil) {
 		c.changes, c.faults = Changes{}, nil
 	}
 	c.view, c.loadErr = now, nil

@@ -3,8 +3,10 @@ package core_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/internal/core"
@@ -57,4 +59,19 @@ func TestReloadOfWhatCannotChange(t *testing.T) {
 	c.Init(&backend{err: failing})
 	require.ErrorIs(t, c.Reload(t.Context()), failing)
 	require.ErrorIs(t, c.Reload(t.Context()), failing, "there is no record to ask for again")
+}
+
+// Requests that change nothing share what says so.
+func TestReloadsBesideOneAnother(t *testing.T) {
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			c := &core.Core{}
+			c.Init(&backend{view: jarOf(fragment(1, created))})
+			for range 3 {
+				assert.NoError(t, c.Reload(t.Context()))
+			}
+		})
+	}
+	wg.Wait()
 }
