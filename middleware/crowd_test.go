@@ -39,7 +39,7 @@ func simStream(p Platform, base, writes int, seed uint64) (most weight, refused 
 		if f.n == 0 {
 			c.Ops[0] = core.Op{Name: "base", Value: []byte(strings.Repeat("b", base))}
 		}
-		fa := &facts{write: core.Write{Now: now, ID: r.Uint32() | 1<<31, Lifetime: 1 << 36}, request: Request{Method: "POST"}, limits: limits, scale: sc, response: Response{Status: 200}}
+		fa := &facts{write: core.Write{Now: now, ID: r.Uint32() | 1<<31, Lifetime: 1 << 36}, limits: limits, scale: sc, response: Response{Status: 200}}
 		for _, frag := range f.jar {
 			fa.jar = append(fa.jar, held{suffix: frag.Suffix, weight: sc.weigh(frag)})
 		}

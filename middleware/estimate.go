@@ -59,9 +59,9 @@ func Estimate(c Config, fill func(*session.Session)) (Footprint, error) {
 	if err != nil {
 		return Footprint{}, err
 	}
-	var x core.Core
+	var s session.Session
+	x := session.Core(&s)
 	x.Init(nobody{})
-	s := session.Wrap(&x)
 	fill(&s)
 	var out Footprint
 	err = x.Commit(func(o core.Outcome) (*core.View, error) {

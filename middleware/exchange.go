@@ -3,6 +3,7 @@ package middleware
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"sync/atomic"
 
@@ -17,6 +18,12 @@ type Request struct {
 	// Prefetch says that the browser asks ahead of the visitor (Sec-Purpose:
 	// prefetch), which is no use of the session.
 	Prefetch bool
+}
+
+// quiet tells whether the response may be one that the visitor never sees: it is no
+// place to touch the session.
+func (r *Request) quiet() bool {
+	return r.Prefetch || r.Method == http.MethodHead || r.Method == http.MethodOptions
 }
 
 // Response is what a session needs of the response that is about to begin.
@@ -38,12 +45,14 @@ type Fields struct {
 type Exchange struct {
 	context.Context
 	sessions *Sessions
-	request  Request
-	core     core.Core
+	cookies  []string // Request.Cookies
 	session  session.Session
 	work     atomic.Pointer[work] // nil for as long as there is nothing to it; set under the core's lock
-	done     bool                 // committed; under the core's lock
+	done     bool                 // committed; under the core's lock: see committed
+	quiet    bool                 // the request's: see there
 }
+
+func (x *Exchange) core() *core.Core { return session.Core(&x.session) }
 
 // work is what an exchange has once the visitor brings a session, or is to get
 // one: most requests of most sites never come so far.
@@ -53,6 +62,7 @@ type work struct {
 	owed   *plan       // what an early Save has left for the header to say; nil: nothing
 	bound  int64       // when a login binds its session (ms)
 	listen func(Event) // nil, or who is told in place of the Observer
+	value  [1]string   // of Cache-Control in the header
 	room   findings
 }
 
@@ -60,14 +70,13 @@ type work struct {
 // carries the session for [session.From]; it is the exchange itself.
 func (m *Sessions) Begin(ctx context.Context, r Request) (context.Context, *Exchange) {
 	x := &Exchange{}
-	m.begin(x, ctx, r)
+	m.begin(x, ctx, &r)
 	return x, x
 }
 
-func (m *Sessions) begin(x *Exchange, ctx context.Context, r Request) {
-	x.Context, x.sessions, x.request = ctx, m, r
-	x.core.Init(x)
-	x.session = session.Wrap(&x.core)
+func (m *Sessions) begin(x *Exchange, ctx context.Context, r *Request) {
+	x.Context, x.sessions, x.cookies, x.quiet = ctx, m, r.Cookies, r.quiet()
+	x.core().Init(x)
 }
 
 // working makes room for the work. The core's lock is held, or nobody else has x.
@@ -99,7 +108,7 @@ func (x *Exchange) Load(ctx context.Context) (*core.View, error) {
 	if ctx == nil {
 		ctx = x.Context
 	}
-	fragments, any := x.sessions.fragments(x.request.Cookies)
+	fragments, any := x.sessions.fragments(x.cookies)
 	if !any && x.work.Load() == nil && x.sessions.Observer == nil && len(x.sessions.Import) == 0 {
 		return nil, nil // a load would neither find anything nor have anybody to tell so
 	}
@@ -120,8 +129,8 @@ func (x *Exchange) Commit(ctx context.Context, r Response) (Fields, error) {
 // decide is the commit of a session of which there may be something to say.
 func (x *Exchange) decide(ctx context.Context, r Response) (Fields, error) {
 	var out Fields
-	err := x.core.Commit(func(o core.Outcome) (v *core.View, err error) {
-		if x.done {
+	err := x.core().Commit(func(o core.Outcome) (v *core.View, err error) {
+		if x.committed() {
 			return nil, errCommitted
 		}
 		defer func() { x.done = true }() // until then the header can still take a change
@@ -155,8 +164,12 @@ func (x *work) owe(p plan) {
 // pass ends the exchange of a handler that has not asked for its session, or of a
 // visitor of whom nothing came and to whom nothing goes.
 func (x *Exchange) pass() (asked, ok bool) {
-	return x.core.Pass(x.work.Load() == nil, func() { x.done = true })
+	return x.core().Pass(x.work.Load() == nil, func() { x.done = true })
 }
+
+// committed tells whether the header has been decided. The core's lock is held, or the
+// handler has returned.
+func (x *Exchange) committed() bool { return x.done || x.core().PassedUnasked() }
 
 // look does the load that Load has left out, for who has something to write.
 func (x *work) look(ctx context.Context, o *core.Outcome) (err error) {
@@ -201,12 +214,12 @@ var errCommitted = errors.New("carryon: Commit was called twice for one request;
 // changed after the header where the session lives in the store, and returns
 // [session.ErrLate] where such a change was lost, or the store's error.
 func (x *Exchange) Finish(ctx context.Context) error {
-	err := x.core.Finish(ctx)
+	err := x.core().Finish(ctx)
 	if err != nil && !errors.Is(err, session.ErrLate) {
 		x.observe(ctx, Event{Kind: EventFailed, Reason: failure(err), Err: err})
 	}
 	if w := x.work.Load(); w != nil {
-		x.core.Locked(func() { w.clear(ctx) }) // a goroutine of the handler's may still save
+		x.core().Locked(func() { w.clear(ctx) }) // a goroutine of the handler's may still save
 	}
 	return err
 }
@@ -303,7 +316,7 @@ func (x *work) save(ctx context.Context, o core.Outcome) (*core.View, error) {
 		x.owe(x.owing(p))
 		return v, nil
 	}
-	if x.done {
+	if x.committed() {
 		return nil, session.ErrLate
 	}
 	_, err = x.seal(p)
@@ -320,7 +333,7 @@ func (x *Exchange) LateChange(what string) {
 
 func (x *Exchange) observe(ctx context.Context, e Event) {
 	w := x.work.Load()
-	if w != nil && w.found != nil && !x.done && (e.Kind == EventRefused || e.Err != nil) {
+	if w != nil && w.found != nil && !x.committed() && (e.Kind == EventRefused || e.Err != nil) {
 		if w.found.told == nil {
 			w.found.told = make(map[session.Reason]bool, 1)
 		}

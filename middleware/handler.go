@@ -9,25 +9,27 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// httpExchange is one request under net/http: the exchange, its writer and the
-// request, in one allocation.
+// httpExchange is one request under net/http: what is beside the exchange, in one
+// allocation with it.
 type httpExchange struct {
 	Exchange
-	writer  writer
-	request *http.Request
-	outer   http.Header // what was in the header before the handler; nil if nothing
-	values  [2]string   // of Vary and Cache-Control in the header
+	rw      http.ResponseWriter // below ours
+	request *http.Request       // the handler's
+	outer   http.Header         // what was in the header before the handler; nil if nothing
+	header  *decision           // what has become of the header; nil while the handler may change it
+	value   [1]string           // of Vary in the header
 }
 
-func (x *httpExchange) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	if h := w.Header(); len(h) > 0 {
+func (w *writer) serve(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+	x := &w.x
+	if h := rw.Header(); len(h) > 0 {
 		x.outer = h.Clone()
 	}
-	x.writer = writer{rw: w, x: x}
+	x.rw = rw
 	x.request = r.WithContext(&x.Exchange)
-	next.ServeHTTP(&x.writer, x.request)
+	next.ServeHTTP(w, x.request)
 	// A panic does not come here: it commits nothing and goes on.
-	_ = x.writer.finish()
+	_ = w.finish()
 	if x.work.Load() != nil { // else there is nothing that could have been changed late
 		_ = x.Finish(x)
 	}
@@ -52,44 +54,45 @@ func (x *httpExchange) commit(status int) error {
 	if x.work.Load() == nil {
 		if asked, ok := x.pass(); ok {
 			if asked {
-				vary(x.writer.rw.Header(), x.values[0:1:1])
+				vary(x.rw.Header(), &x.value)
 			}
 			return nil
 		}
 	}
-	h := x.writer.rw.Header()
+	h := x.rw.Header()
 	fields, err := x.decide(x, Response{Status: status, CacheControl: strings.Join(h["Cache-Control"], ", "),
 		prefetch: prefetch(x.request.Header["Sec-Purpose"])})
 	if err != nil {
 		x.fail(err)
 		return err
 	}
-	fields.apply(h, &x.values)
+	x.apply(&fields, h)
 	return nil
 }
 
-// apply puts the fields into h; the values of what h lacks live in room.
-func (f *Fields) apply(h http.Header, room *[2]string) {
+// apply puts the fields into h. The values of what h lacks live in the exchange.
+func (x *httpExchange) apply(f *Fields, h http.Header) {
 	if have := h["Set-Cookie"]; len(have) > 0 {
 		h["Set-Cookie"] = append(have, f.SetCookie...)
 	} else if len(f.SetCookie) > 0 {
 		h["Set-Cookie"] = f.SetCookie
 	}
 	if f.Vary {
-		vary(h, room[0:1:1])
+		vary(h, &x.value)
 	}
-	if f.CacheControl != "" {
-		room[1] = f.CacheControl
-		h["Cache-Control"] = room[1:2:2]
+	if f.CacheControl != "" { // who says so has worked for it
+		value := &x.work.Load().value
+		value[0] = f.CacheControl
+		h["Cache-Control"] = value[:]
 	}
 }
 
 // vary adds Cookie to Vary; the value of a header that has none lives in room.
-func vary(h http.Header, room []string) {
+func vary(h http.Header, room *[1]string) {
 	switch have := h["Vary"]; {
 	case have == nil:
 		room[0] = "Cookie"
-		h["Vary"] = room
+		h["Vary"] = room[:]
 	case !varies(have):
 		h["Vary"] = append(have, "Cookie")
 	}
@@ -109,12 +112,12 @@ func varies(lines []string) bool {
 // fail answers by ErrorHandler, which gets the writer below ours and none of
 // the handler's headers.
 func (x *httpExchange) fail(err error) {
-	h := x.writer.rw.Header()
+	h := x.rw.Header()
 	clear(h)
 	maps.Copy(h, x.outer)
-	vary(h, x.values[0:1:1])
+	vary(h, &x.value)
 	h.Set("Cache-Control", "private, no-store")
-	x.sessions.ErrorHandler(x.writer.rw, x.request, err)
+	x.sessions.ErrorHandler(x.rw, x.request, err)
 }
 
 // answerError is the default ErrorHandler.

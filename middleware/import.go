@@ -95,7 +95,7 @@ func (s *settings) checkImport(fault func(bool, string, ...any)) {
 func (x *work) findLegacy() *legacy {
 	for _, from := range x.sessions.Import {
 		name := from.Cookie().Name
-		for _, line := range x.request.Cookies {
+		for _, line := range x.cookies {
 			for pair := range strings.SplitSeq(line, ";") {
 				if n, value, ok := strings.Cut(trim(pair), "="); ok && n == name && value != "" {
 					return &legacy{from: from, value: unquote(value)}
@@ -190,9 +190,9 @@ func (m *Sessions) importHash(key *keyring.Key, l *legacy) []byte {
 
 // importedEntries encodes values as a handler's Set does.
 func importedEntries(values map[string]any, stamp core.Stamp) (entries []core.Entry, err error) {
-	var c core.Core
+	var s session.Session
+	c := session.Core(&s)
 	c.Init(nothing{})
-	s := session.Wrap(&c)
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		session.Key[any](name).Set(&s, values[name])
 	}
@@ -264,7 +264,7 @@ func (x *work) outlived(o core.Outcome, p plan, r Response) bool {
 	case l.imported || o.View.Unopened > 0 || o.View.Head == nil && o.View.Verdict != core.LoggedOut:
 		return false
 	}
-	return p.changes || mayTouch(x.request, r)
+	return p.changes || mayTouch(x.quiet, r)
 }
 
 // outlive appends the line that removes the other library's cookie, if there is

@@ -12,7 +12,6 @@ import (
 type jar struct {
 	pieces  []piece // in the order of the header
 	groups  []group // in the order of their first pieces
-	left    int     // how much of the present line is still to be read
 	bytes   int     // of ours in the header, with separators
 	others  int     // cookies that are not ours
 	foreign int     // their bytes
@@ -51,15 +50,15 @@ func (j *jar) read(lines []string, base string, fixed bool, most int) {
 		for line != "" {
 			var pair string
 			pair, line, _ = strings.Cut(line, ";")
-			j.left = len(line)
 			if pair = trim(pair); pair != "" {
-				j.add(pair, base, fixed, most)
+				j.add(pair, len(line), base, fixed, most)
 			}
 		}
 	}
 }
 
-func (j *jar) add(pair, base string, fixed bool, most int) {
+// add takes one pair; left is how much of its line is still to come.
+func (j *jar) add(pair string, left int, base string, fixed bool, most int) {
 	p, ok := ourCookie(pair, base, fixed)
 	switch {
 	case !ok:
@@ -85,7 +84,7 @@ func (j *jar) add(pair, base string, fixed bool, most int) {
 	}
 	if len(j.pieces) == cap(j.pieces) {
 		// What is left may be ours, in pieces that are nearly all of full length.
-		j.pieces = slices.Grow(j.pieces, min(max(3+j.left/3500, len(j.pieces)), most-len(j.pieces)))
+		j.pieces = slices.Grow(j.pieces, min(max(3+left/3500, len(j.pieces)), most-len(j.pieces)))
 	}
 	j.pieces = append(j.pieces, p)
 	j.bytes += len(pair) + 2
@@ -159,6 +158,9 @@ func ourCookie(pair, base string, fixed bool) (p piece, ok bool) {
 // tells whether there may be any cookie of ours: a first look, to make room by.
 func (s *settings) fragments(lines []string) (n int, any bool) {
 	for _, line := range lines {
+		if !strings.Contains(line, s.Name) {
+			continue // as every visitor's is who has no session
+		}
 		for line != "" {
 			var pair string
 			pair, line, _ = strings.Cut(line, ";")

@@ -53,7 +53,7 @@ func (x *work) load(ctx context.Context) (*core.View, error) {
 	j := &found.jar
 	l := loading{m: m, now: start, jar: j, found: found}
 	l.makeRoom()
-	j.read(x.request.Cookies, m.Name, m.FixedName, maxOurs)
+	j.read(x.cookies, m.Name, m.FixedName, maxOurs)
 	if len(j.groups) > 0 {
 		l.ring = m.Keys.Ring(ctx)
 		l.openAll()

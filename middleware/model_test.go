@@ -364,12 +364,9 @@ func (m *model) commit(f *flight) {
 	_ = f.core.Commit(func(o core.Outcome) (*core.View, error) {
 		id := uint32(m.next*1000 + f.id)
 		m.next++
-		facts := &facts{write: core.Write{Now: m.clock(f), ID: id, Lifetime: m.lifetime}, idle: m.idle, touch: m.idle / 2, request: Request{Method: "POST"}, limits: m.limits,
+		facts := &facts{write: core.Write{Now: m.clock(f), ID: id, Lifetime: m.lifetime}, idle: m.idle, touch: m.idle / 2, limits: m.limits,
 			scale: scale{base: 25, attributes: 80, cookie: m.limits.CookieBytes}, store: m.world.store, mode: m.mode}
 		binary.BigEndian.PutUint32(facts.tag[:], id)
-		if f.op == "read" {
-			facts.request.Method = "GET"
-		}
 		key := m.key
 		if m.stale && f.replica == 2 && key > 0 {
 			key--

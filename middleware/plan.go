@@ -53,7 +53,7 @@ type facts struct {
 	write     core.Write
 	idle      int64 // ms, 0: none
 	touch     int64 // ms
-	request   Request
+	quiet     bool  // the request's
 	response  Response
 	fixed     bool  // fixed-name mode
 	scale     scale // what a fragment weighs on the wire
@@ -266,13 +266,12 @@ func touchDue(v *core.View, now, idle, touch int64) bool {
 	return idle > 0 && now-v.Seen >= touch
 }
 
-func (f *facts) mayTouch() bool { return mayTouch(f.request, f.response) }
+func (f *facts) mayTouch() bool { return mayTouch(f.quiet, f.response) }
 
 // mayTouch keeps Set-Cookie off responses that caches share or revalidate, and
 // off those that nobody may ever see.
-func mayTouch(r Request, w Response) bool {
-	return !r.Prefetch && !w.prefetch && r.Method != http.MethodHead && r.Method != http.MethodOptions &&
-		w.Status != http.StatusNotModified && !public(w.CacheControl)
+func mayTouch(quiet bool, w Response) bool {
+	return !quiet && !w.prefetch && w.Status != http.StatusNotModified && !public(w.CacheControl)
 }
 
 // leavings are the suffixes that a write may expire: with joined, what the

@@ -41,7 +41,7 @@ func (b *planBench) view() *core.View {
 func (b *planBench) decide(c core.Changes) (plan, error) {
 	v := b.view()
 	b.id++
-	f := &facts{write: core.Write{Now: b.now, ID: b.id, Lifetime: 86_400_000}, idle: 7_200_000, touch: b.touch, request: Request{Method: b.method},
+	f := &facts{write: core.Write{Now: b.now, ID: b.id, Lifetime: 86_400_000}, idle: 7_200_000, touch: b.touch, quiet: (&Request{Method: b.method}).quiet(),
 		response: b.response, limits: b.limits, others: b.others, fixed: b.fixed, farewell: core.Root{9},
 		scale: scale{base: 25, attributes: 80, cookie: 4096}}
 	for _, frag := range b.jar {

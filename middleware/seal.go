@@ -25,10 +25,10 @@ func (x *work) plan(o core.Outcome, r Response) (plan, error) {
 	jar := &x.found.jar
 	f := facts{
 		write: core.Write{Now: now, ID: core.NewWriteID(), Lifetime: m.lifetime, MaxLifetime: m.MaxLifetime.Milliseconds(), Browser: m.BrowserSession, Bound: x.bound},
-		idle:  m.idle, touch: m.touch, request: x.request, response: r,
+		idle:  m.idle, touch: m.touch, quiet: x.quiet, response: r,
 		fixed: m.FixedName, scale: m.scale, limits: m.limits, platform: m.Platform,
 		others: weight{cookies: jar.others, request: jar.foreign},
-		store:  m.Fallback != nil, revocable: m.revocable(), mode: m.Mode, late: x.done,
+		store:  m.Fallback != nil, revocable: m.revocable(), mode: m.Mode, late: x.committed(),
 	}
 	if f.store {
 		f.tag = fallback.Revision{}.Next().Tag

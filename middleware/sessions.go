@@ -26,8 +26,8 @@ func (m *Sessions) Handler(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		x := &httpExchange{}
-		m.begin(&x.Exchange, r.Context(), Request{Method: r.Method, Cookies: r.Header["Cookie"]})
+		x := &writer{}
+		m.begin(&x.x.Exchange, r.Context(), &Request{Method: r.Method, Cookies: r.Header["Cookie"]})
 		x.serve(w, r, next)
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -286,7 +285,7 @@ func (p *specPlan) answer(writes bool) (set []specSet, expire []string, err erro
 	case p.c.Destroyed:
 		return p.destroy()
 	}
-	if p.v.Head == nil || p.f.request.Method == http.MethodHead {
+	if p.v.Head == nil || p.f.quiet {
 		return nil, nil, nil
 	}
 	if len(p.v.Fragments) > 3 && p.f.write.Now-newest >= 2000 && p.v.Unopened == 0 {
@@ -485,7 +484,7 @@ func TestDecideIsTheTexts(t *testing.T) {
 		v.Frozen = d.int(0, 9, "frozen") == 0
 		c := d.changes(&v)
 		f := &facts{write: core.Write{Now: d.now, ID: uint32(d.int(0, 9, "write id")), Lifetime: 86_400_000}, idle: idle, touch: 60_000,
-			request: Request{Method: rapid.SampledFrom([]string{"GET", "GET", "GET", "HEAD"}).Draw(t, "method")}, scale: scale{base: 25, attributes: 80, cookie: 4096},
+			quiet: d.int(0, 3, "HEAD") == 3, scale: scale{base: 25, attributes: 80, cookie: 4096},
 			limits: Limits{CookieBytes: 4096, Cookies: 1 << 20, RequestBytes: 1 << 24, ResponseBytes: 1 << 24, SetCookieLines: 1 << 20, Parallel: 1}, farewell: core.Root{78}}
 		for _, frag := range frags {
 			f.jar = append(f.jar, held{suffix: frag.Suffix, weight: f.scale.weigh(frag)})

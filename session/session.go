@@ -13,11 +13,11 @@ import (
 //
 // A failed load is not an empty session: reads then give nothing, changes are
 // dropped, [Session.Err] says why, and the response becomes an error page.
-type Session struct{ core *core.Core }
+type Session struct{ core core.Core }
 
-// Wrap makes the Session of a core. It is for this module's own packages: the
-// argument's type cannot be named outside of it.
-func Wrap(c *core.Core) Session { return Session{core: c} }
+// Core is what a Session is made of, for who makes one. It is for this module's own
+// packages: the result's type cannot be named outside of it.
+func Core(s *Session) *core.Core { return &s.core }
 
 // From returns the session of the innermost middleware that ctx passed.
 // It panics where there is none: that is a route outside of the middleware, a

@@ -87,10 +87,10 @@ func (b *stub) LateChange(what string) { b.late = append(b.late, what) }
 
 // stubbed is a session over b, and its core.
 func stubbed(t testing.TB, b *stub) (*session.Session, *core.Core) {
-	c := &core.Core{}
+	s := &session.Session{}
+	c := session.Core(s)
 	c.Init(b)
-	s := session.Wrap(c)
-	return &s, c
+	return s, c
 }
 
 // outcome commits and is what the commit saw.

@@ -19,7 +19,6 @@ type Option func(testing.TB, *visit)
 
 // visit stands in for the middleware: it is where the session comes from.
 type visit struct {
-	core    core.Core
 	session session.Session
 	view    core.View
 	head    core.Fragment
@@ -41,8 +40,7 @@ func New(t testing.TB, options ...Option) *session.Session {
 	for _, option := range options {
 		option(t, v)
 	}
-	v.core.Init(v)
-	v.session = session.Wrap(&v.core)
+	session.Core(&v.session).Init(v)
 	t.Cleanup(func() {
 		if err := v.session.Err(); err != nil && v.loadErr == nil {
 			t.Errorf("the session of this test would end in an error page: %v", err)
@@ -60,9 +58,9 @@ func Request(r *http.Request, s *session.Session) *http.Request {
 func With[T any](key session.Key[T], value T) Option {
 	return func(t testing.TB, v *visit) {
 		t.Helper()
-		var c core.Core
+		var s session.Session
+		c := session.Core(&s)
 		c.Init(&visit{})
-		s := session.Wrap(&c)
 		key.Set(&s, value)
 		if err := s.Err(); err != nil {
 			t.Fatal(err)

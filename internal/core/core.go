@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // Backend is what a Core asks of whoever made it. Load and Save are called
@@ -31,17 +32,23 @@ var ErrLate = errors.New("carryon: the session was changed after the response's 
 type Core struct {
 	mu      sync.Mutex
 	backend Backend
-	view    *View
-	loadErr error
-	*edits  // &unedited until there are any: most requests only read
+	view    *View // nil until anything was asked of it
+	*edits        // &unedited until there are any: most requests only read
 
-	loaded  bool
-	touched bool // anything was asked of it
-	sealed  bool // the header has gone
-	open    bool // the session lives in a store, which takes changes even then
-	unasked bool // the header has gone before anything was asked of the session
-	began   bool // this request began the session, and it is in a store already
+	first   atomic.Uint32 // who came first; changed without the lock
+	sealed  bool          // the header has gone
+	open    bool          // the session lives in a store, which takes changes even then
+	unasked bool          // the header has gone before anything was asked of the session
+	began   bool          // this request began the session, and it is in a store already
 }
+
+// Who came first to a Core. Most requests never ask for their session; their end
+// costs one atomic operation in place of a lock.
+const (
+	nobody uint32 = iota
+	theHandler
+	theResponse // to which the session had nothing to say
+)
 
 // Init prepares c, which may be part of a larger struct.
 func (c *Core) Init(b Backend) { c.backend, c.edits = b, &unedited }
@@ -56,21 +63,26 @@ var absent = &View{Verdict: Absent}
 
 // load loads once, under ctx or the request's own. The lock is held.
 func (c *Core) load(ctx context.Context) error {
-	if c.loaded {
+	if c.view != nil {
 		return c.loadErr
 	}
-	c.loaded, c.touched = true, true
+	if !c.first.CompareAndSwap(nobody, theHandler) {
+		c.sealed, c.unasked = true, true
+	}
 	if c.sealed {
 		c.backend.LateRead()
 	}
-	c.view, c.loadErr = c.backend.Load(ctx)
-	if c.view == nil {
+	v, err := c.backend.Load(ctx)
+	if err != nil {
+		c.edit().loadErr = err
+	}
+	if c.view = v; v == nil {
 		c.view = absent
 	}
 	if c.unasked {
 		c.open = c.view.Head != nil && c.view.Ref != nil
 	}
-	return c.loadErr
+	return err
 }
 
 // Load loads the session if it is not, under ctx (nil: the request's).
@@ -230,21 +242,28 @@ func (c *Core) IdleEnd() int64 {
 
 // Pass is Commit where there is nothing to say of the session itself: nothing was
 // asked of it or, where bare says so, it was read and there was none. asked tells
-// which; it calls passed under the lock. It is for who would otherwise gather what
-// Commit needs for nothing.
+// which; in the second case it calls passed under the lock. It is for who would
+// otherwise gather what Commit needs for nothing.
 func (c *Core) Pass(bare bool, passed func()) (asked, ok bool) {
+	if c.first.Load() == nobody && c.first.CompareAndSwap(nobody, theResponse) {
+		return false, true
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.sealed || c.touched && !(bare && c.empty()) {
-		return c.touched, false
+	if c.sealed || !(bare && c.empty()) {
+		return c.view != nil, false
 	}
-	c.sealed, c.open, c.unasked = true, false, !c.touched
+	c.sealed = true
 	passed()
-	return c.touched, true
+	return true, true
 }
 
-// empty tells whether nothing was found, and nothing was done.
-func (c *Core) empty() bool { return c.view == absent && c.loadErr == nil && c.edits == &unedited }
+// PassedUnasked tells whether Pass has found that nothing was asked of the session. What
+// is asked afterwards is too late.
+func (c *Core) PassedUnasked() bool { return c.first.Load() == theResponse }
+
+// empty tells whether nothing was found, nothing was done and nothing failed.
+func (c *Core) empty() bool { return c.view == absent && c.edits == &unedited }
 
 // Commit calls write, under the lock, with what is to be written. After it the
 // session takes no more changes, unless write gives the session as it is in a
@@ -253,6 +272,9 @@ func (c *Core) Commit(write func(Outcome) (*View, error)) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := c.outcome()
+	if !o.Touched {
+		c.first.CompareAndSwap(nobody, theResponse)
+	}
 	c.sealed, c.open, c.unasked = true, false, !o.Touched
 	stored, err := write(o)
 	c.stand(stored)
@@ -309,21 +331,19 @@ func (c *Core) stand(stored *View) {
 		return
 	}
 	c.began = c.begins()
-	late := c.late
-	if c.view, c.open, c.edits = stored, true, &unedited; late != nil {
-		c.edit().late = late
-	}
+	c.view, c.open = stored, true
+	c.drop()
 }
 
 func (c *Core) outcome() Outcome {
-	if !c.touched {
+	if c.view == nil {
 		return Outcome{}
 	}
 	o := Outcome{Touched: true, View: c.view, Changes: &c.changes, Err: c.loadErr}
 	if o.Err == nil {
 		o.Err = errors.Join(c.faults...)
 	}
-	o.Writes = c.view != nil && c.loadErr == nil && c.writes()
+	o.Writes = c.loadErr == nil && c.writes()
 	return o
 }
 

@@ -10,6 +10,7 @@ import (
 // edits are what a request does to its session, and what went wrong with it.
 type edits struct {
 	changes Changes
+	loadErr error   // why there is no session to be seen
 	faults  []error // values that could not be encoded
 	late    error   // the first change that came too late
 	room    [1]Op   // for changes.Ops: most requests change one value
@@ -25,6 +26,15 @@ func (c *Core) edit() *edits {
 		c.changes.Ops = c.room[:0]
 	}
 	return c.edits
+}
+
+// drop forgets the edits, and what was wrong with them, but not that one came too
+// late.
+func (c *Core) drop() {
+	late := c.late
+	if c.edits = &unedited; late != nil {
+		c.edit().late = late
+	}
 }
 
 // base is what the handler's reads fall through to.
@@ -71,7 +81,7 @@ func (c *Core) set(name string, value []byte) {
 	}
 	have, ok := c.base(name)
 	if ok && slices.Equal(have.Value, value) {
-		c.drop(name)
+		c.undo(name)
 		return
 	}
 	c.put(Op{Name: name, Value: value})
@@ -101,7 +111,7 @@ func (c *Core) Pop(name string) []byte {
 
 func (c *Core) remove(name string, taken Stamp) {
 	if _, ok := c.base(name); !ok {
-		c.drop(name) // it was set by this very request
+		c.undo(name) // it was set by this very request
 		return
 	}
 	c.put(Op{Name: name, Taken: taken})
@@ -117,7 +127,7 @@ func (c *Core) put(op Op) {
 	c.root()
 }
 
-func (c *Core) drop(name string) {
+func (c *Core) undo(name string) {
 	if i, ok := c.op(name); ok {
 		c.changes.Ops = slices.Delete(c.changes.Ops, i, i+1)
 	}

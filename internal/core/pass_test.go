@@ -2,6 +2,8 @@ package core_test
 
 import (
 	"errors"
+	"slices"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -36,11 +38,44 @@ func TestPass(t *testing.T) {
 			asked, ok := c.Pass(test.bare, func() { passed = true })
 			require.Equal(t, test.asked, asked)
 			require.Equal(t, test.ok, ok)
-			require.Equal(t, ok, passed)
-			if _, again := c.Pass(test.bare, func() { passed = false }); ok {
+			require.Equal(t, asked && ok, passed)
+			require.Equal(t, !asked && ok, c.PassedUnasked())
+			if _, again := c.Pass(test.bare, func() { passed = !passed }); ok {
 				require.False(t, again, "the header has gone")
-				require.True(t, passed)
+				require.Equal(t, asked && ok, passed)
 			}
 		})
 	}
+}
+
+// A goroutine of the handler's that asks while the response ends comes before it or
+// after it: it is not both that nothing was asked and that nothing came late.
+func TestPassBesideTheFirstRead(t *testing.T) {
+	for range 2000 {
+		b := &backend{view: jarOf(fragment(1, created))}
+		c, wg := &core.Core{}, sync.WaitGroup{}
+		c.Init(b)
+		wg.Go(func() { c.Set("a", []byte{1}) })
+		asked, ok := c.Pass(true, func() {})
+		wg.Wait()
+		require.Equal(t, !asked, ok)
+		require.Equal(t, ok, slices.Contains(b.late, "read"))
+		require.Equal(t, ok, errors.Is(c.Err(), core.ErrLate), "the change was lost, or is still to be committed")
+		require.Equal(t, 1, b.loads)
+	}
+}
+
+// What comes after a response to which the session had nothing to say is late.
+func TestAfterPassAllIsLate(t *testing.T) {
+	b := &backend{view: jarOf(fragment(1, created))}
+	c := &core.Core{}
+	c.Init(b)
+	_, ok := c.Pass(true, func() {})
+	require.True(t, ok)
+	require.NoError(t, c.Finish(t.Context()))
+	require.Empty(t, c.Get("a"))
+	require.Equal(t, []string{"read"}, b.late)
+	c.Set("a", []byte{1})
+	require.ErrorIs(t, c.Finish(t.Context()), core.ErrLate)
+	require.ErrorIs(t, c.Save(t.Context()), core.ErrLate)
 }

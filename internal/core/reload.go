@@ -14,7 +14,7 @@ type Reloader interface {
 func (c *Core) Reload(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.loaded {
+	if c.view == nil {
 		return c.load(ctx)
 	}
 	sent := c.sealed && !c.open // the changes are in the visitor's cookies, not in the view
@@ -28,10 +28,13 @@ func (c *Core) Reload(ctx context.Context) error {
 			return err
 		}
 	}
-	if c.edits != &unedited && (!sent || now.Head == nil) {
-		c.changes, c.faults = Changes{}, nil
+	switch {
+	case !sent || now.Head == nil:
+		c.drop()
+	case c.loadErr != nil:
+		c.loadErr = nil
 	}
-	c.view, c.loadErr = now, nil
+	c.view = now
 	c.open = c.open && now.Head != nil && now.Ref != nil
 	return nil
 }
