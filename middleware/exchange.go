@@ -164,7 +164,7 @@ func (x *work) owe(p plan) {
 // pass ends the exchange of a handler that has not asked for its session, or of a
 // visitor of whom nothing came and to whom nothing goes.
 func (x *Exchange) pass() (asked, ok bool) {
-	return x.core().Pass(x.work.Load() == nil, func() { x.done = true })
+	return x.core().Pass(func() { x.done = true })
 }
 
 // committed tells whether the header has been decided. The core's lock is held, or the

@@ -14,7 +14,8 @@ import (
 type Backend interface {
 	// Load merges the request's session, under ctx or, where that is nil, the
 	// request's own. It is called at most once. With an error it may still give what
-	// can be told of it, for Destroy.
+	// can be told of it, for Destroy; without one it gives nil where there was nothing to
+	// be looked at.
 	Load(ctx context.Context) (*View, error)
 	// Save writes what needs no header, and says what a commit would say. Where
 	// the changes are in a store now, it gives the session as it is there.
@@ -241,16 +242,16 @@ func (c *Core) IdleEnd() int64 {
 }
 
 // Pass is Commit where there is nothing to say of the session itself: nothing was
-// asked of it or, where bare says so, it was read and there was none. asked tells
-// which; in the second case it calls passed under the lock. It is for who would
-// otherwise gather what Commit needs for nothing.
-func (c *Core) Pass(bare bool, passed func()) (asked, ok bool) {
+// asked of it or, by the backend's word, it was read and there was nothing to be
+// found. asked tells which; in the second case it calls passed under the lock. It
+// is for who would otherwise gather what Commit needs for nothing.
+func (c *Core) Pass(passed func()) (asked, ok bool) {
 	if c.first.Load() == nobody && c.first.CompareAndSwap(nobody, theResponse) {
 		return false, true
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.sealed || !(bare && c.empty()) {
+	if c.sealed || !c.empty() {
 		return c.view != nil, false
 	}
 	c.sealed = true

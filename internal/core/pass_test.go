@@ -19,28 +19,27 @@ func TestPass(t *testing.T) {
 	for name, test := range map[string]struct {
 		backend   backend
 		do        func(c *core.Core)
-		bare      bool
 		asked, ok bool
 	}{
-		"nothing was asked":    {do: func(*core.Core) {}, ok: true},
-		"there is none":        {do: read, bare: true, asked: true, ok: true},
-		"there may be some":    {do: read, asked: true},
-		"there is one":         {backend: backend{view: jarOf(fragment(1, created))}, do: read, bare: true, asked: true},
-		"the load has failed":  {backend: backend{err: errDown}, do: read, bare: true, asked: true},
-		"something was set":    {do: func(c *core.Core) { c.Set("a", []byte{1}) }, bare: true, asked: true},
-		"it was ended":         {do: (*core.Core).Destroy, bare: true, asked: true},
-		"something was faulty": {do: func(c *core.Core) { c.Fault(errDown) }, bare: true, asked: true},
+		"nothing was asked":      {do: func(*core.Core) {}, ok: true},
+		"there is none":          {do: read, asked: true, ok: true},
+		"there is none any more": {backend: backend{view: &core.View{Verdict: core.Absent}}, do: read, asked: true},
+		"there is one":           {backend: backend{view: jarOf(fragment(1, created))}, do: read, asked: true},
+		"the load has failed":    {backend: backend{err: errDown}, do: read, asked: true},
+		"something was set":      {do: func(c *core.Core) { c.Set("a", []byte{1}) }, asked: true},
+		"it was ended":           {do: (*core.Core).Destroy, asked: true},
+		"something was faulty":   {do: func(c *core.Core) { c.Fault(errDown) }, asked: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, passed := &core.Core{}, false
 			c.Init(&test.backend)
 			test.do(c)
-			asked, ok := c.Pass(test.bare, func() { passed = true })
+			asked, ok := c.Pass(func() { passed = true })
 			require.Equal(t, test.asked, asked)
 			require.Equal(t, test.ok, ok)
 			require.Equal(t, asked && ok, passed)
 			require.Equal(t, !asked && ok, c.PassedUnasked())
-			if _, again := c.Pass(test.bare, func() { passed = !passed }); ok {
+			if _, again := c.Pass(func() { passed = !passed }); ok {
 				require.False(t, again, "the header has gone")
 				require.Equal(t, asked && ok, passed)
 			}
@@ -56,7 +55,7 @@ func TestPassBesideTheFirstRead(t *testing.T) {
 		c, wg := &core.Core{}, sync.WaitGroup{}
 		c.Init(b)
 		wg.Go(func() { c.Set("a", []byte{1}) })
-		asked, ok := c.Pass(true, func() {})
+		asked, ok := c.Pass(func() {})
 		wg.Wait()
 		require.Equal(t, !asked, ok)
 		require.Equal(t, ok, slices.Contains(b.late, "read"))
@@ -70,7 +69,7 @@ func TestAfterPassAllIsLate(t *testing.T) {
 	b := &backend{view: jarOf(fragment(1, created))}
 	c := &core.Core{}
 	c.Init(b)
-	_, ok := c.Pass(true, func() {})
+	_, ok := c.Pass(func() {})
 	require.True(t, ok)
 	require.NoError(t, c.Finish(t.Context()))
 	require.Empty(t, c.Get("a"))
