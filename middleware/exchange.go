@@ -164,12 +164,12 @@ func (x *work) owe(p plan) {
 // pass ends the exchange of a handler that has not asked for its session, or of a
 // visitor of whom nothing came and to whom nothing goes.
 func (x *Exchange) pass() (asked, ok bool) {
-	return x.core().Pass(func() { x.done = true })
+	return x.core().Pass()
 }
 
 // committed tells whether the header has been decided. The core's lock is held, or the
 // handler has returned.
-func (x *Exchange) committed() bool { return x.done || x.core().PassedUnasked() }
+func (x *Exchange) committed() bool { return x.done || x.core().Passed() }
 
 // look does the load that Load has left out, for who has something to write.
 func (x *work) look(ctx context.Context, o *core.Outcome) (err error) {

@@ -36,19 +36,20 @@ type Core struct {
 	view    *View // nil until anything was asked of it
 	*edits        // &unedited until there are any: most requests only read
 
-	first   atomic.Uint32 // who came first; changed without the lock
-	sealed  bool          // the header has gone
+	stage   atomic.Uint32 // changed without the lock, too
+	sealed  bool          // the header has gone; after a Pass only once claim has looked
 	open    bool          // the session lives in a store, which takes changes even then
 	unasked bool          // the header has gone before anything was asked of the session
 	began   bool          // this request began the session, and it is in a store already
 }
 
-// Who came first to a Core. Most requests never ask for their session; their end
-// costs one atomic operation in place of a lock.
+// How far a Core has come. Most requests never ask for their session, or find none;
+// their end costs one atomic operation in place of a lock.
 const (
-	nobody uint32 = iota
-	theHandler
-	theResponse // to which the session had nothing to say
+	unused  uint32 = iota
+	absence        // it was loaded, there was nothing to be looked at, and nothing was done
+	used
+	passed // the header has gone, and the session had nothing to say
 )
 
 // Init prepares c, which may be part of a larger struct.
@@ -67,7 +68,7 @@ func (c *Core) load(ctx context.Context) error {
 	if c.view != nil {
 		return c.loadErr
 	}
-	if !c.first.CompareAndSwap(nobody, theHandler) {
+	if !c.stage.CompareAndSwap(unused, used) {
 		c.sealed, c.unasked = true, true
 	}
 	if c.sealed {
@@ -79,6 +80,9 @@ func (c *Core) load(ctx context.Context) error {
 	}
 	if c.view = v; v == nil {
 		c.view = absent
+		if err == nil && !c.sealed {
+			c.stage.Store(absence)
+		}
 	}
 	if c.unasked {
 		c.open = c.view.Head != nil && c.view.Ref != nil
@@ -242,29 +246,30 @@ func (c *Core) IdleEnd() int64 {
 }
 
 // Pass is Commit where there is nothing to say of the session itself: nothing was
-// asked of it or, by the backend's word, it was read and there was nothing to be
-// found. asked tells which; in the second case it calls passed under the lock. It
-// is for who would otherwise gather what Commit needs for nothing.
-func (c *Core) Pass(passed func()) (asked, ok bool) {
-	if c.first.Load() == nobody && c.first.CompareAndSwap(nobody, theResponse) {
-		return false, true
+// asked of it, or it was read and, by the backend's word, there was nothing to be
+// looked at. asked tells which. It is for who would otherwise gather what Commit
+// needs for nothing.
+func (c *Core) Pass() (asked, ok bool) {
+	switch stage := c.stage.Load(); stage {
+	case unused, absence:
+		return stage == absence, c.stage.CompareAndSwap(stage, passed)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.sealed || !c.empty() {
-		return c.view != nil, false
-	}
-	c.sealed = true
-	passed()
-	return true, true
+	return true, false
 }
 
-// PassedUnasked tells whether Pass has found that nothing was asked of the session. What
-// is asked afterwards is too late.
-func (c *Core) PassedUnasked() bool { return c.first.Load() == theResponse }
+// Passed tells whether Pass has ended the request. Changes are too late then.
+func (c *Core) Passed() bool { return c.stage.Load() == passed }
 
-// empty tells whether nothing was found, nothing was done and nothing failed.
-func (c *Core) empty() bool { return c.view == absent && c.edits == &unedited }
+// claim is for who may have a change: either the response is still to come and will
+// look at it, or it has passed.
+func (c *Core) claim() {
+	if c.stage.Load() == absence && c.stage.CompareAndSwap(absence, used) {
+		return
+	}
+	if c.Passed() {
+		c.sealed = true
+	}
+}
 
 // Commit calls write, under the lock, with what is to be written. After it the
 // session takes no more changes, unless write gives the session as it is in a
@@ -272,9 +277,10 @@ func (c *Core) empty() bool { return c.view == absent && c.edits == &unedited }
 func (c *Core) Commit(write func(Outcome) (*View, error)) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.claim()
 	o := c.outcome()
 	if !o.Touched {
-		c.first.CompareAndSwap(nobody, theResponse)
+		c.stage.CompareAndSwap(unused, passed)
 	}
 	c.sealed, c.open, c.unasked = true, false, !o.Touched
 	stored, err := write(o)

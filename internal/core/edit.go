@@ -148,6 +148,7 @@ func (c *Core) writable(what string) bool {
 	if c.load(requests) != nil {
 		return false // the commit reports the load's error; nothing may look written
 	}
+	c.claim()
 	if c.sealed && (!c.open || begins[what]) {
 		if c.late == nil {
 			c.edit().late = ErrLate

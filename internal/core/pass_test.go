@@ -31,36 +31,57 @@ func TestPass(t *testing.T) {
 		"something was faulty":   {do: func(c *core.Core) { c.Fault(errDown) }, asked: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, passed := &core.Core{}, false
+			c := &core.Core{}
 			c.Init(&test.backend)
 			test.do(c)
-			asked, ok := c.Pass(func() { passed = true })
+			asked, ok := c.Pass()
 			require.Equal(t, test.asked, asked)
 			require.Equal(t, test.ok, ok)
-			require.Equal(t, asked && ok, passed)
-			require.Equal(t, !asked && ok, c.PassedUnasked())
-			if _, again := c.Pass(func() { passed = !passed }); ok {
-				require.False(t, again, "the header has gone")
-				require.Equal(t, asked && ok, passed)
-			}
+			require.Equal(t, ok, c.Passed())
+			_, again := c.Pass()
+			require.False(t, again && ok, "the header has gone")
 		})
 	}
 }
 
 // A goroutine of the handler's that asks while the response ends comes before it or
-// after it: it is not both that nothing was asked and that nothing came late.
-func TestPassBesideTheFirstRead(t *testing.T) {
-	for range 2000 {
-		b := &backend{view: jarOf(fragment(1, created))}
-		c, wg := &core.Core{}, sync.WaitGroup{}
-		c.Init(b)
-		wg.Go(func() { c.Set("a", []byte{1}) })
-		asked, ok := c.Pass(func() {})
-		wg.Wait()
-		require.Equal(t, !asked, ok)
-		require.Equal(t, ok, slices.Contains(b.late, "read"))
-		require.Equal(t, ok, errors.Is(c.Err(), core.ErrLate), "the change was lost, or is still to be committed")
-		require.Equal(t, 1, b.loads)
+// after it: it is not both that there was nothing to say and that nothing came late.
+func TestPassBesideAChange(t *testing.T) {
+	for name, found := range map[string]*core.View{"a first one": jarOf(fragment(1, created)), "where there is none": nil} {
+		t.Run(name, func(t *testing.T) {
+			for range 2000 {
+				b := &backend{view: found}
+				c, wg := &core.Core{}, sync.WaitGroup{}
+				c.Init(b)
+				if found == nil {
+					c.Get("a")
+				}
+				wg.Go(func() { c.Set("a", []byte{1}) })
+				_, ok := c.Pass()
+				wg.Wait()
+				require.Equal(t, ok && found != nil, slices.Contains(b.late, "read"))
+				require.Equal(t, ok, slices.Contains(b.late, "Set"))
+				require.Equal(t, ok, errors.Is(c.Err(), core.ErrLate), "the change was lost, or is still to be committed")
+				require.Equal(t, ok, c.Get("a") == nil)
+				require.Equal(t, 1, b.loads)
+			}
+		})
+	}
+}
+
+// A commit is the end, whatever was there to say.
+func TestNothingPassesAfterACommit(t *testing.T) {
+	for name, do := range map[string]func(c *core.Core){
+		"nothing was asked": func(*core.Core) {},
+		"there is none":     func(c *core.Core) { c.Get("a") },
+		"something was set": func(c *core.Core) { c.Set("a", []byte{1}) },
+	} {
+		c := &core.Core{}
+		c.Init(&backend{})
+		do(c)
+		require.NoError(t, c.Commit(func(core.Outcome) (*core.View, error) { return nil, nil }), name)
+		_, ok := c.Pass()
+		require.False(t, ok, name)
 	}
 }
 
@@ -69,7 +90,7 @@ func TestAfterPassAllIsLate(t *testing.T) {
 	b := &backend{view: jarOf(fragment(1, created))}
 	c := &core.Core{}
 	c.Init(b)
-	_, ok := c.Pass(func() {})
+	_, ok := c.Pass()
 	require.True(t, ok)
 	require.NoError(t, c.Finish(t.Context()))
 	require.Empty(t, c.Get("a"))

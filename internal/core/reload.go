@@ -17,6 +17,7 @@ func (c *Core) Reload(ctx context.Context) error {
 	if c.view == nil {
 		return c.load(ctx)
 	}
+	c.claim()
 	sent := c.sealed && !c.open // the changes are in the visitor's cookies, not in the view
 	if c.loadErr != nil && c.view.Ref == nil || sent && c.changes.Begins(c.view) {
 		return c.loadErr
