@@ -106,13 +106,17 @@ func platformNames() string {
 	return strings.Join(names, ", ")
 }
 
+// grace is how long requests under way may take when the server ends. Connections that a
+// browser has opened ahead and not used yet take net/http five seconds.
+const grace = 9 * time.Second
+
 // serve answers until ctx ends, then lets the requests under way finish.
 func serve(ctx context.Context, listener net.Listener, h http.Handler) error {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	done := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
-		last, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		last, cancel := context.WithTimeout(context.Background(), grace)
 		defer cancel()
 		done <- server.Shutdown(last)
 	}()

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"net"
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,4 +15,21 @@ func TestUnknownPlatformIsNamed(t *testing.T) {
 	err := run(t.Context(), options{Options: playground.Options{Limits: "moon"}})
 	require.ErrorContains(t, err, `"moon"`)
 	require.ErrorContains(t, err, "apigateway, ")
+}
+
+// Browsers open connections ahead and may never use them.
+func TestServerEndsBesideAnUnusedConnection(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, end := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- serve(ctx, listener, http.NotFoundHandler()) }()
+	unused, err := net.Dial("tcp", listener.Addr().String())
+	require.NoError(t, err)
+	defer func() { _ = unused.Close() }()
+	answer, err := http.Get("http://" + listener.Addr().String()) // by then the other has been taken
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	end()
+	require.NoError(t, <-ended)
 }
