@@ -63,6 +63,9 @@ type ContextKey struct{}
 
 var absent = &View{Verdict: Absent}
 
+var errPanicked = errors.New("carryon: the load of the session panicked; mend the Observer, importer or store whose panic " +
+	"a handler has recovered from")
+
 // load loads once, under ctx or the request's own. The lock is held.
 func (c *Core) load(ctx context.Context) error {
 	if c.view != nil {
@@ -71,6 +74,11 @@ func (c *Core) load(ctx context.Context) error {
 	if !c.stage.CompareAndSwap(unused, used) {
 		c.sealed, c.unasked = true, true
 	}
+	defer func() {
+		if c.view == nil { // for a handler that recovers it is a load that has failed
+			c.view, c.edit().loadErr = absent, errPanicked
+		}
+	}()
 	if c.sealed {
 		c.backend.LateRead()
 	}

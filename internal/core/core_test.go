@@ -18,12 +18,26 @@ type backend struct {
 	err   error
 	loads int
 	late  []string
+
+	panics string // in which method
 }
 
-func (b *backend) Load(context.Context) (*core.View, error)               { b.loads++; return b.view, b.err }
+func (b *backend) Load(context.Context) (*core.View, error) {
+	if b.panics == "load" {
+		panic("a store's")
+	}
+	b.loads++
+	return b.view, b.err
+}
+
 func (b *backend) Save(context.Context, core.Outcome) (*core.View, error) { return nil, nil }
-func (b *backend) LateRead()                                              { b.late = append(b.late, "read") }
-func (b *backend) LateChange(what string)                                 { b.late = append(b.late, what) }
+func (b *backend) LateRead() {
+	if b.panics == "late" {
+		panic("an Observer's")
+	}
+	b.late = append(b.late, "read")
+}
+func (b *backend) LateChange(what string) { b.late = append(b.late, what) }
 
 // jarOf is the view of a browser that holds these fragments.
 func jarOf(jar ...*core.Fragment) *core.View {
@@ -135,6 +149,31 @@ func TestOutcomeOfAFailedLoad(t *testing.T) {
 		require.Equal(t, core.Changes{Ops: o.Changes.Ops}, *o.Changes)
 		return nil, nil
 	}))
+}
+
+// A handler that recovers from a panic in the load has a failed load, not an absent
+// session, and no second one.
+func TestALoadThatPanics(t *testing.T) {
+	for name, b := range map[string]*backend{"load": {panics: "load"}, "late read": {panics: "late"}} {
+		t.Run(name, func(t *testing.T) {
+			c := &core.Core{}
+			c.Init(b)
+			if b.panics == "late" {
+				_, ok := c.Pass()
+				require.True(t, ok)
+			}
+			require.Panics(t, func() { c.Get("a") })
+			require.Nil(t, c.Get("a"))
+			c.Set("a", []byte("1"))
+			require.ErrorContains(t, c.Err(), "panicked")
+			require.ErrorContains(t, c.Load(t.Context()), "panicked")
+			require.NoError(t, c.Commit(func(o core.Outcome) (*core.View, error) {
+				require.ErrorContains(t, o.Err, "panicked")
+				require.False(t, o.Writes)
+				return nil, nil
+			}))
+		})
+	}
 }
 
 func TestCommitEndsTheChanges(t *testing.T) {
