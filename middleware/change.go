@@ -43,8 +43,13 @@ func (m *forms) delta() *core.Fragment {
 func (f *facts) change(v *core.View, c *core.Changes) (plan, error) {
 	m := forms{view: v, changes: c, write: f.write}
 	f.removes, f.shrinks = shrinks(v, c)
-	if v.Ref != nil || f.mode == AlwaysStored {
+	switch {
+	case v.Ref != nil || f.mode == AlwaysStored:
 		return f.changeStored(&m)
+	case v.Record != core.Revision{}:
+		// Others have moved the state into a row, which their response is to say. Now
+		// that it is merged a change would fit that leaves it to be found there.
+		return f.spill(v, m.snapshot(), v.Record, false, nil)
 	}
 	p, err := f.changeCookies(&m)
 	if err != nil {

@@ -171,7 +171,7 @@ func (m *model) build(t *rapid.T) {
 		t.Skip("enough in flight")
 	}
 	f := &flight{id: m.next, start: m.now, used: m.used, jar: maps.Clone(m.jar), op: rapid.SampledFrom(m.ops()).Draw(t, "op"),
-		name: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "name"), replica: rapid.IntRange(0, 2).Draw(t, "replica")}
+		name: rapid.SampledFrom([]string{"a", "b", "c", "d", "e"}).Draw(t, "name"), replica: rapid.IntRange(0, 2).Draw(t, "replica")}
 	m.next++
 	if m.foreign && rapid.IntRange(0, 9).Draw(t, "cross-site") == 0 {
 		f.jar, f.op = map[string]modelCookie{}, "set"
@@ -332,8 +332,11 @@ func (m *model) open(f *flight) {
 func (m *model) act(f *flight) {
 	m.values++
 	value := []byte(fmt.Sprintf("v%d", m.values))
-	if f.name == "c" { // large beside the others, so that they are written as deltas
+	switch f.name {
+	case "c": // large beside the others, so that they are written as deltas
 		value = append(value, make([]byte, 700)...)
+	case "d", "e": // of a size that fits or not by what is there
+		value = append(value, make([]byte, 400)...)
 	}
 	f.value = value
 	switch f.op {

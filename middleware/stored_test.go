@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -451,6 +452,55 @@ func TestWriterMeetsARowWithoutWhatItSaw(t *testing.T) {
 			require.Equal(t, 200, s.grow("again", 10).StatusCode, "on what there is")
 			require.Equal(t, "again large quick", s.get("/names").body)
 		})
+	}
+}
+
+// spilling is a browser whose session does not bear another 2 KB in cookies.
+func spilling(t *testing.T) (*adversary, cookies) {
+	a := newAdversary(t, func(c *middleware.Config) {
+		memory, err := fallback.NewMemory(fallback.MemoryConfig{Clock: c.Clock})
+		require.NoError(t, err)
+		c.Fallback = memory
+	})
+	jar := cookies{}
+	a.ask(jar, set("a", text(2250)))
+	a.ask(jar, set("a2", text(2250)))
+	return a, jar
+}
+
+// The session has moved into a row, and the response that was to say so is lost.
+// Who writes next finds the row, and may not build on it in cookies alone.
+func TestWriterMeetsARowThatNoCookieNames(t *testing.T) {
+	a, jar := spilling(t)
+	a.ask(maps.Clone(jar), set("b", text(2000)))
+	a.ask(jar, set("c", text(2000)))
+	seen, reason := a.sees(jar)
+	require.Len(t, seen, 4, reason)
+}
+
+// Two move into the row at once. Whichever response lands first, the session is there.
+func TestWritersMoveIntoTheStoreAtOnce(t *testing.T) {
+	for _, order := range [][2]int{{0, 1}, {1, 0}} {
+		a, jar := spilling(t)
+		writers := []func() ([]string, error){open(a.sessions, jar, set("b", text(2000))), open(a.sessions, jar, set("c", text(2000)))}
+		var answers [2][]string
+		for i, write := range writers {
+			lines, err := write()
+			require.NoError(t, err)
+			answers[i] = lines
+		}
+		jar.land(answers[order[0]])
+		seen, reason := a.sees(jar)
+		require.Len(t, seen, 4, reason)
+		between := open(a.sessions, jar, set("csrf", "x"))
+		jar.land(answers[order[1]])
+		seen, reason = a.sees(jar)
+		require.Len(t, seen, 4, reason)
+		lines, err := between()
+		require.NoError(t, err)
+		jar.land(lines)
+		seen, reason = a.sees(jar)
+		require.Len(t, seen, 5, reason)
 	}
 }
 
