@@ -172,7 +172,7 @@ func (f *facts) fit(d *draft, m mood) error {
 func (f *facts) fitRequest(d *draft, m mood, joined, own weight) error {
 	l, after := f.limits, f.kept(d).plus(joined, 1).plus(own, 1)
 	before := f.kept(&draft{})
-	if f.makesRoom(before, after, own) {
+	if f.makesRoom(d, before, after, own) {
 		return nil
 	}
 	distinct := own.request // of what others cannot be sending as well
@@ -194,15 +194,18 @@ func (f *facts) fitRequest(d *draft, m mood, joined, own weight) error {
 }
 
 // makesRoom tells whether a plan may be sent although the jar is over its
-// share, because it leaves less in the session: nobody may be kept from emptying
-// one or from logging in. As many as Parallel may be doing the same at once.
-func (f *facts) makesRoom(before, after, own weight) bool {
+// share, because it leaves less in the session, or no more: nobody may be kept from
+// emptying one, from logging in or from using it. As many as Parallel may be doing
+// the same at once.
+func (f *facts) makesRoom(d *draft, before, after, own weight) bool {
 	l := f.limits
 	switch {
 	case f.renews:
 		return after.request <= max(before.request, 2*l.share())
 	case f.removes && after.request <= l.RequestBytes:
 		return true
+	case d.own != nil && !f.fixed && f.held(d.own.Suffix).weight.cookies > 0:
+		return true // the same content takes the place of what is there, whoever else does the same
 	}
 	return f.shrinks && after.request+(l.Parallel-1)*own.request <= l.RequestBytes
 }

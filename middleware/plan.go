@@ -204,18 +204,32 @@ func isLogout(f *core.Fragment) bool { return f.Kind == core.Logout }
 // then write the same content under the same name. Where only leftovers are
 // there it expires them.
 func (f *facts) tidy(v *core.View) (plan, bool) {
-	if f.fixed || v.Head == nil || len(v.Fragments) <= crowd || v.Unopened > 0 || !f.mayTouch() ||
-		f.write.Now-v.Newest() < settling {
+	if v.Head == nil || len(v.Fragments) <= crowd || !f.mayTouch() || !f.calm(v) {
 		return plan{}, false
 	}
-	d := draft{expire: f.leavings(v, false, false)}
 	if v.Parts() > crowd && v.Ref == nil {
-		d.joined = v.Joined(f.write)
-		d.expire = f.leavings(v, true, false, d.joined)
+		return f.join(v)
 	}
-	if d.joined == nil && touchDue(v, f.write.Now, f.idle, f.touch) {
-		return plan{}, false // leftovers can wait for the next read, the idle clock cannot
+	if touchDue(v, f.write.Now, f.idle, f.touch) {
+		return plan{}, false // the touch takes the leftovers along
 	}
+	f.removes = true
+	d := draft{expire: f.leavings(v, false, false)}
+	if len(d.expire) == 0 || f.fit(&d, alone) != nil {
+		return plan{}, false
+	}
+	return d.plan(false), true
+}
+
+// calm tells whether a reader may tidy up: nothing is unknown, and the burst is over.
+func (f *facts) calm(v *core.View) bool {
+	return !f.fixed && v.Unopened == 0 && f.write.Now-v.Newest() >= settling
+}
+
+// join puts the whole state in the place of what it is made of. It is seen now, too.
+func (f *facts) join(v *core.View) (plan, bool) {
+	d := draft{joined: v.Joined(f.write)}
+	d.expire = f.leavings(v, true, false, d.joined)
 	f.removes = true
 	if len(d.expire) == 0 || f.fit(&d, alone) != nil {
 		return plan{}, false
@@ -244,7 +258,14 @@ func (f *facts) touched(v *core.View) plan {
 		set = v.Reseen(f.write.Now)
 	}
 	d := draft{own: set}
+	if f.calm(v) {
+		d.expire = f.leavings(v, false, false, set)
+	}
 	if f.fit(&d, crowded) != nil {
+		if v.Ref == nil && f.calm(v) {
+			p, _ := f.join(v)
+			return p
+		}
 		return plan{} // a session in use ends early rather than lock its browser out
 	}
 	p := d.plan(false)

@@ -165,7 +165,12 @@ func TestPlanOfATouch(t *testing.T) {
 			b.jar = b.jar[1:]
 			b.now += 3_600_000
 		}, core.SeenMark},
-		"where nothing fits":  {func(b *planBench) { b.others.request = 30_000; b.now += 3_600_000 }, 0},
+		"where nothing more fits": {func(b *planBench) { b.others.request = 30_000; b.now += 3_600_000 }, core.Data},
+		"of several, where nothing more fits": {func(b *planBench) {
+			b.write("b", 10)
+			b.others.request = 99_000
+			b.now += 3_600_000
+		}, 0},
 		"when it has expired": {func(b *planBench) { b.now += 7_200_000 }, 0},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -188,6 +193,36 @@ func TestPlanOfATouch(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A touch that needs room makes some: what is superfluous goes with it, and where that
+// does not do, or there is nothing, the state is joined.
+func TestPlanOfATouchThatNeedsRoom(t *testing.T) {
+	b := newPlanBench(t)
+	b.method = http.MethodGet
+	b.write("a", 1500)
+	dead := *b.jar[0]
+	dead.Root, dead.Orphan, dead.Born.At, dead.Entries = core.Root{9}, true, dead.Born.At+1, dead.Entries[:1:1]
+	dead.Name()
+	b.jar = append(b.jar, &dead)
+	b.now += 3_600_000
+	p, err := b.decide(core.Changes{})
+	require.NoError(t, err)
+	require.Len(t, p.set, 1)
+	require.Equal(t, b.jar[0].Suffix, p.set[0].Suffix)
+	require.Equal(t, []string{dead.Suffix}, p.expire)
+
+	b.jar = b.jar[:1]
+	b.now -= 3_600_000
+	b.write("b", 10)
+	b.others.request = 30_000
+	b.now += 3_600_000
+	p, err = b.decide(core.Changes{})
+	require.NoError(t, err)
+	require.Len(t, p.set, 1)
+	require.True(t, p.set[0].Snapshot())
+	require.Equal(t, b.now, p.set[0].Seen)
+	require.ElementsMatch(t, b.suffixes(), p.expire)
 }
 
 func TestPlanBesideWhatCannotBeOpened(t *testing.T) {

@@ -229,7 +229,8 @@ func specSaw(f, g *core.Fragment) bool {
 	return true
 }
 
-// expired is what a response may expire: with made, what S or J is made of.
+// expired is what a response may expire: with made, what S or J is made of. What is
+// set is none of it.
 func (p *specPlan) expired(made, all bool) (out []string) {
 	for _, h := range p.f.jar {
 		i := slices.IndexFunc(p.v.Fragments, func(f *core.Fragment) bool { return f.Suffix == h.suffix })
@@ -288,15 +289,16 @@ func (p *specPlan) answer(writes bool) (set []specSet, expire []string, err erro
 	if p.v.Head == nil || p.f.quiet {
 		return nil, nil, nil
 	}
-	if len(p.v.Fragments) > 3 && p.f.write.Now-newest >= 2000 && p.v.Unopened == 0 {
+	set = p.touch()
+	if p.f.write.Now-newest >= 2000 && p.v.Unopened == 0 {
 		if len(parts) > 3 {
 			return []specSet{p.joined()}, p.expired(true, false), nil
 		}
-		if gone := p.expired(false, false); len(gone) > 0 && p.touch() == nil {
-			return nil, gone, nil
+		if set != nil || len(p.v.Fragments) > 3 {
+			return set, p.expired(false, false), nil
 		}
 	}
-	return p.touch(), nil, nil
+	return set, nil, nil
 }
 
 func (p *specPlan) destroy() (set []specSet, expire []string, err error) {
