@@ -59,10 +59,9 @@ func Estimate(c Config, fill func(*session.Session)) (Footprint, error) {
 	if err != nil {
 		return Footprint{}, err
 	}
-	var s session.Session
-	x := session.Core(&s)
+	var x core.Core
 	x.Init(nobody{})
-	fill(&s)
+	fill((*session.Session)(&x))
 	var out Footprint
 	err = x.Commit(func(o core.Outcome) (*core.View, error) {
 		if o.Err == nil && !o.Writes {

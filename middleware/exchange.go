@@ -46,13 +46,14 @@ type Exchange struct {
 	context.Context
 	sessions *Sessions
 	cookies  []string // Request.Cookies
-	session  session.Session
+	core     core.Core
 	work     atomic.Pointer[work] // nil for as long as there is nothing to it; set under the core's lock
 	done     bool                 // committed; under the core's lock: see committed
 	quiet    bool                 // the request's: see there
 }
 
-func (x *Exchange) core() *core.Core { return session.Core(&x.session) }
+// session is the core as handlers know it.
+func (x *Exchange) session() *session.Session { return (*session.Session)(&x.core) }
 
 // work is what an exchange has once the visitor brings a session, or is to get
 // one: most requests of most sites never come so far.
@@ -76,7 +77,7 @@ func (m *Sessions) Begin(ctx context.Context, r Request) (context.Context, *Exch
 
 func (m *Sessions) begin(x *Exchange, ctx context.Context, r *Request) {
 	x.Context, x.sessions, x.cookies, x.quiet = ctx, m, r.Cookies, r.quiet()
-	x.core().Init(x)
+	x.core.Init(x)
 }
 
 // working makes room for the work. The core's lock is held, or nobody else has x.
@@ -129,7 +130,7 @@ func (x *Exchange) Commit(ctx context.Context, r Response) (Fields, error) {
 // decide is the commit of a session of which there may be something to say.
 func (x *Exchange) decide(ctx context.Context, r Response) (Fields, error) {
 	var out Fields
-	err := x.core().Commit(func(o core.Outcome) (v *core.View, err error) {
+	err := x.core.Commit(func(o core.Outcome) (v *core.View, err error) {
 		if x.committed() {
 			return nil, errCommitted
 		}
@@ -164,12 +165,12 @@ func (x *work) owe(p plan) {
 // pass ends the exchange of a handler that has not asked for its session, or of a
 // visitor of whom nothing came and to whom nothing goes.
 func (x *Exchange) pass() (asked, ok bool) {
-	return x.core().Pass()
+	return x.core.Pass()
 }
 
 // committed tells whether the header has been decided. The core's lock is held, or the
 // handler has returned.
-func (x *Exchange) committed() bool { return x.done || x.core().Passed() }
+func (x *Exchange) committed() bool { return x.done || x.core.Passed() }
 
 // look does the load that Load has left out, for who has something to write.
 func (x *work) look(ctx context.Context, o *core.Outcome) (err error) {
@@ -212,14 +213,15 @@ var errCommitted = errors.New("carryon: Commit was called twice for one request;
 
 // Finish ends the exchange when the handler has returned. It writes what was
 // changed after the header where the session lives in the store, and returns
-// [session.ErrLate] where such a change was lost, or the store's error.
+// [session.ErrLate] where such a change was lost, or the store's error. What a goroutine
+// changes later still, in a session that lives in the store, takes a Save of its own.
 func (x *Exchange) Finish(ctx context.Context) error {
-	err := x.core().Finish(ctx)
+	err := x.core.Finish(ctx)
 	if err != nil && !errors.Is(err, session.ErrLate) {
 		x.observe(ctx, Event{Kind: EventFailed, Reason: failure(err), Err: err})
 	}
 	if w := x.work.Load(); w != nil {
-		x.core().Locked(func() { w.clear(ctx) }) // a goroutine of the handler's may still save
+		x.core.Locked(func() { w.clear(ctx) }) // a goroutine of the handler's may still save
 	}
 	return err
 }

@@ -41,8 +41,8 @@ func (m *Sessions) Explain(r *http.Request) Explanation {
 			out.Refused = append(out.Refused, Refusal{e.Reason, e.KeyID, e.Err})
 		}
 	}
-	out.Err = x.session.Load(x)
-	out.Reason, out.SessionID = x.session.Reason(), x.session.ID()
+	out.Err = x.session().Load(x)
+	out.Reason, out.SessionID = x.session().Reason(), x.session().ID()
 	out.Description = m.Describe(x)
 	return out
 }

@@ -190,11 +190,11 @@ func (m *Sessions) importHash(key *keyring.Key, l *legacy) []byte {
 
 // importedEntries encodes values as a handler's Set does.
 func importedEntries(values map[string]any, stamp core.Stamp) (entries []core.Entry, err error) {
-	var s session.Session
-	c := session.Core(&s)
+	var c core.Core
 	c.Init(nothing{})
+	s := (*session.Session)(&c)
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		session.Key[any](name).Set(&s, values[name])
+		session.Key[any](name).Set(s, values[name])
 	}
 	_ = c.Commit(func(o core.Outcome) (*core.View, error) {
 		err = o.Err

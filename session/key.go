@@ -17,7 +17,7 @@ type Key[T any] string
 // none, where it does not decode as a T, or where the session could not be
 // loaded; [Key.Lookup] says which.
 func (k Key[T]) Get(s *Session) (T, bool) {
-	raw := s.core.Get(string(k))
+	raw := s.core().Get(string(k))
 	if raw == nil {
 		var zero T
 		return zero, false
@@ -29,10 +29,10 @@ func (k Key[T]) Get(s *Session) (T, bool) {
 // Lookup returns the value, or why there is none: [ErrNoValue], a
 // [*DecodeError], or the error that the session's load ended in.
 func (k Key[T]) Lookup(s *Session) (T, error) {
-	raw := s.core.Get(string(k))
+	raw := s.core().Get(string(k))
 	if raw == nil {
 		var zero T
-		if err := s.core.LoadErr(); err != nil {
+		if err := s.core().LoadErr(); err != nil {
 			return zero, err
 		}
 		return zero, fmt.Errorf("%w: %q", ErrNoValue, string(k))
@@ -63,10 +63,10 @@ func (k Key[T]) decodeAny(raw []byte) (v T, err error) {
 func (k Key[T]) Set(s *Session, v T) {
 	raw, err := encode(v)
 	if err != nil {
-		s.core.Fault(&EncodeError{Key: string(k), Err: err})
+		s.core().Fault(&EncodeError{Key: string(k), Err: err})
 		return
 	}
-	s.core.Set(string(k), raw)
+	s.core().Set(string(k), raw)
 }
 
 // Update replaces the value by f of it: of T's zero value where Get gives none,
@@ -80,8 +80,8 @@ func (k Key[T]) Set(s *Session, v T) {
 // in a session.
 func (k Key[T]) Update(s *Session, f func(T) T) {
 	for {
-		old := s.core.Get(string(k))
-		if s.core.LoadErr() != nil {
+		old := s.core().Get(string(k))
+		if s.core().LoadErr() != nil {
 			return
 		}
 		var have T
@@ -90,10 +90,10 @@ func (k Key[T]) Update(s *Session, f func(T) T) {
 		}
 		raw, err := encode(f(have))
 		if err != nil {
-			s.core.Fault(&EncodeError{Key: string(k), Err: err})
+			s.core().Fault(&EncodeError{Key: string(k), Err: err})
 			return
 		}
-		if s.core.Swap(string(k), old, raw) {
+		if s.core().Swap(string(k), old, raw) {
 			return
 		}
 	}
@@ -102,7 +102,7 @@ func (k Key[T]) Update(s *Session, f func(T) T) {
 // Pop returns the value as Get does and removes it: a flash message. A value
 // that another request sets under the key meanwhile survives.
 func (k Key[T]) Pop(s *Session) (T, bool) {
-	raw := s.core.Pop(string(k))
+	raw := s.core().Pop(string(k))
 	if raw == nil {
 		var zero T
 		return zero, false
@@ -112,4 +112,4 @@ func (k Key[T]) Pop(s *Session) (T, bool) {
 }
 
 // Delete removes the value. Removing what is not there is no change.
-func (k Key[T]) Delete(s *Session) { s.core.Delete(string(k)) }
+func (k Key[T]) Delete(s *Session) { s.core().Delete(string(k)) }

@@ -13,11 +13,11 @@ import (
 //
 // A failed load is not an empty session: reads then give nothing, changes are
 // dropped, [Session.Err] says why, and the response becomes an error page.
-type Session struct{ core core.Core }
+//
+// A Session is in the memory of its request and must not be copied.
+type Session core.Core
 
-// Core is what a Session is made of, for who makes one. It is for this module's own
-// packages: the result's type cannot be named outside of it.
-func Core(s *Session) *core.Core { return &s.core }
+func (s *Session) core() *core.Core { return (*core.Core)(s) }
 
 // From returns the session of the innermost middleware that ctx passed.
 // It panics where there is none: that is a route outside of the middleware, a
@@ -52,14 +52,15 @@ func ContextKey() any { return core.ContextKey{} }
 // returns why it could not: nil also where there simply is none. Whoever must
 // not take a store's outage for "nobody is logged in" calls it first; a later
 // call returns the same answer.
-func (s *Session) Load(ctx context.Context) error { return s.core.Load(ctx) }
+func (s *Session) Load(ctx context.Context) error { return s.core().Load(ctx) }
 
 // Save writes the changes so far where they need no header: a stored session's
 // record. For a session in cookies it only says, before the handler goes on,
 // which error the commit would end in (nil, [ErrTooLarge], an unencodable value,
 // [ErrLate]): those are written with the header, which a handler can send before
-// a long response by http.ResponseController's Flush.
-func (s *Session) Save(ctx context.Context) error { return s.core.Save(ctx) }
+// a long response by http.ResponseController's Flush. A goroutine that changes a stored
+// session when the handler has returned saves it itself; nobody else does any more.
+func (s *Session) Save(ctx context.Context) error { return s.core().Save(ctx) }
 
 // Reload drops what this request has changed since it loaded the session, or last
 // saved it, and shows the session as it is now: a stored session's record is read
@@ -71,23 +72,23 @@ func (s *Session) Save(ctx context.Context) error { return s.core.Save(ctx) }
 //
 // It may come after the header; what a session in cookies has sent by then stays.
 // With an error ([ErrStoreDown], wrapped) everything is as it was.
-func (s *Session) Reload(ctx context.Context) error { return s.core.Reload(ctx) }
+func (s *Session) Reload(ctx context.Context) error { return s.core().Reload(ctx) }
 
 // Err is the first thing that went wrong with this session: its load, a value
 // that could not be encoded, a change that came too late. Nil otherwise.
-func (s *Session) Err() error { return s.core.Err() }
+func (s *Session) Err() error { return s.core().Err() }
 
 // Reason says why this visitor was not recognised; [Recognised] (empty) where
 // the request brought a session.
 func (s *Session) Reason() Reason {
-	return ReasonOf(s.core.View())
+	return ReasonOf(s.core().View())
 }
 
 // ID is the session's public id, 22 characters of base64url. It is safe to log:
 // nothing can be opened with it. It is empty until something is written, and
 // changes with Renew.
 func (s *Session) ID() string {
-	root, _ := s.core.Generation()
+	root, _ := s.core().Generation()
 	if root == (core.Root{}) {
 		return ""
 	}
@@ -97,21 +98,21 @@ func (s *Session) ID() string {
 // IsNew tells whether this request brought no session, or has destroyed the
 // one it brought.
 func (s *Session) IsNew() bool {
-	_, isNew := s.core.Generation()
+	_, isNew := s.core().Generation()
 	return isNew
 }
 
 // Created is when the session began (UTC, to the millisecond); Renew keeps it.
 // It is zero in a session that this request begins.
 func (s *Session) Created() time.Time {
-	created, _ := s.core.Times()
+	created, _ := s.core().Times()
 	return timeOrZero(created)
 }
 
 // Expires is when the absolute lifetime ends (UTC), however much the session
 // is used. It is zero in a session that this request begins.
 func (s *Session) Expires() time.Time {
-	_, end := s.core.Times()
+	_, end := s.core().Times()
 	return timeOrZero(end)
 }
 
@@ -123,19 +124,19 @@ func timeOrZero(ms int64) time.Time {
 }
 
 // Has tells whether a value is set under name.
-func (s *Session) Has(name string) bool { return s.core.Get(name) != nil }
+func (s *Session) Has(name string) bool { return s.core().Get(name) != nil }
 
 // Names lists the names that have a value, sorted.
-func (s *Session) Names() []string { return s.core.Names() }
+func (s *Session) Names() []string { return s.core().Names() }
 
 // Delete removes the value under name. Removing what is not there is no change.
-func (s *Session) Delete(name string) { s.core.Delete(name) }
+func (s *Session) Delete(name string) { s.core().Delete(name) }
 
 // IdleExpires is when the session that this request brought ends if it is not
 // used again before that; zero where there is no idle limit, or where it is new. A
 // session in use ends up to Config.TouchAfter earlier.
 func (s *Session) IdleExpires() time.Time {
-	if end := s.core.IdleEnd(); end != 0 {
+	if end := s.core().IdleEnd(); end != 0 {
 		return core.Time(end)
 	}
 	return time.Time{}
@@ -143,33 +144,33 @@ func (s *Session) IdleExpires() time.Time {
 
 // Clear removes all values and keeps the session, its id and its times.
 // Clear and [Session.Renew] together are what express-session calls regenerate.
-func (s *Session) Clear() { s.core.Clear() }
+func (s *Session) Clear() { s.core().Clear() }
 
 // Renew gives the session a new id and keeps its values and its creation time.
 // Call it whenever the visitor's rights change: at login, at a second factor,
 // when acting as somebody else. What other requests write to the old session
 // at the same moment is dropped, by intent.
-func (s *Session) Renew() { s.core.Renew() }
+func (s *Session) Renew() { s.core().Renew() }
 
 // Bind says whose session this is, for a login: it renews the session, as
 // [Session.Renew] does, and seals the subject into it, usually the user's id, of
 // 1 to 255 bytes. Sessions.RevokeSubject of the middleware then ends all sessions
 // that were bound to the subject before. Renew keeps the subject; Bind changes it.
-func (s *Session) Bind(subject string) { s.core.Bind([]byte(subject)) }
+func (s *Session) Bind(subject string) { s.core().Bind([]byte(subject)) }
 
 // SetLifetime lets this session live for d from now on, in place of
 // Config.Lifetime: "remember me". It is at least a second and at most
 // Config.MaxLifetime, or else Config.Lifetime; what is more or less is taken for those. Like
 // Renew, which it does, it belongs into a login.
 func (s *Session) SetLifetime(d time.Duration) {
-	s.core.SetTerms("SetLifetime", func(t *core.Terms) { t.Lifetime = max(d.Milliseconds(), 1000) })
+	s.core().SetTerms("SetLifetime", func(t *core.Terms) { t.Lifetime = max(d.Milliseconds(), 1000) })
 }
 
 // SetIdleTimeout lets this session live for d without being used, in place of
 // Config.IdleTimeout: at least a second; negative is no idle limit. It renews the
 // session.
 func (s *Session) SetIdleTimeout(d time.Duration) {
-	s.core.SetTerms("SetIdleTimeout", func(t *core.Terms) {
+	s.core().SetTerms("SetIdleTimeout", func(t *core.Terms) {
 		t.Idle = max(d.Milliseconds(), 1000)
 		if d < 0 {
 			t.Idle = core.NoIdle
@@ -181,7 +182,7 @@ func (s *Session) SetIdleTimeout(d time.Duration) {
 // not, in place of Config.BrowserSession. Many browsers bring them back with
 // their windows: the lifetime counts all the same. It renews the session.
 func (s *Session) SetBrowserSession(ends bool) {
-	s.core.SetTerms("SetBrowserSession", func(t *core.Terms) {
+	s.core().SetTerms("SetBrowserSession", func(t *core.Terms) {
 		t.Browser = -1
 		if ends {
 			t.Browser = 1
@@ -191,11 +192,11 @@ func (s *Session) SetBrowserSession(ends bool) {
 
 // Subject is what the session is bound to, and whether it is.
 func (s *Session) Subject() (subject string, ok bool) {
-	b := s.core.Subject()
+	b := s.core().Subject()
 	return string(b), b != nil
 }
 
 // Destroy ends the session: the response expires its cookies and marks it as
 // logged out, so that no slow response can bring it back. What is set afterwards
 // begins a new session in the same response.
-func (s *Session) Destroy() { s.core.Destroy() }
+func (s *Session) Destroy() { s.core().Destroy() }

@@ -87,10 +87,9 @@ func (b *stub) LateChange(what string) { b.late = append(b.late, what) }
 
 // stubbed is a session over b, and its core.
 func stubbed(t testing.TB, b *stub) (*session.Session, *core.Core) {
-	s := &session.Session{}
-	c := session.Core(s)
+	c := &core.Core{}
 	c.Init(b)
-	return s, c
+	return (*session.Session)(c), c
 }
 
 // outcome commits and is what the commit saw.

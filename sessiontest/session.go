@@ -19,7 +19,7 @@ type Option func(testing.TB, *visit)
 
 // visit stands in for the middleware: it is where the session comes from.
 type visit struct {
-	session session.Session
+	core    core.Core
 	view    core.View
 	head    core.Fragment
 	loadErr error
@@ -40,13 +40,14 @@ func New(t testing.TB, options ...Option) *session.Session {
 	for _, option := range options {
 		option(t, v)
 	}
-	session.Core(&v.session).Init(v)
+	v.core.Init(v)
+	s := (*session.Session)(&v.core)
 	t.Cleanup(func() {
-		if err := v.session.Err(); err != nil && v.loadErr == nil {
+		if err := s.Err(); err != nil && v.loadErr == nil {
 			t.Errorf("the session of this test would end in an error page: %v", err)
 		}
 	})
-	return &v.session
+	return s
 }
 
 // Request returns a shallow copy of r in whose context session.From finds s.
@@ -58,10 +59,10 @@ func Request(r *http.Request, s *session.Session) *http.Request {
 func With[T any](key session.Key[T], value T) Option {
 	return func(t testing.TB, v *visit) {
 		t.Helper()
-		var s session.Session
-		c := session.Core(&s)
+		var c core.Core
 		c.Init(&visit{})
-		key.Set(&s, value)
+		s := (*session.Session)(&c)
+		key.Set(s, value)
 		if err := s.Err(); err != nil {
 			t.Fatal(err)
 		}

@@ -71,7 +71,7 @@ func (c *Core) load(ctx context.Context) error {
 	if c.view != nil {
 		return c.loadErr
 	}
-	if !c.stage.CompareAndSwap(unused, used) {
+	if !c.stage.CompareAndSwap(unused, used) && !c.sealed {
 		c.sealed, c.unasked = true, true
 	}
 	defer func() {
@@ -265,7 +265,8 @@ func (c *Core) Pass() (asked, ok bool) {
 	return true, false
 }
 
-// Passed tells whether Pass has ended the request. Changes are too late then.
+// Passed tells whether the header has gone without the session having had anything to
+// say. Changes are too late then.
 func (c *Core) Passed() bool { return c.stage.Load() == passed }
 
 // claim is for who may have a change: either the response is still to come and will
@@ -287,11 +288,11 @@ func (c *Core) Commit(write func(Outcome) (*View, error)) error {
 	defer c.mu.Unlock()
 	c.claim()
 	o := c.outcome()
+	c.sealed, c.open, c.unasked = true, false, !o.Touched
+	stored, err := write(o)
 	if !o.Touched {
 		c.stage.CompareAndSwap(unused, passed)
 	}
-	c.sealed, c.open, c.unasked = true, false, !o.Touched
-	stored, err := write(o)
 	c.stand(stored)
 	return err
 }
@@ -320,7 +321,7 @@ func (c *Core) save(ctx context.Context) error {
 }
 
 // Finish writes what came after the header where a store takes it, and returns
-// what was lost.
+// what was lost. A change that comes later still needs a Save of its own.
 func (c *Core) Finish(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

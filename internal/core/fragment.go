@@ -101,11 +101,15 @@ func (f *Fragment) Snapshot() bool { return f.Kind == Data && len(f.Needs) == 0 
 func (f *Fragment) Find(name string) (Entry, bool) { return find(f.Entries, name) }
 
 func find(entries []Entry, name string) (Entry, bool) {
-	i, ok := slices.BinarySearchFunc(entries, name, func(e Entry, n string) int { return strings.Compare(e.Name, n) })
+	i, ok := position(entries, name)
 	if !ok {
 		return Entry{}, false
 	}
 	return entries[i], true
+}
+
+func position(entries []Entry, name string) (int, bool) {
+	return slices.BinarySearchFunc(entries, name, func(e Entry, n string) int { return strings.Compare(e.Name, n) })
 }
 
 // highest is the greatest clock value that f shows, so that whoever saw it

@@ -196,7 +196,7 @@ func (w *contentWriter) entries(stamps []Stamp) {
 			w.value(e.Value)
 		case e.Gone == e.Stamp.At:
 			w.b = append(w.b, simpleNull)
-		default: // a popped value: its tombstone bears the stamp of what it took
+		default: // of a popped value, whose stamp it bears, or told of again
 			w.offset(e.Gone)
 		}
 		w.bound()

@@ -193,29 +193,25 @@ func (v *View) Snapshot(c *Changes, w Write) *Fragment {
 
 // retell dates the tombstones of which a record tells the cookies as new ones. The
 // response that was to tell of them got lost; others may build on the same cookies
-// until theirs have landed, as beside any deletion.
+// until theirs have landed, as beside any deletion. What it costs goes by the cookies,
+// which are bounded more narrowly than a record is.
 func (v *View) retell(s *State, now int64) {
 	if !slices.ContainsFunc(v.Fragments, func(f *Fragment) bool { return f.Stored && f.Snapshot() }) {
 		return
 	}
-	for i := range s.Entries {
-		if e := &s.Entries[i]; e.Dead() && v.showsAlive(e.Name) {
-			e.Gone = max(e.Gone, now)
-		}
-	}
-}
-
-// showsAlive tells whether a cookie that counts holds a value of that name.
-func (v *View) showsAlive(name string) bool {
 	for i, f := range v.Fragments {
 		if f.Stored || v.Fates[i] != Accepted && v.Fates[i] != Covered {
 			continue
 		}
-		if e, ok := f.Find(name); ok && !e.Dead() {
-			return true
+		for j := range f.Entries {
+			if f.Entries[j].Dead() {
+				continue
+			}
+			if k, ok := position(s.Entries, f.Entries[j].Name); ok && s.Entries[k].Dead() {
+				s.Entries[k].Gone = max(s.Entries[k].Gone, now)
+			}
 		}
 	}
-	return false
 }
 
 // mostHeader is how long a plaintext of data is at most, beside its subject and
