@@ -237,29 +237,15 @@ func (f *facts) join(v *core.View) (plan, bool) {
 	return d.plan(false), true
 }
 
-// touched renews the last-seen time where that is due. A fragment of one piece
-// keeps its name and its content, so that a touch cannot undo anything.
+// touched renews the last-seen time where that is due, and takes along what is
+// superfluous.
 func (f *facts) touched(v *core.View) plan {
 	if !touchDue(v, f.write.Now, f.idle, f.touch) || !f.mayTouch() {
 		return plan{}
 	}
-	var set *core.Fragment
-	for i, frag := range v.Fragments {
-		if v.Fates[i] != core.Accepted || frag.Stored {
-			continue
-		}
-		if set != nil {
-			set = v.Reseen(f.write.Now)
-			break
-		}
-		set = frag.Touched(f.write.Now)
-	}
-	if f.scale.weigh(set).cookies > 1 {
-		set = v.Reseen(f.write.Now)
-	}
-	d := draft{own: set}
+	d := draft{own: f.reseen(v)}
 	if f.calm(v) {
-		d.expire = f.leavings(v, false, false, set)
+		d.expire = f.leavings(v, false, false, d.own)
 	}
 	if f.fit(&d, crowded) != nil {
 		if v.Ref == nil && f.calm(v) {
@@ -273,6 +259,26 @@ func (f *facts) touched(v *core.View) plan {
 		p.touched = v.Ref.Touched(f.write.Now)
 	}
 	return p
+}
+
+// reseen is what says that the visitor was seen now: the session's one cookie, which
+// keeps its name and its content, so that a touch cannot undo anything, or the idle
+// clock of one of several.
+func (f *facts) reseen(v *core.View) *core.Fragment {
+	var only *core.Fragment
+	for i, frag := range v.Fragments {
+		if v.Fates[i] != core.Accepted || frag.Stored {
+			continue
+		}
+		if only != nil {
+			return v.Reseen(f.write.Now)
+		}
+		only = frag.Touched(f.write.Now)
+	}
+	if f.scale.weigh(only).cookies > 1 {
+		return v.Reseen(f.write.Now)
+	}
+	return only
 }
 
 // touchDue tells whether a session's last-seen time is so old that it is renewed:
