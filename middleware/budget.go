@@ -82,6 +82,7 @@ func (s scale) text(left int) (w weight) {
 type draft struct {
 	joined *core.Fragment // nil, or the state as it was found, which others who saw the same jar send as well
 	own    *core.Fragment // what only this writer sends; nil in a tidying
+	again  bool           // own has the name and the content of one that is there, if there is one
 	expire []string
 }
 
@@ -204,8 +205,8 @@ func (f *facts) makesRoom(d *draft, before, after, own weight) bool {
 		return after.request <= max(before.request, 2*l.share())
 	case f.removes && after.request <= l.RequestBytes:
 		return true
-	case d.own != nil && !f.fixed && f.held(d.own.Suffix).weight.cookies > 0:
-		return true // the same content takes the place of what is there, whoever else does the same
+	case d.again && f.held(d.own.Suffix).weight.cookies > 0:
+		return true // it takes the place of what is there, whoever else does the same
 	}
 	return f.shrinks && after.request+(l.Parallel-1)*own.request <= l.RequestBytes
 }

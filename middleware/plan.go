@@ -243,7 +243,7 @@ func (f *facts) touched(v *core.View) plan {
 	if !touchDue(v, f.write.Now, f.idle, f.touch) || !f.mayTouch() {
 		return plan{}
 	}
-	d := draft{own: f.reseen(v)}
+	d := draft{own: f.reseen(v), again: true}
 	if f.calm(v) {
 		d.expire = f.leavings(v, false, false, d.own)
 	}

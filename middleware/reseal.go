@@ -54,7 +54,7 @@ func (f *facts) reseal(v *core.View) (plan, bool) {
 	if frag == nil || v.Head == nil || v.Unopened > 0 || f.fixed || !f.mayTouch() {
 		return plan{}, false // and beside what a newer key has sealed it can wait for the newer ring
 	}
-	d := draft{own: frag}
+	d := draft{own: frag, again: true}
 	if frag.Kind != core.SeenMark && v.Parts() > 1 || f.scale.weigh(frag).cookies > 1 {
 		if v.Ref != nil || f.write.Now-v.Newest() < settling {
 			return plan{}, false
