@@ -121,7 +121,7 @@ func (x *Exchange) Load(ctx context.Context) (*core.View, error) {
 // takes no more changes. With an error nothing may be sent of the handler's
 // response: the visitor's cookies stay as they were.
 func (x *Exchange) Commit(ctx context.Context, r Response) (Fields, error) {
-	if asked, ok := x.pass(); ok {
+	if asked, ok := x.core.Pass(); ok {
 		return Fields{Vary: asked}, nil
 	}
 	return x.decide(ctx, r)
@@ -160,12 +160,6 @@ func (x *work) owe(p plan) {
 		q := p // or every plan would be an allocation, those that say nothing too
 		x.owed = &q
 	}
-}
-
-// pass ends the exchange of a handler that has not asked for its session, or of a
-// visitor of whom nothing came and to whom nothing goes.
-func (x *Exchange) pass() (asked, ok bool) {
-	return x.core.Pass()
 }
 
 // committed tells whether the header has been decided. The core's lock is held, or the

@@ -213,9 +213,13 @@ func (f *facts) tidy(v *core.View) (plan, bool) {
 	if touchDue(v, f.write.Now, f.idle, f.touch) {
 		return plan{}, false // the touch takes the leftovers along
 	}
+	return f.tidied(&draft{expire: f.leavings(v, false, false)})
+}
+
+// tidied is the plan of a draft that only tidies up, if there is anything to it and it fits.
+func (f *facts) tidied(d *draft) (plan, bool) {
 	f.removes = true
-	d := draft{expire: f.leavings(v, false, false)}
-	if len(d.expire) == 0 || f.fit(&d, alone) != nil {
+	if len(d.expire) == 0 || f.fit(d, alone) != nil {
 		return plan{}, false
 	}
 	return d.plan(false), true
@@ -230,11 +234,7 @@ func (f *facts) calm(v *core.View) bool {
 func (f *facts) join(v *core.View) (plan, bool) {
 	d := draft{joined: v.Joined(f.write)}
 	d.expire = f.leavings(v, true, false, d.joined)
-	f.removes = true
-	if len(d.expire) == 0 || f.fit(&d, alone) != nil {
-		return plan{}, false
-	}
-	return d.plan(false), true
+	return f.tidied(&d)
 }
 
 // touched renews the last-seen time where that is due, and takes along what is
@@ -243,12 +243,12 @@ func (f *facts) touched(v *core.View) plan {
 	if !touchDue(v, f.write.Now, f.idle, f.touch) || !f.mayTouch() {
 		return plan{}
 	}
-	d := draft{own: f.reseen(v), again: true}
-	if f.calm(v) {
+	d, calm := draft{own: f.reseen(v), again: true}, f.calm(v)
+	if calm {
 		d.expire = f.leavings(v, false, false, d.own)
 	}
 	if f.fit(&d, crowded) != nil {
-		if v.Ref == nil && f.calm(v) {
+		if v.Ref == nil && calm {
 			p, _ := f.join(v)
 			return p
 		}

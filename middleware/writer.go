@@ -20,8 +20,8 @@ type decision struct {
 }
 
 var (
-	committed = &decision{}
-	hijacked  = &decision{} // the connection is the handler's
+	accepted = &decision{} // the commit went well
+	hijacked = &decision{} // the connection is the handler's
 	// unfinished stands while the commit runs, so that nothing gets out where it, or
 	// the ErrorHandler, panics and the handler goes on.
 	unfinished = &decision{errors.New("carryon: the session's commit panicked; nothing of the response may be sent")}
@@ -35,7 +35,7 @@ func (w *writer) begin(status int) error {
 		if err := x.commit(status); err != nil {
 			x.header = &decision{err}
 		} else {
-			x.header = committed
+			x.header = accepted
 		}
 	}
 	return x.header.err

@@ -23,7 +23,6 @@ var unedited edits
 func (c *Core) edit() *edits {
 	if c.edits == &unedited {
 		c.edits = &edits{}
-		c.changes.Ops = c.room[:0]
 	}
 	return c.edits
 }
@@ -118,6 +117,9 @@ func (c *Core) remove(name string, taken Stamp) {
 }
 
 func (c *Core) put(op Op) {
+	if c.changes.Ops == nil {
+		c.changes.Ops = c.room[:0]
+	}
 	i, ok := c.op(op.Name)
 	if ok {
 		c.changes.Ops[i] = op
