@@ -33,10 +33,10 @@ func file(path string, forbidden fs.FileMode) Source {
 	return Source{
 		name:  "file " + path,
 		every: time.Second,
-		read: func(context.Context) (sight, error) {
+		read: func(context.Context) (sourceRead, error) {
 			return readFile(path, forbidden)
 		},
-		fresh: func(last sight) bool {
+		fresh: func(last sourceRead) bool {
 			info, err := os.Stat(path)
 			return err == nil && last.sameFile(info)
 		},
@@ -44,13 +44,13 @@ func file(path string, forbidden fs.FileMode) Source {
 }
 
 // sameFile reports whether the file certainly is as it was when it was read.
-func (s sight) sameFile(info fs.FileInfo) bool {
+func (s sourceRead) sameFile(info fs.FileInfo) bool {
 	return s.info != nil && os.SameFile(s.info, info) && s.info.Size() == info.Size() &&
 		s.info.Mode() == info.Mode() && s.info.ModTime().Equal(info.ModTime()) &&
 		s.at.Sub(info.ModTime()) > settled
 }
 
-func readFile(path string, forbidden fs.FileMode) (sight, error) {
+func readFile(path string, forbidden fs.FileMode) (sourceRead, error) {
 	// Looked at before it is opened, since opening a pipe waits for its other
 	// end; and again after, since it can be replaced in between.
 	info, err := os.Stat(path)
@@ -58,21 +58,21 @@ func readFile(path string, forbidden fs.FileMode) (sight, error) {
 		err = checkFile(path, info, forbidden)
 	}
 	if err != nil {
-		return sight{}, err
+		return sourceRead{}, err
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return sight{}, err
+		return sourceRead{}, err
 	}
 	defer f.Close()
 	if info, err = f.Stat(); err == nil {
 		err = checkFile(path, info, forbidden)
 	}
 	if err != nil {
-		return sight{}, err
+		return sourceRead{}, err
 	}
 	text, err := readBounded(f)
-	return sight{text: text, info: info}, err
+	return sourceRead{text: text, info: info}, err
 }
 
 func checkFile(path string, info fs.FileInfo, forbidden fs.FileMode) error {

@@ -174,7 +174,7 @@ func TestUnchangedFileIsNotReadAgain(t *testing.T) {
 	writeRing(t, path, mustGenerate(t, day))
 	src, reads := File(path), 0
 	read := src.read
-	src.read = func(ctx context.Context) (sight, error) { reads++; return read(ctx) }
+	src.read = func(ctx context.Context) (sourceRead, error) { reads++; return read(ctx) }
 	keys, err := Open(ctx, src, Clock(clock.now), quiet)
 	require.NoError(t, err)
 	for range 5 {

@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
 // Keys is a live ring: it follows its [Source], without a goroutine of its
-// own. It is a [Provider] and a [Refresher], safe for concurrent use.
+// own. It is a [Resolver], safe for concurrent use.
 type Keys struct {
 	ring atomic.Pointer[Ring]
 	next atomic.Int64 // when Ring looks again, in nanoseconds since start
@@ -21,12 +22,14 @@ type Keys struct {
 	opt   options
 	start time.Time
 
-	mu     sync.Mutex // guards the next two; not held while the source works
-	flight chan struct{}
-	extra  extra
+	mu       sync.Mutex    // guards the next four; not held while the source works
+	fetching chan struct{} // closed when the fetch that is under way ends, or nil
+	good     int64         // when the last good read began, in nanoseconds since start
+	extra    extraReads
+	checks   []func(*Ring) error
 
-	// Only the one whose flight it is touches these.
-	last     sight             // without its text
+	// Only the caller that fetches touches these.
+	last     sourceRead        // without its text
 	sum      [sha256.Size]byte // of the last text
 	failures int
 	busy     <-chan outcome // a read that was left behind, or nil
@@ -34,8 +37,8 @@ type Keys struct {
 
 // outcome is what a read of the source came to.
 type outcome struct {
-	sight
-	same bool // nothing changed since the last sight
+	sourceRead
+	same bool // nothing changed since the last read
 	err  error
 }
 
@@ -61,6 +64,21 @@ func Open(ctx context.Context, src Source, list ...Option) (*Keys, error) {
 		slog.Info("keyring: opened", "source", src.name, "ring", k.ring.Load().Fingerprint())
 	}
 	return k, nil
+}
+
+// Require adds a check that every ring has to pass, such as that the program
+// has the formats of its keys, and returns what it says of the ring in use. If
+// that is an error, the check is not added. A reloaded ring that does not pass
+// is treated as one that cannot be read: the last good ring stays in use, and
+// [OnReload] is told. check must be quick, and must not call methods of k.
+func (k *Keys) Require(check func(*Ring) error) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err := check(k.ring.Load()); err != nil {
+		return err
+	}
+	k.checks = append(slices.Clip(k.checks), check)
+	return nil
 }
 
 // Ephemeral returns a ring with one new key that nobody else has and that is
@@ -89,58 +107,77 @@ func (k *Keys) Ring(ctx context.Context) *Ring {
 	// A clock that was set back would leave next in a far future.
 	due := now >= next || now < next-int64(k.opt.every)
 	if due && k.next.CompareAndSwap(next, now+int64(k.opt.every)) {
-		if done := k.takeOff(); done != nil {
+		if done := k.beginFetch(); done != nil {
 			k.look(ctx, false, done)
 		}
 	}
 	return k.ring.Load()
 }
 
-// takeOff begins a flight, or returns nil while there is one.
-func (k *Keys) takeOff() chan struct{} {
+// beginFetch begins a fetch, or returns nil while there is one.
+func (k *Keys) beginFetch() chan struct{} {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.flight != nil {
+	if k.fetching != nil {
 		return nil
 	}
-	k.flight = make(chan struct{})
-	return k.flight
+	k.fetching = make(chan struct{})
+	return k.fetching
 }
 
-func (k *Keys) land(done chan struct{}) {
+func (k *Keys) endFetch(done chan struct{}) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.flight = nil
+	k.fetching = nil
 	close(done)
 }
 
 // look reads the source and puts what it finds in use. The visitor who noticed
 // may hang up, but the reload is for all: only the time limit ends it.
 func (k *Keys) look(ctx context.Context, force bool, done chan struct{}) (changed bool, err error) {
-	defer k.land(done)
+	defer k.endFetch(done)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.opt.timeout)
 	defer cancel()
+	began := k.elapsed()
 	out := k.read(ctx, force)
 	var lost []ID
-	if err = out.err; err != nil {
-		err = k.explain(err)
-	} else if !out.same {
+	switch {
+	case out.err != nil:
+		err = k.explain(out.err)
+	case !out.same:
 		changed, lost, err = k.install(out)
+	}
+	if err == nil {
+		k.noteRead(began, changed)
 	}
 	k.tell(changed, lost, err)
 	return changed, err
+}
+
+// noteRead records a read that succeeded. What is known of absent ids is worth
+// nothing once the ring has changed.
+func (k *Keys) noteRead(began int64, changed bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.good = began
+	if changed {
+		k.extra.absent = nil
+	}
 }
 
 func (k *Keys) tell(changed bool, lost []ID, err error) {
 	recovered := err == nil && k.failures > 0
 	if err != nil {
 		k.failures++
-		k.last = sight{} // look closely next time, whatever the time stamps say
+		k.last = sourceRead{} // look closely next time, whatever the time stamps say
 	} else {
 		k.failures = 0
 	}
 	if changed || recovered || err != nil {
-		k.opt.report(ReloadEvent{k.src.name, k.ring.Load().Fingerprint(), changed, lost, k.failures, err})
+		k.opt.report(ReloadEvent{
+			Source: k.src.name, Fingerprint: k.ring.Load().Fingerprint(),
+			Changed: changed, Lost: lost, Failures: k.failures, Err: err,
+		})
 	}
 }
 
@@ -164,7 +201,7 @@ func (k *Keys) read(ctx context.Context, force bool) outcome {
 		}
 		got, err := k.src.readSafely(ctx)
 		got.at = now
-		answer <- outcome{sight: got, err: err}
+		answer <- outcome{sourceRead: got, err: err}
 	}()
 	select {
 	case out := <-answer:
@@ -181,17 +218,33 @@ func (k *Keys) install(out outcome) (changed bool, lost []ID, err error) {
 	old, sum := k.ring.Load(), sha256.Sum256(out.text)
 	if old == nil || sum != k.sum {
 		ring, err := Parse(out.text)
+		if err == nil {
+			err = k.replace(ring)
+		}
 		if err != nil {
 			return false, nil, fmt.Errorf("%w (in the %s)", err, k.src.name)
 		}
 		changed = old == nil || old.Fingerprint() != ring.Fingerprint()
 		lost = old.lost(ring, k.opt.clock())
-		k.ring.Store(ring)
 	}
-	k.sum, k.last = sum, sight{info: out.info, at: out.at}
+	k.sum, k.last = sum, sourceRead{info: out.info, at: out.at}
 	return changed, lost, nil
 }
 
+// replace puts a ring in use if it passes all checks.
+func (k *Keys) replace(ring *Ring) error {
+	k.mu.Lock() // so that no check is added in between
+	defer k.mu.Unlock()
+	for _, check := range k.checks {
+		if err := check(ring); err != nil {
+			return err
+		}
+	}
+	k.ring.Store(ring)
+	return nil
+}
+
+// explain adds which source an error is about.
 func (k *Keys) explain(err error) error {
 	return fmt.Errorf("keyring: cannot read the ring from the %s: %w", k.src.name, err)
 }

@@ -24,7 +24,7 @@ type options struct {
 
 // ReloadEvery sets how long [Keys.Ring] trusts a look at the source. 0 means
 // the default of the source: 1 second for [File], 1 minute for [FS] and
-// [Func], never for [Env]. Negative means never; [Keys.Seek] still looks.
+// [Func], never for [Env]. Negative means never; [Keys.Resolve] still looks.
 func ReloadEvery(d time.Duration) Option { return func(o *options) { o.every = d } }
 
 // ReloadTimeout sets how long one request waits for a reload before it goes
@@ -37,15 +37,16 @@ func Clock(now func() time.Time) Option { return func(o *options) { o.clock = no
 
 // OnReload sets what is told of reloads. It runs in the request that noticed,
 // after the new ring is in use, one call at a time; it must be quick, and must
-// not call [Keys.Refresh] or [Keys.Seek]. nil means that the first failure of a row, the
+// not call [Keys.Refresh] or [Keys.Resolve]. nil means that the first failure of a row, the
 // recovery and every new ring are logged with [slog.Default], and so is the
 // ring that Open found; each with its fingerprint.
 func OnReload(report func(ReloadEvent)) Option { return func(o *options) { o.report = report } }
 
 // A ReloadEvent tells that a look at the source failed, found another ring, or
-// succeeded after one that failed. Lost keys mean that an older ring came back,
-// as with a deploy that was rolled back, or that someone took keys out by hand:
-// the sessions that they sealed are not recognised until the keys are back. It holds no secrets, as far as the errors
+// succeeded after one that failed. Lost keys mean
+// that an older ring came back, as with a deploy that was rolled back, or that
+// someone took keys out by hand: the sessions that they sealed are not
+// recognised until the keys are back. It holds no secrets, as far as the errors
 // of a [Func] hold none.
 type ReloadEvent struct {
 	Source      string // as [Source.String]

@@ -36,12 +36,6 @@ type Refresher interface {
 	Refresh(ctx context.Context) *Ring
 }
 
-// A Seeker is a [Refresher] that is told which key ids are unknown, so that it
-// need not look again and again for those that are nowhere.
-type Seeker interface {
-	Seek(ctx context.Context, ids ...ID) *Ring
-}
-
 // A Ring is a set of keys with a schedule. It never changes: [Ring.Rotate],
 // [Ring.Prune] and [Ring.Revoke] return another one. All methods are safe for
 // concurrent use, and on a nil Ring, which has no keys.

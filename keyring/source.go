@@ -13,14 +13,14 @@ import (
 // A Source says where a ring comes from. Make one with [File], [Env], [FS] or
 // [Func]; the zero Source is refused by [Open].
 type Source struct {
-	name  string                               // for errors and events
-	every time.Duration                        // default of ReloadEvery; negative: off
-	read  func(context.Context) (sight, error) // one look; at most MaxSize+1 bytes
-	fresh func(last sight) bool                // nil, or: certainly nothing changed since that look
+	name  string                                    // for errors and events
+	every time.Duration                             // default of ReloadEvery; negative: off
+	read  func(context.Context) (sourceRead, error) // one look; at most MaxSize+1 bytes
+	fresh func(last sourceRead) bool                // nil, or: certainly nothing changed since that look
 }
 
-// A sight is what one look at a source saw.
-type sight struct {
+// A sourceRead is what one look at a source saw.
+type sourceRead struct {
 	text []byte
 	info fs.FileInfo // of a File, or nil
 	at   time.Time   // when, by the clock of the Keys
@@ -34,12 +34,12 @@ func (s Source) String() string { return s.name }
 // [Keys.Refresh]. Every process that this one starts inherits the variable,
 // unless the program sees to it.
 func Env(name string) Source {
-	return Source{name: "environment variable " + name, every: -1, read: func(context.Context) (sight, error) {
+	return Source{name: "environment variable " + name, every: -1, read: func(context.Context) (sourceRead, error) {
 		text, ok := os.LookupEnv(name)
 		if !ok || text == "" {
-			return sight{}, fmt.Errorf("the environment variable %s is not set", name)
+			return sourceRead{}, fmt.Errorf("the environment variable %s is not set", name)
 		}
-		return sight{text: []byte(text)}, nil
+		return sourceRead{text: []byte(text)}, nil
 	}}
 }
 
@@ -48,14 +48,14 @@ func Env(name string) Source {
 // is the safer choice. Never embed a ring in a program: whoever has the
 // program has the keys.
 func FS(fsys fs.FS, name string) Source {
-	return Source{name: "file " + name, every: time.Minute, read: func(context.Context) (sight, error) {
+	return Source{name: "file " + name, every: time.Minute, read: func(context.Context) (sourceRead, error) {
 		f, err := fsys.Open(name)
 		if err != nil {
-			return sight{}, err
+			return sourceRead{}, err
 		}
 		defer f.Close()
 		text, err := readBounded(f)
-		return sight{text: text}, err
+		return sourceRead{text: text}, err
 	}}
 }
 
@@ -68,9 +68,9 @@ func Func(fetch func(ctx context.Context) ([]byte, error)) Source {
 	if fetch == nil {
 		return Source{}
 	}
-	return Source{name: "function", every: time.Minute, read: func(ctx context.Context) (sight, error) {
+	return Source{name: "function", every: time.Minute, read: func(ctx context.Context) (sourceRead, error) {
 		text, err := fetch(ctx)
-		return sight{text: text}, err
+		return sourceRead{text: text}, err
 	}}
 }
 
@@ -84,7 +84,7 @@ func readBounded(r io.Reader) ([]byte, error) {
 
 // readSafely turns a panic of the source into an error: it runs in a goroutine
 // of ours, where a panic would end the program.
-func (s Source) readSafely(ctx context.Context) (got sight, err error) {
+func (s Source) readSafely(ctx context.Context) (got sourceRead, err error) {
 	defer func() {
 		if recover() != nil {
 			err = errors.New("the source panicked")
