@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -73,6 +75,8 @@ func TestChmodInTheErrorCanBePasted(t *testing.T) {
 		"-rf":                   "'./-rf'",
 		"钥匙.json":               "'钥匙.json'",
 		"$(reboot)":             "'$(reboot)'",
+		"a\nb":                  "FILE",
+		"\xff":                  "FILE",
 	} {
 		require.Equal(t, want, shellQuote(path))
 	}
@@ -123,6 +127,85 @@ func TestFileIsFollowed(t *testing.T) {
 			clock.pass(time.Millisecond)
 			require.Equal(t, other.Fingerprint(), keys.Ring(ctx).Fingerprint())
 		})
+	}
+}
+
+// A secret that Kubernetes mounts has a mode that nobody can change in the pod.
+// Without an fsGroup it is defaultMode, 0644 if not given; an fsGroup may read.
+func TestModesOfAKubernetesSecret(t *testing.T) {
+	dir := t.TempDir()
+	data := filepath.Join(dir, "..2026_01_31_12_00_00.1")
+	require.NoError(t, os.Mkdir(data, 0o700))
+	require.NoError(t, os.Symlink(filepath.Base(data), filepath.Join(dir, "..data")))
+	path := filepath.Join(dir, "ring.json")
+	require.NoError(t, os.Symlink("..data/ring.json", path))
+	writeRing(t, filepath.Join(data, "ring.json"), mustGenerate(t, day))
+	for mode, want := range map[os.FileMode]struct{ file, group bool }{
+		0o644: {false, false}, 0o444: {false, false}, 0o640: {false, true}, 0o440: {false, true}, 0o400: {true, true}, 0o600: {true, true},
+	} {
+		require.NoError(t, os.Chmod(path, mode))
+		for _, p := range []string{path, filepath.Join(dir, "..data", "ring.json"), filepath.Join(data, "ring.json")} {
+			_, err := Open(ctx, DangerouslyGroupReadableFile(p))
+			require.Equal(t, want.group, err == nil, "%o", mode)
+			_, err = Open(ctx, File(p))
+			require.Equal(t, want.file, err == nil, "%o", mode)
+			if err != nil {
+				for _, part := range []string{fmt.Sprintf("%#o", mode), "defaultMode: 0400", "defaultMode: 0440", "fsGroup", "keyring.DangerouslyGroupReadableFile"} {
+					require.ErrorContains(t, err, part)
+				}
+				require.NotContains(t, err.Error(), "chmod")
+				require.NotContains(t, err.Error(), "\n")
+			}
+		}
+	}
+}
+
+// A program that does not run as root cannot read a file of mode 0400.
+func TestKubernetesSecretThatCannotBeRead(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root can read every file")
+	}
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "..1"), 0o700))
+	require.NoError(t, os.Symlink("..1", filepath.Join(dir, "..data")))
+	path := filepath.Join(dir, "..data", "ring.json")
+	require.NoError(t, os.WriteFile(path, nil, 0o200))
+	_, err := Open(ctx, File(path))
+	require.ErrorIs(t, err, os.ErrPermission)
+	require.ErrorContains(t, err, "fsGroup")
+}
+
+func TestOpenSaysHowToMakeARing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "my ring.json")
+	_, err := Open(ctx, File(path))
+	require.EqualError(t, err, "keyring: cannot read the ring from the file "+path+": no such file or directory; make one with: carryon keys init '"+path+"'")
+	require.ErrorIs(t, err, os.ErrNotExist)
+
+	// It is there, and then it is not: another one would log everybody out.
+	clock := newTick()
+	writeRing(t, path, mustGenerate(t, day))
+	var event ReloadEvent
+	keys, err := Open(ctx, File(path), Clock(clock.now), OnReload(func(e ReloadEvent) { event = e }))
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(path))
+	clock.pass(time.Second)
+	keys.Ring(ctx)
+	require.ErrorIs(t, event.Err, os.ErrNotExist)
+	require.NotContains(t, event.Err.Error(), "keys init")
+}
+
+// A name cannot begin a line of its own in a log, nor write to a terminal.
+func TestNamesOfSourcesAreQuoted(t *testing.T) {
+	for name, want := range map[string]string{
+		"a\nb": `"a\nb"`, "\x1b[31m": `"\x1b[31m"`, "\xff": `"\xff"`, "钥匙 b.json": "钥匙 b.json", "": "",
+	} {
+		for _, src := range []Source{File(name), FS(fstest.MapFS{}, name), Env(name)} {
+			require.True(t, strings.HasSuffix(src.String(), " "+want), src.String())
+			_, err := Open(ctx, src)
+			require.ErrorContains(t, err, want)
+			require.NotContains(t, err.Error(), "\n")
+			require.NotContains(t, err.Error(), "\x1b")
+		}
 	}
 }
 

@@ -54,7 +54,7 @@ func Open(ctx context.Context, src Source, list ...Option) (*Keys, error) {
 	k.start = k.opt.clock()
 	out := k.read(ctx, true)
 	if out.err != nil {
-		return nil, k.explain(out.err)
+		return nil, k.explain(src.advise(out.err))
 	}
 	if _, _, err := k.install(out); err != nil {
 		return nil, err
@@ -62,6 +62,9 @@ func Open(ctx context.Context, src Source, list ...Option) (*Keys, error) {
 	k.next.Store(int64(k.opt.every))
 	if k.opt.logs {
 		slog.Info("keyring: opened", "source", src.name, "ring", k.ring.Load().Fingerprint())
+	}
+	if err := src.warn(out.sourceRead); err != nil {
+		k.opt.report(ReloadEvent{Source: src.name, Fingerprint: k.ring.Load().Fingerprint(), Warning: err})
 	}
 	return k, nil
 }
@@ -144,6 +147,8 @@ func (k *Keys) look(ctx context.Context, force bool, done chan struct{}) (change
 	switch {
 	case out.err != nil:
 		err = k.explain(out.err)
+	case out.orphan:
+		err = k.explain(errOrphan)
 	case !out.same:
 		changed, lost, err = k.install(out)
 	}
@@ -246,7 +251,7 @@ func (k *Keys) replace(ring *Ring) error {
 
 // explain adds which source an error is about.
 func (k *Keys) explain(err error) error {
-	return fmt.Errorf("keyring: cannot read the ring from the %s: %w", k.src.name, err)
+	return fmt.Errorf("keyring: cannot read the ring from the %s: %w", k.src.name, withoutPath(err))
 }
 
 func (k *Keys) elapsed() int64 { return int64(k.opt.clock().Sub(k.start)) }

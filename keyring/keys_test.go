@@ -311,7 +311,7 @@ func TestEnv(t *testing.T) {
 	const name = "CARRYON_TEST_RING"
 	os.Unsetenv(name)
 	_, err := Open(context.Background(), Env(name))
-	require.ErrorContains(t, err, "the environment variable "+name+" is not set")
+	require.EqualError(t, err, "keyring: cannot read the ring from the environment variable "+name+": the environment variable "+name+" is not set; make one with: carryon keys init -")
 	first, second := mustGenerate(t, day), mustGenerate(t, day)
 	t.Setenv(name, string(mustMarshal(t, first)))
 	now := day

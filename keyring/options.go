@@ -43,7 +43,7 @@ func Clock(now func() time.Time) Option { return func(o *options) { o.clock = no
 func OnReload(report func(ReloadEvent)) Option { return func(o *options) { o.report = report } }
 
 // A ReloadEvent tells that a look at the source failed, found another ring, or
-// succeeded after one that failed. Lost keys mean
+// succeeded after one that failed, or that Open has a warning. Lost keys mean
 // that an older ring came back, as with a deploy that was rolled back, or that
 // someone took keys out by hand: the sessions that they sealed are not
 // recognised until the keys are back. It holds no secrets, as far as the errors
@@ -55,6 +55,7 @@ type ReloadEvent struct {
 	Lost        []ID   // keys that could still open, and that the new ring never heard of
 	Failures    int    // how many looks in a row failed, this one included
 	Err         error  // why this one failed; the ring in use stays the old one
+	Warning     error  // from Open alone: the ring is in use, and yet changes of it may never be seen
 }
 
 func newOptions(src Source, list []Option) options {
@@ -79,6 +80,8 @@ func newOptions(src Source, list []Option) options {
 
 func logReload(e ReloadEvent) {
 	switch {
+	case e.Warning != nil:
+		slog.Warn("keyring: changes of the ring may not be seen", "source", e.Source, "ring", e.Fingerprint, "err", e.Warning)
 	case e.Err != nil && e.Failures == 1:
 		slog.Error("keyring: reload failed, going on with the last good ring", "source", e.Source, "ring", e.Fingerprint, "err", e.Err)
 	case e.Err == nil && len(e.Lost) > 0:
