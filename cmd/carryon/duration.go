@@ -10,25 +10,34 @@ import (
 const aDay = 24 * time.Hour
 
 // A duration is a flag that also takes days and weeks, in which people think of
-// keys: 30d, 2w, and what Go has, 36h or 1h30m.
+// keys: 30d, 2w, and what Go has, 36h or 1h30m. Days can be followed by what Go
+// has, as in 90d2m.
 type duration time.Duration
 
 func (d *duration) Set(s string) error {
-	units := map[byte]time.Duration{'d': aDay, 'w': 7 * aDay}
-	if n := len(s) - 1; n > 0 && units[s[n]] != 0 {
-		count, err := strconv.ParseInt(s[:n], 10, 14) // 8191 weeks fit into a Duration
-		unit := units[s[n]]
+	i := strings.IndexAny(s, "dw")
+	if i < 0 {
+		v, err := time.ParseDuration(s)
 		if err != nil {
 			return errDuration
 		}
-		*d = duration(time.Duration(count) * unit)
+		*d = duration(v)
 		return nil
 	}
-	v, err := time.ParseDuration(s)
+	count, err := strconv.ParseInt(s[:i], 10, 14) // 8191 weeks fit into a Duration
 	if err != nil {
 		return errDuration
 	}
-	*d = duration(v)
+	whole := time.Duration(count) * map[byte]time.Duration{'d': aDay, 'w': 7 * aDay}[s[i]]
+	if s = s[i+1:]; s == "" {
+		*d = duration(whole)
+		return nil
+	}
+	rest, err := time.ParseDuration(s)
+	if err != nil || rest < 0 || rest >= aDay || s[0] == '+' || whole < 0 {
+		return errDuration
+	}
+	*d = duration(whole + rest)
 	return nil
 }
 
@@ -36,10 +45,14 @@ var errDuration = errors.New("a duration is like 90s, 36h, 30d or 2w")
 
 func (d *duration) String() string { return span(time.Duration(*d)) }
 
-// span writes a length of time shortly: 32d, 1h, 36h, 1h30m.
+// span writes a length of time as people would type it: 32d, 32d2m, 1h, 36h, 1h30m.
 func span(d time.Duration) string {
-	if d >= 2*aDay && d%aDay == 0 {
-		return strconv.FormatInt(int64(d/aDay), 10) + "d"
+	days := ""
+	if d >= 2*aDay {
+		days, d = strconv.FormatInt(int64(d/aDay), 10)+"d", d%aDay
+	}
+	if days != "" && d == 0 {
+		return days
 	}
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
@@ -48,7 +61,7 @@ func span(d time.Duration) string {
 	if strings.HasSuffix(s, "h0m") {
 		s = strings.TrimSuffix(s, "0m")
 	}
-	return s
+	return days + s
 }
 
 // roughly is span without what does not matter.

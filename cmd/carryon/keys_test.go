@@ -174,7 +174,8 @@ func TestDurations(t *testing.T) {
 		{"90s", 90 * time.Second, "1m30s"}, {"1h", time.Hour, "1h"}, {"36h", 36 * time.Hour, "36h"},
 		{"1d", 24 * time.Hour, "24h"}, {"30d", 30 * aDay, "30d"}, {"2w", 14 * aDay, "14d"}, {"0", 0, "0s"},
 		{"1h30m", 90 * time.Minute, "1h30m"}, {"-2d", -2 * aDay, "-48h"}, {"1000w", 7000 * aDay, "7000d"}, {"8191d", 8191 * aDay, "8191d"},
-		{"100h30m5s", 100*time.Hour + 30*time.Minute + 5*time.Second, "100h30m5s"},
+		{"100h30m5s", 100*time.Hour + 30*time.Minute + 5*time.Second, "4d4h30m5s"}, {"90d2m", 90*aDay + 2*time.Minute, "90d2m"},
+		{"1w1h30m", 7*aDay + 90*time.Minute, "7d1h30m"}, {"49h", 49 * time.Hour, "2d1h"}, {"2d1ns", 2*aDay + 1, "2d1ns"}, {"60d1s", 60*aDay + time.Second, "60d1s"},
 	} {
 		var d duration
 		require.NoError(t, d.Set(tt.text), tt.text)
@@ -183,7 +184,7 @@ func TestDurations(t *testing.T) {
 		require.NoError(t, d.Set(d.String()), "it reads what it writes")
 		require.Equal(t, tt.want, time.Duration(d))
 	}
-	for _, bad := range []string{"", "d", "w", "1", "1.5d", "1d12h", "d1", "8192w", "-8193d", "99999999999999999999d", "soon", " 1d"} {
+	for _, bad := range []string{"", "d", "w", "1", "1.5d", "d1", "1d24h", "1d-1h", "1d+1h", "1d1", "-1d1h", "1d1d", "1w1d", "0dsoon", "1d ", "8192w", "-8193d", "99999999999999999999d", "soon", " 1d"} {
 		require.Error(t, new(duration).Set(bad), bad)
 	}
 }
