@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/carryon-go/carryon/keyring"
 )
@@ -29,7 +30,7 @@ func keysExport(u *ui, args []string) error {
 	set := u.flags()
 	e.flags(set)
 	set.StringVar(&e.format, "format", "json", "`FORM`: json, the ring itself; env, a line NAME='…' for a shell or systemd;\n        k8s-secret, a manifest for kubectl apply; json if not given")
-	set.StringVar(&e.name, "name", "", "`NAME` of the variable, SESSION_KEYS if not given, or of the secret, session-keys")
+	set.StringVar(&e.name, "name", "", "`NAME` of the variable, CARRYON_KEYS if not given, or of the secret, session-keys")
 	set.StringVar(&e.namespace, "namespace", "", "`NAMESPACE` of the secret; without it that of kubectl")
 	set.StringVar(&e.entry, "key", "session-keys.json", "`KEY` in the secret, which becomes the name of the mounted file")
 	set.BoolVar(&e.force, "force", false, "replace the file of --to if it exists")
@@ -65,7 +66,7 @@ func (u *ui) deliver(e *export, ring *keyring.Ring, text []byte) error {
 	}
 	err := createFile(e.to, text)
 	if errors.Is(err, os.ErrExist) && e.force {
-		err = overwriteFile(e.to, text)
+		err = u.overwriteFile(e.to, text)
 	} else if errors.Is(err, os.ErrExist) {
 		return hint(fmt.Errorf("%s exists", e.to), "--force replaces it")
 	}
@@ -76,7 +77,7 @@ func (u *ui) deliver(e *export, ring *keyring.Ring, text []byte) error {
 }
 
 // overwriteFile replaces a file by one of mode 0600, whatever the old one's.
-func overwriteFile(file string, text []byte) error {
+func (u *ui) overwriteFile(file string, text []byte) error {
 	target, err := filepath.EvalSymlinks(file)
 	if err != nil {
 		return err
@@ -84,6 +85,11 @@ func overwriteFile(file string, text []byte) error {
 	if info, err := os.Stat(target); err != nil || !info.Mode().IsRegular() {
 		return errors.Join(err, fmt.Errorf("%s is not a regular file", file))
 	}
+	unlock, err := u.lock(target, time.Now().Add(patience))
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if err := os.Chmod(target, 0o600); err != nil {
 		return err
 	}
@@ -103,7 +109,7 @@ func (e *export) renderer() (func([]byte) []byte, error) {
 	case "json":
 		return func(text []byte) []byte { return text }, nil
 	case "env":
-		if e.name = cmp.Or(e.name, "SESSION_KEYS"); !envName.MatchString(e.name) {
+		if e.name = cmp.Or(e.name, "CARRYON_KEYS"); !envName.MatchString(e.name) {
 			return nil, errors.New("--name must be a name of a variable: letters, digits and _")
 		}
 		return e.env, nil

@@ -10,12 +10,20 @@ import (
 	"time"
 )
 
+// flock is replaced by tests: a file system may not have it.
+var flock = syscall.Flock
+
 // lock keeps other carryons from changing a file. The lock is on the file
-// itself, which is replaced by each change: so whoever gets it looks whether
-// the name still leads there, and otherwise begins anew.
-func lock(file string, deadline time.Time) (unlock func(), err error) {
+// itself, which each change replaces: the caller that gets it checks that the
+// name still leads there, and otherwise begins anew. Where the file system has
+// no such locks, a file beside it is the lock.
+func (u *ui) lock(file string, deadline time.Time) (unlock func(), err error) {
 	for {
 		f, locked, err := tryLock(file)
+		if errno := syscall.Errno(0); errors.As(err, &errno) && errors.Is(err, errCannotLock) {
+			u.warn("cannot lock %s (%v), so %s.lock is the lock", file, errno, file)
+			return lockBeside(file, deadline)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -29,13 +37,14 @@ func lock(file string, deadline time.Time) (unlock func(), err error) {
 	}
 }
 
+var errCannotLock = errors.New("cannot lock")
+
 func tryLock(file string) (*os.File, bool, error) {
-	// Not to wait for the other end, should it be a pipe; it is refused later.
-	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := openToLock(file)
 	if err != nil {
 		return nil, false, err
 	}
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	err = flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if err == nil && leadsTo(file, f) {
 		return f, true, nil
 	}
@@ -43,7 +52,19 @@ func tryLock(file string) (*os.File, bool, error) {
 	if err == nil || errors.Is(err, syscall.EWOULDBLOCK) || errors.Is(err, syscall.EINTR) {
 		return nil, false, nil
 	}
-	return nil, false, fmt.Errorf("cannot lock %s: %w", file, err)
+	return nil, false, fmt.Errorf("%w %s: %w", errCannotLock, file, err)
+}
+
+// openToLock opens a file for writing, since NFS makes such a lock one of
+// fcntl, which wants that. A file of mode 0400 can be replaced all the same, so
+// it is opened for reading, which is enough on other file systems. A pipe does
+// not make it wait for the other end; it is refused later.
+func openToLock(file string) (*os.File, error) {
+	f, err := os.OpenFile(file, os.O_RDWR|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	}
+	return f, err
 }
 
 func leadsTo(file string, f *os.File) bool {

@@ -105,12 +105,13 @@ func TestChangesAtTheSameTime(t *testing.T) {
 func TestLockHasAnEnd(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ring.json")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	unlock, err := lock(file, time.Now())
+	u := &ui{err: t.Output()}
+	unlock, err := u.lock(file, time.Now())
 	require.NoError(t, err)
-	_, err = lock(file, time.Now())
+	_, err = u.lock(file, time.Now())
 	require.ErrorContains(t, err, "another carryon")
 	unlock()
-	unlock, err = lock(file, time.Now())
+	unlock, err = u.lock(file, time.Now())
 	require.NoError(t, err)
 	unlock()
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/carryon-go/carryon/keyring"
@@ -22,12 +23,12 @@ const patience = 10 * time.Second
 func (u *ui) changeFile(file string, change func(*keyring.Ring) (*keyring.Ring, error)) error {
 	target, err := filepath.EvalSymlinks(file)
 	if errors.Is(err, os.ErrNotExist) {
-		_, err = u.readRing(file) // says the same, with a hint
+		_, err = u.readRing(file) // says how to make one, too
 	}
 	if err != nil {
 		return err
 	}
-	unlock, err := lock(target, time.Now().Add(patience))
+	unlock, err := u.lock(target, time.Now().Add(patience))
 	if err != nil {
 		return err
 	}
@@ -48,14 +49,16 @@ func (u *ui) changeFile(file string, change func(*keyring.Ring) (*keyring.Ring, 
 }
 
 // replaceFile writes a new file beside the old one, with its mode and owner,
-// and renames it over the old one once it is safe on disk.
+// and renames it over the old one once it is safe on disk. The caller has the
+// lock of the file.
 func replaceFile(file string, text []byte) error {
 	info, err := os.Stat(file)
 	if err != nil {
 		return err
 	}
+	removeLeftovers(file)
 	// CreateTemp makes it with mode 0600 and O_EXCL.
-	temp, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".tmp-")
+	temp, err := os.CreateTemp(filepath.Dir(file), leftover(file))
 	if err != nil {
 		return err
 	}
@@ -65,9 +68,32 @@ func replaceFile(file string, text []byte) error {
 	}
 	if err != nil {
 		os.Remove(temp.Name())
-		return fmt.Errorf("%s is as it was: %w", file, err)
+		err = fmt.Errorf("%s is as it was: %w", file, err)
+		if errors.Is(err, syscall.EBUSY) {
+			return hint(err, "a file that is itself mounted cannot be replaced; mount its directory")
+		}
+		return err
 	}
 	return syncDir(filepath.Dir(file))
+}
+
+// leftover begins the name of the new file while it is written. It stays
+// behind, secrets and all, if carryon is killed just then.
+func leftover(file string) string { return "." + filepath.Base(file) + ".tmp-" }
+
+// removeLeftovers removes what carryons that were killed left behind. Since the
+// caller has the lock, no other is writing.
+func removeLeftovers(file string) {
+	dir, begin := filepath.Dir(file), leftover(file)
+	names, err := os.ReadDir(dir)
+	if err != nil {
+		return // there is nothing to lose by going on
+	}
+	for _, e := range names {
+		if digits, ok := strings.CutPrefix(e.Name(), begin); ok && e.Type().IsRegular() && strings.Trim(digits, "0123456789") == "" {
+			os.Remove(filepath.Join(dir, e.Name()))
+		}
+	}
 }
 
 // dress gives a file, while it is still empty, the owner and mode of another.
