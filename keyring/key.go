@@ -30,7 +30,7 @@ func (id ID) String() string { return hex.EncodeToString(id[:]) }
 func ParseID(s string) (ID, error) {
 	var id ID
 	if len(s) != 2*len(id) {
-		return ID{}, fmt.Errorf("keyring: a key id is 8 hexadecimal digits, not %d characters", len(s))
+		return ID{}, fmt.Errorf("keyring: a key id is 8 lower-case hexadecimal digits, not %d characters", len(s))
 	}
 	if _, err := hex.Decode(id[:], []byte(s)); err != nil || id.String() != s {
 		return ID{}, fmt.Errorf("keyring: a key id is 8 lower-case hexadecimal digits")

@@ -130,7 +130,7 @@ func (r *Ring) Revoke(id ID, now time.Time) (*Ring, Change, error) {
 	}
 	victim := pruned.index[id].key
 	if victim == nil {
-		return nil, Change{}, fmt.Errorf("keyring: there is no key %v to revoke; it is %v", id, pruned.index[id].dead)
+		return nil, Change{}, pruned.notRevoked(id)
 	}
 	died := Dead{id, Revoked, now.UTC().Truncate(time.Second)}
 	keys := without(pruned.keys, victim)
@@ -145,6 +145,20 @@ func (r *Ring) Revoke(id ID, now time.Time) (*Ring, Change, error) {
 	}
 	change.settle(next)
 	return next, change, nil
+}
+
+// notRevoked says why a key that the ring does not have cannot be revoked.
+func (r *Ring) notRevoked(id ID) error {
+	for _, d := range r.dead {
+		switch {
+		case d.ID != id:
+		case d.State == Revoked:
+			return fmt.Errorf("keyring: key %v was revoked already, at %s", id, d.At.Format(time.RFC3339))
+		default:
+			return fmt.Errorf("keyring: key %v expired at %s; what it sealed is void already", id, d.At.Format(time.RFC3339))
+		}
+	}
+	return fmt.Errorf("keyring: the ring has no key %v", id)
 }
 
 // succeed finds an heir for an active key that is revoked. An older key must

@@ -200,9 +200,13 @@ func TestRevokeTheOnlyKey(t *testing.T) {
 func TestRevokeWhatIsNotThere(t *testing.T) {
 	ring := exampleRing(t, span{1, 0, 40}, span{2, 10, 0})
 	_, _, err := ring.Revoke(ID{1, 2, 3, 4}, at(5))
-	require.ErrorContains(t, err, "unknown")
+	require.EqualError(t, err, "keyring: the ring has no key 01020304")
 	_, _, err = ring.Revoke(exampleKey(1).id, at(41))
-	require.ErrorContains(t, err, "expired")
+	require.EqualError(t, err, "keyring: key ab893e9c expired at 2026-02-02T04:00:00Z; what it sealed is void already")
+	revoked, _, err := ring.Revoke(exampleKey(1).id, at(5))
+	require.NoError(t, err)
+	_, _, err = revoked.Revoke(exampleKey(1).id, at(6))
+	require.EqualError(t, err, "keyring: key ab893e9c was revoked already, at 2026-01-31T17:00:00Z")
 }
 
 // On a replica whose clock is behind that of the machine that revoked, the

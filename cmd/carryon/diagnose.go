@@ -182,12 +182,14 @@ func half(bits uint16) float64 {
 // quote is strconv.Quote with JSON's escapes, so that letters of every script
 // stay letters and nothing reaches the terminal that is not printed.
 func quote(s string) string {
+	return `"` + escape(strings.NewReplacer(`"`, `\"`, `\`, `\\`).Replace(s)) + `"`
+}
+
+// escape writes what does not print as JSON would.
+func escape(s string) string {
 	var b strings.Builder
-	b.WriteByte('"')
 	for _, r := range s {
 		switch {
-		case r == '"' || r == '\\':
-			b.WriteString(`\` + string(r))
 		case unicode.IsPrint(r):
 			b.WriteRune(r)
 		case r < 0x10000:
@@ -196,6 +198,5 @@ func quote(s string) string {
 			b.WriteString(`\u{` + strconv.FormatInt(int64(r), 16) + `}`)
 		}
 	}
-	b.WriteByte('"')
 	return b.String()
 }

@@ -76,9 +76,7 @@ func (u *ui) readRing(file string) (*keyring.Ring, error) {
 	}
 	ctx := context.Background()
 	keys, err := keyring.Open(ctx, source, keyring.OnReload(func(keyring.ReloadEvent) {}))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, hint(err, "make a ring with: carryon keys init %s", shellQuote(file))
-	} else if err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return keys.Ring(ctx), nil

@@ -17,6 +17,7 @@ type revocation struct {
 	id     keyring.ID
 	ask    bool
 	seen   string // the fingerprint of the ring of which the costs were told
+	dead   keyring.State
 	change keyring.Change
 }
 
@@ -30,19 +31,13 @@ func keysRevoke(u *ui, args []string) error {
 	if err != nil {
 		return err
 	}
-	if len(rest) == 0 {
-		return usageError{errors.New(`"carryon keys revoke" takes an ID and a FILE`)}
-	}
-	if r.id, err = keyring.ParseID(rest[0]); err != nil {
-		return usageError{err}
-	}
-	if err := r.named(u.command.name, rest[1:]); err != nil {
+	if err := r.arguments(u.command.name, rest); err != nil {
 		return err
 	}
 	r.ask = !*yes
 	if r.ask && r.inPlace() { // nobody shall think while the file is locked
 		ring, err := u.readRing(r.from)
-		if err == nil {
+		if err == nil && !r.isDead(ring, u.now()) {
 			err = u.prepare(&r, ring)
 		}
 		if err != nil {
@@ -50,6 +45,35 @@ func keysRevoke(u *ui, args []string) error {
 		}
 	}
 	return u.revoke(&r)
+}
+
+// arguments reads ID and FILE, and says which of them is missing.
+func (r *revocation) arguments(command string, args []string) (err error) {
+	const takes = `"carryon keys revoke" takes an ID and a FILE`
+	if len(args) == 0 {
+		return usageError{errors.New(takes)}
+	}
+	if r.id, err = keyring.ParseID(args[0]); err == nil {
+		return r.named(command, args[1:])
+	}
+	switch {
+	case len(args) > 1 && isID(args[1]):
+		err = errors.New(takes + ", in this order")
+	case len(args) == 1 && r.from == "":
+		err = hint(errors.New(takes), "to see the ids run: carryon keys list %s", shellQuote(args[0]))
+	}
+	return usageError{err}
+}
+
+func isID(s string) bool {
+	_, err := keyring.ParseID(s)
+	return err == nil
+}
+
+func (r *revocation) isDead(ring *keyring.Ring, now time.Time) bool {
+	_, state := ring.Find(r.id, now)
+	r.dead = state
+	return state.Dead()
 }
 
 // prepare says what it will cost, and asks whether that is meant.
@@ -71,6 +95,9 @@ func (u *ui) prepare(r *revocation, ring *keyring.Ring) error {
 
 func (u *ui) revoke(r *revocation) error {
 	err := u.changeRing(r.place, func(ring *keyring.Ring) (next *keyring.Ring, err error) {
+		if r.isDead(ring, u.now()) {
+			return ring, nil
+		}
 		switch r.seen {
 		case "":
 			if err := u.prepare(r, ring); err != nil {
@@ -85,6 +112,10 @@ func (u *ui) revoke(r *revocation) error {
 	})
 	if err != nil {
 		return err
+	}
+	if r.dead.Dead() {
+		u.note("key %v is %v already, and what it sealed is void; nothing to do", r.id, r.dead)
+		return nil
 	}
 	u.note("revoked key %v; what it sealed is void wherever the ring is in use", r.id)
 	if k := r.change.Added; k != nil {

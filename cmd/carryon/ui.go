@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -20,6 +21,8 @@ type ui struct {
 
 // A usageError is the caller's: exit code 2, and a hint at the usage.
 type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
 
 // A hintError says what to do next.
 type hintError struct {
@@ -41,8 +44,10 @@ func (u *ui) note(format string, args ...any) {
 
 func (u *ui) warn(format string, args ...any) { u.say("warning: ", format, args...) }
 
+// say writes one line. A name in it may hold anything, so what does not print
+// is escaped.
 func (u *ui) say(kind, format string, args ...any) {
-	fmt.Fprintln(u.err, "carryon: "+kind+fmt.Sprintf(format, args...))
+	fmt.Fprintln(u.err, "carryon: "+kind+escape(fmt.Sprintf(format, args...)))
 }
 
 // finish reports how a command ended, and returns the exit code.
@@ -79,8 +84,7 @@ func (u *ui) parse(set *flag.FlagSet, args []string, n int) ([]string, error) {
 	var rest []string
 	for {
 		if err := set.Parse(args); errors.Is(err, flag.ErrHelp) {
-			u.help(set)
-			return nil, err
+			return nil, cmp.Or(u.help(set), err)
 		} else if err != nil {
 			return nil, usageError{err}
 		}
@@ -98,19 +102,20 @@ func (u *ui) parse(set *flag.FlagSet, args []string, n int) ([]string, error) {
 	return rest, nil
 }
 
-func (u *ui) help(set *flag.FlagSet) {
-	fmt.Fprintf(u.out, "Usage: %s\n\n    %s\n", u.command.synopsis(), u.command.summary)
-	set.SetOutput(u.out)
+func (u *ui) help(set *flag.FlagSet) error {
+	var out strings.Builder
+	fmt.Fprintf(&out, "Usage: %s\n\n    %s\n", u.command.synopsis(), u.command.summary)
 	first := true
 	set.VisitAll(func(f *flag.Flag) {
 		if first {
-			fmt.Fprint(u.out, "\nFlags:\n\n")
+			out.WriteString("\nFlags:\n\n")
 			first = false
 		}
 		name, text := flag.UnquoteUsage(f)
-		fmt.Fprintf(u.out, "    --%s\n        %s\n", strings.TrimSpace(f.Name+" "+name), text)
+		fmt.Fprintf(&out, "    --%s\n        %s\n", strings.TrimSpace(f.Name+" "+name), text)
 	})
-	fmt.Fprint(u.out, usageEnd)
+	_, err := io.WriteString(u.out, out.String()+usageEnd)
+	return err
 }
 
 func count(n int, what string) string {
