@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,10 +71,8 @@ func inspect(u *ui, args []string) error {
 
 // paste reads standard input, and says what to do if that is a keyboard.
 func (u *ui) paste() (string, error) {
-	if f, ok := u.in.(*os.File); ok {
-		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			u.note(`paste a Cookie header, Set-Cookie lines, what document.cookie gives, or a browser's "copy as cURL"; then end the input (Ctrl-D, on Windows Ctrl-Z and Enter)`)
-		}
+	if u.canAsk() {
+		u.note(`paste a Cookie header, Set-Cookie lines, what document.cookie gives, or a browser's "copy as cURL"; then end the input (Ctrl-D, on Windows Ctrl-Z and Enter)`)
 	}
 	text, err := io.ReadAll(io.LimitReader(u.in, maxPaste+1))
 	if err != nil {

@@ -68,8 +68,10 @@ func main() {
 
 func run(u *ui, args []string) int {
 	if len(args) > 0 && (args[0] == "help" || isHelp(args[0])) {
-		usage(u.out, "")
-		return exitDone
+		return u.finish(usage(u.out, ""))
+	}
+	if len(args) > 0 && (args[0] == "--version" || args[0] == "-version") {
+		args = append([]string{"version"}, args[1:]...)
 	}
 	for _, c := range commands() {
 		words := strings.Fields(c.name)
@@ -93,10 +95,9 @@ func runNothing(u *ui, args []string) int {
 	}
 	switch {
 	case group != "" && len(args) > 1 && isHelp(args[1]):
-		usage(u.out, group)
-		return exitDone
+		return u.finish(usage(u.out, group))
 	case len(args) == 0, group != "" && len(args) == 1:
-		usage(u.err, group)
+		_ = usage(u.err, group) // there is nowhere else to say that this failed
 		return exitUsage
 	}
 	return u.finish(usageError{fmt.Errorf("there is no command %q", group+args[len(strings.Fields(group))])})
@@ -105,14 +106,16 @@ func runNothing(u *ui, args []string) int {
 func isHelp(arg string) bool { return arg == "-h" || arg == "-help" || arg == "--help" }
 
 // usage lists the commands that begin with prefix.
-func usage(w io.Writer, prefix string) {
-	fmt.Fprint(w, "Usage:\n\n")
+func usage(w io.Writer, prefix string) error {
+	var text strings.Builder
+	text.WriteString("Usage:\n\n")
 	for _, c := range commands() {
 		if strings.HasPrefix(c.name, prefix) {
-			fmt.Fprintf(w, "    %-36s %s\n", c.synopsis(), c.summary)
+			fmt.Fprintf(&text, "    %-36s %s\n", c.synopsis(), c.summary)
 		}
 	}
-	fmt.Fprint(w, usageEnd)
+	_, err := io.WriteString(w, text.String()+usageEnd)
+	return err
 }
 
 func printVersion(u *ui, args []string) error {

@@ -62,6 +62,9 @@ func (u *ui) readSession(name string) (map[string]any, error) {
 	in := u.in
 	if name != "-" {
 		file, err := os.Open(name)
+		if err != nil && strings.ContainsAny(name, "{[\"\n") { // may hold what a visitor entered
+			return nil, usageError{hint(errors.New("the SESSION is no file; it looks like JSON"), "to give JSON itself, pipe it to: carryon size -")}
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -115,6 +118,7 @@ func (u *ui) sizes(c middleware.Config, entries map[string]any) error {
 	w := tabwriter.NewWriter(u.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "PLATFORM\tBYTES\tSEALED\tCOOKIES\tREQUEST\tCHANGE\tFITS")
 	var f middleware.Footprint
+	fits := false
 	for _, c.Platform = range middleware.Platforms() {
 		var err error
 		if f, err = middleware.Estimate(c, func(s *session.Session) { setAll(s, entries) }); err != nil {
@@ -124,7 +128,9 @@ func (u *ui) sizes(c middleware.Config, entries map[string]any) error {
 		if c.Platform == middleware.Default {
 			name = "(default)"
 		}
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", name, f.Session.Bytes, lengths(f), verdict(f))
+		said := verdict(f)
+		fits = fits || !strings.HasPrefix(said, "no: ")
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", name, f.Session.Bytes, lengths(f), said)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -132,6 +138,9 @@ func (u *ui) sizes(c middleware.Config, entries map[string]any) error {
 	u.note("REQUEST is in bytes of the Cookie header, CHANGE too: what a change of %q, the largest entry, adds to it", f.Largest)
 	u.note("it fits if %s of one visitor can write at the same time; other cookies of the program are not counted",
 		count(f.Limits.Parallel, "request"))
+	if !fits {
+		return hint(errors.New("the session fits no platform without a store"), "set Config.Fallback, or keep less in the session")
+	}
 	return nil
 }
 
