@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -107,7 +106,9 @@ func (s *site) kill(name string) {
 	require.NoError(s.t, err)
 	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	require.NoError(s.t, err)
-	require.NoError(s.t, syscall.Kill(pid, syscall.SIGKILL))
+	process, err := os.FindProcess(pid)
+	require.NoError(s.t, err)
+	require.NoError(s.t, process.Kill())
 	s.eventually(name+" has ended", func() bool {
 		out, err := s.run("status")
 		return err != nil && strings.Contains(out, name+": does not run")

@@ -60,20 +60,6 @@ func (s *server) crash() {
 	_ = s.process.Wait()
 }
 
-// as runs a command under another account, if we are root.
-func as(account string, c *exec.Cmd) *exec.Cmd {
-	c.Dir = "/"
-	if os.Getuid() != 0 || account == "" {
-		return c
-	}
-	if u, err := user.Lookup(account); err == nil {
-		uid, _ := strconv.ParseUint(u.Uid, 10, 32)
-		gid, _ := strconv.ParseUint(u.Gid, 10, 32)
-		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
-	}
-	return c
-}
-
 // folder makes a folder that the account may write to.
 func folder(t testing.TB, account string) string {
 	t.Helper()
