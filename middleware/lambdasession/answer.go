@@ -22,11 +22,11 @@ func (f *function) answer(ctx context.Context, p *parts, r *response) any {
 		f.say(ctx, p, errOneCookie)
 		r = plain(http.StatusBadGateway)
 	}
-	body, coded := encode(r.body)
-	if size(r)+cost(body, coded) > mostBytes(p.shape) {
+	body, coded, fits := f.encode(r, mostBytes(p.shape))
+	if !fits {
 		f.say(ctx, p, ErrTooLarge)
 		r = plain(http.StatusBadGateway)
-		body, coded = encode(r.body)
+		body, coded, _ = f.encode(r, mostBytes(p.shape))
 	}
 	switch p.shape {
 	case REST:
@@ -55,25 +55,31 @@ func description(status int) string {
 	return fmt.Sprintf("%d %s", status, http.StatusText(status))
 }
 
-// encode puts a body into a JSON string: as it is, where JSON keeps it.
-func encode(body []byte) (text string, coded bool) {
-	if utf8.Valid(body) {
-		return string(body), false
+// encode puts the body of a response into a JSON string: as it is, where JSON
+// keeps it, and otherwise, or where the answer would have more than most bytes,
+// in base64. JSON changes no character of that, so its length is certain.
+func (o *options) encode(r *response, most int) (text string, coded, fits bool) {
+	rest := size(r)
+	if utf8.Valid(r.body) {
+		// What encodes the answer may escape HTML, which is known for certain
+		// only if the program says so.
+		worst := rest+cost(r.body, true) > most
+		if !worst || !o.escapes && rest+base64.StdEncoding.EncodedLen(len(r.body)) > most {
+			return string(r.body), false, !worst || rest+cost(r.body, false) <= most
+		}
 	}
-	return base64.StdEncoding.EncodeToString(body), true
+	text = base64.StdEncoding.EncodeToString(r.body)
+	return text, true, rest+len(text) <= most
 }
 
-// cost is the length of the string in JSON.
-func cost(s string, coded bool) int {
-	n := len(s)
-	if coded {
-		return n
-	}
-	for i := range len(s) {
-		switch c := s[i]; {
+// cost is the length of the text in JSON.
+func cost[T string | []byte](text T, html bool) int {
+	n := len(text)
+	for i := range len(text) {
+		switch c := text[i]; {
 		case c == '"', c == '\\', c == '\n', c == '\r', c == '\t', c == '\b', c == '\f':
 			n++
-		case c < ' ':
+		case c < ' ', html && (c == '<' || c == '>' || c == '&'):
 			n += len(`\u0000`) - 1
 		case c == 0xe2: // may begin U+2028
 			n += len(`\u2028`) - len("\u2028")
@@ -82,12 +88,15 @@ func cost(s string, coded bool) int {
 	return n
 }
 
-// size is about the length of the rest of the answer.
+// size is about the length of the rest of the answer, and no less.
 func size(r *response) int {
 	n := 1024
 	for name, values := range multi(r) {
 		for _, v := range values {
-			n += len(name) + len(v) + 16
+			n += cost(name, true) + cost(v, true) + 16
+			if !utf8.ValidString(v) {
+				n += len(v) * len(`\ufffd`) // JSON's mark for each byte that is not UTF-8
+			}
 		}
 	}
 	return n

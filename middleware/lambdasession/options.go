@@ -21,6 +21,7 @@ type options struct {
 	margin  time.Duration
 	log     *slog.Logger
 	others  OtherFunc
+	escapes bool
 }
 
 // Stream answers events of these shapes as a stream: a flush sends what was
@@ -61,6 +62,13 @@ func Logger(l *slog.Logger) Option { return func(o *options) { o.log = l } }
 // Others answers the events that carry no HTTP request, such as those of a
 // schedule, in place of [ErrUnknownEvent].
 func Others(f OtherFunc) Option { return func(o *options) { o.others = f } }
+
+// EscapesHTML says that the program starts its function with
+// lambda.WithSetEscapeHTML(true), so that each <, > and & of an answer takes six
+// bytes. Without it, an answer of more than 4.5 MB (behind an Application Load
+// Balancer 0.75 MB) that has many of them can be larger than Lambda takes, and
+// fail there.
+func EscapesHTML() Option { return func(o *options) { o.escapes = true } }
 
 func newOptions(list []Option) *options {
 	o := &options{}

@@ -220,7 +220,8 @@ func TestTooLarge(t *testing.T) {
 		{lambdatest.URL, body(4<<20, 0xff), 200},
 		{lambdatest.URL, body(5<<20, 0xff), 502},
 		{lambdatest.URL, body(2<<20, '"'), 200},
-		{lambdatest.URL, body(4<<20, '"'), 502},
+		{lambdatest.URL, body(4<<20, '"'), 200}, // in base64
+		{lambdatest.URL, body(5<<20, '"'), 502},
 		{lambdatest.URLStream, body(30<<20, 0xff), 200},
 		{lambdatest.ALB, body(1<<20-4096, 'x'), 200},
 		{lambdatest.ALBMulti, body(1<<20, 'x'), 502},
@@ -241,6 +242,57 @@ func TestTooLarge(t *testing.T) {
 	})
 	log, _ := logged()
 	call(t, lambdatest.HTTPAPI, h, get("https://x.example/"), log)
+}
+
+// A program may have aws-lambda-go escape HTML, which takes six bytes for one.
+func TestAnswersWhoseHTMLIsEscaped(t *testing.T) {
+	const most = 6 << 20
+	length := func(out any) int {
+		var text bytes.Buffer
+		e := json.NewEncoder(&text)
+		e.SetEscapeHTML(true)
+		require.NoError(t, e.Encode(out))
+		return text.Len()
+	}
+	body := func(n int, of string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, strings.Repeat(of, n/len(of))) }
+	}
+	header := func(n int, of string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Link", strings.Repeat(of, n/len(of))) }
+	}
+	tests := []struct {
+		h      http.HandlerFunc
+		status int
+		coded  bool
+	}{
+		{body(1<<20, "<&>"), 200, true}, // escaped, it has all that the answer may have
+		{body(1<<20-4096, "<&>"), 200, false},
+		{body(4<<20, "<"), 200, true},
+		{body(5<<20, "<"), 502, false},
+		{body(5<<20, "x"), 200, false},
+		{body(6<<20-4096, "x"), 200, false},
+		{body(6<<20-4096, "<"+strings.Repeat("x", 1<<20-1)), 200, false},
+		{header(1<<20, "<"), 502, false},
+		{header(1<<20-4096, "<"), 200, false},
+		{header(1<<20-4096, "\xff"), 502, false},
+	}
+	for i, test := range tests {
+		log, _ := logged()
+		out, err := lambdasession.Handler(test.h, log, lambdasession.EscapesHTML())(t.Context(), lambdatest.URL.Event())
+		require.NoError(t, err)
+		a := out.(events.LambdaFunctionURLResponse)
+		require.Equal(t, test.status, a.StatusCode, i)
+		require.Equal(t, test.coded, a.IsBase64Encoded, i)
+		require.LessOrEqual(t, length(out), most, i)
+	}
+
+	// Whether or not the program says so, where both forms can be had.
+	out, err := lambdasession.Handler(body(4<<20, "<"))(t.Context(), lambdatest.URL.Event())
+	require.NoError(t, err)
+	require.LessOrEqual(t, length(out), most)
+	out, err = lambdasession.Handler(body(5<<20, "<"))(t.Context(), lambdatest.URL.Event())
+	require.NoError(t, err)
+	require.Equal(t, 200, out.(events.LambdaFunctionURLResponse).StatusCode, "Lambda takes it, as it does not escape by itself")
 }
 
 // The context ends before the function's time does.
