@@ -1,8 +1,10 @@
 package otelsession
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"runtime/debug"
 	"sync"
 
 	"go.opentelemetry.io/otel"
@@ -13,8 +15,31 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// ScopeName is the name of the meter.
+// ScopeName is the name of the meter, and the path of this module.
 const ScopeName = "github.com/carryon-go/carryon/middleware/otelsession"
+
+// Version returns the version of this module that the program is built with,
+// such as "v1.2.3", which is that of the meter. It is "(devel)" where the build
+// does not say.
+func Version() string {
+	info, _ := debug.ReadBuildInfo()
+	return versionIn(info)
+}
+
+func versionIn(info *debug.BuildInfo) string {
+	if info != nil {
+		for _, m := range append(info.Deps, &info.Main) {
+			if m.Path != ScopeName {
+				continue
+			}
+			if m.Replace != nil {
+				m = m.Replace
+			}
+			return cmp.Or(m.Version, "(devel)")
+		}
+	}
+	return "(devel)"
+}
 
 // The attributes of the instruments, beside those of [Config].
 const (
@@ -51,7 +76,7 @@ func New(c Config) (func(context.Context, middleware.Event), error) {
 		c.MeterProvider = otel.GetMeterProvider()
 	}
 	r := &recorder{common: c.Attributes}
-	if err := r.instruments.make(c.MeterProvider.Meter(ScopeName)); err != nil {
+	if err := r.instruments.make(c.MeterProvider.Meter(ScopeName, metric.WithInstrumentationVersion(Version()))); err != nil {
 		return nil, err
 	}
 	return r.observe, nil

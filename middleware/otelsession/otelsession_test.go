@@ -116,6 +116,8 @@ func (s *site) metrics() map[string]metricdata.Metrics {
 	require.NoError(s.t, s.reader.Collect(s.t.Context(), &all))
 	require.Len(s.t, all.ScopeMetrics, 1)
 	require.Equal(s.t, otelsession.ScopeName, all.ScopeMetrics[0].Scope.Name)
+	require.Equal(s.t, otelsession.Version(), all.ScopeMetrics[0].Scope.Version)
+	require.NotEmpty(s.t, otelsession.Version())
 	found := map[string]metricdata.Metrics{}
 	for _, m := range all.ScopeMetrics[0].Metrics {
 		found[m.Name] = m
