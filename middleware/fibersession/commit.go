@@ -77,7 +77,6 @@ func refuse(c fiber.Ctx, outer *fasthttp.ResponseHeader, err error) error {
 	r.Reset()
 	outer.CopyTo(&r.Header)
 	c.RequestCtx().Hijack(nil)
-	c.RequestCtx().HijackSetNoResponse(false)
 	apply(&r.Header, middleware.Fields{Vary: true, CacheControl: "private, no-store"})
 	f := failure{fiber.NewError(status(err), publicText), err}
 	if r != c.Response() { // Fiber's ErrorHandler does not reach it
