@@ -1,14 +1,18 @@
 package codec_test
 
 import (
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/codec/internal/formattest"
+	"github.com/carryon-go/carryon/keyring"
 )
 
 // Format 1 keeps the promises that are common to all formats.
@@ -98,4 +102,52 @@ func TestCheckFormats(t *testing.T) {
 	require.ErrorIs(t, err, codec.UnknownFormat)
 	require.ErrorContains(t, err, testID(t, 1))
 	require.ErrorContains(t, err, "format 2")
+}
+
+// A key that has expired opens nothing, so its format need not be there any
+// more; one that still opens is another matter.
+func TestCheckIgnoresExpiredKeys(t *testing.T) {
+	row := func(n int, format int, active, expires string) string {
+		return fmt.Sprintf(`{"id":%q,"secret":%q,"format":%d,"created":"2026-01-01T00:00:00Z","active":%q%s}`,
+			testID(t, n), base64.RawURLEncoding.EncodeToString(testSecret(n)), format, active, expires)
+	}
+	ring, err := keyring.DangerouslyParseWithExampleKeys([]byte(`{"version":1,"keys":[` +
+		row(1, 9, "2026-01-01T00:00:00Z", `,"expires":"2026-02-01T00:00:00Z"`) + "," + row(2, 1, "2026-01-02T00:00:00Z", "") + "]}"))
+	require.NoError(t, err)
+	var none *codec.Formats
+	end := time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
+	require.NoError(t, none.Check(ring, now))
+	require.NoError(t, none.Check(ring, end))
+	require.ErrorIs(t, none.Check(ring, end.Add(-1)), codec.UnknownFormat)
+}
+
+// thin is a format that adds nothing but the header, and protects nothing.
+type thin struct{}
+
+func (thin) Number() byte                                                    { return 9 }
+func (thin) Overhead() int                                                   { return codec.HeaderSize }
+func (thin) Sealer(func(purpose string, n int) []byte) (codec.Sealer, error) { return thin{}, nil }
+func (thin) Seal(value, _, plaintext []byte) []byte                          { return append(value, plaintext...) }
+func (thin) Open(dst, _, value []byte) ([]byte, bool) {
+	return append(dst, value[codec.HeaderSize:]...), true
+}
+
+// A format that adds less than others carries no larger plaintext for it.
+func TestFormatsWithASmallerOverhead(t *testing.T) {
+	formats, err := codec.NewFormats(thin{})
+	require.NoError(t, err)
+	ring := formattest.Ring(t, 9, []int{1})
+	id := ring.Active(now).ID()
+	for n, ok := range map[int]bool{1: true, codec.MaxPlaintext: true, codec.MaxPlaintext + 1: false, codec.MaxPlaintext + codec.MaxOverhead - codec.HeaderSize: false} {
+		total := codec.HeaderSize + n
+		header := append(append([]byte{9}, id[:]...), byte(total>>16), byte(total>>8), byte(total))
+		value := string(codec.AppendEncoded(nil, append(header, make([]byte, n)...)))
+		plaintext, _, err := formats.Open(nil, ring, now, binding, value)
+		if ok {
+			require.NoError(t, err)
+			require.Len(t, plaintext, n)
+		} else {
+			require.Equal(t, codec.WrongLength, reasonOf(t, err), n)
+		}
+	}
 }

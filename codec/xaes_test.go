@@ -81,3 +81,20 @@ func TestXAESDrawsAFreshNonce(t *testing.T) {
 		seen[string(nonce)] = true
 	}
 }
+
+// The key of a message is not left in the pool for whatever reads memory later.
+func TestMessageKeysAreCleared(t *testing.T) {
+	x := newXAES(bytes.Repeat([]byte{7}, 32))
+	cleared := func() {
+		k := messageKeys.Get().(*[32]byte)
+		defer messageKeys.Put(k)
+		require.Zero(t, *k)
+	}
+	for range 100 { // a pool may forget what it has
+		sealed := x.Seal(nil, []byte("secret"), nil)
+		cleared()
+		_, err := x.Open(nil, sealed, nil)
+		require.NoError(t, err)
+		cleared()
+	}
+}
