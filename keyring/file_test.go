@@ -314,3 +314,20 @@ func TestBrokenFileKeepsTheLastGoodRing(t *testing.T) {
 		})
 	}
 }
+
+// The file that is opened is not the one that was looked at before: somebody
+// has swapped them in between.
+func TestFileIsLookedAtAgainOnceItIsOpen(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "ring.json")
+	writeRing(t, path, mustGenerate(t, day))
+	_, err := readOpened(path, 0o077)
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(path, 0o640))
+	_, err = readOpened(path, 0o077)
+	require.ErrorContains(t, err, "its mode is 0640")
+	_, err = readOpened(dir, 0o077)
+	require.ErrorContains(t, err, "not a regular file")
+	_, err = readOpened(path+".gone", 0o077)
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
