@@ -41,6 +41,15 @@
 // There is no background goroutine: it would not run on a platform that
 // freezes a program between requests. A request that finds the last look at
 // the source too old looks again, under a time limit, while all others go on
-// with the ring at hand. If that fails, the last good ring stays; [OnReload]
+// with the ring at hand. If that fails, or if the new ring does not pass what
+// the program asks of it ([Keys.Require]), the last good ring stays; [OnReload]
 // is told.
+//
+// # Keys that the ring does not have
+//
+// A cookie may carry the id of a key that the ring does not have. Either that
+// key is new, and this replica has not seen it yet; or it belongs to another
+// program on the same host whose cookie has the same name; or its ring was
+// replaced. [Keys.Resolve] reads the source, within limits, and tells the first
+// from the others.
 package keyring

@@ -64,9 +64,9 @@ func withoutPath(err error) error {
 }
 
 // Env is a ring in an environment variable of this process, for platforms
-// that hand out secrets that way. It is read by [Open], and again only by
-// [Keys.Refresh]. Every process that this one starts inherits the variable,
-// unless the program sees to it.
+// that hand out secrets that way. It is read by [Open], and again only for an
+// unknown key id ([Keys.Resolve]). Every process that this one starts inherits
+// the variable, unless the program removes it.
 func Env(name string) Source {
 	const command = "carryon keys init -"
 	return Source{name: "environment variable " + printable(name), make: command, every: -1, read: func(context.Context) (sourceRead, error) {
@@ -105,7 +105,7 @@ func FS(fsys fs.FS, name string) Source {
 
 // Func is a ring that a function fetches, for example from a secret manager.
 // It is called by [Open] and then at most once a minute ([ReloadEvery]), and
-// for an unknown key id ([Keys.Refresh]), never twice at a time. It should
+// for an unknown key id ([Keys.Resolve]), never twice at a time. It should
 // heed its context, which ends after [ReloadTimeout]; if it does not, it is
 // left behind in its goroutine and not called again until it has returned.
 func Func(fetch func(ctx context.Context) ([]byte, error)) Source {
