@@ -212,24 +212,38 @@ func TestNamesOfSourcesAreQuoted(t *testing.T) {
 // Kubernetes mounts ring.json -> ..data/ring.json, ..data -> ..2026_01_31,
 // and swaps ..data.
 func TestKubernetesSecretIsFollowed(t *testing.T) {
-	clock, dir := newTick(), t.TempDir()
-	first, second := mustGenerate(t, day), mustGenerate(t, day)
-	for name, ring := range map[string]*Ring{"..1": first, "..2": second} {
-		require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o700))
-		writeRing(t, filepath.Join(dir, name, "ring.json"), ring)
-	}
-	path := filepath.Join(dir, "ring.json")
-	require.NoError(t, os.Symlink("..1", filepath.Join(dir, "..data")))
-	require.NoError(t, os.Symlink("..data/ring.json", path))
-	keys, err := Open(ctx, File(path), Clock(clock.now), quiet)
-	require.NoError(t, err)
-	require.Equal(t, first.Fingerprint(), keys.Ring(ctx).Fingerprint())
+	for mode, open := range map[os.FileMode]func(string) Source{0o400: File, 0o600: File, 0o440: DangerouslyGroupReadableFile} {
+		clock, dir := newTick(), t.TempDir()
+		first, second := mustGenerate(t, day), mustGenerate(t, day)
+		for name, ring := range map[string]*Ring{"..1": first, "..2": second} {
+			file := filepath.Join(dir, name, "ring.json")
+			require.NoError(t, os.Mkdir(filepath.Dir(file), 0o700))
+			writeRing(t, file, ring)
+			require.NoError(t, os.Chmod(file, mode))
+		}
+		path := filepath.Join(dir, "ring.json")
+		require.NoError(t, os.Symlink("..1", filepath.Join(dir, "..data")))
+		require.NoError(t, os.Symlink("..data/ring.json", path))
+		keys, err := Open(ctx, open(path), Clock(clock.now), quiet)
+		require.NoError(t, err)
+		require.Equal(t, first.Fingerprint(), keys.Ring(ctx).Fingerprint())
 
-	require.NoError(t, os.Symlink("..2", filepath.Join(dir, "..tmp")))
-	require.NoError(t, os.Rename(filepath.Join(dir, "..tmp"), filepath.Join(dir, "..data")))
-	require.NoError(t, os.RemoveAll(filepath.Join(dir, "..1")))
-	clock.pass(time.Second)
-	require.Equal(t, second.Fingerprint(), keys.Ring(ctx).Fingerprint())
+		require.NoError(t, os.Symlink("..2", filepath.Join(dir, "..tmp")))
+		require.NoError(t, os.Rename(filepath.Join(dir, "..tmp"), filepath.Join(dir, "..data")))
+		require.NoError(t, os.RemoveAll(filepath.Join(dir, "..1")))
+		clock.pass(time.Second)
+		require.Equal(t, second.Fingerprint(), keys.Ring(ctx).Fingerprint())
+
+		// A change of defaultMode is refused as it is at the start.
+		require.NoError(t, os.Chmod(filepath.Join(dir, "..2", "ring.json"), 0o644))
+		clock.pass(time.Second)
+		require.Equal(t, second.Fingerprint(), keys.Ring(ctx).Fingerprint())
+		_, verdict := keys.Resolve(ctx, stranger(1))
+		require.Equal(t, Foreign, verdict, "the last read is a second ago")
+		clock.pass(time.Second)
+		_, verdict = keys.Resolve(ctx, stranger(1))
+		require.Equal(t, Undecided, verdict)
+	}
 }
 
 // A second rewrite within one step of the file system's clock leaves the same

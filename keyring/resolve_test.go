@@ -189,7 +189,7 @@ func TestResolveWhileTheRingIsBroken(t *testing.T) {
 	})
 }
 
-// One who is refused a read by the limits is told by what was read before.
+// A call that the limits refuse a read is answered by the last read.
 func TestResolveBetweenTwoReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, keys := openVault(t)
@@ -208,7 +208,7 @@ func TestResolveBetweenTwoReads(t *testing.T) {
 	})
 }
 
-// One who waits for another's read may leave, and knows nothing then.
+// A call that waits for the read of another can end, and is undecided then.
 func TestResolveHeedsItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, keys := openVault(t, ReloadTimeout(time.Hour))
