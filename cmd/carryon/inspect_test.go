@@ -21,6 +21,7 @@ func TestInspectScripts(t *testing.T) {
 		Dir:                 "testdata/inspect",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"session": writeSession,
 			"fill":    fill,

@@ -17,6 +17,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// The race detector has each program wait for a second before it ends.
+	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))
+	patience = time.Hour // no test fails because the machine is slow
 	testscript.Main(m, map[string]func(){"carryon": scripted})
 }
 
@@ -42,12 +45,19 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"mode":   checkMode,
 			"secret": secretOf,
 			"id":     idOf,
 		},
 	})
+}
+
+// setup hands the race detector's settings on.
+func setup(env *testscript.Env) error {
+	env.Setenv("GORACE", os.Getenv("GORACE"))
+	return nil
 }
 
 // mode 0600 FILE: the file has that mode.

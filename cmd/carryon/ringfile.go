@@ -15,7 +15,7 @@ import (
 )
 
 // patience is how long one carryon waits for another to finish with a file.
-const patience = 10 * time.Second
+var patience = 10 * time.Second
 
 // changeFile replaces the ring in a file by what change makes of it. Servers
 // see the old file or the new one, never a part; two changes at once are made
