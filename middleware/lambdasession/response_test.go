@@ -343,7 +343,9 @@ func TestFormFilesAreRemoved(t *testing.T) {
 	r := get("https://x.example/")
 	r.Method, r.Body = "POST", io.NopCloser(strings.NewReader(body))
 	r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
-	t.Setenv("TMPDIR", t.TempDir())
+	for _, name := range []string{"TMPDIR", "TMP"} { // the second on Windows
+		t.Setenv(name, t.TempDir())
+	}
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		require.NoError(t, r.ParseMultipartForm(1))
 		file, _, err := r.FormFile("f")

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -200,7 +201,9 @@ func TestUnits(t *testing.T) {
 	load := s.metrics()["carryon.session.load.duration"].Data.(metricdata.Histogram[float64])
 	for _, p := range load.DataPoints {
 		require.Less(t, p.Sum, 60.0, "seconds, not milliseconds or nanoseconds")
-		require.Positive(t, p.Sum)
+		if runtime.GOOS != "windows" { // whose clock may not move in a load
+			require.Positive(t, p.Sum)
+		}
 	}
 	size := s.metrics()["carryon.session.store.size"].Data.(metricdata.Histogram[int64])
 	require.Greater(t, size.DataPoints[0].Sum, int64(60_000))
