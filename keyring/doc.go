@@ -27,7 +27,7 @@
 // can do the same with [Ring.Rotate] and [Ring.Marshal].
 //
 // A key that leaked is revoked ([Ring.Revoke]): what it sealed is void from
-// then on. Whoever has the ring can make any session: keep it in a file of
+// then on. Anyone who has the ring can make any session: keep it in a file of
 // mode 0600 or in a secret manager, not in a repository, an image or a log.
 //
 // # Time

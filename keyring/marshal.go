@@ -25,7 +25,7 @@ type deadJSON struct {
 }
 
 // Marshal returns the ring in the form that [Parse] reads, secrets included:
-// whoever sees it can forge sessions. Keep it in a file of mode 0600, or in a
+// anyone who sees it can forge sessions. Keep it in a file of mode 0600, or in a
 // secret manager. It fails if the ring is larger than [MaxSize] or is empty.
 func (r *Ring) Marshal() ([]byte, error) {
 	var keys, dead []any

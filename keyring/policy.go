@@ -126,8 +126,8 @@ func (p Policy) checkPeriod() error {
 // come: early enough for the new key to become active when the newest one has
 // sealed for the period. While a key is staged no rotation is due. If the
 // period is negative, it is never due, and at is zero. Like the states of the
-// keys it is a pure function: whoever asks for the same ring at the same time
-// gets the same answer. So a program or a job that rotates when it is due can
+// keys it is a pure function of the ring and the time: all callers get the same
+// answer. So a program or a job that rotates when it is due can
 // run at any time, and as often as it likes.
 func (r *Ring) Due(now time.Time, p Policy) (at time.Time, due bool, err error) {
 	p, err = p.withDefaults()

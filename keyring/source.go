@@ -89,7 +89,7 @@ func (e unsetError) Is(target error) bool { return target == fs.ErrNotExist }
 
 // FS is a ring in a file of a file system, read again at most once a minute
 // ([ReloadEvery]). It does not look at permissions: for a file on disk [File]
-// is the safer choice. Never embed a ring in a program: whoever has the
+// is the safer choice. Never embed a ring in a program: anyone who has the
 // program has the keys.
 func FS(fsys fs.FS, name string) Source {
 	return Source{name: "file " + printable(name), every: time.Minute, read: func(context.Context) (sourceRead, error) {

@@ -131,7 +131,7 @@ func splitName(name string) (base, suffix string, piece int) {
 	return base, suffix, piece
 }
 
-// ours tells whether a fragment is one to show. Without a name to go by, it is
+// ours reports whether a fragment is one to show. Without a name to go by, it is
 // if it is named as we name, or begins as our values do.
 func (in *inspection) ours(f *fragment) bool {
 	if in.base != "" {
