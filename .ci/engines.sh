@@ -10,6 +10,7 @@ chmod 711 "$engines" # its servers run as users of their own
 # engine_packages prints the packages that are missing.
 engine_packages() {
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || echo postgresql
+	[ -x /usr/sbin/pgbouncer ] || echo pgbouncer
 	[ -x /usr/sbin/mariadbd ] || echo mariadb-server
 	command -v redis-server >/dev/null || echo redis-server
 	command -v npm >/dev/null || printf '%s\n' nodejs npm

@@ -3,6 +3,7 @@ package dynamostore_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -74,4 +75,26 @@ func TestCheckOfARealTable(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	require.ErrorIs(t, store.Check(ctx), context.Canceled)
+}
+
+// Each request that the SDK sends again is told of; the last failure is the
+// caller's error.
+func TestAttemptsAreReported(t *testing.T) {
+	failures := 2
+	store, server := asked(t, func(call) *answer {
+		if failures--; failures >= 0 {
+			return failed("ProvisionedThroughputExceededException")
+		}
+		return &answer{http.StatusOK, object{}, false}
+	})
+	var told []error
+	ctx := fallback.WithAttempts(t.Context(), func(err error) { told = append(told, err) })
+	require.NoError(t, store.Delete(ctx, "id"))
+	require.Len(t, told, 2)
+	require.ErrorContains(t, told[0], "ProvisionedThroughputExceededException")
+	require.Len(t, server.calls(), 3)
+
+	failures, told = 100, nil
+	require.Error(t, store.Delete(ctx, "id"))
+	require.Len(t, told, 2, "three attempts, of which the last is the error")
 }
