@@ -99,3 +99,17 @@ func TestCheckSaysWhatItMayNot(t *testing.T) {
 	server.Inject("listIndexes", mongotest.Fault{Reply: mongotest.ErrorReply(13, "Unauthorized", "not authorized on app")})
 	require.ErrorContains(t, store.Check(t.Context()), "not authorized")
 }
+
+// A role that may not create indexes starts where the index is there.
+func TestMigrateNeedsNoRightsWhereTheIndexIs(t *testing.T) {
+	server, _, store := own(t)
+	denied := mongotest.Fault{Reply: mongotest.ErrorReply(13, "Unauthorized", "not authorized on app")}
+	server.Inject("createIndexes", denied)
+	require.ErrorContains(t, store.Migrate(t.Context()), "not authorized")
+	require.NoError(t, store.Migrate(t.Context()))
+	server.Inject("createIndexes", denied)
+	require.NoError(t, store.Migrate(t.Context()))
+	server.Inject("createIndexes", denied)
+	server.Inject("listIndexes", denied)
+	require.ErrorContains(t, store.Migrate(t.Context()), "not authorized")
+}
