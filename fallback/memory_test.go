@@ -171,7 +171,7 @@ func TestLoginsOutliveSessions(t *testing.T) {
 	require.Equal(t, []string{"1", "3", "5", "7", "9", "0", "2"}, dropped)
 }
 
-// A record that was pinned in the older way is the end of a session.
+// A record that was pinned in the older way is the end of a login.
 func TestPinnedRecordsStay(t *testing.T) {
 	clock := fallbacktest.NewClock()
 	m := newMemory(t, fallback.MemoryConfig{Clock: clock.Now, MaxBytes: 100_000})
@@ -182,7 +182,7 @@ func TestPinnedRecordsStay(t *testing.T) {
 	got, err := m.Load(t.Context(), "pinned")
 	require.NoError(t, err)
 	require.True(t, got.Pinned)
-	require.Equal(t, fallback.KindEnd, got.Kind)
+	require.Equal(t, fallback.KindLoginEnd, got.Kind)
 }
 
 // A row that changes its kind is counted under the new one.

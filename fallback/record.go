@@ -24,7 +24,7 @@ type Record struct {
 	Kind Kind
 
 	// Pinned is the older form of Kind: a pinned record whose Kind is
-	// KindSession counts as KindEnd.
+	// KindSession counts as KindLoginEnd.
 	Pinned bool
 }
 
@@ -66,7 +66,7 @@ func (k Kind) String() string {
 // kind is the kind that counts.
 func (r Record) kind() Kind {
 	if r.Kind == KindSession && r.Pinned {
-		return KindEnd
+		return KindLoginEnd
 	}
 	return r.Kind
 }

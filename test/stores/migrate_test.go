@@ -271,3 +271,29 @@ func TestInvalidIndexIsToldOf(t *testing.T) {
 	release()
 	require.ErrorContains(t, store.Migrate(t.Context()), "is invalid")
 }
+
+// Migrate finds the table where statements find it, anywhere in the search
+// path, and does not make a second, empty one in front of it.
+func TestMigrateFollowsTheSearchPath(t *testing.T) {
+	e := engines[0]
+	dsn := e.dsn(t)
+	admin := e.open(t, dsn)
+	table := e.newTable(t, admin, dsn)
+	first, second := table+"_1", table+"_2"
+	for _, schema := range []string{first, second} {
+		run(t, admin, "CREATE SCHEMA "+schema)
+		t.Cleanup(func() { run(t, admin, "DROP SCHEMA "+schema+" CASCADE") })
+	}
+	o := sqlstore.Options{Dialect: e.dialect, Table: second + "." + table}
+	old := newStore(t, admin, o)
+	require.NoError(t, old.Migrate(t.Context()))
+	rec := newRecord(fallback.Revision{}, "one")
+	require.NoError(t, old.Save(t.Context(), "id", fallback.Revision{}, rec))
+
+	o.Table = table
+	store := newStore(t, e.open(t, set(dsn, "search_path", first+","+second)), o)
+	require.NoError(t, store.Migrate(t.Context()))
+	got, err := store.Load(t.Context(), "id")
+	require.NoError(t, err)
+	require.Equal(t, rec.Revision, got.Revision)
+}
