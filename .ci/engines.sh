@@ -10,6 +10,7 @@ chmod 711 "$engines" # its servers run as users of their own
 # engine_packages prints the packages that are missing.
 engine_packages() {
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || echo postgresql
+	[ -x /usr/sbin/pgbouncer ] || echo pgbouncer
 	[ -x /usr/sbin/mariadbd ] || echo mariadb-server
 	command -v redis-server >/dev/null || echo redis-server
 	command -v npm >/dev/null || printf '%s\n' nodejs npm
@@ -19,6 +20,7 @@ postgres_answers() { psql -w -h 127.0.0.1 -U postgres -c 'SELECT 1' test; }
 mariadb_answers() { mariadb --no-defaults -h 127.0.0.1 -u root -e 'SELECT 1' test; }
 redis_answers() { [ "$(redis-cli -h 127.0.0.1 ping)" = PONG ]; }
 dynamodb_answers() { false; } # whatever stands at its port, it may be somebody's data
+ferretdb_answers() { false; }
 
 # engine NAME VARIABLE ANSWERS START. START prints what the variable is to be.
 engine() {
@@ -39,6 +41,7 @@ start_engines() {
 	engine MariaDB CARRYON_TEST_MYSQL mariadb_answers start_mariadb
 	engine Redis CARRYON_TEST_REDIS redis_answers start_redis
 	engine DynamoDB CARRYON_TEST_DYNAMODB dynamodb_answers start_dynalite
+	engine FerretDB CARRYON_TEST_FERRETDB ferretdb_answers start_ferretdb
 }
 
 # It refuses to run as root.
@@ -95,6 +98,24 @@ start_dynalite() {
 	echo $! >>"$engines/pids"
 	wait_for bash -c "exec 3<>/dev/tcp/127.0.0.1/${url##*:}" || return 1
 	echo "$url"
+}
+
+# FerretDB from Go's module proxy, with SQLite inside. It is built from a copy,
+# because a module of Go's has not the file that it wants to know its version from.
+start_ferretdb() {
+	local version=v1.24.2 address=127.0.0.1:27227 source=$engines/ferretdb module
+	{
+		module=$(cd "$engines" && GOWORK=off go mod download -json "github.com/FerretDB/FerretDB@$version" |
+			sed -n 's/^\t"Dir": "\(.*\)",$/\1/p') &&
+			cp -r "$module" "$source" && chmod -R u+w "$source" && echo "$version" >"$source/build/version/version.txt" &&
+			(cd "$source" && GOWORK=off go build -o "$engines/ferretdb.exe" ./cmd/ferretdb) || return 1
+		mkdir "$engines/ferretdb.data"
+		"$engines/ferretdb.exe" --listen-addr="$address" --debug-addr=- --telemetry=disable --handler=sqlite \
+			--state-dir="$engines/ferretdb.data" --sqlite-url="file:$engines/ferretdb.data/" &
+	} >"$engines/ferretdb.log" 2>&1
+	echo $! >>"$engines/pids"
+	wait_for bash -c "exec 3<>/dev/tcp/${address%:*}/${address##*:}" || return 1
+	echo "mongodb://$address/"
 }
 
 # wait_for COMMAND... runs it until it succeeds, for half a minute.

@@ -73,13 +73,15 @@ type Store interface {
 // Counter is a [Store] that can say how many records it has. It may look at
 // every one of them: it is for people and dashboards.
 type Counter interface {
-	// Len counts the records that have not expired.
+	// Len counts the records that have not expired. The error is
+	// errors.ErrUnsupported if the engine cannot list its records.
 	Len(ctx context.Context) (int, error)
 }
 
 // Clearer is a [Store] that can be emptied.
 type Clearer interface {
-	// Clear removes all records, markers of logouts and revocations too.
+	// Clear removes all records, markers of logouts and revocations too. The
+	// error is errors.ErrUnsupported if the engine cannot list its records.
 	Clear(ctx context.Context) error
 }
 

@@ -31,31 +31,43 @@ type MemoryConfig struct {
 	// Clock says what time it is; nil means time.Now.
 	Clock func() time.Time
 
-	// OnEvict is told of every record that is dropped before its time to make
-	// room: a visitor has lost the session. It is called without a lock, by
-	// the goroutine that needed the room, before its Save returns. nil means
-	// that nobody is told; [Memory.Evicted] counts them all the same.
+	// OnEvict is called for every session that is dropped before it expires, to
+	// make room: its visitor has lost it. It is called without a lock, on the
+	// goroutine that needed the room, before its Save returns. If it is nil,
+	// [Memory.Evicted] still counts the sessions.
 	OnEvict func(Eviction)
 }
 
 // Eviction is a record that was dropped before its time.
 type Eviction struct {
 	ID      string // as it was given to Save: a hash, no secret
+	Kind    Kind   // KindSession or KindLogin
 	Bytes   int    // of its data
 	Expires time.Time
 }
 
 // Memory is a [Store] in the memory of this process. It is bounded by bytes
-// and has no goroutine. What it needs room for, it takes first from records
-// that have expired, then from those that were used least recently, and never
-// from those that are [Record.Pinned]: if nothing else is left, Save fails
-// with [ErrFull]. Other processes do not see it and a restart empties it.
+// and has no goroutine. Other processes do not see it and a restart empties it.
 //
-// It is a [Counter], a [Clearer] and a [Sweeper].
+// A full Memory makes room in this order: records that have expired, then the
+// [KindSession] that was used least recently, then the [KindLogin] that was
+// used least recently. What anybody can create evicts nothing that a login has
+// created: for a KindSession or a [KindEnd], no KindLogin is dropped. The other
+// kinds say that something is over, and are never dropped before they expire.
+// They have bounds of their own, so that they leave a quarter of MaxBytes to
+// sessions: a KindEnd may take an eighth of MaxBytes, a [KindLoginEnd] a half,
+// a [KindRevocation] an eighth. If there is no room, Save fails with [ErrFull].
+//
+// One such record takes about 450 bytes, so that the default of 64 MiB holds
+// 70,000 ends of logins. A login or a logout makes one, which stays until that
+// session would have ended.
+//
+// It is a [Counter], a [Clearer], a [Sweeper] and a [Checker].
 type Memory struct {
 	config  MemoryConfig
 	seed    maphash.Seed
-	used    atomic.Int64 // bytes, reserved before they are taken
+	used    atomic.Int64        // bytes, reserved before they are taken
+	usedBy  [kinds]atomic.Int64 // of those, what each kind takes
 	evicted atomic.Int64
 	ticks   atomic.Uint64 // counts uses, to tell which was least recent
 	shards  [shards]shard
@@ -66,6 +78,7 @@ var (
 	_ Counter = (*Memory)(nil)
 	_ Clearer = (*Memory)(nil)
 	_ Sweeper = (*Memory)(nil)
+	_ Checker = (*Memory)(nil)
 )
 
 // NewMemory makes an empty store.
@@ -81,8 +94,7 @@ func NewMemory(config MemoryConfig) (*Memory, error) {
 	}
 	m := &Memory{config: config, seed: maphash.MakeSeed()}
 	for i := range m.shards {
-		m.shards[i].rows = make(map[string]*row)
-		m.shards[i].recent.init()
+		m.shards[i].init()
 	}
 	return m, nil
 }
@@ -100,7 +112,7 @@ func (m *Memory) Load(ctx context.Context, id string) (Record, error) {
 		return Record{}, ErrNotFound
 	}
 	s.use(r, m.ticks.Add(1))
-	rec := Record{Revision: r.revision, Data: r.data, Expires: time.UnixMilli(r.expires), Pinned: r.pinned}
+	rec := Record{Revision: r.revision, Data: r.data, Expires: time.UnixMilli(r.expires), Kind: r.kind, Pinned: !r.kind.evictable()}
 	s.mu.Unlock()
 	rec.Data = slices.Clone(rec.Data) // the slice of a row is never written to
 	return rec, nil
@@ -117,24 +129,24 @@ func (m *Memory) Save(ctx context.Context, id string, old Revision, new Record) 
 	s := m.shard(id)
 	// Asked first, so that a Save which loses drives nobody out; and again
 	// when there is room, for that was got without the lock.
-	now, size := m.now(), rowSize(id, new.Data)
-	m.used.Add(-s.bury(id, now))
+	now := m.now()
+	m.free(s.bury(id, now))
 	had, err := s.standing(id, old, new.Revision, now)
 	if err != nil || had == done {
 		return err
 	}
-	more := max(0, size-had)
-	if !m.reserve(more, id) {
-		return ErrFull
-	}
-	r := &row{id: id, revision: new.Revision, data: slices.Clone(new.Data), expires: new.Expires.UnixMilli(),
-		pinned: new.Pinned, used: m.ticks.Add(1)}
-	freed, err := s.replace(old, r, m.now())
-	if err != nil || freed == done {
-		m.used.Add(-more)
+	r := &row{id: id, revision: new.Revision, data: slices.Clone(new.Data), expires: new.Expires.UnixMilli(), kind: new.kind()}
+	room, err := m.reserve(r, had)
+	if err != nil {
 		return err
 	}
-	m.used.Add(size - freed - more)
+	r.used = m.ticks.Add(1)
+	had, err = s.replace(old, r, m.now())
+	if err != nil || had == done {
+		m.giveBack(room)
+		return err
+	}
+	m.settle(room, r, had)
 	return nil
 }
 
@@ -167,7 +179,7 @@ func (m *Memory) Delete(ctx context.Context, id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r := s.rows[id]; r != nil {
-		m.used.Add(-s.remove(r))
+		m.free(s.remove(r))
 	}
 	return nil
 }
@@ -190,7 +202,7 @@ func (m *Memory) Clear(ctx context.Context) error {
 		return fmt.Errorf("fallback: %w", err)
 	}
 	for i := range m.shards {
-		m.used.Add(-m.shards[i].clear())
+		m.free(m.shards[i].clear()...)
 	}
 	return nil
 }
@@ -203,18 +215,35 @@ func (m *Memory) Sweep(ctx context.Context, limit int) (n int, err error) {
 		if err := ctx.Err(); err != nil {
 			return n, fmt.Errorf("fallback: %w", err)
 		}
-		removed, freed := m.shards[i].sweep(now, limit-n)
-		m.used.Add(-freed)
-		n += removed
+		removed := m.shards[i].sweep(now, limit-n)
+		m.free(removed...)
+		n += len(removed)
 	}
 	return n, nil
 }
 
-// Bytes says how much of MaxBytes is taken, by records that have expired and
-// are still there too.
+// Check is as in [Checker]. A Memory has no settings that lose records; its
+// error is that of ctx.
+func (m *Memory) Check(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("fallback: %w", err)
+	}
+	return nil
+}
+
+// Bytes returns how much of MaxBytes is taken, including records that have
+// expired and have not been removed yet.
 func (m *Memory) Bytes() int64 { return m.used.Load() }
 
-// Evicted counts the records that were dropped before their time.
+// BytesOf returns how much of MaxBytes the records of one kind take.
+func (m *Memory) BytesOf(k Kind) int64 {
+	if k >= kinds {
+		return 0
+	}
+	return m.usedBy[k].Load()
+}
+
+// Evicted returns how many sessions were dropped before they expired.
 func (m *Memory) Evicted() int64 { return m.evicted.Load() }
 
 func (m *Memory) now() int64 { return m.config.Clock().UnixMilli() }
@@ -229,5 +258,3 @@ func begin(ctx context.Context, id string) error {
 	}
 	return CheckID(id)
 }
-
-func rowSize(id string, data []byte) int64 { return int64(len(id) + len(data) + rowBytes) }

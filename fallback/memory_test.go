@@ -79,45 +79,139 @@ func TestMemoryDropsTheExpiredFirst(t *testing.T) {
 	require.Equal(t, []int{0, 1, 2, 3, 4}, standing(t, m, 10))
 }
 
-// What has expired is no loss: nobody is told.
-func TestMemoryOfPinnedRecordsIsFull(t *testing.T) {
-	clock := fallbacktest.NewClock()
-	m := newMemory(t, fallback.MemoryConfig{Clock: clock.Now, MaxBytes: 105_000, OnEvict: func(e fallback.Eviction) {
-		require.Equal(t, "live", e.ID)
-	}})
-	save := func(id string, size int) error {
-		rec := record(size, clock.Now().Add(time.Hour))
-		rec.Pinned = id != "live"
-		return m.Save(t.Context(), id, fallback.Revision{}, rec)
-	}
-	require.NoError(t, save("live", 10))
-	for i := range 10 {
-		require.NoError(t, save(strconv.Itoa(i), 10_000))
-	}
-	require.ErrorIs(t, save("more", 10_000), fallback.ErrFull)
-	require.Len(t, standing(t, m, 10), 10, "a logout must not be forgotten")
-	require.Equal(t, int64(1), m.Evicted(), "the one that could go went")
-
-	clock.Advance(time.Hour)
-	require.NoError(t, save("more", 10_000))
-	got, err := m.Load(t.Context(), "more")
-	require.NoError(t, err)
-	require.True(t, got.Pinned)
+// kindOf saves a record of a kind.
+func kindOf(m *fallback.Memory, id string, k fallback.Kind, size int, expires time.Time) error {
+	rec := record(size, expires)
+	rec.Kind = k
+	return m.Save(context.Background(), id, fallback.Revision{}, rec)
 }
 
-func TestMemoryUnpins(t *testing.T) {
-	clock := fallbacktest.NewClock()
-	m := newMemory(t, fallback.MemoryConfig{Clock: clock.Now, MaxBytes: 105_000})
-	rec := record(60_000, clock.Now().Add(time.Hour))
-	rec.Pinned = true
-	require.NoError(t, m.Save(t.Context(), "a", fallback.Revision{}, rec))
-	require.ErrorIs(t, m.Save(t.Context(), "b", fallback.Revision{}, record(60_000, rec.Expires)), fallback.ErrFull)
+// flood saves records of a kind until the store is full of them, or n of them.
+func flood(t *testing.T, m *fallback.Memory, k fallback.Kind, n int, expires time.Time) (saved int, err error) {
+	t.Helper()
+	for i := range n {
+		if err = kindOf(m, fmt.Sprintf("%s %d", k, i), k, 1000, expires); err != nil {
+			require.ErrorIs(t, err, fallback.ErrFull)
+			return i, err
+		}
+	}
+	return n, nil
+}
 
-	old := rec.Revision
-	rec.Pinned, rec.Revision = false, old.Next()
-	require.NoError(t, m.Save(t.Context(), "a", old, rec))
-	require.NoError(t, m.Save(t.Context(), "b", fallback.Revision{}, record(60_000, rec.Expires)))
-	require.Equal(t, int64(1), m.Evicted())
+var allKinds = []fallback.Kind{fallback.KindSession, fallback.KindEnd, fallback.KindLogin, fallback.KindLoginEnd, fallback.KindRevocation}
+
+// Visitors who are not logged in can fill the store. They drive out no session
+// of a login and nothing that says that a session is over, and they leave room
+// for both.
+func TestFloodOfAnonymousRecordsForgetsNothing(t *testing.T) {
+	clock := fallbacktest.NewClock()
+	m := newMemory(t, fallback.MemoryConfig{Clock: clock.Now, MaxBytes: 1 << 20, OnEvict: func(e fallback.Eviction) {
+		require.Equal(t, fallback.KindSession, e.Kind)
+	}})
+	expires := clock.Now().Add(time.Hour)
+	for _, k := range allKinds {
+		require.NoError(t, kindOf(m, "before "+k.String(), k, 1000, expires))
+	}
+	ends, err := flood(t, m, fallback.KindEnd, 5000, expires)
+	require.ErrorContains(t, err, "MaxBytes", "what cannot be kept is an error")
+	require.Less(t, ends, 110, "an eighth of the store")
+	saved, err := flood(t, m, fallback.KindSession, 5000, expires)
+	require.NoError(t, err)
+	require.Equal(t, 5000, saved, "sessions make room for each other")
+	require.Positive(t, m.Evicted())
+	for _, k := range allKinds[1:] {
+		_, err := m.Load(t.Context(), "before "+k.String())
+		require.NoError(t, err, k)
+	}
+	for _, k := range allKinds[2:] {
+		require.NoError(t, kindOf(m, "after "+k.String(), k, 1000, expires), k)
+	}
+	require.ErrorIs(t, kindOf(m, "one more end", fallback.KindEnd, 1000, expires), fallback.ErrFull)
+
+	clock.Advance(time.Hour)
+	require.NoError(t, kindOf(m, "one more end", fallback.KindEnd, 1000, clock.Now().Add(time.Hour)), "the others have expired")
+}
+
+// Users can log in and out as often as they like. They leave a quarter to
+// sessions, and room for the program's revocations.
+func TestFloodOfLoginsLeavesRoom(t *testing.T) {
+	clock := fallbacktest.NewClock()
+	m := newMemory(t, fallback.MemoryConfig{Clock: clock.Now, MaxBytes: 1 << 20})
+	expires := clock.Now().Add(time.Hour)
+	for _, k := range []fallback.Kind{fallback.KindLogin, fallback.KindLoginEnd, fallback.KindEnd, fallback.KindRevocation} {
+		_, _ = flood(t, m, k, 5000, expires)
+	}
+	for _, k := range allKinds[1:] {
+		if k != fallback.KindLogin {
+			require.LessOrEqual(t, m.BytesOf(k), int64(1<<19), k)
+		}
+	}
+	require.GreaterOrEqual(t, m.BytesOf(fallback.KindLogin), int64(1<<18-2000), "a quarter")
+	require.NoError(t, kindOf(m, "a login", fallback.KindLogin, 1000, expires))
+	require.ErrorIs(t, kindOf(m, "nobody", fallback.KindSession, 1000, expires), fallback.ErrFull,
+		"who is not logged in drives out nobody who is")
+}
+
+// Of sessions, those that nobody has logged in go first, then the ones that
+// were used least recently.
+func TestLoginsOutliveSessions(t *testing.T) {
+	clock := fallbacktest.NewClock()
+	var dropped []string
+	m := newMemory(t, fallback.MemoryConfig{Clock: clock.Now, MaxBytes: 105_000, OnEvict: func(e fallback.Eviction) {
+		dropped = append(dropped, e.ID)
+	}})
+	expires := clock.Now().Add(time.Hour)
+	for i := range 10 {
+		k := []fallback.Kind{fallback.KindLogin, fallback.KindSession}[i%2]
+		require.NoError(t, kindOf(m, strconv.Itoa(i), k, 10_000, expires))
+	}
+	for i := range 7 {
+		require.NoError(t, kindOf(m, "new "+strconv.Itoa(i), fallback.KindLogin, 10_000, expires))
+	}
+	require.Equal(t, []string{"1", "3", "5", "7", "9", "0", "2"}, dropped)
+}
+
+// A record that was pinned in the older way is the end of a login.
+func TestPinnedRecordsStay(t *testing.T) {
+	clock := fallbacktest.NewClock()
+	m := newMemory(t, fallback.MemoryConfig{Clock: clock.Now, MaxBytes: 100_000})
+	rec := record(10_000, clock.Now().Add(time.Hour))
+	rec.Pinned = true
+	require.NoError(t, m.Save(t.Context(), "pinned", fallback.Revision{}, rec))
+	fill(t, m, 50, rec.Expires)
+	got, err := m.Load(t.Context(), "pinned")
+	require.NoError(t, err)
+	require.True(t, got.Pinned)
+	require.Equal(t, fallback.KindLoginEnd, got.Kind)
+}
+
+// A row that changes its kind is counted under the new one.
+func TestMemoryChangesKinds(t *testing.T) {
+	clock := fallbacktest.NewClock()
+	m := newMemory(t, fallback.MemoryConfig{Clock: clock.Now, MaxBytes: 1 << 20})
+	old := fallback.Revision{}
+	for range 3 {
+		for _, k := range allKinds {
+			rec := record(1000, clock.Now().Add(time.Hour))
+			rec.Revision, rec.Kind = old.Next(), k
+			require.NoError(t, m.Save(t.Context(), "id", old, rec))
+			old = rec.Revision
+			for _, other := range allKinds {
+				require.Equal(t, other == k, m.BytesOf(other) != 0, "%s while it is %s", other, k)
+			}
+			require.Equal(t, m.Bytes(), m.BytesOf(k))
+		}
+	}
+	require.NoError(t, m.Delete(t.Context(), "id"))
+	require.Zero(t, m.Bytes())
+	require.Zero(t, m.BytesOf(fallback.KindRevocation))
+	require.Zero(t, m.BytesOf(99))
+}
+
+func TestKindsAreChecked(t *testing.T) {
+	m := newMemory(t, fallback.MemoryConfig{})
+	require.ErrorContains(t, kindOf(m, "id", 99, 1, time.Now().Add(time.Hour)), "no kind of record 99")
+	require.Equal(t, "Kind(99)", fallback.Kind(99).String())
 }
 
 func TestMemoryReplacesARecordInItsOwnRoom(t *testing.T) {
@@ -192,6 +286,9 @@ func TestMemoryUnderLoad(t *testing.T) {
 		require.NoError(t, m.Delete(t.Context(), strconv.Itoa(i)))
 	}
 	require.Zero(t, m.Bytes(), "nothing is left, so that nothing may be counted")
+	for _, k := range allKinds {
+		require.Zero(t, m.BytesOf(k), k)
+	}
 }
 
 func anyCall(m *fallback.Memory, random *rand.Rand) bool {
@@ -208,7 +305,7 @@ func anyCall(m *fallback.Memory, random *rand.Rand) bool {
 	default:
 		rec, _ := m.Load(ctx, id)
 		next := record(random.IntN(20_000), expires)
-		next.Pinned = random.IntN(10) == 0
+		next.Kind = allKinds[random.IntN(len(allKinds))]
 		err = m.Save(ctx, id, rec.Revision, next)
 	}
 	return err == nil || errors.Is(err, fallback.ErrNotFound) || errors.Is(err, fallback.ErrConflict) || errors.Is(err, fallback.ErrFull)

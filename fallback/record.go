@@ -18,11 +18,57 @@ type Record struct {
 	// Expires is when the record is gone, between 1970 and 9999.
 	Expires time.Time
 
-	// Pinned asks a store that drops records to make room not to drop this one
-	// before it expires: it is the marker of a logout or a revocation, whose
-	// absence would let something back in. It is for Save only. A store that
-	// drops nothing before its time ignores it, and Load may not give it back.
+	// Kind says who can create such a record and what its loss would mean. It
+	// is for Save only. A store that drops nothing before its time ignores it,
+	// and Load need not return it.
+	Kind Kind
+
+	// Pinned is the older form of Kind: a pinned record whose Kind is
+	// KindSession counts as KindLoginEnd.
 	Pinned bool
+}
+
+// Kind says who can create a record, and what its loss would mean. A store that
+// makes room by dropping records uses it to decide which ones: see [Memory].
+type Kind uint8
+
+// The kinds of records.
+const (
+	// KindSession is a session that is bound to no subject. Anybody can begin
+	// one.
+	KindSession Kind = iota
+	// KindEnd marks the end of a session that was bound to no subject. Anybody
+	// can make one, by beginning a session and logging out. If it is lost, a
+	// copy of that session works again.
+	KindEnd
+	// KindLogin is a session that is bound to a subject.
+	KindLogin
+	// KindLoginEnd marks the end of a session that was bound to a subject, or
+	// that a login has replaced. If it is lost, a stolen copy works again.
+	KindLoginEnd
+	// KindRevocation is the program's own word that a session, or all sessions
+	// of a subject, are over.
+	KindRevocation
+
+	kinds = 5
+)
+
+var kindNames = [kinds]string{"session", "end of a session", "login", "end of a login", "revocation"}
+
+// String returns the kind's name in English.
+func (k Kind) String() string {
+	if k >= kinds {
+		return fmt.Sprintf("Kind(%d)", uint8(k))
+	}
+	return kindNames[k]
+}
+
+// kind is the kind that counts.
+func (r Record) kind() Kind {
+	if r.Kind == KindSession && r.Pinned {
+		return KindLoginEnd
+	}
+	return r.Kind
 }
 
 // Revision names one state of a record: a number that grows by one with each
@@ -77,6 +123,9 @@ func CheckSave(id string, old Revision, new Record) error {
 	}
 	if err := CheckExpiry(new.Expires); err != nil {
 		return err
+	}
+	if new.Kind >= kinds {
+		return fmt.Errorf("fallback: there is no kind of record %d", new.Kind)
 	}
 	switch r := new.Revision; {
 	case r.Number == 0 || r.Number > MaxNumber || old.Number > MaxNumber:

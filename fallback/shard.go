@@ -2,6 +2,8 @@ package fallback
 
 import (
 	"container/heap"
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -10,8 +12,8 @@ import (
 type shard struct {
 	mu     sync.Mutex
 	rows   map[string]*row
-	ends   ends // all rows, by when they expire
-	recent list // those that may be dropped, least recently used first
+	ends   ends        // all rows, by when they expire
+	recent [kinds]list // those that may be dropped, least recently used first
 }
 
 // row is a record in memory. Its data is never written to.
@@ -20,55 +22,64 @@ type row struct {
 	revision   Revision
 	data       []byte
 	expires    int64 // in milliseconds
-	pinned     bool
+	kind       Kind
 	used       uint64 // when it was last used, in ticks
 	place      int    // in ends
 	prev, next *row   // in recent
 }
 
-// done is answered in place of a size where the Save has happened before.
-const done = -1
+// size is what a row takes of MaxBytes.
+func (r *row) size() int64 { return int64(len(r.id) + len(r.data) + rowBytes) }
 
-// standing says how many bytes a Save will replace, done if it has happened
-// before, or ErrConflict.
-func (s *shard) standing(id string, old, new Revision, now int64) (int64, error) {
+// done is answered in place of a row where the Save has happened before.
+var done = new(row)
+
+// init makes the shard empty. Once it is used, that needs the lock.
+func (s *shard) init() {
+	s.rows, s.ends = make(map[string]*row), nil
+	for i := range s.recent {
+		s.recent[i].init()
+	}
+}
+
+// standing returns the row that a Save will replace, or nil if there is none;
+// done if the Save has happened before; or ErrConflict.
+func (s *shard) standing(id string, old, new Revision, now int64) (*row, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.compare(id, old, new, now)
 }
 
 // compare needs the lock.
-func (s *shard) compare(id string, old, new Revision, now int64) (int64, error) {
+func (s *shard) compare(id string, old, new Revision, now int64) (*row, error) {
 	r := s.rows[id]
 	stands := r != nil && r.expires > now
 	switch {
 	case stands && r.revision == new:
 		return done, nil
 	case stands && r.revision != old, !stands && !old.IsZero():
-		return 0, ErrConflict
-	case r == nil:
-		return 0, nil
+		return nil, ErrConflict
 	}
-	return rowSize(r.id, r.data), nil
+	return r, nil
 }
 
-// replace puts r in the place of what compare finds, and says what it freed.
-func (s *shard) replace(old Revision, r *row, now int64) (freed int64, err error) {
+// replace puts r in the place of what compare finds, and returns that.
+func (s *shard) replace(old Revision, r *row, now int64) (had *row, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	freed, err = s.compare(r.id, old, r.revision, now)
-	if err != nil || freed == done {
-		return freed, err
+	had, err = s.compare(r.id, old, r.revision, now)
+	if err != nil || had == done {
+		return had, err
 	}
-	if before := s.rows[r.id]; before != nil {
-		s.remove(before)
+	if had != nil {
+		s.remove(had)
 	}
 	s.rows[r.id] = r
 	heap.Push(&s.ends, r)
-	if !r.pinned {
-		s.recent.push(r)
+	if r.kind.evictable() {
+		s.recent[r.kind].push(r)
 	}
-	return freed, nil
+	return had, nil
 }
 
 // live needs the lock.
@@ -82,9 +93,9 @@ func (s *shard) live(id string, now int64) *row {
 // use needs the lock.
 func (s *shard) use(r *row, tick uint64) {
 	r.used = tick
-	if !r.pinned {
-		s.recent.remove(r)
-		s.recent.push(r)
+	if r.kind.evictable() {
+		s.recent[r.kind].remove(r)
+		s.recent[r.kind].push(r)
 	}
 }
 
@@ -94,14 +105,14 @@ func (s *shard) expireAt(r *row, at int64) {
 	heap.Fix(&s.ends, r.place)
 }
 
-// remove needs the lock. It gives the bytes that are free now.
-func (s *shard) remove(r *row) int64 {
+// remove needs the lock. It returns r, which is to be counted as gone.
+func (s *shard) remove(r *row) *row {
 	delete(s.rows, r.id)
 	heap.Remove(&s.ends, r.place)
-	if !r.pinned {
-		s.recent.remove(r)
+	if r.kind.evictable() {
+		s.recent[r.kind].remove(r)
 	}
-	return rowSize(r.id, r.data)
+	return r
 }
 
 func (s *shard) count(now int64) (n int) {
@@ -115,45 +126,42 @@ func (s *shard) count(now int64) (n int) {
 	return n
 }
 
-func (s *shard) clear() (freed int64) {
+// clear removes all rows and returns them.
+func (s *shard) clear() (removed []*row) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, r := range s.rows {
-		freed += rowSize(r.id, r.data)
-	}
-	s.rows, s.ends = make(map[string]*row), nil
-	s.recent.init()
-	return freed
+	removed = slices.Collect(maps.Values(s.rows))
+	s.init()
+	return removed
 }
 
-// sweep removes up to limit rows that have expired.
-func (s *shard) sweep(now int64, limit int) (removed int, freed int64) {
+// sweep removes up to limit rows that have expired and returns them.
+func (s *shard) sweep(now int64, limit int) (removed []*row) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for removed < limit && len(s.ends) > 0 && s.ends[0].expires <= now {
-		freed += s.remove(s.ends[0])
-		removed++
+	for len(removed) < limit && len(s.ends) > 0 && s.ends[0].expires <= now {
+		removed = append(removed, s.remove(s.ends[0]))
 	}
-	return removed, freed
+	return removed
 }
 
-// bury removes the row of an id if it has expired.
-func (s *shard) bury(id string, now int64) (freed int64) {
+// bury removes the row of an id if it has expired, and returns it.
+func (s *shard) bury(id string, now int64) *row {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r := s.rows[id]; r != nil && r.expires <= now {
-		freed = s.remove(r)
+		return s.remove(r)
 	}
-	return freed
+	return nil
 }
 
-// oldest says when the row was used that would be dropped next.
-func (s *shard) oldest(except string) (uint64, bool) {
+// oldest returns when the row of a kind was used that would be dropped next.
+func (s *shard) oldest(k Kind, except string) (uint64, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.recent.first()
+	r := s.recent[k].first()
 	if r != nil && r.id == except {
-		r = s.recent.after(r)
+		r = s.recent[k].after(r)
 	}
 	if r == nil {
 		return 0, false
@@ -161,14 +169,14 @@ func (s *shard) oldest(except string) (uint64, bool) {
 	return r.used, true
 }
 
-// dropIf drops the row that was last used at that tick, if it still is there
-// and no one has used it since; it is the first or the second of the list.
-func (s *shard) dropIf(used uint64) *row {
+// dropIf drops the row that was last used at that tick, if it is still there
+// and has not been used since; it is the first or the second of its list.
+func (s *shard) dropIf(k Kind, used uint64) *row {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.recent.first()
+	r := s.recent[k].first()
 	if r != nil && r.used != used {
-		r = s.recent.after(r)
+		r = s.recent[k].after(r)
 	}
 	if r == nil || r.used != used {
 		return nil

@@ -115,8 +115,9 @@ func openKeys(ctx context.Context) (keyring.Provider, error) {
 	}), keyring.ReloadEvery(every))
 }
 
-// openStore does not speak to the store, so that a start does not wait for it;
-// DynamoDB's table must be there (dynamostore.Store.Migrate makes it).
+// openStore does not speak to the store, so that a start does not wait for it.
+// DynamoDB's table must be there: call dynamostore.Store.Migrate, and Check, when
+// the function is deployed.
 func openStore(ctx context.Context, address string) (fallback.Store, error) {
 	if address == "" {
 		return nil, nil

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"strconv"
 	"strings"
@@ -61,7 +62,27 @@ func openStore(ctx context.Context, address string) (store fallback.Store, done 
 	if err != nil {
 		return nil, nil, fmt.Errorf("-store %s: %w", scheme, err)
 	}
+	checkStore(ctx, slog.Default(), scheme, store)
 	return store, done, nil
+}
+
+// checkStore logs which settings of the engine lose sessions or logouts. A
+// program that must lose none stops instead.
+func checkStore(ctx context.Context, log *slog.Logger, name string, store fallback.Store) {
+	checker, ok := store.(fallback.Checker)
+	if !ok {
+		return
+	}
+	err := checker.Check(ctx)
+	var check *fallback.CheckError
+	switch {
+	case errors.As(err, &check):
+		for _, f := range check.Findings {
+			log.Warn("-store "+name+": "+f.String(), "engine", check.Engine)
+		}
+	case err != nil:
+		log.Warn("-store "+name+": its settings cannot be checked", "error", err)
+	}
 }
 
 func openMemory(options string) (fallback.Store, error) {

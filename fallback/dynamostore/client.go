@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"github.com/carryon-go/carryon/fallback"
 )
 
 // Client is what a [Store] needs of a *dynamodb.Client, so that a program can
@@ -23,7 +25,7 @@ type Client interface {
 	Scan(context.Context, *dynamodb.ScanInput, ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error)
 	BatchWriteItem(context.Context, *dynamodb.BatchWriteItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchWriteItemOutput, error)
 
-	// For Migrate.
+	// For Migrate and Check.
 	CreateTable(context.Context, *dynamodb.CreateTableInput, ...func(*dynamodb.Options)) (*dynamodb.CreateTableOutput, error)
 	DescribeTable(context.Context, *dynamodb.DescribeTableInput, ...func(*dynamodb.Options)) (*dynamodb.DescribeTableOutput, error)
 	DescribeTimeToLive(context.Context, *dynamodb.DescribeTimeToLiveInput, ...func(*dynamodb.Options)) (*dynamodb.DescribeTimeToLiveOutput, error)
@@ -48,6 +50,7 @@ const (
 // died while a Lambda was frozen. Before it sends again it waits up to 25 ms,
 // then 50, 100, ..., 400 at most, instead of up to 2 seconds, then 4. It keeps 100
 // idle connections instead of 10, so that a burst of requests does not dial anew.
+// Each attempt that is made again is reported to fallback.WithAttempts.
 //
 // An HTTPClient of the program's own kind and a Retryer that is not the SDK's
 // standard one stay as they are.
@@ -65,6 +68,15 @@ func ClientOptions(o *dynamodb.Options) {
 
 // brisk is the SDK's retryer for a database that answers in milliseconds.
 type brisk struct{ *retry.Standard }
+
+// GetRetryToken is asked before an attempt is made again.
+func (b brisk) GetRetryToken(ctx context.Context, failed error) (release func(error) error, err error) {
+	release, err = b.Standard.GetRetryToken(ctx, failed)
+	if err == nil {
+		fallback.ReportAttempt(ctx, failed)
+	}
+	return release, err
+}
 
 // RetryDelay says how long to wait after an attempt; the first is 1.
 func (brisk) RetryDelay(attempt int, _ error) (time.Duration, error) {

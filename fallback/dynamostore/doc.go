@@ -81,9 +81,16 @@
 // that is none of these is an error, is not written over, and stays in a Clear;
 // Delete deletes it.
 //
-// Engines for tests: the suite runs against dynalite 4. It cannot do
-// UpdateTimeToLive, which [Store.Migrate] lets pass, and does not say what stands where a
-// condition fails, so that a conflict there is two requests.
+// [Store.Check] tells of a table with another key, of a time to live that is off
+// or looks at another attribute, and of replicas in other regions.
+//
+// Tested against dynalite 4, in continuous integration, and not against Amazon's
+// DynamoDB. (DynamoDB Local is not open source.) dynalite cannot do UpdateTimeToLive, which [Store.Migrate]
+// lets pass, and does not say what stands where a condition fails, so that a conflict there
+// is two requests. To run the suite on your account, in tables that it creates
+// and deletes:
+//
+//	CARRYON_TEST_DYNAMODB=https://dynamodb.eu-central-1.amazonaws.com AWS_REGION=eu-central-1 go test -v -run TestConformance ./fallback/dynamostore
 //
 // # For users of connect-dynamodb
 //

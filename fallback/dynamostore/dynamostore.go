@@ -30,8 +30,8 @@ type Options struct {
 	Clock func() time.Time
 }
 
-// Store is a [fallback.Store] in a table. It is a [fallback.Counter] and a
-// [fallback.Clearer]; DynamoDB sweeps by itself.
+// Store is a [fallback.Store] in a table. It is a [fallback.Counter], a
+// [fallback.Clearer] and a [fallback.Checker]; DynamoDB sweeps by itself.
 type Store struct {
 	client Client
 	table  *string
@@ -42,6 +42,7 @@ var (
 	_ fallback.Store   = (*Store)(nil)
 	_ fallback.Counter = (*Store)(nil)
 	_ fallback.Clearer = (*Store)(nil)
+	_ fallback.Checker = (*Store)(nil)
 )
 
 // New makes a store over a client. It does not speak to DynamoDB;

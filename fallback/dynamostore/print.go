@@ -77,6 +77,7 @@ const (
 	CountRecords Rights = 1 << iota // for Store.Len
 	ClearTable                      // for Store.Clear
 	CreateTable                     // for Store.Migrate
+	CheckTable                      // for Store.Check
 )
 
 var arn = regexp.MustCompile(`^arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]{12}:table/[A-Za-z0-9_.-]{3,255}$`)
@@ -89,8 +90,8 @@ func Policy(tableARN string, more Rights) (string, error) {
 		return "", errors.New("dynamostore: this is not the ARN of a table; " +
 			"write arn:aws:dynamodb:REGION:ACCOUNT:table/NAME")
 	}
-	if more >= CreateTable<<1 {
-		return "", errors.New("dynamostore: no such rights; use CountRecords, ClearTable and CreateTable")
+	if more >= CheckTable<<1 {
+		return "", errors.New("dynamostore: no such rights; use CountRecords, ClearTable, CreateTable and CheckTable")
 	}
 	policy := map[string]any{
 		"Version": "2012-10-17",
@@ -112,8 +113,11 @@ func actions(more Rights) []string {
 	if more&ClearTable != 0 {
 		names = append(names, "BatchWriteItem")
 	}
+	if more&(CreateTable|CheckTable) != 0 {
+		names = append(names, "DescribeTable", "DescribeTimeToLive")
+	}
 	if more&CreateTable != 0 {
-		names = append(names, "DescribeTable", "CreateTable", "DescribeTimeToLive", "UpdateTimeToLive")
+		names = append(names, "CreateTable", "UpdateTimeToLive")
 	}
 	for i := range names {
 		names[i] = "dynamodb:" + names[i]

@@ -17,6 +17,8 @@ var basicCases = []testCase{
 		why: "what was saved on one replica is read on another"},
 	{name: "empty data", run: emptyData,
 		why: "markers of logouts have no data, and are there all the same"},
+	{name: "every kind", run: everyKind,
+		why: "a store that drops records by their kind must keep each of them while it has room"},
 	{name: "binary ids", run: binaryIDs,
 		why: "ids are hashes; one that is padded, folded or cut meets another visitor's record"},
 	{name: "binary data", run: binaryData,
@@ -57,6 +59,24 @@ func roundTrip(ctx context.Context, s Setup) error {
 		func() error { return stands(ctx, s.Store, id, next) },
 		func() error { return absent(ctx, s.Store, id[1:]) },
 	)
+}
+
+func everyKind(ctx context.Context, s Setup) error {
+	old := fallback.Revision{}
+	for _, k := range []fallback.Kind{fallback.KindSession, fallback.KindLogin, fallback.KindLoginEnd, fallback.KindEnd, fallback.KindRevocation} {
+		alone, next := s.record(fallback.Revision{}, k.String()), s.record(old, k.String())
+		alone.Kind, next.Kind = k, k
+		if err := first(
+			func() error { return s.Store.Save(ctx, "kind "+k.String(), fallback.Revision{}, alone) },
+			func() error { return s.Store.Save(ctx, id, old, next) }, // it changes its kind
+			func() error { return stands(ctx, s.other(), "kind "+k.String(), alone) },
+			func() error { return stands(ctx, s.other(), id, next) },
+		); err != nil {
+			return fmt.Errorf("a record of the kind %q: %w", k, err)
+		}
+		old = next.Revision
+	}
+	return nil
 }
 
 func emptyData(ctx context.Context, s Setup) error {

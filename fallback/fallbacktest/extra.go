@@ -2,6 +2,7 @@ package fallbacktest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -12,21 +13,58 @@ import (
 var extraCases = []testCase{
 	{name: "Counter", run: counting, needs: needsCounter, why: "it counts what is there, and nothing that has expired"},
 	{name: "Clearer", run: clearing, needs: needsClearer, why: "it leaves nothing, and the store goes on working"},
+	{name: "Checker", run: checking, needs: needsChecker, why: "it changes no record, and tells an outage from a setting"},
 	{name: "Sweeper", run: sweeping, needs: needsSweeper, why: "it takes what has expired, no more than asked, and nothing that lives"},
 }
 
 func needsCounter(s Setup) string {
-	if _, ok := s.Store.(fallback.Counter); !ok {
+	counter, ok := s.Store.(fallback.Counter)
+	if !ok {
 		return "the store is no Counter"
+	}
+	if _, err := counter.Len(context.Background()); errors.Is(err, errors.ErrUnsupported) {
+		return "the store cannot list its records"
 	}
 	return ""
 }
 
 func needsClearer(s Setup) string {
-	if _, ok := s.Store.(fallback.Clearer); !ok {
+	clearer, ok := s.Store.(fallback.Clearer)
+	if !ok {
 		return "the store is no Clearer"
 	}
+	if err := clearer.Clear(context.Background()); errors.Is(err, errors.ErrUnsupported) {
+		return "the store cannot list its records"
+	}
 	return ""
+}
+
+func needsChecker(s Setup) string {
+	if _, ok := s.Store.(fallback.Checker); !ok {
+		return "the store is no Checker"
+	}
+	return ""
+}
+
+func checking(ctx context.Context, s Setup) error {
+	rec, err := s.create(ctx, id, "one")
+	if err != nil {
+		return err
+	}
+	checker := s.Store.(fallback.Checker)
+	var findings *fallback.CheckError
+	if err := checker.Check(ctx); err != nil && !errors.As(err, &findings) {
+		return fmt.Errorf("a Check: %w", err)
+	}
+	if err := first(
+		func() error { return stands(ctx, s.other(), id, rec) },
+		func() error { return counts(ctx, s, 1, "after a Check") },
+	); err != nil {
+		return err
+	}
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	return is(checker.Check(ended), context.Canceled, "Check with a context that has ended")
 }
 
 func needsSweeper(s Setup) string {
@@ -57,6 +95,9 @@ func counts(ctx context.Context, s Setup, want int, when string) error {
 		return nil
 	}
 	got, err := counter.Len(ctx)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
 	if err == nil && got != want {
 		err = fmt.Errorf("a Len is %d %s, want %d", got, when, want)
 	}

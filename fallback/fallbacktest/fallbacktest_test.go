@@ -21,6 +21,14 @@ type wrong struct {
 	save   func(ctx context.Context, id string, old fallback.Revision, rec fallback.Record) error
 	touch  func(ctx context.Context, id string, expires time.Time) error
 	delete func(ctx context.Context, id string) error
+	check  func(ctx context.Context) error
+}
+
+func (w *wrong) Check(ctx context.Context) error {
+	if w.check == nil {
+		return w.Memory.Check(ctx)
+	}
+	return w.check(ctx)
 }
 
 func (w *wrong) Load(ctx context.Context, id string) (fallback.Record, error) {
@@ -130,6 +138,20 @@ var faults = map[string]struct {
 		return &wrong{Memory: m, save: func(ctx context.Context, id string, old fallback.Revision, rec fallback.Record) error {
 			rec.Expires = rec.Expires.Truncate(time.Second)
 			return m.Save(ctx, id, old, rec)
+		}}
+	}},
+	"drops revocations": {"every kind", func(m *fallback.Memory, _ *fallbacktest.Clock) *wrong {
+		return &wrong{Memory: m, save: func(ctx context.Context, id string, old fallback.Revision, rec fallback.Record) error {
+			if rec.Kind == fallback.KindRevocation {
+				return nil
+			}
+			return m.Save(ctx, id, old, rec)
+		}}
+	}},
+	"its Check writes": {"Checker", func(m *fallback.Memory, _ *fallbacktest.Clock) *wrong {
+		return &wrong{Memory: m, check: func(ctx context.Context) error {
+			rec := fallback.Record{Revision: fallback.Revision{}.Next(), Expires: time.Now().Add(time.Hour)}
+			return m.Save(ctx, "check", fallback.Revision{}, rec)
 		}}
 	}},
 	"pads ids": {"binary ids", func(m *fallback.Memory, _ *fallbacktest.Clock) *wrong {

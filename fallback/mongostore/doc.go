@@ -6,11 +6,12 @@
 //	err = store.Migrate(ctx) // or run what mongostore.Schema prints
 //
 // Tested, in continuous integration, with the real driver against a strict
-// server of our own that speaks the protocol in the test's process, and not
-// against a real MongoDB. Whoever has one can run the same suite on it, in a
-// clone of the repository and a database that the suite makes and drops:
+// server of our own that speaks the protocol in the test's process, and against
+// FerretDB 1.24.2, without the races. It has not been tested against a real
+// MongoDB. To run the suite on yours, in a clone of the repository and in a
+// database that the suite creates and drops:
 //
-//	MONGODB_URI='mongodb://127.0.0.1/?replicaSet=rs0' go test ./fallback/mongostore
+//	MONGODB_URI='mongodb://127.0.0.1/?replicaSet=rs0' go test -v -run RealMongoDB ./fallback/mongostore
 //
 // # Settings that matter
 //
@@ -23,9 +24,11 @@
 // that stands alone refuses linearizable reads; Options.MajorityReads does
 // without.
 //
-// Services and programs that speak the protocol and are not MongoDB are
-// untested, and some of them let two writers win where one may: run the suite
-// there first, as above.
+// Services and programs that speak the protocol and are not MongoDB may let two
+// writers win where one may: run the suite there first, as above. FerretDB 1
+// does, over PostgreSQL and over SQLite: of 160 increments that it acknowledged,
+// 30 to 60 were kept. It has no index that removes what has expired either.
+// [Store.Check] names it, and other settings that lose records.
 //
 // Give the store a collection of its own. If it is sharded, then by _id,
 // hashed: by another key, _id would not be unique. No other unique index, no

@@ -25,6 +25,7 @@ var (
 
 // The codes that the server answers with.
 const (
+	codeUnauthorized  = 13
 	codeIndexOptions  = 85 // IndexOptionsConflict
 	codeIndexKeys     = 86 // IndexKeySpecsConflict
 	codeNotReplicaSet = 123

@@ -26,13 +26,25 @@ var errIndex = errors.New("the collection has another index on the field expires
 
 // Migrate makes the collection and its index if they are not there. Any number
 // of replicas may call it when they start. It needs the right to create
-// indexes; see [Schema].
+// indexes, or, where the index is there already, the right to list them; see
+// [Schema].
 func (s *Store) Migrate(ctx context.Context) error {
 	_, err := s.many.Indexes().CreateOne(alone(ctx), mongo.IndexModel{
 		Keys:    bson.D{{Key: fieldExpires, Value: 1}},
 		Options: options.Index().SetName(IndexName).SetExpireAfterSeconds(grace),
 	})
+	var server mongo.ServerError
+	if errors.As(err, &server) && server.HasErrorCode(codeUnauthorized) && s.hasIndex(ctx) {
+		return nil
+	}
 	return fail(ctx, "create the index", err)
+}
+
+// hasIndex reports whether the index is there, for a program that may not
+// create it.
+func (s *Store) hasIndex(ctx context.Context) bool {
+	indexes, err := s.many.Indexes().ListSpecifications(alone(ctx))
+	return err == nil && len(checkIndexes(indexes)) == 0
 }
 
 // Schema gives the command for mongosh that makes the index, for who prefers to

@@ -31,8 +31,9 @@ type Options struct {
 	Clock func() time.Time
 }
 
-// Store is a [fallback.Store] in a collection. It is a [fallback.Counter] and a
-// [fallback.Clearer]; MongoDB sweeps by itself once [Store.Migrate] has run.
+// Store is a [fallback.Store] in a collection. It is a [fallback.Counter],
+// a [fallback.Clearer] and a [fallback.Checker]; MongoDB sweeps by itself once
+// [Store.Migrate] has run.
 type Store struct {
 	one  *mongo.Collection // for what reads one record, and for all writes
 	many *mongo.Collection // for what reads many
@@ -43,6 +44,7 @@ var (
 	_ fallback.Store   = (*Store)(nil)
 	_ fallback.Counter = (*Store)(nil)
 	_ fallback.Clearer = (*Store)(nil)
+	_ fallback.Checker = (*Store)(nil)
 )
 
 // New makes a store over a collection. The client stays the caller's to

@@ -20,9 +20,24 @@
 // A client that reads from replicas (ReadOnly, RouteByLatency,
 // RouteRandomly) gives states that are over: [New] refuses those it can see.
 //
-// Redis must not evict: set maxmemory-policy to noeviction, or give sessions a
-// server of their own. The policy allkeys-lru forgets logouts when memory is
-// short.
+// Redis must not evict: set maxmemory-policy to noeviction. When memory is
+// short, every other policy drops logouts and revocations, and stolen copies
+// work again: the volatile policies too, for every key of this package has an
+// expiry. Managed Redis often starts with volatile-lru. [Store.Check] reports the
+// policy, what is kept on disk, and the version.
+//
+// Redis 6.2 or later is needed (SET with PXAT), or Valkey.
+//
+// # Access control
+//
+// The smallest ACL for a program that calls neither Len, Clear nor Check:
+//
+//	ACL SETUSER carryon on >PASSWORD ~carryon:* resetchannels +get +getrange +set +setrange +pexpireat +unlink +eval +evalsha
+//
+// Len and Clear need +scan as well, Check needs +info (and +config|get, to see
+// appendfsync), Options.Replicas needs +wait, and a Cluster +cluster|slots and,
+// while slots move, +asking. With fewer commands a write is an error, and leaves
+// no key behind that would stay for ever.
 //
 // # What it promises
 //

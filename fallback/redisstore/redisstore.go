@@ -41,8 +41,8 @@ type Options struct {
 	Clock func() time.Time
 }
 
-// Store is a [fallback.Store] in Redis. It is a [fallback.Counter] and a
-// [fallback.Clearer]; Redis sweeps by itself.
+// Store is a [fallback.Store] in Redis. It is a [fallback.Counter], a
+// [fallback.Clearer] and a [fallback.Checker]; Redis sweeps by itself.
 type Store struct {
 	client redis.UniversalClient
 	opt    Options
@@ -52,6 +52,7 @@ var (
 	_ fallback.Store   = (*Store)(nil)
 	_ fallback.Counter = (*Store)(nil)
 	_ fallback.Clearer = (*Store)(nil)
+	_ fallback.Checker = (*Store)(nil)
 )
 
 // New makes a store over a client, which stays the caller's to close. It does

@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -13,23 +12,31 @@ import (
 const scanCount = 1000
 
 // Len is as in [fallback.Counter]. It looks at every key of the server, some
-// at a time; where keys come and go meanwhile it is an estimate.
+// at a time; where keys come and go meanwhile it is an estimate. Keys of other
+// programs are not counted.
 func (s *Store) Len(ctx context.Context) (int, error) {
 	var n atomic.Int64
 	now := s.now()
 	err := s.scan(ctx, func(keys []string) error {
 		pipe := s.client.Pipeline()
-		for _, key := range keys {
-			pipe.GetRange(ctx, key, int64(expiresAt), int64(dataAt-1))
+		heads := make([]*redis.StringCmd, len(keys))
+		for i, key := range keys {
+			heads[i] = pipe.GetRange(ctx, key, 0, int64(dataAt-1))
 		}
-		heads, err := pipe.Exec(ctx)
+		_, _ = pipe.Exec(ctx) // the commands have its errors
 		for _, head := range heads {
-			ms, wrong := strconv.ParseInt(head.(*redis.StringCmd).Val(), 10, 64)
-			if wrong == nil && ms > now {
+			b, err := head.Bytes()
+			if redis.HasErrorPrefix(err, "WRONGTYPE") {
+				continue // another program's
+			}
+			if err != nil {
+				return err
+			}
+			if rec, err := unpack(b); err == nil && rec.Expires.UnixMilli() > now {
 				n.Add(1)
 			}
 		}
-		return err
+		return nil
 	})
 	return int(n.Load()), fail(ctx, "count the records", err)
 }
@@ -50,14 +57,7 @@ func (s *Store) Clear(ctx context.Context) error {
 
 // scan gives all keys with the prefix, of every master at once.
 func (s *Store) scan(ctx context.Context, some func(keys []string) error) error {
-	each := func(ctx context.Context, node *redis.Client) error { return s.scanNode(ctx, node, some) }
-	switch client := s.client.(type) {
-	case *redis.ClusterClient:
-		return client.ForEachMaster(ctx, each)
-	case *redis.Ring:
-		return client.ForEachShard(ctx, each)
-	}
-	return s.scanNode(ctx, s.client, some)
+	return s.eachServer(ctx, func(ctx context.Context, node redis.Cmdable) error { return s.scanNode(ctx, node, some) })
 }
 
 func (s *Store) scanNode(ctx context.Context, node redis.Cmdable, some func(keys []string) error) error {

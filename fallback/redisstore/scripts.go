@@ -4,6 +4,8 @@ import "github.com/redis/go-redis/v9"
 
 // Each script looks at one key and changes that key only. What has expired by
 // the caller's clock is as good as absent, whatever the server's clock says.
+// What a script has done stays when one of its later commands is refused, so
+// that no key may be without an expiry between two commands.
 
 // saveScript compares and swaps. ARGV: the old revision or "", the new
 // record, now, when the key goes. It answers 1 if the record stands. Where it
@@ -24,8 +26,7 @@ if head ~= '' and tonumber(string.sub(head, 27, 42)) > tonumber(ARGV[3]) then
 elseif ARGV[1] ~= '' then
   return 0
 end
-redis.call('SET', KEYS[1], ARGV[2])
-redis.call('PEXPIREAT', KEYS[1], ARGV[4])
+redis.call('SET', KEYS[1], ARGV[2], 'PXAT', ARGV[4])
 return 1
 `)
 
@@ -38,7 +39,7 @@ if #head < 42 or string.sub(head, 1, 2) ~= 'c1' then
   return redis.error_reply('FOREIGN')
 end
 if tonumber(string.sub(head, 27, 42)) <= tonumber(ARGV[2]) then return 0 end
-redis.call('SETRANGE', KEYS[1], 26, ARGV[1])
 redis.call('PEXPIREAT', KEYS[1], ARGV[3])
+redis.call('SETRANGE', KEYS[1], 26, ARGV[1])
 return 1
 `)

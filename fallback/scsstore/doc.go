@@ -38,9 +38,9 @@
 // cannot be interrupted: a call takes as long as the engine lets it, whatever
 // Config.StoreTimeout says, and the context is asked before each step.
 //
-// Len and Clear are there where the scs store can list (scs.IterableStore or
-// scs.IterableCtxStore): then what [New] returns is a [fallback.Counter] and a
-// [fallback.Clearer]. They have the engine send all that it has.
+// Len and Clear have the engine send all that it has. If the scs store cannot
+// list (as scs.IterableStore and scs.IterableCtxStore can), their error is
+// errors.ErrUnsupported.
 //
 // # What is stored
 //
@@ -62,7 +62,7 @@
 // # Engines
 //
 // Many hold less than the 1 MiB that a record may have: say so in
-// Options.MaxRecord. The schema that scs's mysqlstore documents has a BLOB,
+// Options.MaxRecord. [Store.Check] tries it. The schema that scs's mysqlstore documents has a BLOB,
 // which ends at 65,535 bytes: make it a MEDIUMBLOB, or set MaxRecord to 48,000.
 // Its TIMESTAMP ends in 2038.
 //

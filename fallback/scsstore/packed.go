@@ -33,7 +33,7 @@ var errForeign = errors.New("the value is no record of this package, or was cut 
 // token is where a record is in the engine.
 type token string
 
-func (s *store) token(id string) token {
+func (s *Store) token(id string) token {
 	h := sha256.New()
 	h.Write([]byte("carryon scsstore 1\x00"))
 	h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(s.opt.Prefix))))

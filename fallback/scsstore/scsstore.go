@@ -35,12 +35,8 @@ type Options struct {
 }
 
 // New makes a store over one of scs, which stays the caller's to close. It
-// does not speak to the engine. What it returns is also a [fallback.Counter]
-// and a [fallback.Clearer] if the scs store can list.
-//
-// Make one for each engine in a process and share it: only the calls of one
-// store wait for each other.
-func New(over scs.Store, o Options) (fallback.Store, error) {
+// does not speak to the engine.
+func New(over scs.Store, o Options) (*Store, error) {
 	if over == nil {
 		return nil, errors.New("scsstore: no scs store; give New one")
 	}
@@ -56,24 +52,28 @@ func New(over scs.Store, o Options) (fallback.Store, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	s := &store{engine: newEngine(over), locks: newLocks(), opt: o}
-	if s.engine.all == nil {
-		return s, nil
-	}
-	return &listing{s}, nil
+	return &Store{engine: newEngine(over), locks: newLocks(), opt: o}, nil
 }
 
-// store is a fallback.Store over one of scs.
-type store struct {
+// Store is a [fallback.Store] over a store of scs. It is a [fallback.Checker],
+// and, if the scs store can list, a [fallback.Counter] and a [fallback.Clearer].
+// Make one for each engine in a process and share it: only the calls of one
+// Store wait for each other.
+type Store struct {
 	engine engine
 	locks  locks
 	opt    Options
 }
 
-var _ fallback.Store = (*store)(nil)
+var (
+	_ fallback.Store   = (*Store)(nil)
+	_ fallback.Counter = (*Store)(nil)
+	_ fallback.Clearer = (*Store)(nil)
+	_ fallback.Checker = (*Store)(nil)
+)
 
 // Load is as in [fallback.Store]: one Find.
-func (s *store) Load(ctx context.Context, id string) (fallback.Record, error) {
+func (s *Store) Load(ctx context.Context, id string) (fallback.Record, error) {
 	if err := fallback.CheckID(id); err != nil {
 		return fallback.Record{}, err
 	}
@@ -88,7 +88,7 @@ func (s *store) Load(ctx context.Context, id string) (fallback.Record, error) {
 }
 
 // Save is as in [fallback.Store], within this process: a Find and a Commit.
-func (s *store) Save(ctx context.Context, id string, old fallback.Revision, new fallback.Record) error {
+func (s *Store) Save(ctx context.Context, id string, old fallback.Revision, new fallback.Record) error {
 	if err := fallback.CheckSave(id, old, new); err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (s *store) Save(ctx context.Context, id string, old fallback.Revision, new 
 }
 
 // Touch is as in [fallback.Store], within this process: a Find and a Commit.
-func (s *store) Touch(ctx context.Context, id string, expires time.Time) error {
+func (s *Store) Touch(ctx context.Context, id string, expires time.Time) error {
 	if err := errors.Join(fallback.CheckID(id), fallback.CheckExpiry(expires)); err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (s *store) Touch(ctx context.Context, id string, expires time.Time) error {
 }
 
 // Delete is as in [fallback.Store]: one Delete.
-func (s *store) Delete(ctx context.Context, id string) error {
+func (s *Store) Delete(ctx context.Context, id string) error {
 	if err := fallback.CheckID(id); err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (s *store) Delete(ctx context.Context, id string) error {
 
 // change puts what decide makes of a record in its place. The error that
 // decide gives is the answer.
-func (s *store) change(ctx context.Context, id, what string, decide func(fallback.Record, bool) (fallback.Record, error)) error {
+func (s *Store) change(ctx context.Context, id, what string, decide func(fallback.Record, bool) (fallback.Record, error)) error {
 	t := s.token(id)
 	var answer error
 	err := s.locks.with(ctx, t, func() error {
@@ -156,7 +156,7 @@ func (s *store) change(ctx context.Context, id, what string, decide func(fallbac
 }
 
 // find gives the record that stands there, or the zero one.
-func (s *store) find(ctx context.Context, id string) (fallback.Record, bool, error) {
+func (s *Store) find(ctx context.Context, id string) (fallback.Record, bool, error) {
 	value, found, err := s.engine.find(ctx, s.token(id))
 	if err != nil || !found {
 		return fallback.Record{}, false, err
@@ -175,14 +175,14 @@ func (s *store) find(ctx context.Context, id string) (fallback.Record, bool, err
 
 // put writes a record. To some engines an expiry that has passed means none,
 // so that a record which has expired is deleted.
-func (s *store) put(ctx context.Context, t token, id string, rec fallback.Record) error {
+func (s *Store) put(ctx context.Context, t token, id string, rec fallback.Record) error {
 	if rec.Expires.UnixMilli() <= s.now() {
 		return s.engine.delete(ctx, t)
 	}
 	return s.engine.commit(ctx, t, pack(id, rec), rec.Expires.Add(grace))
 }
 
-func (s *store) now() int64 { return s.opt.Clock().UnixMilli() }
+func (s *Store) now() int64 { return s.opt.Clock().UnixMilli() }
 
 // fail says what could not be done. The engine's own error may hide that the
 // context has ended.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -18,7 +19,7 @@ import (
 	"github.com/carryon-go/carryon/fallback/scsstore"
 )
 
-func newStore(t testing.TB, over scs.Store, o scsstore.Options) fallback.Store {
+func newStore(t testing.TB, over scs.Store, o scsstore.Options) *scsstore.Store {
 	t.Helper()
 	store, err := scsstore.New(over, o)
 	require.NoError(t, err)
@@ -71,11 +72,50 @@ func record(old fallback.Revision, data string) fallback.Record {
 
 func TestListsOnlyWhereTheEngineDoes(t *testing.T) {
 	for name, over := range map[string]scs.Store{"plain": memory(), "context": ctxEngine{&engine{Store: memory()}}} {
-		require.Implements(t, (*fallback.Counter)(nil), newStore(t, over, scsstore.Options{}), name)
-		require.Implements(t, (*fallback.Clearer)(nil), newStore(t, over, scsstore.Options{}), name)
+		store := newStore(t, over, scsstore.Options{})
+		require.NoError(t, store.Save(t.Context(), "id", fallback.Revision{}, record(fallback.Revision{}, "one")))
+		n, err := store.Len(t.Context())
+		require.NoError(t, err, name)
+		require.Equal(t, 1, n, name)
+		require.NoError(t, store.Clear(t.Context()), name)
 	}
-	_, counts := newStore(t, newNarrow(), scsstore.Options{}).(fallback.Counter)
-	require.False(t, counts)
+	_, err := newStore(t, newNarrow(), scsstore.Options{}).Len(t.Context())
+	require.ErrorIs(t, err, errors.ErrUnsupported)
+	require.ErrorIs(t, newStore(t, newNarrow(), scsstore.Options{}).Clear(t.Context()), errors.ErrUnsupported)
+}
+
+// cutting keeps values only up to a length, in silence, or refuses them.
+type cutting struct {
+	scs.Store
+	most   int
+	refuse bool
+}
+
+func (c cutting) Commit(token string, b []byte, expiry time.Time) error {
+	if len(b) > c.most && c.refuse {
+		return errors.New("too long")
+	}
+	return c.Store.Commit(token, b[:min(len(b), c.most)], expiry)
+}
+
+func TestCheckTriesTheEngine(t *testing.T) {
+	over := memory()
+	require.NoError(t, newStore(t, over, scsstore.Options{}).Check(t.Context()))
+	all, err := over.All()
+	require.NoError(t, err)
+	require.Empty(t, all, "it leaves nothing")
+	for _, refuse := range []bool{false, true} {
+		err = newStore(t, cutting{memory(), 65_535, refuse}, scsstore.Options{}).Check(t.Context())
+		var check *fallback.CheckError
+		require.ErrorAs(t, err, &check)
+		require.ErrorContains(t, err, "Options.MaxRecord is 1048576")
+		require.NoError(t, newStore(t, cutting{memory(), 65_535, refuse}, scsstore.Options{MaxRecord: 48_000}).Check(t.Context()))
+	}
+	down := &engine{Store: memory()}
+	down.fail()
+	err = newStore(t, down, scsstore.Options{}).Check(t.Context())
+	require.ErrorContains(t, err, "the engine is down")
+	require.False(t, errors.As(err, new(*fallback.CheckError)))
 }
 
 // What the documentation says of replicas is so: the late of two writes stays,
@@ -211,10 +251,10 @@ func TestSharesTheEngine(t *testing.T) {
 	require.NoError(t, mine.Save(t.Context(), "id", fallback.Revision{}, record(fallback.Revision{}, "mine")))
 	require.NoError(t, others.Save(t.Context(), "id", fallback.Revision{}, record(fallback.Revision{}, "others")))
 
-	n, err := mine.(fallback.Counter).Len(t.Context())
+	n, err := mine.Len(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
-	require.NoError(t, mine.(fallback.Clearer).Clear(t.Context()))
+	require.NoError(t, mine.Clear(t.Context()))
 	_, err = mine.Load(t.Context(), "id")
 	require.ErrorIs(t, err, fallback.ErrNotFound)
 	got, err := others.Load(t.Context(), "id")
@@ -275,7 +315,7 @@ func TestContextReachesTheEngine(t *testing.T) {
 	ctx := context.WithValue(t.Context(), key{}, "mine")
 	require.NoError(t, s.Save(ctx, "id", fallback.Revision{}, record(fallback.Revision{}, "one")))
 	require.NoError(t, s.Delete(ctx, "id"))
-	_, err := s.(fallback.Counter).Len(ctx)
+	_, err := s.Len(ctx)
 	require.NoError(t, err)
 }
 

@@ -12,8 +12,14 @@
 //
 // MySQL and MariaDB: it does not matter whether the DSN has clientFoundRows.
 // Statements are prepared once for each connection, so that a call is one
-// round trip. The server's max_allowed_packet must exceed 1 MiB, as by default
-// it does.
+// round trip. Behind a pooler that does not pass on prepared statements, set
+// Options.WithoutPrepare and, in the DSN, interpolateParams=true. The first write
+// of a Store looks at the table and at autocommit: while the columns do not hold
+// what is written, or autocommit is off, every write is an error. The server's
+// max_allowed_packet must exceed 2 MiB, as by default it does.
+//
+// PostgreSQL behind PgBouncer in transaction mode: tell pgx not to prepare, with
+// default_query_exec_mode=exec in the DSN.
 //
 // SQLite: let writers wait for each other, or they fail with SQLITE_BUSY:
 //
@@ -24,12 +30,19 @@
 // # What it promises
 //
 // Each call is one statement that commits by itself, or some that are safe to
-// repeat; a statement that the engine gives up as a deadlock is repeated. What
-// was acknowledged is as safe as a commit in that database: with
-// asynchronous replication a failover can lose the last of them. Read from the
-// primary; a replica that lags shows states that are over.
+// repeat. A statement that the engine gives up because of another one, as a
+// deadlock or a serialization failure, is repeated up to five times, with
+// pauses drawn at random; fallback.WithAttempts tells of each. PostgreSQL then
+// runs it under READ COMMITTED, by name, so that records do not fail each other
+// where the default isolation is stricter. A Save that was given up every time
+// is fallback.ErrConflict.
 //
-// Expired records are found by nobody. They are removed in small batches in
+// What was acknowledged is as safe as a commit in that database: with
+// asynchronous replication a failover can lose the last of them. Read from the
+// primary; a replica that lags shows states that are over. [Store.Check] names
+// the settings that lose more.
+//
+// Expired records are never found. They are removed in small batches in
 // passing, by one in a hundred Saves, and by [Store.Sweep].
 //
 // The table holds hashed ids, revisions, sealed data and times. Nothing in it

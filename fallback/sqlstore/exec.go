@@ -5,13 +5,23 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
+	"math/rand/v2"
 	"sync"
+	"time"
+
+	"github.com/carryon-go/carryon/fallback"
 )
 
-// tries is how often a statement is sent that the engine gives up for the
-// sake of another one. All of them may be repeated.
-const tries = 4
+const (
+	// tries is how often a statement is sent that the engine gives up because
+	// of another one. All statements of a store may be repeated.
+	tries = 6
+
+	// firstPause and mostPause bound the pause before a statement is sent
+	// again. It is drawn at random, so that those who met do not meet again.
+	firstPause = 4 * time.Millisecond
+	mostPause  = 64 * time.Millisecond
+)
 
 // statementCache keeps the statements that were prepared.
 type statementCache struct {
@@ -19,12 +29,12 @@ type statementCache struct {
 	known map[string]*sql.Stmt
 }
 
-// prepared gives the statement for a query, or nil where it is better sent as
+// prepared returns the statement for a query, or nil where it is better sent as
 // it is. The drivers of PostgreSQL keep statements by themselves, or must not
-// because of a pooler in between. That of MySQL would prepare and close one
-// for each call: three round trips.
+// because of a pooler in between. The driver of MySQL would prepare and close
+// one for each call, which takes three round trips.
 func (s *Store) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
-	if s.opt.Dialect == Postgres {
+	if s.opt.Dialect == Postgres || s.opt.WithoutPrepare {
 		return nil, nil
 	}
 	s.kept.mu.Lock()
@@ -34,13 +44,16 @@ func (s *Store) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
 		return statement, nil
 	}
 	statement, err := s.db.PrepareContext(ctx, query)
+	if cannotPrepare(err) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
 	return s.keep(query, statement), nil
 }
 
-// keep keeps the first statement of those who prepare the same at once.
+// keep keeps the first statement if several callers prepare the same query.
 func (s *Store) keep(query string, statement *sql.Stmt) *sql.Stmt {
 	s.kept.mu.Lock()
 	defer s.kept.mu.Unlock()
@@ -55,11 +68,33 @@ func (s *Store) keep(query string, statement *sql.Stmt) *sql.Stmt {
 	return statement
 }
 
+// forget drops a statement that the server has lost.
+func (s *Store) forget(query string) {
+	s.kept.mu.Lock()
+	defer s.kept.mu.Unlock()
+	if statement := s.kept.known[query]; statement != nil {
+		delete(s.kept.known, query)
+		go func() { _ = statement.Close() }() // it waits for calls that use it
+	}
+}
+
+// session is what runs statements: a *sql.DB or a *sql.Tx.
+type session interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
 // changed runs a statement and reports whether it changed a row.
 func (s *Store) changed(ctx context.Context, query string, args ...any) (bool, error) {
 	var n int64
-	err := again(func() error {
-		result, err := s.exec(ctx, query, args)
+	err := s.send(ctx, query, func(on session, statement *sql.Stmt) (err error) {
+		var result sql.Result
+		if statement != nil {
+			result, err = statement.ExecContext(ctx, args...)
+		} else {
+			result, err = on.ExecContext(ctx, query, args...)
+		}
 		if err == nil {
 			n, err = result.RowsAffected()
 		}
@@ -68,52 +103,95 @@ func (s *Store) changed(ctx context.Context, query string, args ...any) (bool, e
 	return n > 0, err
 }
 
-func (s *Store) exec(ctx context.Context, query string, args []any) (sql.Result, error) {
-	statement, err := s.prepared(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	if statement == nil {
-		return s.db.ExecContext(ctx, query, args...)
-	}
-	return statement.ExecContext(ctx, args...)
-}
-
 // one reads a row; the error is sql.ErrNoRows if there is none.
 func (s *Store) one(ctx context.Context, query string, args []any, into ...any) error {
-	return again(func() error {
-		statement, err := s.prepared(ctx, query)
-		if err != nil {
-			return err
+	return s.send(ctx, query, func(on session, statement *sql.Stmt) error {
+		if statement != nil {
+			return statement.QueryRowContext(ctx, args...).Scan(into...)
 		}
-		if statement == nil {
-			return s.db.QueryRowContext(ctx, query, args...).Scan(into...)
-		}
-		return statement.QueryRowContext(ctx, args...).Scan(into...)
+		return on.QueryRowContext(ctx, query, args...).Scan(into...)
 	})
 }
 
-func again(call func() error) (err error) {
-	for range tries {
-		if err = call(); err == nil || !givenUp(err) {
-			return err
+// send runs a statement: prepared at first, which is one round trip, and by
+// itself where the engine asks for it again.
+func (s *Store) send(ctx context.Context, query string, run func(session, *sql.Stmt) error) error {
+	return again(ctx, func(try int) error {
+		if try > 0 {
+			return s.sendAgain(ctx, run)
 		}
-	}
-	return err
+		statement, err := s.prepared(ctx, query)
+		if err == nil {
+			err = run(s.db, statement)
+		}
+		if lostStatement(err) {
+			s.forget(query)
+		}
+		return err
+	})
 }
 
-// givenUp reports whether the engine has undone a statement because of
-// another one and asks to send it again: a deadlock, or a serialization
-// failure where the database's default isolation is that strict. The drivers'
-// types are not ours to import: PostgreSQL's have a method, MySQL's a text.
-func givenUp(err error) bool {
-	var state interface{ SQLState() string }
-	if errors.As(err, &state) {
-		return state.SQLState() == "40001" || state.SQLState() == "40P01"
+// sendAgain runs a statement once more. PostgreSQL runs it under READ
+// COMMITTED, by name: where the default isolation is stricter, a statement can
+// fail because of another record that stands on the same page. One statement
+// compares and swaps correctly under either.
+func (s *Store) sendAgain(ctx context.Context, run func(session, *sql.Stmt) error) error {
+	if s.opt.Dialect != Postgres {
+		return run(s.db, nil)
 	}
-	text := err.Error()
-	return strings.Contains(text, "Error 1213 ") || strings.Contains(text, "Error 1020 ")
+	return s.committed(ctx, func(tx *sql.Tx) error { return run(tx, nil) })
 }
+
+// committed runs f in a transaction under READ COMMITTED.
+func (s *Store) committed(ctx context.Context, f func(*sql.Tx) error) error {
+	tx, err := s.db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	if err != nil {
+		return err
+	}
+	if err := f(tx); err != nil {
+		_ = tx.Rollback()
+		return err
+	}
+	return tx.Commit()
+}
+
+// again calls until the engine has not given the statement up. Its last error
+// is an errContention.
+func again(ctx context.Context, call func(try int) error) (err error) {
+	pause := firstPause
+	for try := range tries {
+		if err = call(try); err == nil || !givenUp(err) && !lostStatement(err) {
+			return err
+		}
+		if try == tries-1 {
+			break
+		}
+		fallback.ReportAttempt(ctx, err)
+		if try > 0 && !sleep(ctx, pause/2+rand.N(pause/2)) {
+			break
+		}
+		pause = min(2*pause, mostPause)
+	}
+	return errContention{err}
+}
+
+// sleep reports false if ctx ended meanwhile.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// errContention is for a statement that the engine gave up every time because
+// of others. It has changed nothing.
+type errContention struct{ error }
+
+func (e errContention) Unwrap() error { return e.error }
 
 // fail says what could not be done. Drivers report the end of a context in
 // words of their own, as in "interrupted".

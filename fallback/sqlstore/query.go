@@ -31,11 +31,13 @@ func newQueries(d Dialect, table string) queries {
 // withCreate adds what puts a record where none stands, or only one that has
 // expired. MySQL cannot say that in one statement: how many rows an INSERT ...
 // ON DUPLICATE KEY UPDATE has changed does not tell, under clientFoundRows,
-// whether one was there before. So it is tried as new, then over an expired one.
+// whether one was there before. So it is tried as new, then over an expired
+// one. Not by INSERT IGNORE, which makes warnings of errors and cuts the data
+// to what the column holds.
 func (q queries) withCreate() queries {
 	const columns = " (id, number, tag, data, expires) VALUES (?, ?, ?, ?, ?)"
 	if q.dialect == MySQL {
-		q.create = "INSERT IGNORE INTO " + q.table + columns
+		q.create = "INSERT INTO " + q.table + columns
 		q.replace = "UPDATE " + q.table + " SET number = ?, tag = ?, data = ?, expires = ? WHERE id = ? AND expires <= ?"
 		return q
 	}

@@ -1,12 +1,10 @@
 package sqlstore
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"regexp"
 	"strings"
-	"time"
 )
 
 // Dialect is the SQL that an engine understands.
@@ -26,9 +24,9 @@ const DefaultTable = "carryon_records"
 // the index has 8 more than the table.
 var tableName = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]{0,54}\.)?[A-Za-z_][A-Za-z0-9_]{0,54}$`)
 
-// Schema gives the statements that make the table, for who prefers to run
-// them by hand or by a tool of their own. Each ends with a semicolon and does
-// nothing if it was run before. The table may be empty, which means
+// Schema returns the statements that create the table, for programs whose
+// tables are created by hand or by a migration tool. Each ends with a semicolon
+// and does nothing if it was run before. The table may be empty, which means
 // [DefaultTable], and may have a schema in front: "app.sessions".
 func Schema(d Dialect, table string) (string, error) {
 	n, err := parseName(d, table)
@@ -38,36 +36,8 @@ func Schema(d Dialect, table string) (string, error) {
 	return strings.Join(statements(d, n), ";\n") + ";\n", nil
 }
 
-// Migrate makes the table if it is not there. Any number of replicas may call
-// it when they start. It needs the right to create tables; see [Schema].
-func (s *Store) Migrate(ctx context.Context) error {
-	for _, statement := range statements(s.opt.Dialect, s.name) {
-		if err := s.create(ctx, statement); err != nil {
-			return s.fail(ctx, "create the table", err)
-		}
-	}
-	return nil
-}
-
-// create runs a statement that creates what is not there. Where two replicas
-// do that at once, PostgreSQL can refuse one of them, though it says IF NOT
-// EXISTS: a moment later it is there.
-func (s *Store) create(ctx context.Context, statement string) (err error) {
-	for wait := 20 * time.Millisecond; wait < time.Second; wait *= 3 {
-		if _, err = s.db.ExecContext(ctx, statement); err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(wait):
-		}
-	}
-	return err
-}
-
-// name is a table's name, quoted, and its index's.
-type name struct{ table, index string }
+// name is a table's name, quoted, and its index's; and the parts as they are.
+type name struct{ table, index, schema, short string }
 
 func parseName(d Dialect, table string) (name, error) {
 	quote := `"`
@@ -87,12 +57,13 @@ func parseName(d Dialect, table string) (name, error) {
 	}
 	schema, short, qualified := strings.Cut(table, ".")
 	if !qualified {
-		return name{table: quote + table + quote, index: quote + table + "_expires" + quote}, nil
+		return name{table: quote + table + quote, index: quote + table + "_expires" + quote, short: table}, nil
 	}
 	if d == SQLite { // an attached database: not for sessions
 		return name{}, errors.New("sqlstore: SQLite has no schemas; give the table's name alone")
 	}
-	return name{table: quote + schema + quote + "." + quote + short + quote, index: quote + short + "_expires" + quote}, nil
+	return name{table: quote + schema + quote + "." + quote + short + quote, index: quote + short + "_expires" + quote,
+		schema: schema, short: short}, nil
 }
 
 func statements(d Dialect, n name) []string {
@@ -107,12 +78,12 @@ func statements(d Dialect, n name) []string {
   KEY ` + n.index + ` (expires)
 ) ENGINE=InnoDB`}
 	case Postgres:
-		return table(n, "BYTEA", "BIGINT")
+		return twoStatements(n, "BYTEA", "BIGINT")
 	}
-	return table(n, "BLOB", "INTEGER")
+	return twoStatements(n, "BLOB", "INTEGER")
 }
 
-func table(n name, bytes, integer string) []string {
+func twoStatements(n name, bytes, integer string) []string {
 	return []string{"CREATE TABLE IF NOT EXISTS " + n.table + ` (
   id ` + bytes + ` NOT NULL PRIMARY KEY,
   number ` + integer + ` NOT NULL,

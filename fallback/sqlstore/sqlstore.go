@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/carryon-go/carryon/fallback"
@@ -28,16 +30,24 @@ type Options struct {
 	// SweepBatch is how many records such a Save removes at most; 0 means 50.
 	// Negative is an error.
 	SweepBatch int
+
+	// WithoutPrepare sends each statement with its values instead of preparing
+	// it once for each connection, for poolers that do not pass on prepared
+	// statements. With go-sql-driver/mysql, set interpolateParams=true in the
+	// DSN as well: otherwise the driver prepares each statement anew. It has no
+	// effect for PostgreSQL, whose drivers decide by themselves.
+	WithoutPrepare bool
 }
 
 // Store is a [fallback.Store] in a table. It is a [fallback.Counter], a
-// [fallback.Clearer] and a [fallback.Sweeper].
+// [fallback.Clearer], a [fallback.Sweeper] and a [fallback.Checker].
 type Store struct {
-	db   *sql.DB
-	opt  Options
-	name name
-	q    queries
-	kept statementCache
+	db    *sql.DB
+	opt   Options
+	name  name
+	q     queries
+	kept  statementCache
+	ready atomic.Bool // MySQL: verify has found nothing wrong
 }
 
 var (
@@ -45,6 +55,7 @@ var (
 	_ fallback.Counter = (*Store)(nil)
 	_ fallback.Clearer = (*Store)(nil)
 	_ fallback.Sweeper = (*Store)(nil)
+	_ fallback.Checker = (*Store)(nil)
 )
 
 // New makes a store over db, which stays the caller's to close. It does not
@@ -95,7 +106,10 @@ func (s *Store) Load(ctx context.Context, id string) (rec fallback.Record, err e
 }
 
 // Save is as in [fallback.Store]: one round trip where it succeeds, two where
-// it conflicts (with MySQL, three for a new record).
+// it conflicts (with MySQL, up to four for a new record). A statement that the
+// engine gives up again and again because of others is a conflict, too. With
+// MySQL the first write of a Store costs three round trips more: it verifies
+// that the table holds what is written, and that writes are committed.
 func (s *Store) Save(ctx context.Context, id string, old fallback.Revision, new fallback.Record) error {
 	if err := fallback.CheckSave(id, old, new); err != nil {
 		return err
@@ -104,6 +118,9 @@ func (s *Store) Save(ctx context.Context, id string, old fallback.Revision, new 
 	if err == nil && !done {
 		// Where it was sent before and the answer was lost, it stands.
 		done, err = s.stands(ctx, id, new.Revision)
+	}
+	if busy := (errContention{}); errors.As(err, &busy) && ctx.Err() == nil {
+		return fmt.Errorf("%w: %w", fallback.ErrConflict, err)
 	}
 	if err != nil {
 		return s.fail(ctx, "save a record", err)
@@ -116,6 +133,9 @@ func (s *Store) Save(ctx context.Context, id string, old fallback.Revision, new 
 }
 
 func (s *Store) put(ctx context.Context, id string, old fallback.Revision, new fallback.Record) (bool, error) {
+	if err := s.verify(ctx); err != nil {
+		return false, err
+	}
 	r, now := new.Revision, s.now()
 	values := []any{int64(r.Number), r.Tag[:], notNil(new.Data), new.Expires.UnixMilli()}
 	if !old.IsZero() {
@@ -125,12 +145,30 @@ func (s *Store) put(ctx context.Context, id string, old fallback.Revision, new f
 	if s.opt.Dialect != MySQL {
 		return s.changed(ctx, s.q.create, append(inserted, now)...)
 	}
-	done, err := s.changed(ctx, s.q.create, inserted...)
-	if err == nil && !done {
-		done, err = s.changed(ctx, s.q.replace, append(values, []byte(id), now)...)
-	}
-	return done, err
+	return s.insert(ctx, id, now, inserted, append(values, []byte(id), now))
 }
+
+// insert puts a record where none stands, or over one that has expired, with
+// MySQL. It tries again only where a record was deleted in that very moment.
+func (s *Store) insert(ctx context.Context, id string, now int64, inserted, replaced []any) (bool, error) {
+	for range tries {
+		done, err := s.changed(ctx, s.q.create, inserted...)
+		if !duplicate(err) {
+			return done, err
+		}
+		if done, err = s.changed(ctx, s.q.replace, replaced...); done || err != nil {
+			return done, err
+		}
+		if found, err := s.same(ctx, id, 0); found || err != nil {
+			return false, err
+		}
+	}
+	return false, errOtherKey
+}
+
+// errOtherKey is where MySQL says that a key is taken, and nothing stands under
+// the id.
+var errOtherKey = errors.New("a unique key of the table refuses the record, and not that of id (error 1062); drop it")
 
 func (s *Store) stands(ctx context.Context, id string, want fallback.Revision) (bool, error) {
 	var number int64
@@ -148,6 +186,9 @@ func (s *Store) Touch(ctx context.Context, id string, expires time.Time) error {
 	if err := errors.Join(fallback.CheckID(id), fallback.CheckExpiry(expires)); err != nil {
 		return err
 	}
+	if err := s.verify(ctx); err != nil {
+		return s.fail(ctx, "touch a record", err)
+	}
 	now := s.now()
 	found, err := s.changed(ctx, s.q.touch, expires.UnixMilli(), []byte(id), now)
 	if err == nil && !found && s.opt.Dialect == MySQL {
@@ -162,8 +203,8 @@ func (s *Store) Touch(ctx context.Context, id string, expires time.Time) error {
 	return nil
 }
 
-// same reports whether a row that a touch did not change is there: then it
-// had that expiry before.
+// same reports whether there is a row that expires after now. Where a touch has
+// changed none, it had that expiry before.
 func (s *Store) same(ctx context.Context, id string, now int64) (bool, error) {
 	var number int64
 	var tag []byte
@@ -179,7 +220,10 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	if err := fallback.CheckID(id); err != nil {
 		return err
 	}
-	_, err := s.changed(ctx, s.q.remove, []byte(id))
+	err := s.verify(ctx)
+	if err == nil {
+		_, err = s.changed(ctx, s.q.remove, []byte(id))
+	}
 	return s.fail(ctx, "delete a record", err)
 }
 
@@ -191,7 +235,10 @@ func (s *Store) Len(ctx context.Context) (n int, err error) {
 
 // Clear is as in [fallback.Clearer]: a DELETE of all rows in one statement.
 func (s *Store) Clear(ctx context.Context) error {
-	_, err := s.changed(ctx, s.q.clear)
+	err := s.verify(ctx)
+	if err == nil {
+		_, err = s.changed(ctx, s.q.clear)
+	}
 	return s.fail(ctx, "clear the table", err)
 }
 

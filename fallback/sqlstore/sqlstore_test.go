@@ -24,6 +24,8 @@ import (
 type engine struct {
 	errs []error
 	sent []string
+
+	isolations []sql.IsolationLevel
 }
 
 func (e *engine) Connect(context.Context) (driver.Conn, error) { return conn{e}, nil }
@@ -33,7 +35,18 @@ type conn struct{ *engine }
 
 func (c conn) Prepare(query string) (driver.Stmt, error) { return statement{c.engine, query}, nil }
 func (c conn) Close() error                              { return nil }
-func (c conn) Begin() (driver.Tx, error)                 { return nil, errors.New("no transactions") }
+func (c conn) Begin() (driver.Tx, error)                 { return tx{}, nil }
+
+// BeginTx takes any isolation.
+func (c conn) BeginTx(_ context.Context, o driver.TxOptions) (driver.Tx, error) {
+	c.isolations = append(c.isolations, sql.IsolationLevel(o.Isolation))
+	return tx{}, nil
+}
+
+type tx struct{}
+
+func (tx) Commit() error   { return nil }
+func (tx) Rollback() error { return nil }
 
 type statement struct {
 	*engine
@@ -43,16 +56,27 @@ type statement struct {
 func (s statement) Close() error  { return nil }
 func (s statement) NumInput() int { return -1 }
 func (s statement) Exec([]driver.Value) (driver.Result, error) {
-	s.sent = append(s.sent, s.query)
-	s.engine.sent = s.sent
-	if len(s.errs) > 0 {
-		err := s.errs[0]
-		s.engine.errs = s.errs[1:]
+	if err := s.send(s.query); err != nil {
 		return nil, err
 	}
 	return driver.RowsAffected(1), nil
 }
-func (s statement) Query([]driver.Value) (driver.Rows, error) { return nil, errors.New("no rows") }
+func (s statement) Query([]driver.Value) (driver.Rows, error) {
+	if err := s.send(s.query); err != nil {
+		return nil, err
+	}
+	return nil, errors.New("no rows")
+}
+
+func (e *engine) send(query string) error {
+	e.sent = append(e.sent, query)
+	if len(e.errs) == 0 {
+		return nil
+	}
+	err := e.errs[0]
+	e.errs = e.errs[1:]
+	return err
+}
 
 // state is an error as the drivers of PostgreSQL have it.
 type state string
@@ -83,17 +107,58 @@ func TestStatementsGivenUpAreSentAgain(t *testing.T) {
 		{"MariaDB's snapshot", []error{changed}, 2, true},
 		{"PostgreSQL's deadlock", []error{state("40P01")}, 2, true},
 		{"PostgreSQL's serialization failure", []error{fmt.Errorf("wrapped: %w", state("40001"))}, 2, true},
-		{"for ever", []error{deadlock, deadlock, deadlock, deadlock, deadlock}, 4, false},
+		{"MySQL's lock wait", []error{errors.New("Error 1205 (HY000): Lock wait timeout exceeded")}, 2, true},
+		{"for ever", []error{deadlock, deadlock, deadlock, deadlock, deadlock, deadlock}, 6, false},
 		{"another error", []error{state("23505")}, 1, false},
 		{"a number that looks like it", []error{errors.New("Error 12130 (HY000)")}, 1, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			e := &engine{errs: test.errs}
-			err := open(t, e, sqlstore.Options{Dialect: sqlstore.Postgres}).Delete(t.Context(), "id")
+			e, told := &engine{errs: test.errs}, 0
+			ctx := fallback.WithAttempts(t.Context(), func(err error) {
+				require.Error(t, err)
+				told++
+			})
+			err := open(t, e, sqlstore.Options{Dialect: sqlstore.Postgres}).Delete(ctx, "id")
 			require.Equal(t, test.fine, err == nil)
 			require.Len(t, e.sent, test.sent)
+			require.Equal(t, test.sent-1, told, "each attempt that is repeated is told of")
+			for _, isolation := range e.isolations {
+				require.Equal(t, sql.LevelReadCommitted, isolation)
+			}
+			require.Len(t, e.isolations, test.sent-1, "the first one is a round trip, the others name their isolation")
 		})
+	}
+}
+
+// A Save that always loses is a conflict: the caller loads and decides anew.
+// Another call that always loses is an error.
+func TestContentionIsAConflict(t *testing.T) {
+	var lost []error
+	for range 20 {
+		lost = append(lost, state("40001"))
+	}
+	store := open(t, &engine{errs: lost}, sqlstore.Options{Dialect: sqlstore.Postgres})
+	rec := fallback.Record{Revision: fallback.Revision{}.Next(), Expires: time.Now().Add(time.Hour)}
+	err := store.Save(t.Context(), "id", fallback.Revision{}, rec)
+	require.ErrorIs(t, err, fallback.ErrConflict)
+	require.ErrorIs(t, err, state("40001"))
+	require.NotErrorIs(t, store.Touch(t.Context(), "id", rec.Expires), fallback.ErrConflict)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	store = open(t, &engine{errs: lost}, sqlstore.Options{Dialect: sqlstore.Postgres})
+	err = store.Save(fallback.WithAttempts(ctx, func(error) { cancel() }), "id", fallback.Revision{}, rec)
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotErrorIs(t, err, fallback.ErrConflict)
+}
+
+// DDL that cannot succeed is sent once.
+func TestMigrateGivesUpAtOnce(t *testing.T) {
+	for _, d := range []sqlstore.Dialect{sqlstore.Postgres, sqlstore.MySQL, sqlstore.SQLite} {
+		e := &engine{errs: []error{state("42501")}}
+		err := open(t, e, sqlstore.Options{Dialect: d}).Migrate(t.Context())
+		require.ErrorIs(t, err, state("42501"))
+		require.Len(t, e.sent, 1)
 	}
 }
 

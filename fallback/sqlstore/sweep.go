@@ -21,7 +21,11 @@ func (s *Store) Sweep(ctx context.Context, limit int) (total int, err error) {
 	before := s.now() - sweepGrace.Milliseconds()
 	for total < limit {
 		batch := min(limit-total, sweepMost)
-		found, removed, err := s.sweep(ctx, before, batch)
+		var found, removed int
+		err := again(ctx, func(int) (err error) {
+			found, removed, err = s.sweep(ctx, before, batch)
+			return err
+		})
 		total += removed
 		if err != nil {
 			return total, s.fail(ctx, "remove expired records", err)

@@ -70,6 +70,25 @@ func TestSCSMySQLStore(t *testing.T) {
 	})
 }
 
+// The BLOB of scs's own schema is found out before a session is lost to it.
+func TestSCSMySQLStoreIsChecked(t *testing.T) {
+	e := engines[1]
+	admin, name := e.open(t, e.dsn(t)), "carryon_test_"+strings.ToLower(rand.Text()[:12])
+	run(t, admin, "CREATE DATABASE "+name)
+	t.Cleanup(func() { run(t, admin, "DROP DATABASE "+name) })
+	for _, mode := range []string{"''", "'STRICT_ALL_TABLES'"} {
+		db := e.open(t, set(otherDatabase(e.dsn(t), name), "sql_mode", mode))
+		run(t, db, "CREATE TABLE IF NOT EXISTS sessions (token CHAR(43) PRIMARY KEY, data BLOB NOT NULL, expiry TIMESTAMP(6) NOT NULL)")
+		over := mysqlstore.NewWithCleanupInterval(db, 0)
+		whole, err := scsstore.New(over, scsstore.Options{})
+		require.NoError(t, err)
+		require.ErrorContains(t, whole.Check(t.Context()), "Options.MaxRecord is 1048576", mode)
+		part, err := scsstore.New(over, scsstore.Options{MaxRecord: 48_000})
+		require.NoError(t, err)
+		require.NoError(t, part.Check(t.Context()), mode)
+	}
+}
+
 // otherDatabase names another database in a DSN of go-sql-driver/mysql.
 func otherDatabase(dsn, name string) string {
 	before, options, _ := strings.Cut(dsn, "?")

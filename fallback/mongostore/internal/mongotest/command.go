@@ -37,16 +37,18 @@ func init() {
 		"maxAwaitTimeMS", "backpressure"}}
 	commands = map[string]command{
 		"hello": hello, "isMaster": hello, "ismaster": hello,
-		"ping":          {run: ok},
-		"endSessions":   {run: ok},
-		"find":          {run: (*Server).find, fields: []string{"filter", "limit", "singleBatch", "projection"}, reads: true},
-		"aggregate":     {run: (*Server).aggregate, fields: []string{"pipeline", "cursor"}, reads: true},
-		"insert":        {run: (*Server).insert, fields: []string{"documents", "ordered"}, writes: true},
-		"update":        {run: (*Server).update, fields: []string{"updates", "ordered"}, writes: true},
-		"delete":        {run: (*Server).delete, fields: []string{"deletes", "ordered"}, writes: true},
-		"createIndexes": {run: (*Server).createIndexes, fields: []string{"indexes"}, writes: true},
-		"listIndexes":   {run: (*Server).listIndexes, fields: []string{"cursor"}},
-		"dropDatabase":  {run: (*Server).dropDatabase, writes: true},
+		"ping":            {run: ok},
+		"endSessions":     {run: ok},
+		"find":            {run: (*Server).find, fields: []string{"filter", "limit", "singleBatch", "projection"}, reads: true},
+		"aggregate":       {run: (*Server).aggregate, fields: []string{"pipeline", "cursor"}, reads: true},
+		"insert":          {run: (*Server).insert, fields: []string{"documents", "ordered"}, writes: true},
+		"update":          {run: (*Server).update, fields: []string{"updates", "ordered"}, writes: true},
+		"delete":          {run: (*Server).delete, fields: []string{"deletes", "ordered"}, writes: true},
+		"createIndexes":   {run: (*Server).createIndexes, fields: []string{"indexes"}, writes: true},
+		"listIndexes":     {run: (*Server).listIndexes, fields: []string{"cursor"}},
+		"dropDatabase":    {run: (*Server).dropDatabase, writes: true},
+		"buildInfo":       {run: (*Server).buildInfo},
+		"listCollections": {run: (*Server).listCollections, fields: []string{"filter", "cursor", "nameOnly"}},
 	}
 }
 
@@ -224,6 +226,23 @@ func (s *Server) hello(request) (bson.D, error) {
 			{Key: "me", Value: address}}...)
 	}
 	return reply, nil
+}
+
+func (s *Server) buildInfo(request) (bson.D, error) {
+	return bson.D{{Key: "version", Value: "7.0.0"}}, nil
+}
+
+// listCollections knows one filter, by name.
+func (s *Server) listCollections(r request) (bson.D, error) {
+	name, ok := r.doc.Lookup("filter", "name").StringValueOK()
+	if !ok {
+		return nil, wrong("a filter that is not by name")
+	}
+	list := bson.A{}
+	if s.collections[r.db+"."+name] != nil {
+		list = append(list, bson.D{{Key: "name", Value: name}, {Key: "type", Value: "collection"}, {Key: "options", Value: bson.D{}}})
+	}
+	return cursor(r.db+".$cmd.listCollections", list), nil
 }
 
 func (s *Server) dropDatabase(r request) (bson.D, error) {
