@@ -1,15 +1,16 @@
-// Package carryon keeps an HTTP session with the client: encrypted and
-// HMAC-signed into its cookies, so that no server stores anything, with keys
-// that rotate without logging anyone out.
+// Package carryon documents an HTTP session library that keeps sessions with
+// the client: encrypted and HMAC-signed in cookies. The server stores nothing,
+// and keys rotate without logging anyone out.
 //
 // The packages:
 //
-//   - session: what a handler types
-//   - middleware: puts a session behind any http.Handler
+//   - session: the API for handlers
+//   - middleware: adds sessions to any http.Handler
 //   - keyring: the keys and their schedule
 //   - codec: the sealed form
-//   - sessiontest: for the tests of programs that use sessions
-//   - cmd/carryon: makes and rotates keys
+//   - fallback: stores for sessions that are too large for cookies
+//   - sessiontest: helpers for tests of programs that use sessions
+//   - cmd/carryon: creates and rotates keys
 //
-// Start with the README; the exact form and rules are in SPEC.md.
+// Start with the README. SPEC.md specifies the exact form and rules.
 package carryon

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/carryon-go/carryon/codec"
-	"github.com/carryon-go/carryon/codec/deflate"
 	"github.com/carryon-go/carryon/codec/securecookieformat"
 	"github.com/carryon-go/carryon/codec/xchacha"
 	"github.com/carryon-go/carryon/keyring"
@@ -29,12 +28,10 @@ func carryons() []Contestant {
 	in := func(change func(*middleware.Config)) func(Data) (*Site, error) {
 		return func(d Data) (*Site, error) { return buildCarryon(d, change) }
 	}
-	compressed := in(func(c *middleware.Config) { c.Compression, c.Secret = deflate.New(), []string{"csrf"} })
 	return []Contestant{
 		{Name: "carryon", About: "Carryon's defaults, format 1; in as many cookies as it takes", Build: in(nil)},
-		{Name: "carryon-blob", About: "the same, the JSON as one value of bytes: every change writes a snapshot", Build: buildBlob},
-		{Name: "carryon-delta", About: "the same after one change: a delta beside the snapshot", Build: in(nil), Changes: 1},
-		{Name: "carryon-deflate", About: "with codec/deflate", Build: compressed},
+		{Name: "carryon-blob", About: "the same, the JSON as one value of bytes: every change writes the whole of it", Build: buildBlob},
+		{Name: "carryon-cell", About: "the same after one change: a cell beside the head", Build: in(nil), Changes: 1},
 		{Name: "carryon-xchacha", About: "format 2, XChaCha20-Poly1305", Build: buildFormat(xchacha.New())},
 		{Name: "carryon-securecookie", About: "format 3, gorilla/securecookie", Build: buildFormat(securecookieformat.New())},
 		{Name: "carryon-memory", About: "stored in fallback.Memory", Build: buildInMemory},
@@ -63,7 +60,7 @@ func newSessions(d Data, change func(*middleware.Config)) (*middleware.Sessions,
 	}
 	c := middleware.Config{Keys: ring, ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) { refuse(w, err) }}
 	if jsonLen(d) >= 8000 {
-		c.Limits = middleware.Limits{Cookies: 150, RequestBytes: 1 << 20, ResponseBytes: 250_000, SetCookieLines: 60, Parallel: 1}
+		c.Limits = middleware.Limits{Cookies: 150, RequestBytes: 250_000, ResponseBytes: 250_000, SetCookieLines: 60}
 	}
 	if change != nil {
 		change(&c)
@@ -107,7 +104,7 @@ func buildCarryon(d Data, change func(*middleware.Config)) (*Site, error) {
 		}),
 		Stored: config.Mode == middleware.AlwaysStored,
 	}
-	if !site.Stored && config.Compression == nil {
+	if !site.Stored {
 		site.Seal, site.Open, err = sealAlone(d, config)
 	}
 	return site, err
@@ -132,7 +129,7 @@ func sealAlone(d Data, config middleware.Config) (seal, open func(), err error) 
 		return nil, nil, err
 	}
 	now := time.Now()
-	ring, where := config.Keys.Ring(context.Background()), codec.Binding{Base: "__Host-session", Suffix: "AAAAAAAAAAA"}
+	ring, where := config.Keys.Ring(context.Background()), codec.Binding{Base: "__Host-session", Suffix: "k7m2qv5xyd"}
 	text, err := formats.Seal(nil, ring.Active(now), where, plain)
 	value, sealed, opened := string(text), []byte(nil), []byte(nil)
 	must := func(err error) {
@@ -152,7 +149,7 @@ func sealAlone(d Data, config middleware.Config) (seal, open func(), err error) 
 }
 
 // buildBlob keeps the session's JSON as one value, as the floors do: a change
-// replaces nearly all of the session, so that a snapshot is written.
+// writes nearly all of the session.
 func buildBlob(d Data) (*Site, error) {
 	sessions, _, err := newSessions(d, nil)
 	if err != nil {

@@ -10,9 +10,9 @@ import (
 	"github.com/carryon-go/carryon/codec"
 )
 
-// The race detector makes pools forget on purpose, so it is out. Two allocations
-// are the message's AES and its GCM, and one is what comes out, where it is given
-// no room.
+// The race detector drops pooled values on purpose, so it is excluded. Two
+// allocations are the message's AES and GCM; the third is the result, unless
+// the caller provides capacity.
 func TestFewAllocations(t *testing.T) {
 	ring := testRing(t, []int{1})
 	for _, n := range []int{0, 1, 1000, 50_000} {
@@ -26,7 +26,7 @@ func TestFewAllocations(t *testing.T) {
 	}
 }
 
-// However many pieces there are, opening them allocates as much as opening one.
+// Opening several pieces allocates as much as opening one.
 func TestPiecesAllocations(t *testing.T) {
 	ring := testRing(t, []int{1})
 	for _, n := range []int{100, 1000, 64_000} {
@@ -43,7 +43,7 @@ func TestPiecesAllocations(t *testing.T) {
 	}
 }
 
-// Text of exactly the room that there is for it takes no other.
+// Encoding into a slice of exactly the required capacity allocates nothing.
 func TestTextAllocations(t *testing.T) {
 	for n := range 40 {
 		bin := make([]byte, n)
@@ -54,8 +54,8 @@ func TestTextAllocations(t *testing.T) {
 	}
 }
 
-// A record derives its keys anew, for each session has a secret of its own. That
-// is nearly all that it allocates, however large it is.
+// Each session has its own secret, so each record derives its keys. That
+// accounts for nearly all allocations, whatever the size of the record.
 func TestRecordAllocations(t *testing.T) {
 	for _, n := range []int{0, 1000, 100_000} {
 		plaintext := make([]byte, n)

@@ -7,17 +7,18 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-// MaxPieces is the largest number of pieces that [Split] cuts and [Join] reads.
+// MaxPieces is the largest number of pieces that [Split] makes and [Join]
+// accepts.
 const MaxPieces = 64
 
-// Split cuts a value that [Seal] made into pieces, each as long as limit, asked
-// with the piece's number from 0, allows in characters. The pieces share the
-// value's memory. The first one holds at least the header: a limit of less than
-// 12 characters for it, of less than one for another, or one that makes more
-// than [MaxPieces] pieces, is refused as [TooLarge].
+// Split cuts a sealed value into pieces. limit returns the maximum length of
+// the piece with the given number (from 0), in characters. The pieces share
+// the value's memory. The first piece must hold the header. Split fails with
+// [TooLarge] if the first limit is below 12 characters, another limit is below
+// one, or the value needs more than [MaxPieces] pieces.
 func Split(value []byte, limit func(piece int) int) ([][]byte, error) {
 	var pieces [][]byte
-	if first := limit(0); first > 0 { // the others have about as many
+	if first := limit(0); first > 0 { // the others have a similar size
 		pieces = make([][]byte, 0, min(len(value)/first+2, MaxPieces))
 	}
 	for len(value) > 0 {
@@ -35,23 +36,23 @@ func Split(value []byte, limit func(piece int) int) ([][]byte, error) {
 	return pieces, nil
 }
 
-// Join is [Formats.Join] for who has format 1 alone.
+// Join is [Formats.Join] with only the built-in format 1.
 func Join(piece func(i int) (string, bool)) (value string, used int, err error) {
 	return format1Only.Join(piece)
 }
 
-// Join puts the pieces of a value together again: piece returns the one with
-// that number, from 0, and whether the client sent it. Join asks for them in
-// order, each at most twice, and no further than it must; used is how many the
-// value has, and what the client sent beyond them is left over from another one.
+// Join reassembles a value from its pieces. piece returns the piece with the
+// given number (from 0), and whether the client sent it. Join requests pieces
+// in order, each at most twice, and none that it does not need. used is the
+// number of pieces of the value; any further pieces are left over from another
+// value.
 //
-// How long the value is stands in the header, which nobody has authenticated
-// yet; [Open] does, so the result proves nothing until it is opened. Until then
-// the header's number is only a goal: nothing is allocated for it, and Join
-// needs exactly as many characters to be there. A missing, empty or overlong
-// piece is [Torn], with used as its number; a first piece without a header that
-// can be read is refused as Open would refuse it. A value of one piece is
-// returned as it is, without a copy.
+// Join takes the length of the value from its header, which is not
+// authenticated until [Open]. So the result proves nothing yet. Join allocates
+// nothing based on that length; the pieces must have exactly that many
+// characters. The errors are [Torn] for a missing, empty or overlong piece,
+// with used as its number, and those of Open for a header that cannot be read.
+// Join returns a value of one piece without a copy.
 func (f *Formats) Join(piece func(i int) (string, bool)) (value string, used int, err error) {
 	first, have, used, err := f.count(piece)
 	if err != nil || used == 1 {
@@ -66,11 +67,11 @@ func (f *Formats) Join(piece func(i int) (string, bool)) (value string, used int
 	return text.String(), used, nil
 }
 
-// OpenPieces is [Formats.Join] and then [Formats.Open], with the same checks in
-// the same order, and the same errors: for who reads cookies with every request
-// and has no use for the joined text, which it does not make. The pieces are
-// decoded one by one, once their number and length are known to be right. used is
-// Join's, whether the value opens or not. piece has to give the same each time.
+// OpenPieces is [Formats.Join] followed by [Formats.Open], with the same
+// checks in the same order and the same errors. It saves the joined text: it
+// decodes the pieces one by one after checking their number and length. used
+// is the same as for Join, even if the value does not open. piece must return
+// the same results each time.
 func (f *Formats) OpenPieces(dst []byte, ring *keyring.Ring, now time.Time, b Binding, piece func(i int) (string, bool)) (plaintext []byte, key *keyring.Key, used int, err error) {
 	first, have, used, err := f.count(piece)
 	switch {
@@ -88,15 +89,15 @@ func (f *Formats) OpenPieces(dst []byte, ring *keyring.Ring, now time.Time, b Bi
 	switch {
 	case !ok:
 		return dst, nil, used, refuse(Malformed, keyring.ID{})
-	case len(bin) < HeaderSize: // the first piece is another one by now
+	case len(bin) < HeaderSize: // the first piece has changed since it was counted
 		return dst, nil, used, refuse(WrongLength, keyring.ID{})
 	}
 	plaintext, key, err = f.openDecoded(dst, ring, now, b, buf, bin)
 	return plaintext, key, used, err
 }
 
-// count finds out how many pieces the value has, and how many characters these
-// have, for Join: on an error first is empty.
+// count returns the first piece, the number of pieces, and their total length
+// in characters. On an error first is empty.
 func (f *Formats) count(piece func(i int) (string, bool)) (first string, have, used int, err error) {
 	first, ok := piece(0)
 	if !ok || first == "" {
@@ -124,12 +125,12 @@ func (f *Formats) count(piece func(i int) (string, bool)) (first string, have, u
 	return first, have, used, nil
 }
 
-// appendJoined appends the bytes of the text that the pieces make together to
-// dst. What the end of a piece leaves of a group of four is decoded with the
-// characters that follow; the end of the last one is the end of the text.
+// appendJoined decodes the pieces as one text and appends the bytes to dst.
+// Characters left over from a group of four at the end of a piece are decoded
+// with those of the next piece.
 func appendJoined(dst []byte, pieces int, piece func(i int) (string, bool)) ([]byte, bool) {
 	var group [4]byte
-	pending, ok := 0, true // the characters in group: fewer than four
+	pending, ok := 0, true // number of characters in group, fewer than four
 	for i := range pieces {
 		p, _ := piece(i)
 		if pending > 0 {

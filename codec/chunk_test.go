@@ -12,10 +12,10 @@ import (
 
 func same(n int) func(int) int { return func(int) int { return n } }
 
-// gone is a piece that the client did not send.
+// gone marks a piece that the client did not send.
 const gone = "(gone)"
 
-// of serves the pieces as a jar does.
+// of returns the pieces as a cookie jar would.
 func of(pieces []string) func(int) (string, bool) {
 	return func(i int) (string, bool) {
 		if i >= len(pieces) || pieces[i] == gone {
@@ -77,7 +77,7 @@ func TestSplitRefuses(t *testing.T) {
 		require.Equal(t, codec.TooLarge, reasonOf(t, err), name)
 	}
 	_, err = codec.Split(append(value, 'A'), func(i int) int { return max(1, 12-12*i) })
-	require.Equal(t, codec.TooLarge, reasonOf(t, err), "a piece too many")
+	require.Equal(t, codec.TooLarge, reasonOf(t, err), "one piece too many")
 }
 
 func TestJoinRefuses(t *testing.T) {
@@ -115,7 +115,7 @@ func TestJoinRefuses(t *testing.T) {
 }
 
 // Pieces in the wrong order, or of two values, join to a text of the right
-// length; only the seal tells.
+// length; only the signature reveals it.
 func TestJoinedFromTheWrongPieces(t *testing.T) {
 	ring := testRing(t, []int{1})
 	plaintext := strings.Repeat("x", 100)
@@ -134,7 +134,8 @@ func TestJoinedFromTheWrongPieces(t *testing.T) {
 	}
 }
 
-// A header that promises 16 MB gets no memory: the pieces are counted first.
+// A header that claims 16 MB causes no allocation: the pieces are counted
+// first.
 func TestJoinDoesNotBelieveTheHeader(t *testing.T) {
 	asked := 0
 	allocated := allocatedBy(func() {

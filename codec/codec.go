@@ -6,43 +6,46 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-// MaxPlaintext is the most that [Seal] takes and [Open] gives, in bytes: 1 MiB,
-// which is far more than any client keeps in cookies. The header could say 16.
+// MaxPlaintext is the maximum size in bytes that [Seal] accepts and [Open]
+// returns: 1 MiB, far more than any client stores in cookies. The header
+// allows 16 MiB.
 const MaxPlaintext = 1 << 20
 
-// A Binding is what a value is sealed for. It is authenticated, not stored: to
-// open the value, the same binding has to be given again.
+// A Binding is the context for which a value is sealed. It is authenticated
+// but not stored, so Open needs the same binding as Seal.
 type Binding struct {
-	// Audience keeps apart programs that share a ring; "" is an audience too.
+	// Audience separates programs that share a ring. "" is a valid audience.
 	Audience string
-	// Base is the cookie's whole name with its prefix and without what the
-	// library appends: "__Host-session".
+	// Base is the cookie's name with its prefix, but without what the library
+	// appends: "__Host-session".
 	Base string
-	// Suffix is what stands behind the name's dot; "" where the name is Base.
+	// Suffix is the part after the name's dot, or "" if the name is Base.
 	Suffix string
 }
 
-// maxText is the most characters that are decoded.
+// maxText is the maximum number of characters that are decoded.
 var maxText = SealedLen(MaxPlaintext)
 
 // SealedLen returns the number of characters that [Seal] appends for a
-// plaintext of that many bytes under a key of format 1. No format takes more.
+// plaintext of the given number of bytes, under a key of format 1. No other
+// format needs more.
 func SealedLen(plaintext int) int { return encodedLen(MaxOverhead + plaintext) }
 
-// Seal is [Formats.Seal] for who has format 1 alone.
+// Seal is [Formats.Seal] with only the built-in format 1.
 func Seal(dst []byte, key *keyring.Key, b Binding, plaintext []byte) ([]byte, error) {
 	return format1Only.Seal(dst, key, b, plaintext)
 }
 
-// Open is [Formats.Open] for who has format 1 alone.
+// Open is [Formats.Open] with only the built-in format 1.
 func Open(dst []byte, ring *keyring.Ring, now time.Time, b Binding, value string) ([]byte, *keyring.Key, error) {
 	return format1Only.Open(dst, ring, now, b, value)
 }
 
-// Seal appends the sealed text of plaintext to dst: base64url characters, all of
-// which a cookie's value may hold. Which key is fit to seal is the ring's to say
-// ([keyring.Ring.Active]), and which format the key's. The errors are [NoKey],
-// [UnknownFormat] for a key of a format that is not among these, and [TooLarge].
+// Seal encrypts and signs plaintext and appends the text to dst. The text is
+// base64url, which is valid in a cookie value. The ring chooses the key
+// ([keyring.Ring.Active]), and the key determines the format. The errors are
+// [NoKey], [UnknownFormat] for a key of a format that f does not contain, and
+// [TooLarge].
 func (f *Formats) Seal(dst []byte, key *keyring.Key, b Binding, plaintext []byte) ([]byte, error) {
 	if key == nil {
 		return dst, refuse(NoKey, keyring.ID{})
@@ -66,14 +69,14 @@ func (f *Formats) Seal(dst []byte, key *keyring.Key, b Binding, plaintext []byte
 	return appendEncoded(dst, buf.bin), nil
 }
 
-// Open appends the plaintext of a sealed value to dst and returns the key that
-// opened it, so that the caller can see whether it is still the one that seals.
-// It finds the value's key in ring as of now, and opens only what was sealed for
-// exactly this binding. Every error is an [*Error]; the reasons are, in the
-// order in which they are looked for, [TooLarge] and [WrongLength], [Malformed],
-// [UnknownFormat], WrongLength again (the header's number), [UnknownKey],
-// [DeadKey], [WrongFormat] and [BadSeal]; and UnknownFormat again before BadSeal,
-// where the format cannot be used. On an error dst is returned as it was.
+// Open decrypts a sealed value and appends the plaintext to dst. It also
+// returns the key that opened the value, so that the caller can compare it
+// with the active key. The key must be in ring and usable at the time now. The
+// value must have been sealed with the same binding. Every error is an
+// [*Error]. Open checks in this order: [TooLarge] and [WrongLength],
+// [Malformed], [UnknownFormat], WrongLength for the length in the header,
+// [UnknownKey], [DeadKey], [WrongFormat], UnknownFormat for a format that
+// cannot be used, and [BadSeal]. On an error dst is returned unchanged.
 func (f *Formats) Open(dst []byte, ring *keyring.Ring, now time.Time, b Binding, value string) ([]byte, *keyring.Key, error) {
 	if len(value) > maxText {
 		return dst, nil, refuse(TooLarge, keyring.ID{})
@@ -90,7 +93,8 @@ func (f *Formats) Open(dst []byte, ring *keyring.Ring, now time.Time, b Binding,
 	return f.openDecoded(dst, ring, now, b, buf, bin)
 }
 
-// openDecoded opens a value that has a header at least; its context goes into buf.
+// openDecoded opens a decoded value that is at least as long as a header. It
+// builds the context in buf.
 func (f *Formats) openDecoded(dst []byte, ring *keyring.Ring, now time.Time, b Binding, buf *buffer, bin []byte) ([]byte, *keyring.Key, error) {
 	h := parseHeader(bin)
 	key, err := f.choose(ring, now, h, len(bin))
@@ -109,9 +113,8 @@ func (f *Formats) openDecoded(dst []byte, ring *keyring.Ring, now time.Time, b B
 	return plaintext, key, nil
 }
 
-// choose finds the key that a header names, if everything else about it is in
-// order. Nothing here is secret or authenticated, so it need not be constant
-// in time.
+// choose checks the header and returns the key that it names. It handles no
+// secret, so it need not run in constant time.
 func (f *Formats) choose(ring *keyring.Ring, now time.Time, h Header, size int) (*keyring.Key, error) {
 	format := f.of(h.Format)
 	if format == nil {
@@ -126,7 +129,7 @@ func (f *Formats) choose(ring *keyring.Ring, now time.Time, h Header, size int) 
 		return nil, refuse(UnknownKey, h.KeyID)
 	case key == nil:
 		return nil, refuse(DeadKey, h.KeyID)
-	case key.Format() != h.Format: // the key says which format, never the client
+	case key.Format() != h.Format: // the key determines the format, not the client
 		return nil, refuse(WrongFormat, h.KeyID)
 	}
 	return key, nil

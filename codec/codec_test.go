@@ -56,7 +56,8 @@ func TestSealRefuses(t *testing.T) {
 	require.Equal(t, codec.TooLarge, reasonOf(t, err))
 }
 
-// A retired key opens, a key of another ring is unknown, a revoked one is dead.
+// A retired key opens, a key of another ring is unknown, and a revoked one is
+// dead.
 func TestOpenByTheKeyInTheHeader(t *testing.T) {
 	value := sealed(t, testRing(t, []int{1}), binding, "x")
 	for _, v := range []struct {
@@ -86,8 +87,7 @@ func TestOpenByTheKeyInTheHeader(t *testing.T) {
 	}
 }
 
-// Each bit of a value, flipped, is refused, in whatever part of it the bit is;
-// so is each character, replaced by each byte that there is.
+// Every flipped bit and every replaced character of a value is refused.
 func TestOpenRefusesEveryChange(t *testing.T) {
 	ring := testRing(t, []int{1, 2})
 	value := sealed(t, ring, binding, "a session")
@@ -114,8 +114,8 @@ func TestOpenRefusesEveryChange(t *testing.T) {
 	}
 }
 
-// What a client writes into the header does not choose the algorithm: a key of
-// format 1 opens nothing that calls itself format 2, even if it could.
+// The header of a client does not choose the algorithm: a key of format 1 does
+// not open a value that claims to be of format 2.
 func TestKeyDecidesTheFormat(t *testing.T) {
 	ring := testRing(t, []int{1})
 	bin, err := base64.RawURLEncoding.DecodeString(sealed(t, ring, binding, "x"))
@@ -170,7 +170,7 @@ func TestPeek(t *testing.T) {
 	require.Equal(t, codec.Malformed, reasonOf(t, err))
 }
 
-// Go's decoder, which skips line breaks, is the yardstick for everything else.
+// For everything except line breaks, the decoder must match Go's.
 func TestDecoderIsStrict(t *testing.T) {
 	strict := base64.RawURLEncoding.Strict()
 	for _, text := range []string{"", "AA", "AAA", "AAAA", "AB", "AAB", "_-_-", "A", "AAAAA", "A=", "AA==", "AAA=", "AA+A", "AA/A", "AA A", "AA\x00A", "AA\x80A", "\xff\xff\xff\xff"} {
@@ -185,7 +185,7 @@ func TestDecoderIsStrict(t *testing.T) {
 		_, ok := codec.AppendDecoded(nil, text)
 		require.False(t, ok, "%q", text)
 	}
-	for i := range 256 { // one byte: exactly one text of two characters for it
+	for i := range 256 { // each byte has exactly one text of two characters
 		texts := 0
 		for a := range 256 {
 			for b := range 256 {
@@ -201,9 +201,9 @@ func TestDecoderIsStrict(t *testing.T) {
 	}
 }
 
-// Text is made and read several characters at a time; whatever the length, it is
-// what the standard library makes, and a character that does not belong there is
-// found wherever it stands.
+// Encoding and decoding process several characters at a time. For every
+// length, the text must match the standard library's, and a wrong character
+// must be found at every place.
 func TestTextOfEveryLength(t *testing.T) {
 	std := base64.RawURLEncoding.Strict()
 	bin := make([]byte, 70)
@@ -226,8 +226,8 @@ func TestTextOfEveryLength(t *testing.T) {
 	}
 }
 
-// Nothing that a client sends makes us allocate more than it sent, however
-// large it says that it is.
+// The memory for any input is limited by its length, whatever length its
+// header claims.
 func TestAllocationIsBoundedByTheInput(t *testing.T) {
 	ring := testRing(t, []int{1})
 	huge := base64.RawURLEncoding.EncodeToString(append([]byte{1, 0, 0, 0, 0, 0xff, 0xff, 0xff}, make([]byte, 100)...))

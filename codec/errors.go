@@ -4,73 +4,74 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-// A Reason says why a value was refused. It is an error itself, so that
+// A Reason is why a value was refused. It is an error itself, so that
 //
 //	errors.Is(err, codec.UnknownKey)
 //
-// holds for every [*Error] with that reason. Reasons are for logs, metrics and
-// the program; a visitor gets one answer whatever failed.
+// is true for every [*Error] with that reason. Reasons are for logs, metrics
+// and the program; visitors get the same response for all of them.
 type Reason string
 
-// The reasons, in the order in which [Open] looks for them.
+// The reasons, in the order in which [Open] checks them.
 const (
-	// TooLarge: more than [MaxPlaintext], or more pieces than [MaxPieces], or
-	// pieces too small to begin with.
+	// TooLarge: more than [MaxPlaintext] bytes, more than [MaxPieces] pieces,
+	// or a piece limit that is too small.
 	TooLarge Reason = "too large"
-	// Torn: [Join] has a piece missing, an empty one, or one too long. The
-	// missing piece may still be on its way, or the browser dropped it.
+	// Torn: [Join] found a missing, empty or overlong piece. A missing piece
+	// may still arrive, or the browser has dropped it.
 	Torn Reason = "torn"
 	// Malformed: not canonical base64url without padding.
 	Malformed Reason = "malformed"
-	// WrongLength: too short to be a sealed value, or not as long as its header
-	// says: it was cut, or something was added.
+	// WrongLength: too short for a sealed value, or not as long as its header
+	// says, because it was truncated or extended.
 	WrongLength Reason = "wrong length"
-	// UnknownFormat: the first byte, or the key to seal with, names no format that
-	// this program has: see [Formats].
+	// UnknownFormat: the first byte, or the key to seal with, names a format
+	// that this program does not have; see [Formats].
 	UnknownFormat Reason = "unknown format"
-	// UnknownKey: the ring has never heard of the key. Perhaps it is stale.
+	// UnknownKey: the ring does not list the key. The ring may be out of date.
 	UnknownKey Reason = "unknown key"
 	// DeadKey: the ring remembers the key as expired or revoked.
 	DeadKey Reason = "dead key"
-	// WrongFormat: the key is in the ring, for another format than the value's.
+	// WrongFormat: the key is in the ring, but its format is not that of the
+	// value.
 	WrongFormat Reason = "wrong format"
-	// BadSeal: the signature does not fit. The value was altered, or it was
-	// sealed for another name or audience, or by another key with the same id;
-	// these are one and the same to a signature, so no one can tell them apart.
+	// BadSeal: the signature does not match. The value was altered, or sealed
+	// for another name or audience, or sealed by another key with the same id.
+	// The signature check cannot distinguish these cases.
 	BadSeal Reason = "bad seal"
-	// NoKey: [Seal] was given no key, which is how a ring without an active key
-	// shows.
+	// NoKey: [Seal] got no key, because the ring has no active key.
 	NoKey Reason = "no key"
 )
 
-// Error returns the reason's words.
+// Error returns the name of the reason.
 func (r Reason) Error() string { return string(r) }
 
 var hints = map[Reason]string{
-	TooLarge:      "the value is larger than can be sealed or cut into pieces: keep less in the session",
-	Torn:          "a piece of the value is missing, empty or too long: it is unreadable until the client sends all of its pieces",
-	Malformed:     "the value is not unpadded base64url: something on the way, or the client, altered it",
-	WrongLength:   "the value is not as long as its header says: something on the way, or the client, cut it or added to it",
-	UnknownFormat: "the format is none that this program has: was the value sealed by a newer version, or by one with more Formats?",
-	UnknownKey:    "the value was sealed by a key that is not in the ring: bring the key to this replica, or let the value expire",
-	DeadKey:       "the value was sealed by a key that has expired or was revoked: it can be thrown away",
-	WrongFormat:   "the value is of another format than its key: a key seals one format only",
-	BadSeal:       "the signature does not fit: the value was altered, or was sealed for another name or audience",
-	NoKey:         "there is no key to seal with: give the ring a key that is active now",
+	TooLarge:      "the value is too large to be sealed or split into pieces: store less in the session",
+	Torn:          "a piece of the value is missing, empty or too long: the value is unreadable until the client sends all pieces",
+	Malformed:     "the value is not unpadded base64url: the client, or something in between, altered it",
+	WrongLength:   "the value is not as long as its header says: the client, or something in between, truncated or extended it",
+	UnknownFormat: "this program does not have the format: was the value sealed by a newer version, or with more Formats?",
+	UnknownKey:    "the value was sealed by a key that is not in the ring: update the ring of this replica, or let the value expire",
+	DeadKey:       "the value was sealed by a key that has expired or was revoked: the value can be discarded",
+	WrongFormat:   "the value and its key have different formats: a key seals only one format",
+	BadSeal:       "the signature does not match: the value was altered, or was sealed for another name or audience",
+	NoKey:         "there is no key to seal with: the ring needs an active key",
 }
 
-// An Error is a refusal by this package: every error is one, but those of
-// [NewFormats] and [Formats.Check], which are about the program. It
-// never carries the value, the plaintext or key material; the key id in it is
-// public, for it is readable at the front of every sealed value.
+// An Error reports that this package refused a value. All errors of the
+// package are Errors, except those of [NewFormats] and [Formats.Check], which
+// report programming mistakes. An Error never contains the value, the
+// plaintext or key material. Its key id is public, because every sealed value
+// begins with it.
 type Error struct {
 	Reason Reason
-	// KeyID is the id in the value's header, as the client sent it; zero where
-	// the refusal came before it was read.
+	// KeyID is the id in the value's header, as sent by the client. It is zero
+	// if the value was refused before the header was read.
 	KeyID keyring.ID
 }
 
-// Error returns a sentence with the key's id and what can be done.
+// Error returns the reason, the key's id and advice.
 func (e *Error) Error() string {
 	if e.KeyID == (keyring.ID{}) {
 		return "codec: " + string(e.Reason) + ": " + hints[e.Reason]

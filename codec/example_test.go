@@ -9,7 +9,8 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-// A value is sealed for one cookie, cut into pieces that fit, and comes back.
+// A value is sealed for one cookie, split into pieces that fit, and opened
+// again.
 func Example() {
 	now := time.Now()
 	ring, err := keyring.Generate(now)

@@ -12,56 +12,59 @@ import (
 )
 
 const (
-	// HeaderSize is the length in bytes of the [Header] that every value begins
-	// with, in every format.
+	// HeaderSize is the length in bytes of the [Header], with which every
+	// value of every format begins.
 	HeaderSize = 8
-	// MaxOverhead is the most that a format may add to a plaintext, in bytes, so
-	// that what is planned for format 1 ([SealedLen]) has room in any.
+	// MaxOverhead is the maximum number of bytes that a format may add to a
+	// plaintext. It is that of format 1, so a size computed with [SealedLen]
+	// suffices for all formats.
 	MaxOverhead = overhead1
 )
 
-// A Format is one way to seal. All have the same header, text form and binding;
-// the rest of the value is the format's own. A key of a ring belongs to one
-// format for good, and that is what chooses: never the client, and never a guess.
+// A Format is one way to seal. All formats share the header, text form and
+// binding; the rest of the value depends on the format. Each key of a ring
+// belongs to one format permanently. The key determines the format, never the
+// client or a guess.
 //
-// Its type must be comparable, and equal Formats do the same: what they make of a
-// key is kept with the key.
+// The type of a Format must be comparable. Equal Formats must behave equally,
+// because a key caches the Sealer of a Format.
 type Format interface {
-	// Number is the first byte of every value of the format, and what a key of
-	// the ring calls its format. 1 is taken, 2 is codec/xchacha, 3 is
+	// Number is the first byte of every value of the format, and the format
+	// number in the key ring. 1 is built in, 2 is codec/xchacha, 3 is
 	// codec/securecookieformat.
 	Number() byte
-	// Overhead is how many bytes a value is longer than its plaintext, header
-	// included; at most [MaxOverhead].
+	// Overhead is the length of a value minus the length of its plaintext, in
+	// bytes, including the header. The maximum is [MaxOverhead].
 	Overhead() int
-	// Sealer makes the format's Sealer of one key. derive gives n bytes of
-	// HKDF-SHA-256 of the key's secret; format and key are in the label beside the
-	// purpose, so that no two derived keys are the same. An error says why the
-	// format cannot be used in this program.
+	// Sealer returns the format's Sealer for one key. derive returns n bytes
+	// of HKDF-SHA-256 of the key's secret. Its label includes the format and
+	// the key as well as the purpose, so no two derived keys are equal. An
+	// error means that the format cannot be used in this program.
 	Sealer(derive func(purpose string, n int) []byte) (Sealer, error)
 }
 
-// A Sealer is a [Format] under one key. It is safe for concurrent use, and keeps
-// none of the slices that it is given, nor changes what is in them.
+// A Sealer seals and opens under one key. It must be safe for concurrent use,
+// and must not keep or modify its arguments.
 type Sealer interface {
-	// Seal appends what follows the header to value, which is the header. Header
-	// and ctx, which says what the value is sealed for, are to be authenticated.
+	// Seal appends the sealed data to value, which contains the header. It
+	// must authenticate the header and ctx, the binding of the value.
 	Seal(value, ctx, plaintext []byte) []byte
-	// Open appends the plaintext of a value to dst, if header, ctx and value are
-	// those of a Seal. The value has the format's overhead at least.
+	// Open decrypts value and appends the plaintext to dst, if header, ctx and
+	// data match those of a Seal. The value is at least Overhead bytes long.
 	Open(dst, ctx, value []byte) ([]byte, bool)
 }
 
-// Formats are the formats of one program: format 1, and those that it asks for.
-// Which of them seals a value is the ring's choice; one that is not among them is
-// refused as [UnknownFormat]. nil, like the functions [Seal], [Open] and [Join],
-// knows format 1 alone. Formats are safe for concurrent use.
+// Formats is the set of formats of a program: format 1 and opt-in formats. The
+// ring's key selects the one that seals a value. A format that is not in the
+// set is refused as [UnknownFormat]. A nil *Formats contains only format 1,
+// like the functions [Seal], [Open] and [Join]. Formats are safe for
+// concurrent use.
 type Formats struct {
 	byNumber [256]*entry
 }
 
-// An entry is a Format with the slot in which a keyring.Key remembers its Sealer:
-// boxed once, not for each value.
+// An entry is a Format and the slot under which a keyring.Key caches its
+// Sealer. The slot is boxed once, not for each value.
 type entry struct {
 	Format
 	slot any
@@ -73,8 +76,9 @@ func enter(f Format) *entry { return &entry{Format: f, slot: formatSlot{f}} }
 
 var format1Only = &Formats{byNumber: [256]*entry{1: enter(format1{})}}
 
-// NewFormats adds formats to format 1. It fails for one that is nil, has the number
-// of another or 0, or adds more than [MaxOverhead] bytes.
+// NewFormats returns format 1 plus the given formats. It fails for a nil
+// format, a number that is 0 or already used, and an overhead above
+// [MaxOverhead].
 func NewFormats(more ...Format) (*Formats, error) {
 	all := *format1Only
 	for _, f := range more {
@@ -82,11 +86,11 @@ func NewFormats(more ...Format) (*Formats, error) {
 		case f == nil:
 			return nil, errors.New("codec: a Format is nil")
 		case !reflect.TypeOf(f).Comparable():
-			return nil, fmt.Errorf("codec: a Format has to be comparable, and %T is not: use a pointer", f)
+			return nil, fmt.Errorf("codec: a Format must be comparable, and %T is not: use a pointer", f)
 		case f.Number() == 0:
 			return nil, fmt.Errorf("codec: %T has the number 0: a format's number is 1 to 255", f)
 		case all.byNumber[f.Number()] != nil:
-			return nil, fmt.Errorf("codec: format %d is there already: leave out %T", f.Number(), f)
+			return nil, fmt.Errorf("codec: format %d is already in the set: leave out %T", f.Number(), f)
 		case f.Overhead() < HeaderSize || f.Overhead() > MaxOverhead:
 			return nil, fmt.Errorf("codec: format %d adds %d bytes: a format adds %d to %d", f.Number(), f.Overhead(), HeaderSize, MaxOverhead)
 		}
@@ -95,10 +99,11 @@ func NewFormats(more ...Format) (*Formats, error) {
 	return &all, nil
 }
 
-// Check refuses a ring with a key that seals, or still opens, a format that is
-// not among these or cannot be used in this program. The error is a sentence with
-// the key's id, and is [UnknownFormat]. Call it with each new ring: what it
-// refuses, [Formats.Seal] and [Formats.Open] refuse for every visitor.
+// Check returns an error if a key of the ring seals or opens a format that f
+// does not contain or that cannot be used in this program. The error names the
+// key's id and wraps [UnknownFormat]. Call Check with each new ring, because
+// [Formats.Seal] and [Formats.Open] would fail for every visitor with such a
+// key.
 func (f *Formats) Check(ring *keyring.Ring, now time.Time) error {
 	for _, k := range ring.Keys() {
 		if !k.State(now).Opens() {
@@ -116,7 +121,7 @@ func (f *Formats) Check(ring *keyring.Ring, now time.Time) error {
 	return nil
 }
 
-// of returns the format with that number, or nil.
+// of returns the format with the given number, or nil.
 func (f *Formats) of(number byte) *entry {
 	if f == nil {
 		f = format1Only
@@ -129,7 +134,7 @@ type keyed struct {
 	err    error
 }
 
-// sealer returns the Sealer of a key, whose format is among these.
+// sealer returns the Sealer of a key whose format is in f.
 func (f *Formats) sealer(key *keyring.Key) (Sealer, error) {
 	format := f.of(key.Format())
 	k := key.Derived(format.slot, func(derive func([]byte, string, int) []byte) any {
@@ -143,8 +148,8 @@ func (f *Formats) sealer(key *keyring.Key) (Sealer, error) {
 	return k.sealer, k.err
 }
 
-// context is the ctx of SPEC.md, which is not stored: the purpose, which has the
-// format's number in it, and the binding.
+// context returns the ctx of SPEC.md, which is not stored. It contains the
+// purpose with the format's number, and the binding.
 func (b Binding) context(dst []byte, format byte) []byte {
 	dst = strconv.AppendUint(append(dst, "carryon/"...), uint64(format), 10)
 	dst = append(dst, " cookie"...)

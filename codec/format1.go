@@ -6,7 +6,7 @@ import (
 	"github.com/carryon-go/carryon/codec/internal/etm"
 )
 
-// Format 1 encrypts by XAES-256-GCM, then signs by HMAC-SHA-256:
+// Format 1 encrypts with XAES-256-GCM, then signs with HMAC-SHA-256:
 //
 //	value = header | nonce[24] | ciphertext | GCM tag[16] | HMAC[32]
 

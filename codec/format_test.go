@@ -15,7 +15,7 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-// Format 1 keeps the promises that are common to all formats.
+// Format 1 passes the conformance suite of formats.
 func TestFormat1(t *testing.T) {
 	formattest.Run(t, formattest.Subject{
 		Others:      []codec.Format{codec.Renumbered(9)},
@@ -32,7 +32,7 @@ func format1Vectors() (paths []string) {
 	return paths
 }
 
-// readFormat1 is the second reader of independent_test.go.
+// readFormat1 is the independent reader of independent_test.go.
 func readFormat1(secret []byte, id, ctx string, value []byte) ([]byte, bool) {
 	plaintext, verdict := plainOpen1(secret, id, ctx, value)
 	return plaintext, verdict == "ok"
@@ -51,13 +51,13 @@ func (w wrongFormat) Overhead() int { return w.overhead }
 func TestNewFormatsRefuses(t *testing.T) {
 	good := codec.Renumbered(2)
 	for name, wrong := range map[string][]codec.Format{
-		"is nil":        {nil},
-		"comparable":    {wrongFormat{good, 2, 80, nil}},
-		"number 0":      {&wrongFormat{good, 0, 80, nil}},
-		"there already": {codec.Renumbered(1)},
-		"format 2 is":   {good, &wrongFormat{good, 2, 80, nil}},
-		"adds 81":       {&wrongFormat{good, 2, 81, nil}},
-		"adds 7":        {&wrongFormat{good, 2, 7, nil}},
+		"is nil":             {nil},
+		"comparable":         {wrongFormat{good, 2, 80, nil}},
+		"number 0":           {&wrongFormat{good, 0, 80, nil}},
+		"already in the set": {codec.Renumbered(1)},
+		"format 2 is":        {good, &wrongFormat{good, 2, 80, nil}},
+		"adds 81":            {&wrongFormat{good, 2, 81, nil}},
+		"adds 7":             {&wrongFormat{good, 2, 7, nil}},
 	} {
 		_, err := codec.NewFormats(wrong...)
 		require.ErrorContains(t, err, name)
@@ -74,7 +74,7 @@ var errUnusable = errors.New("not in this program")
 
 func (unusable) Sealer(func(string, int) []byte) (codec.Sealer, error) { return nil, errUnusable }
 
-// A format that cannot be used is found when its ring comes, and seals nothing.
+// An unusable format is found when its ring is checked, and seals nothing.
 func TestUnusableFormat(t *testing.T) {
 	formats, err := codec.NewFormats(unusable{codec.Renumbered(9)})
 	require.NoError(t, err)
@@ -93,7 +93,7 @@ func TestUnusableFormat(t *testing.T) {
 	require.Equal(t, codec.UnknownFormat, reasonOf(t, err))
 }
 
-// A ring of keys that are all of known formats passes, and so does no ring.
+// A ring whose formats are all known passes the check, and so does a nil ring.
 func TestCheckFormats(t *testing.T) {
 	var none *codec.Formats
 	require.NoError(t, none.Check(testRing(t, []int{1, 2}), now))
@@ -104,8 +104,8 @@ func TestCheckFormats(t *testing.T) {
 	require.ErrorContains(t, err, "format 2")
 }
 
-// A key that has expired opens nothing, so its format need not be there any
-// more; one that still opens is another matter.
+// The format of an expired key is not required, because the key opens nothing.
+// The format of a key that still opens is required.
 func TestCheckIgnoresExpiredKeys(t *testing.T) {
 	row := func(n int, format int, active, expires string) string {
 		return fmt.Sprintf(`{"id":%q,"secret":%q,"format":%d,"created":"2026-01-01T00:00:00Z","active":%q%s}`,
@@ -121,7 +121,7 @@ func TestCheckIgnoresExpiredKeys(t *testing.T) {
 	require.ErrorIs(t, none.Check(ring, end.Add(-1)), codec.UnknownFormat)
 }
 
-// thin is a format that adds nothing but the header, and protects nothing.
+// thin is a format that adds only the header and protects nothing.
 type thin struct{}
 
 func (thin) Number() byte                                                    { return 9 }
@@ -132,7 +132,7 @@ func (thin) Open(dst, _, value []byte) ([]byte, bool) {
 	return append(dst, value[codec.HeaderSize:]...), true
 }
 
-// A format that adds less than others carries no larger plaintext for it.
+// A format with a smaller overhead does not allow a larger plaintext.
 func TestFormatsWithASmallerOverhead(t *testing.T) {
 	formats, err := codec.NewFormats(thin{})
 	require.NoError(t, err)

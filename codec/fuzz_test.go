@@ -11,7 +11,7 @@ import (
 	"github.com/carryon-go/carryon/codec"
 )
 
-// fuzzVectors are the values of the vector files, as seeds.
+// fuzzVectors returns the values of the vector files, as seeds.
 func fuzzVectors(f *testing.F) (values []string) {
 	for _, name := range generators {
 		text, err := os.ReadFile(filepath.Join("testdata", "vectors", name+".json"))
@@ -31,8 +31,8 @@ func fuzzVectors(f *testing.F) (values []string) {
 	return values
 }
 
-// FuzzOpen: nothing panics or costs more than it is long, and what opens is what
-// its plaintext seals to.
+// FuzzOpen checks that no input panics or needs more memory than its length,
+// and that a value which opens can be sealed again.
 func FuzzOpen(f *testing.F) {
 	ring := testRing(f, []int{1, 2}, 3)
 	for _, v := range fuzzVectors(f) {
@@ -49,16 +49,16 @@ func FuzzOpen(f *testing.F) {
 		}
 		again, err := codec.Seal(nil, key, b, plaintext)
 		if err != nil || len(again) != len(value) || string(again[:10]) != value[:10] {
-			t.Fatalf("opened what does not seal: %v", err)
+			t.Fatalf("opened a value that cannot be sealed: %v", err)
 		}
 		got, _, err := codec.Open(nil, ring, now, b, string(again))
 		if err != nil || !bytes.Equal(got, plaintext) {
-			t.Fatalf("sealed again, it does not open to the same: %v", err)
+			t.Fatalf("the resealed value does not open to the same plaintext: %v", err)
 		}
 	})
 }
 
-// FuzzJoin: pieces are separated by commas, and an empty one was not sent.
+// FuzzJoin separates pieces by commas; an empty piece was not sent.
 func FuzzJoin(f *testing.F) {
 	for _, v := range fuzzVectors(f) {
 		f.Add(v)
@@ -80,13 +80,13 @@ func FuzzJoin(f *testing.F) {
 		}
 		h, err := codec.Peek(value)
 		if err != nil || value != strings.Join(pieces[:used], "") || len(value) != codec.SealedLen(h.Total-80) {
-			t.Fatalf("joined what was not sent: %v", err)
+			t.Fatalf("joined a text that was not sent: %v", err)
 		}
 	})
 }
 
-// FuzzOpenPieces: pieces, separated by commas, open or are refused as what they
-// join to.
+// FuzzOpenPieces checks that pieces, separated by commas, open or are refused
+// like the text that they join to.
 func FuzzOpenPieces(f *testing.F) {
 	ring := testRing(f, []int{1, 2}, 3)
 	for _, v := range fuzzVectors(f) {
@@ -103,7 +103,8 @@ func FuzzOpenPieces(f *testing.F) {
 	})
 }
 
-// FuzzDecode: what decodes encodes to the same text, so there is only one.
+// FuzzDecode checks that a text which decodes is the only encoding of its
+// bytes.
 func FuzzDecode(f *testing.F) {
 	for _, s := range []string{"", "AA", "AAA", "AAAA", "AB", "A\n", "_-_-AA"} {
 		f.Add(s)

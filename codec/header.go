@@ -6,23 +6,22 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-// headerText is the number of characters that hold the header. It is eleven
-// rounded up to whole groups of four, so that the characters decode alone.
+// headerText is the number of characters that hold the header: eleven, rounded
+// up to a multiple of four, so that they can be decoded alone.
 const headerText = 12
 
-// A Header is what a sealed value says about itself in its first eight bytes:
-// format byte, key id, and the decoded length as a 24-bit big-endian number.
-// It is part of what is signed, but it is only to be believed once [Open] has
-// opened the value.
+// A Header is the first eight bytes of a sealed value: format, key id, and
+// decoded length as a 24-bit big-endian number. It is signed, but trustworthy
+// only after [Open] has opened the value.
 type Header struct {
 	Format byte
 	KeyID  keyring.ID
-	Total  int // bytes of the whole value when decoded, this header included
+	Total  int // bytes of the whole decoded value, including this header
 }
 
-// Peek reads the header off the front of a sealed value or of its first piece,
-// for display and for grouping. It proves nothing about the value: anyone can
-// write these eight bytes. The errors are [WrongLength] and [Malformed].
+// Peek reads the header of a sealed value or of its first piece, for display
+// and grouping. It proves nothing about the value, because anyone can write
+// these eight bytes. The errors are [WrongLength] and [Malformed].
 func Peek(value string) (Header, error) {
 	if len(value) < headerText {
 		return Header{}, refuse(WrongLength, keyring.ID{})
@@ -35,7 +34,7 @@ func Peek(value string) (Header, error) {
 	return parseHeader(bin), nil
 }
 
-// parseHeader needs HeaderSize bytes.
+// parseHeader reads a header from at least HeaderSize bytes.
 func parseHeader(bin []byte) Header {
 	return Header{
 		Format: bin[0],
@@ -49,5 +48,5 @@ func (h Header) append(dst []byte) []byte {
 	return append(dst, byte(h.Total>>16), byte(h.Total>>8), byte(h.Total))
 }
 
-// encodedLen is the number of characters for n bytes.
+// encodedLen returns the number of characters for n bytes.
 func encodedLen(n int) int { return base64.RawURLEncoding.EncodedLen(n) }

@@ -21,7 +21,7 @@ var (
 	binding = codec.Binding{Base: "__Host-session", Suffix: "k7m2qv5xyd"}
 )
 
-// testSecret is the n-th example secret, which keyring.Parse refuses.
+// testSecret returns the n-th example secret, which keyring.Parse refuses.
 func testSecret(n int) []byte {
 	sum := sha256.Sum256(fmt.Appendf(nil, "carryon test key %d", n))
 	return sum[:]
@@ -33,8 +33,8 @@ func testID(t testing.TB, n int) string {
 	return hex.EncodeToString(id)
 }
 
-// testRing has the given example keys; the last one seals. Key n of dead is
-// remembered as revoked.
+// testRing returns a ring with the given example keys; the last one seals. The
+// keys in dead are remembered as revoked.
 func testRing(t testing.TB, keys []int, dead ...int) *keyring.Ring {
 	var rows, gone []string
 	for i, n := range keys {

@@ -15,9 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A second reader of the sealed form, written from the formulas of SPEC.md. It
-// uses nothing of this package, and is as plain as it can be: the two have to
-// agree on every vector.
+// reader is an independent reader of the sealed form, written from SPEC.md
+// without this package and as simply as possible. Both must agree on every
+// vector.
 type reader struct {
 	secrets map[string][]byte // by key id
 	dead    map[string]bool
@@ -107,7 +107,7 @@ func plainXAES(key []byte, nonce, ct, aad string) ([]byte, string) {
 	block, _ = aes.NewCipher(derived)
 	var plaintext []byte
 	var err error
-	fips140.WithoutEnforcement(func() { // it has no GCM that only opens
+	fips140.WithoutEnforcement(func() { // FIPS mode has no GCM that takes a nonce
 		gcm, _ := cipher.NewGCM(block)
 		plaintext, err = gcm.Open(nil, []byte(nonce[12:]), []byte(ct), []byte(aad))
 	})

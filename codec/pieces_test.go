@@ -13,8 +13,8 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-// sameAsJoined holds OpenPieces to Join and Open: what they give and what they
-// refuse is the same, to the key's id in the error.
+// sameAsJoined checks that OpenPieces returns the same as Join and Open,
+// including the key's id in the error.
 func sameAsJoined(t require.TestingT, formats *codec.Formats, ring *keyring.Ring, b codec.Binding, pieces []string) (reason codec.Reason) {
 	var wantKey *keyring.Key
 	want := []byte("kept ")
@@ -36,7 +36,7 @@ func sameAsJoined(t require.TestingT, formats *codec.Formats, ring *keyring.Ring
 	return ""
 }
 
-// Every vector is opened from its pieces, and cut again in other ways.
+// Every vector opens from its pieces, and when split differently.
 func TestOpenPiecesVectors(t *testing.T) {
 	ring := testRing(t, []int{2, 1}, 3)
 	eachVector(t, func(t *testing.T, _ vectorFile, v vector) {
@@ -70,8 +70,8 @@ func TestOpenPiecesVectors(t *testing.T) {
 	})
 }
 
-// A character that does not belong is found wherever it is and wherever the cut
-// is; and so are spare bits and a lone character at the end.
+// A wrong character is found at every place and with every split, and so are
+// spare bits and a single character at the end.
 func TestOpenPiecesIsStrictAtEveryCut(t *testing.T) {
 	ring := testRing(t, []int{1})
 	for n := range 3 {
@@ -92,8 +92,8 @@ func TestOpenPiecesIsStrictAtEveryCut(t *testing.T) {
 	}
 }
 
-// However a value is cut, and whatever a client makes of the pieces, OpenPieces is
-// Join and then Open.
+// For any split and any change by a client, OpenPieces equals Join followed by
+// Open.
 func TestOpenPiecesIsJoinAndOpen(t *testing.T) {
 	formats, err := codec.NewFormats(codec.Renumbered(9))
 	require.NoError(t, err)
@@ -120,7 +120,7 @@ func TestOpenPiecesIsJoinAndOpen(t *testing.T) {
 	})
 }
 
-// cut cuts a value anywhere behind its header.
+// cut splits a value at random places after its header.
 func cut(t *rapid.T, value string) (pieces []string) {
 	at := rapid.IntRange(12, len(value)).Draw(t, "first")
 	pieces, value = append(pieces, value[:at]), value[at:]
@@ -132,7 +132,7 @@ func cut(t *rapid.T, value string) (pieces []string) {
 	return pieces
 }
 
-// changed is what a client, or who stands between, can do to the pieces.
+// changed applies a random change that a client or an attacker could make.
 func changed(t *rapid.T, pieces []string) []string {
 	pieces = slices.Clone(pieces)
 	i := rapid.IntRange(0, len(pieces)-1).Draw(t, "at")
@@ -160,7 +160,8 @@ func changed(t *rapid.T, pieces []string) []string {
 	return pieces
 }
 
-// More than any value has is refused before it is decoded, and costs no memory.
+// A value above the limit is refused before it is decoded, and causes no
+// allocation.
 func TestOpenPiecesTooLarge(t *testing.T) {
 	ring := testRing(t, []int{1})
 	h := "AQAAAAD___8A" // format 1, 16 MB
@@ -176,7 +177,7 @@ func TestOpenPiecesTooLarge(t *testing.T) {
 	}), uint64(64<<10))
 }
 
-// A piece that is another one when it is asked for again opens nothing.
+// A piece that changes between two calls of piece does not open.
 func TestOpenPiecesThatChange(t *testing.T) {
 	ring := testRing(t, []int{1})
 	pieces := split(t, sealed(t, ring, binding, strings.Repeat("x", 100)), same(60))
@@ -194,14 +195,14 @@ func TestOpenPiecesThatChange(t *testing.T) {
 	}
 }
 
-// So does a first piece that has no header any more.
+// A first piece that loses its header between two calls does not open.
 func TestOpenPiecesThatLoseTheirHeader(t *testing.T) {
 	ring := testRing(t, []int{1})
 	value := sealed(t, ring, binding, "")
 	for _, other := range []string{"", "A", "AQ", "AQAA"} {
 		asked := 0
 		_, _, _, err := (*codec.Formats)(nil).OpenPieces(nil, ring, now, binding, func(i int) (string, bool) {
-			if asked++; asked == 3 { // both have been counted
+			if asked++; asked == 3 { // both pieces have been counted
 				return other, true
 			}
 			return of([]string{value[:len(value)-1], value[len(value)-1:]})(i)

@@ -9,45 +9,45 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-// RecordSecretSize is the length in bytes of the secret that a record is sealed
-// with.
+// RecordSecretSize is the length in bytes of the secret that seals a record.
 const RecordSecretSize = 32
 
-// RecordOverhead is how much longer a sealed record is than its plaintext.
+// RecordOverhead is the length of a sealed record minus that of its plaintext,
+// in bytes.
 const RecordOverhead = HeaderSize + xaesOverhead + sha256.Size
 
-// MaxRecordPlaintext is the most that [SealRecord] takes, in bytes: a sealed
-// record has at most 1 MiB, as stores are asked to hold.
+// MaxRecordPlaintext is the maximum size in bytes that [SealRecord] accepts. A
+// sealed record then has 1 MiB, which every store must support.
 const MaxRecordPlaintext = 1<<20 - RecordOverhead
 
-// A RecordBinding is what a record is sealed for: the row it lives in, and
-// which state of that row it is. Who can write to the store can put back an old
-// state as a whole; they cannot pass it off as another, nor for another row.
+// A RecordBinding is the context for which a record is sealed: its row in the
+// store and the revision of that row. Someone who can write to the store can
+// restore an old revision as a whole, but cannot use it as another revision or
+// in another row.
 type RecordBinding struct {
-	ID     string   // under which the store keeps the record
-	Number uint64   // of its revision
-	Tag    [16]byte // of its revision
+	ID     string   // the record's id in the store
+	Number uint64   // number of its revision
+	Tag    [16]byte // tag of its revision
 }
 
 const labelRecord = "carryon/1 record"
 
-// SealRecord appends the sealed form of a plaintext that goes into a store. It
-// is format 1 in bytes, with a shorter signature:
+// SealRecord seals a plaintext for a store and appends the record to dst. The
+// form is that of format 1 in bytes, but with an HMAC over less data:
 //
 //	record = header | nonce[24] | ciphertext | GCM tag[16] | HMAC[32]
 //
-// The secret is the session's own, which only the client's cookies hold, so the
-// key ring opens no record and rotating it needs none to be written anew.
-// The HMAC covers the GCM's tag in place of the ciphertext, which is large: the
-// tag vouches for the ciphertext, and the HMAC commits the record to one secret
-// and one place.
-// The errors are [NoKey] for a secret that is not [RecordSecretSize] bytes and
-// [TooLarge].
+// The secret belongs to the session and is stored only in the client's
+// cookies. So the key ring cannot open a record, and rotation need not rewrite
+// any. The HMAC covers the GCM tag instead of the ciphertext, which can be
+// large: the tag authenticates the ciphertext, and the HMAC commits the record
+// to one secret and one binding. The errors are [NoKey] for a secret that is
+// not [RecordSecretSize] bytes long, and [TooLarge].
 func SealRecord(dst, secret []byte, b RecordBinding, plaintext []byte) ([]byte, error) {
 	return sealRecord(dst, secret, b, plaintext, nil)
 }
 
-// sealRecord takes a nonce for the tests' sake; nil draws one.
+// sealRecord uses the given nonce, for tests; nil means a random nonce.
 func sealRecord(dst, secret []byte, b RecordBinding, plaintext, nonce []byte) ([]byte, error) {
 	switch {
 	case len(secret) != RecordSecretSize:
@@ -66,11 +66,11 @@ func sealRecord(dst, secret []byte, b RecordBinding, plaintext, nonce []byte) ([
 	return append(dst, k.sign(aad, dst[at:])...), nil
 }
 
-// OpenRecord appends the plaintext of a sealed record to dst. It opens only
-// what was sealed with this secret for exactly this binding. Every error is an
-// [*Error]; the reasons are, in the order in which they are looked for, [NoKey],
-// [TooLarge] and [WrongLength], [UnknownFormat], WrongLength again (the header's
-// number), [UnknownKey] and [BadSeal]. On an error dst is returned as it was.
+// OpenRecord decrypts a sealed record and appends the plaintext to dst. The
+// record must have been sealed with the same secret and binding. Every error
+// is an [*Error]. OpenRecord checks in this order: [NoKey], [TooLarge] and
+// [WrongLength], [UnknownFormat], WrongLength for the length in the header,
+// [UnknownKey], and [BadSeal]. On an error dst is returned unchanged.
 func OpenRecord(dst, secret []byte, b RecordBinding, record []byte) ([]byte, error) {
 	switch {
 	case len(secret) != RecordSecretSize:
@@ -86,7 +86,7 @@ func OpenRecord(dst, secret []byte, b RecordBinding, record []byte) ([]byte, err
 		return dst, refuse(UnknownFormat, h.KeyID)
 	case h.Total != len(record):
 		return dst, refuse(WrongLength, h.KeyID)
-	case h.KeyID != k.id: // public, and no more than a first look
+	case h.KeyID != k.id: // the id is public; this is only a quick check
 		return dst, refuse(UnknownKey, h.KeyID)
 	}
 	aad := b.additional(record[:HeaderSize])
@@ -101,7 +101,7 @@ func OpenRecord(dst, secret []byte, b RecordBinding, record []byte) ([]byte, err
 	return plaintext, nil
 }
 
-// additional is GCM's additional data: header || ctx.
+// additional returns GCM's additional data: header || ctx.
 func (b RecordBinding) additional(header []byte) []byte {
 	aad := append(append(make([]byte, 0, 128), header...), labelRecord...)
 	aad = appendPrefixed(aad, b.ID)
@@ -109,10 +109,11 @@ func (b RecordBinding) additional(header []byte) []byte {
 	return append(aad, b.Tag[:]...)
 }
 
-// recordKeys are what a record's secret gives. The labels differ from those of
-// a ring's key and from one another, so no derived key serves two purposes.
+// recordKeys holds the keys derived from a record's secret. Their labels
+// differ from those of a ring's key and from each other, so no derived key
+// serves two purposes.
 type recordKeys struct {
-	extracted []byte // HKDF's first step, which all have in common
+	extracted []byte // HKDF's first step, shared by all derived keys
 	id        keyring.ID
 }
 
@@ -129,7 +130,7 @@ func newRecordKeys(secret []byte) recordKeys {
 func (k recordKeys) derive(info string, n int) []byte {
 	key, err := hkdf.Expand(sha256.New, k.extracted, info, n)
 	if err != nil {
-		panic(err) // the lengths are ours, and at most 32
+		panic(err) // n is at most 32
 	}
 	return key
 }

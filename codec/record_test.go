@@ -18,7 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/carryon-go/carryon/codec"
-	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/internal/state"
 )
 
 type recordVector struct {
@@ -92,8 +92,7 @@ func TestSealRecordGivesTheVectors(t *testing.T) {
 	}
 }
 
-// plainRecord reads a record by the formulas of SPEC.md, and uses nothing of this
-// package.
+// plainRecord reads a record by the formulas of SPEC.md, without this package.
 func plainRecord(secret []byte, id string, number uint64, tag []byte, record []byte) (plaintext []byte, refusal string) {
 	if len(record) < 80 {
 		return nil, "wrong length"
@@ -148,7 +147,7 @@ func TestIndependentRecordReaderAgrees(t *testing.T) {
 	})
 }
 
-// Whoever can write to the store can change nothing, be it one bit.
+// Someone who can write to the store cannot change a single bit.
 func TestRecordBitFlips(t *testing.T) {
 	record := sealedRecord(t, []byte("sixteen bytes of"))
 	for i := range record {
@@ -162,8 +161,8 @@ func TestRecordBitFlips(t *testing.T) {
 	}
 }
 
-// A record that was cut or made longer is refused, also where its header is made
-// to say so.
+// A truncated or extended record is refused, even if its header contains the
+// new length.
 func TestRecordCutOrMadeLonger(t *testing.T) {
 	record := sealedRecord(t, []byte("sixteen bytes of"))
 	relabel := func(b []byte) []byte {
@@ -177,9 +176,9 @@ func TestRecordCutOrMadeLonger(t *testing.T) {
 		if n >= codec.RecordOverhead {
 			_, err = codec.OpenRecord(nil, recordSecret, recordBinding, relabel(record[:n]))
 			require.Equal(t, codec.BadSeal, reasonOf(t, err), "cut to %d", n)
-			inner := append(bytes.Clone(record[:32]), record[len(record)-n+32:]...) // the end stays
+			inner := append(bytes.Clone(record[:32]), record[len(record)-n+32:]...) // keeps the end
 			_, err = codec.OpenRecord(nil, recordSecret, recordBinding, relabel(inner))
-			require.Equal(t, codec.BadSeal, reasonOf(t, err), "%d bytes taken out", len(record)-n)
+			require.Equal(t, codec.BadSeal, reasonOf(t, err), "%d bytes removed", len(record)-n)
 		}
 	}
 	for n := 1; n <= 40; n++ {
@@ -191,7 +190,7 @@ func TestRecordCutOrMadeLonger(t *testing.T) {
 	}
 }
 
-// A record opens for its row, its revision and its session, and for no other.
+// A record opens only for its row, its revision and its session.
 func TestRecordBinding(t *testing.T) {
 	record := sealedRecord(t, []byte("x"))
 	for name, change := range map[string]func(b *codec.RecordBinding){
@@ -213,8 +212,8 @@ func TestRecordBinding(t *testing.T) {
 	require.Equal(t, codec.UnknownKey, reasonOf(t, err))
 }
 
-// No cookie is a record and no record a cookie, even where a session's secret
-// were a key of the ring.
+// A cookie never opens as a record or a record as a cookie, even if a
+// session's secret were a key of the ring.
 func TestRecordsAreNoCookies(t *testing.T) {
 	ring := testRing(t, []int{1})
 	record, err := codec.SealRecord(nil, testSecret(1), recordBinding, []byte("x"))
@@ -228,7 +227,7 @@ func TestRecordsAreNoCookies(t *testing.T) {
 	_, err = codec.OpenRecord(nil, testSecret(1), recordBinding, cookie)
 	require.Equal(t, codec.UnknownKey, reasonOf(t, err))
 
-	// The ids aside, which anybody can write: the keys differ as well.
+	// Anyone can write ids, so this checks that the keys differ as well.
 	swapped := bytes.Clone(record)
 	copy(swapped[1:5], cookie[1:5])
 	_, _, err = codec.Open(nil, ring, now, binding, string(codec.AppendEncoded(nil, swapped)))
@@ -260,7 +259,7 @@ func TestRecordSizes(t *testing.T) {
 	}
 }
 
-// Two states of a row are never sealed with one nonce.
+// Two revisions of a row are never sealed with the same nonce.
 func TestRecordNoncesAreFresh(t *testing.T) {
 	seen := map[string]bool{}
 	for range 100 {
@@ -269,9 +268,9 @@ func TestRecordNoncesAreFresh(t *testing.T) {
 	require.Len(t, seen, 100)
 }
 
-// The secret follows from the session's root as SPEC.md says.
+// The secret is derived from the session's root as SPEC.md specifies.
 func TestRecordSecretFollowsFromTheRoot(t *testing.T) {
-	root := core.NewRoot()
+	root := state.NewRoot()
 	secret, _ := hkdf.Key(sha256.New, root[:], nil, "carryon record key", 32)
 	b := codec.RecordBinding{ID: root.RecordID(), Number: 1}
 	record, err := codec.SealRecord(nil, root.RecordKey(), b, []byte("x"))
@@ -281,7 +280,7 @@ func TestRecordSecretFollowsFromTheRoot(t *testing.T) {
 	require.Equal(t, "x", string(plaintext))
 }
 
-// The errors of a record carry nothing of it.
+// The errors of a record contain nothing of it.
 func TestRecordErrorsCarryNothing(t *testing.T) {
 	record := sealedRecord(t, []byte("the plaintext"))
 	record[40] ^= 1
@@ -290,7 +289,8 @@ func TestRecordErrorsCarryNothing(t *testing.T) {
 	require.NotContains(t, err.Error(), recordBinding.ID)
 }
 
-// FuzzOpenRecord: nothing panics, and what opens is what was sealed.
+// FuzzOpenRecord checks that no input panics, and that only sealed records
+// open.
 func FuzzOpenRecord(f *testing.F) {
 	for _, v := range recordVectors(f) {
 		f.Add([]byte(v.Record), []byte(v.Secret), v.ID, v.Number, []byte(v.Tag))
@@ -308,20 +308,20 @@ func FuzzOpenRecord(f *testing.F) {
 		}
 		again, err := codec.SealRecordWithNonce(secret, b, plaintext, record[8:32])
 		if err != nil || !bytes.Equal(again, record) {
-			t.Fatalf("opened what does not seal: %v", err)
+			t.Fatalf("opened a record that cannot be sealed: %v", err)
 		}
 	})
 }
 
 func ExampleSealRecord() {
-	secret := make([]byte, codec.RecordSecretSize) // the session's own, of its cookies
+	secret := make([]byte, codec.RecordSecretSize) // the session's own secret, from its cookies
 	row := codec.RecordBinding{ID: "rBzQpUWV0rFvj9k0Yyq8cA", Number: 1}
 	record, _ := codec.SealRecord(nil, secret, row, []byte("a large session"))
 
 	plaintext, err := codec.OpenRecord(nil, secret, row, record)
 	fmt.Println(string(plaintext), err)
 
-	row.Number = 2 // an old state of the row, put back as if it were the newest
+	row.Number = 2 // an old revision, restored as if it were the newest
 	_, err = codec.OpenRecord(nil, secret, row, record)
 	fmt.Println(errors.Is(err, codec.BadSeal))
 	// Output:

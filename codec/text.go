@@ -7,21 +7,21 @@ import (
 	"sync"
 )
 
-// The text form is base64url (RFC 4648, section 5) without padding, and there
-// is exactly one text for any bytes: who could write a second one could give
-// one session two cookie values, and slip past whatever compares them.
-// Go's own Strict still skips CR and LF, hence a decoder of ours.
+// The text form is base64url (RFC 4648, section 5) without padding. Each byte
+// string has exactly one text; otherwise one session could have two cookie
+// values, which would defeat comparisons. Go's Strict decoder still skips CR
+// and LF, so this package has its own decoder.
 
-// alphabet is base64url's.
+// alphabet is the alphabet of base64url.
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// notInAlphabet is above every three bytes that four characters stand for.
+// notInAlphabet is larger than any value of four characters (24 bits).
 const notInAlphabet = 1 << 24
 
-// parts are what a character stands for as the first to the fourth of a group:
-// six of the group's 24 bits. One look at a table replaces a look and a shift,
-// which is what decoding consists of. It is behind a pointer, as pairs is, so
-// that its address stays in a register and is not made anew for each look.
+// parts maps a character at the first to fourth place of a group to its bits
+// within the 24 bits of the group. Each table lookup replaces a lookup and a
+// shift, which dominate the cost of decoding. parts and pairs are pointers so
+// that the address stays in a register.
 var parts = func() *[4][256]uint32 {
 	table := new([4][256]uint32)
 	for place := range table {
@@ -35,9 +35,9 @@ var parts = func() *[4][256]uint32 {
 	return table
 }()
 
-// appendDecoded appends the bytes that text stands for to dst. It refuses any
-// byte outside of the alphabet, a lone last character, and a last character
-// whose spare bits are not zero.
+// appendDecoded decodes text and appends the bytes to dst. It refuses any byte
+// outside the alphabet, a single last character, and a last character whose
+// spare bits are not zero.
 func appendDecoded(dst []byte, text string) ([]byte, bool) {
 	if len(text)%4 == 1 {
 		return dst, false
@@ -46,11 +46,11 @@ func appendDecoded(dst []byte, text string) ([]byte, bool) {
 	dst = slices.Grow(dst, decodedLen(len(text)))
 	dst = dst[:n+decodedLen(len(text))]
 	out := dst[n:]
-	var all uint32 // tells in the end whether any character was not in the alphabet
+	var all uint32 // contains notInAlphabet if any character is outside the alphabet
 	p := parts
-	// Eight characters at a time, as long as the two bytes too many that are
-	// written then are overwritten by what follows. That something is left over
-	// lets the compiler step through both without looking for their ends.
+	// Decode eight characters at a time. Each step writes two extra bytes,
+	// which the next step overwrites, so at least one step must remain. This
+	// also lets the compiler omit bounds checks.
 	for len(text) > 8 && len(out) > 8 {
 		t := text[:8]
 		x := p[0][t[0]] | p[1][t[1]] | p[2][t[2]] | p[3][t[3]]
@@ -65,7 +65,7 @@ func appendDecoded(dst []byte, text string) ([]byte, bool) {
 		out[0], out[1], out[2] = byte(x>>16), byte(x>>8), byte(x)
 		text, out = text[4:], out[3:]
 	}
-	var x uint32 // the 24 bits of a group that is cut short
+	var x uint32 // the bits of an incomplete group
 	for i := range min(len(text), 3) {
 		x |= p[i][text[i]]
 	}
@@ -79,7 +79,7 @@ func appendDecoded(dst []byte, text string) ([]byte, bool) {
 
 func decodedLen(n int) int { return base64.RawURLEncoding.DecodedLen(n) }
 
-// pairs are the two characters of twelve bits, the first one in the low byte.
+// pairs maps twelve bits to two characters, the first in the low byte.
 var pairs = func() *[1 << 12]uint16 {
 	table := new([1 << 12]uint16)
 	for i := range table {
@@ -88,9 +88,9 @@ var pairs = func() *[1 << 12]uint16 {
 	return table
 }()
 
-// appendEncoded appends the text of bin to dst: six bytes at a time, as long as
-// eight can be read, and the rest by the standard library. It allocates nothing
-// where dst has room for the text.
+// appendEncoded encodes bin and appends the text to dst. It encodes six bytes
+// at a time while eight can be read, and the rest with the standard library.
+// It allocates nothing if dst has enough capacity.
 func appendEncoded(dst, bin []byte) []byte {
 	n := len(dst)
 	dst = slices.Grow(dst, encodedLen(len(bin)))
@@ -107,15 +107,15 @@ func appendEncoded(dst, bin []byte) []byte {
 	return base64.RawURLEncoding.AppendEncode(dst[:cap(dst)-cap(out)], bin)
 }
 
-// A buffer is room for one decoded value. Buffers are pooled so that neither
-// Seal nor Open allocates for what only passes through; they hold ciphertext and
-// its context, never plaintext.
+// A buffer holds one decoded value and its context. Buffers are pooled, so
+// that Seal and Open allocate only for their results. They hold ciphertext,
+// never plaintext.
 type buffer struct {
 	bin []byte
 	ctx []byte
 }
 
-// maxPooled keeps one huge value from pinning its memory for good.
+// maxPooled prevents the pool from keeping very large buffers.
 const maxPooled = 128 << 10
 
 var buffers = sync.Pool{New: func() any { return new(buffer) }}

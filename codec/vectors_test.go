@@ -63,7 +63,8 @@ func (v vector) binding() codec.Binding {
 	return codec.Binding{Audience: v.Audience, Base: v.Base, Suffix: v.Suffix}
 }
 
-// pieces are what a client would send: a value alone is one piece.
+// pieces returns the pieces that a client would send; a single value is one
+// piece.
 func (v vector) pieces() func(int) (string, bool) {
 	if v.Pieces == nil {
 		return of([]string{v.Value})
@@ -91,8 +92,8 @@ func eachVector(t *testing.T, f func(t *testing.T, file vectorFile, v vector)) {
 	}
 }
 
-// Every vector goes every public way: opened as it is; joined, then opened; cut
-// again in two other ways, joined, then opened; and sealed with its nonce.
+// Every vector is opened directly, joined and opened, and split in two other
+// ways, joined and opened.
 func TestVectors(t *testing.T) {
 	ring := testRing(t, []int{2, 1}, 3)
 	open := func(t *testing.T, v vector, value string) {
@@ -128,10 +129,10 @@ func TestVectors(t *testing.T) {
 	})
 }
 
-// The seal of a vector's plaintext, with its nonce, is the vector's value.
+// Sealing a vector's plaintext with its nonce gives the vector's value.
 func TestSealGivesTheVectors(t *testing.T) {
 	if fips140.Enabled() {
-		t.Skip("in FIPS 140 mode nobody chooses the nonce")
+		t.Skip("in FIPS 140 mode the nonce cannot be chosen")
 	}
 	eachVector(t, func(t *testing.T, file vectorFile, v vector) {
 		if v.Open != "ok" {
@@ -150,7 +151,7 @@ func TestSealGivesTheVectors(t *testing.T) {
 	})
 }
 
-// The files are what their generators write.
+// The vector files match the output of their generators.
 func TestVectorsAreGenerated(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the generators")
@@ -167,7 +168,7 @@ func TestVectorsAreGenerated(t *testing.T) {
 	}
 }
 
-// Nobody can use the keys that the vectors print.
+// A program refuses the keys of the vectors.
 func TestVectorKeysAreRefusedByAProgram(t *testing.T) {
 	text, err := testRing(t, []int{1, 2}).Marshal()
 	require.NoError(t, err)

@@ -9,14 +9,14 @@ import (
 	"sync"
 )
 
-// XAES-256-GCM as https://c2sp.org/XAES-256-GCM has it: AES-256-GCM under a key
-// that is derived, for each message, from the long-lived key and the first half
-// of a 24-byte nonce. The other half is GCM's own nonce.
+// XAES-256-GCM as specified at https://c2sp.org/XAES-256-GCM: AES-256-GCM with
+// a key that is derived for each message from the long-lived key and the first
+// half of a 24-byte nonce. The second half is GCM's nonce.
 //
-// Why it is safe to draw the nonce at random: two messages share a GCM key and
-// nonce only if all 192 bits agree, which stays below 2^-32 for 2^80 messages.
-// Plain GCM, with 96 bits, must stop at 2^32 messages a key, and a busy site
-// seals that many.
+// A random nonce is safe here: two messages share a GCM key and nonce only if
+// all 192 bits are equal, which has a probability below 2^-32 for 2^80
+// messages. Plain GCM has 96 bits and must stop at 2^32 messages per key,
+// which a busy site reaches.
 
 const (
 	xaesNonceSize = 24
@@ -41,17 +41,17 @@ func newXAES(key []byte) *xaes {
 	for i := len(x.k1) - 1; i >= 0; i-- {
 		x.k1[i], carry = x.k1[i]<<1|carry, x.k1[i]>>7
 	}
-	x.k1[len(x.k1)-1] ^= carry * 0b10000111 // no branch: L is as secret as the key
+	x.k1[len(x.k1)-1] ^= carry * 0b10000111 // no branch, because L is as secret as the key
 	return x
 }
 
-// messageKeys is room for one message's key, which would be allocated anew for
-// each message otherwise. What lies there is cleared.
+// messageKeys pools the keys of single messages, to save an allocation per
+// message. Pooled keys are cleared.
 var messageKeys = sync.Pool{New: func() any { return new([32]byte) }}
 
-// messageKey derives the AES-256-GCM key for a nonce's first twelve bytes, in room
-// of messageKeys that the caller clears and gives back. With one-block messages
-// CMAC is a single AES call, and so is each half of the KDF.
+// messageKey derives the AES-256-GCM key for the first twelve bytes of a
+// nonce. The caller clears it and returns it to messageKeys. The messages have
+// one block, so CMAC is a single AES call, as is each half of the KDF.
 func (x *xaes) messageKey(half []byte) *[32]byte {
 	k := messageKeys.Get().(*[32]byte)
 	*k = [32]byte{1: 1, 2: 'X', 17: 2, 18: 'X'}
@@ -64,8 +64,9 @@ func (x *xaes) messageKey(half []byte) *[32]byte {
 	return k
 }
 
-// aead returns the GCM of a nonce's first half. In FIPS 140 mode only a GCM
-// that draws its own nonce is approved, and with fips140=only there is no other.
+// aead returns the GCM for the first half of a nonce. In FIPS 140 mode only a
+// GCM that generates its own nonce is approved, and fips140=only allows no
+// other.
 func (x *xaes) aead(half []byte, drawing bool) cipher.AEAD {
 	k := x.messageKey(half)
 	defer func() {
@@ -82,14 +83,13 @@ func (x *xaes) aead(half []byte, drawing bool) cipher.AEAD {
 	}
 	gcm, err := newGCM(block)
 	if err != nil {
-		panic(err) // the block is AES, and FIPS mode never asks for NewGCM
+		panic(err) // the block is AES, and NewGCM is not used in FIPS mode
 	}
 	return gcm
 }
 
-// Seal appends nonce, ciphertext and tag to dst. The nonce is 24 random bytes;
-// in FIPS 140 mode twelve of them are drawn by the GCM. On the wire that is the
-// same thing.
+// Seal appends nonce, ciphertext and tag to dst. The nonce is 24 random bytes.
+// In FIPS 140 mode GCM generates twelve of them; the output has the same form.
 func (x *xaes) Seal(dst, plaintext, aad []byte) []byte {
 	drawn, at := xaesNonceSize, len(dst)
 	if fips140.Enabled() {
@@ -97,15 +97,15 @@ func (x *xaes) Seal(dst, plaintext, aad []byte) []byte {
 	}
 	dst = append(dst, make([]byte, drawn)...)
 	nonce := dst[at:]
-	rand.Read(nonce) // never fails: the program ends where no randomness is to be had
+	rand.Read(nonce) // never fails: without randomness the program ends
 	if fips140.Enabled() {
 		return x.aead(nonce, true).Seal(dst, nil, plaintext, aad)
 	}
 	return x.aead(nonce[:gcmNonceSize], false).Seal(dst, nonce[gcmNonceSize:], plaintext, aad)
 }
 
-// sealWithNonce is Seal under a given nonce, which must never have been used
-// before: for test vectors. It does not work with fips140=only.
+// sealWithNonce is Seal with the given nonce, which must never have been used,
+// for test vectors. It does not work with fips140=only.
 func (x *xaes) sealWithNonce(dst, nonce, plaintext, aad []byte) []byte {
 	dst = append(dst, nonce...)
 	return x.aead(nonce[:gcmNonceSize], false).Seal(dst, nonce[gcmNonceSize:], plaintext, aad)

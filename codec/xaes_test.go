@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The vectors of https://c2sp.org/XAES-256-GCM, where MSB1(L) is 0 and 1.
+// The vectors of https://c2sp.org/XAES-256-GCM, in which MSB1(L) is 0 and 1.
 func TestXAESVectors(t *testing.T) {
 	for _, v := range []struct {
 		name                string
@@ -82,7 +82,7 @@ func TestXAESDrawsAFreshNonce(t *testing.T) {
 	}
 }
 
-// The key of a message is not left in the pool for whatever reads memory later.
+// The key of a message does not stay in the pool.
 func TestMessageKeysAreCleared(t *testing.T) {
 	x := newXAES(bytes.Repeat([]byte{7}, 32))
 	cleared := func() {
@@ -90,7 +90,7 @@ func TestMessageKeysAreCleared(t *testing.T) {
 		defer messageKeys.Put(k)
 		require.Zero(t, *k)
 	}
-	for range 100 { // a pool may forget what it has
+	for range 100 { // a pool may drop its values
 		sealed := x.Seal(nil, []byte("secret"), nil)
 		cleared()
 		_, err := x.Open(nil, sealed, nil)

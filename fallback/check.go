@@ -6,28 +6,29 @@ import (
 	"strings"
 )
 
-// Checker is a [Store] that can examine its engine's settings.
+// Checker is a [Store] that can check the settings of its engine.
 type Checker interface {
-	// Check asks the engine how it is set up. It returns a [*CheckError] if the
-	// engine answers and its settings lose records or do not fit the store, and
-	// another error if the engine does not answer or refuses the question.
+	// Check reads the settings of the engine. It returns a [*CheckError] if
+	// the settings lose records or do not suit the store. It returns another
+	// error if the engine does not answer or denies the request.
 	//
-	// Call it once, when the program starts. It costs a few round trips and
-	// changes nothing in the engine, except where the store says so.
+	// Call Check once, when the program starts. It takes a few round trips and
+	// changes nothing in the engine, except where the store's documentation
+	// says so.
 	Check(ctx context.Context) error
 }
 
-// CheckError lists the settings of an engine that lose records or that do not
-// fit the store.
+// CheckError lists the settings of an engine that lose records or do not suit
+// the store.
 type CheckError struct {
-	Engine   string // for instance "Redis 7.0.15"
+	Engine   string // for example "Redis 7.0.15"
 	Findings []Finding
 }
 
 // Finding is one setting.
 type Finding struct {
-	Setting string // the engine's own name for it, for instance "maxmemory_policy"
-	Value   string // its value now
+	Setting string // the engine's own name, for example "maxmemory_policy"
+	Value   string // the current value
 	Effect  string // what the setting loses, or why the store cannot work
 	Fix     string // what to do
 }

@@ -32,7 +32,7 @@ func TestMemoryHasNothingToCheck(t *testing.T) {
 }
 
 func TestAttemptsAreReported(t *testing.T) {
-	fallback.ReportAttempt(t.Context(), errors.New("nobody listens"))
+	fallback.ReportAttempt(t.Context(), errors.New("no listener"))
 	var seen []error
 	want := errors.New("a deadlock")
 	ctx := fallback.WithAttempts(t.Context(), func(err error) { seen = append(seen, err) })

@@ -26,7 +26,7 @@ func TestMemoryConforms(t *testing.T) {
 	})
 }
 
-// A store this small drops the rest to hold the largest record.
+// A store this small must drop all other records to hold the largest one.
 func TestSmallMemoryConforms(t *testing.T) {
 	fallbacktest.Run(t, func(t *testing.T) fallbacktest.Setup {
 		clock := fallbacktest.NewClock()

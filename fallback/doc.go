@@ -1,12 +1,13 @@
-// Package fallback defines what a store for sessions that are too large for
-// cookies must do, and contains one that needs no server: [Memory].
+// Package fallback defines the interface of a store for sessions that are too
+// large for cookies, and contains a store that needs no server: [Memory].
 //
-// A store sees an id, which is a hash that only the visitor's cookies lead
-// back from, and bytes that are sealed. The store cannot read the bytes, so it
-// need not be trusted to keep them secret. It is trusted to keep them, and to
-// compare and swap. Losing a store loses the sessions in it, and no others.
+// A store receives an id and sealed bytes. The id is a hash that can be
+// computed only from the visitor's cookies. The store cannot read the bytes,
+// so it need not be trusted to keep them secret. It must keep them, and it
+// must compare and swap correctly. The loss of a store loses the sessions in
+// it, and no others.
 //
-// The stores, all of which pass [Carryon's conformance suite]:
+// These stores all pass [Carryon's conformance suite]:
 //
 //	fallback.NewMemory     this process only: development, one server, tests
 //	fallback/sqlstore      PostgreSQL, MySQL, MariaDB, SQLite, by database/sql
@@ -16,15 +17,15 @@
 //
 // # Writing a store
 //
-// [Store] has four methods. Begin Save with [CheckSave] and the others with
-// [CheckID], decide what has expired by a clock that can be injected, and run
-// the suite in fallbacktest against the real engine. Never answer an outage
-// with [ErrNotFound] or [ErrConflict]: the visitor would be logged out, or
-// written over.
+// [Store] has four methods. Call [CheckSave] first in Save and [CheckID] first
+// in the others. Decide expiry with a clock that can be injected. Run the
+// suite in fallbacktest against the real engine. Never return [ErrNotFound] or
+// [ErrConflict] during an outage: the visitor would be logged out, or the
+// record overwritten.
 //
 // If the engine has settings that lose records, implement [Checker]. If it
-// drops records to make room, look at [Record.Kind]. If the store repeats an
-// attempt by itself, call [ReportAttempt].
+// evicts records, use [Record.Kind] to choose them. If the store retries by
+// itself, call [ReportAttempt].
 //
 // [Carryon's conformance suite]: https://pkg.go.dev/github.com/carryon-go/carryon/fallback/fallbacktest
 package fallback

@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// evictable reports whether records of this kind may be dropped to make room.
+// evictable reports whether records of this kind may be evicted.
 func (k Kind) evictable() bool { return k == KindSession || k == KindLogin }
 
-// evicts reports whether a record of kind k may drive out one of kind other.
+// evicts reports whether saving a record of kind k may evict one of kind
+// other.
 func (k Kind) evicts(other Kind) bool {
 	switch other {
 	case KindSession:
@@ -20,8 +21,8 @@ func (k Kind) evicts(other Kind) bool {
 	return false
 }
 
-// bound returns how many bytes the records of a kind that is never dropped may
-// take, of max bytes. Together they leave a quarter to the others.
+// bound returns how many of max bytes the records of a kind that is never
+// evicted may use. Together they leave a quarter for the other kinds.
 func (k Kind) bound(max int64) int64 {
 	switch k {
 	case KindEnd, KindRevocation:
@@ -32,45 +33,46 @@ func (k Kind) bound(max int64) int64 {
 	return max
 }
 
-// room is what a Save has reserved: bytes of the whole, and of its kind.
-type room struct {
-	total, kindly int64
+// reservation is the space that a Save has reserved, in total and for its
+// kind, in bytes.
+type reservation struct {
+	total, ofKind int64
 	kind          Kind
 }
 
-// reserve takes room for r, which is to replace a row (nil where there is
-// none), and drops other rows if it must. The error is ErrFull.
-func (m *Memory) reserve(r, had *row) (room, error) {
-	want := room{total: r.size(), kindly: r.size(), kind: r.kind}
+// reserve reserves space for r, which will replace the row had (nil if there
+// is none). It evicts other rows if necessary. The error is ErrFull.
+func (m *Memory) reserve(r, had *row) (reservation, error) {
+	want := reservation{total: r.size(), ofKind: r.size(), kind: r.kind}
 	if had != nil {
 		want.total = max(0, r.size()-had.size())
 		if had.kind == r.kind {
-			want.kindly = want.total
+			want.ofKind = want.total
 		}
 	}
 	max := m.config.MaxBytes
-	if want.total > max { // or all would be dropped in vain
-		return room{}, m.full(r)
+	if want.total > max { // otherwise all rows would be evicted in vain
+		return reservation{}, m.full(r)
 	}
 	if r.kind.evictable() {
-		m.usedBy[r.kind].Add(want.kindly)
-	} else if !take(&m.usedBy[r.kind], want.kindly, r.kind.bound(max), m.dropExpired) {
-		return room{}, m.full(r)
+		m.usedBy[r.kind].Add(want.ofKind)
+	} else if !take(&m.usedBy[r.kind], want.ofKind, r.kind.bound(max), m.dropExpired) {
+		return reservation{}, m.full(r)
 	}
 	if !take(&m.used, want.total, max, func() bool { return m.dropExpired() || m.dropOldest(r) }) {
-		m.usedBy[r.kind].Add(-want.kindly)
-		return room{}, m.full(r)
+		m.usedBy[r.kind].Add(-want.ofKind)
+		return reservation{}, m.full(r)
 	}
 	return want, nil
 }
 
 func (m *Memory) full(r *row) error {
-	return fmt.Errorf("%w: a record of %d bytes (%s) has no room in %d; raise MemoryConfig.MaxBytes",
+	return fmt.Errorf("%w: a record of %d bytes (%s) does not fit into the limit of %d bytes; raise MemoryConfig.MaxBytes",
 		ErrFull, r.size(), r.kind, r.kind.bound(m.config.MaxBytes))
 }
 
-// take adds n to a count that may not exceed the bound, once drop has made room
-// for it. It reports false if nothing is left to drop.
+// take adds n to a count that must not exceed bound. It calls drop to free
+// space and returns false if nothing is left to drop.
 func take(count *atomic.Int64, n, bound int64, drop func() bool) bool {
 	for {
 		used := count.Load()
@@ -85,21 +87,22 @@ func take(count *atomic.Int64, n, bound int64, drop func() bool) bool {
 	}
 }
 
-// giveBack returns what a Save has reserved in vain.
-func (m *Memory) giveBack(got room) {
+// release returns a reservation that was not used.
+func (m *Memory) release(got reservation) {
 	m.used.Add(-got.total)
-	m.usedBy[got.kind].Add(-got.kindly)
+	m.usedBy[got.kind].Add(-got.ofKind)
 }
 
-// settle counts r in place of what was reserved for it and of what it replaced.
-func (m *Memory) settle(got room, r, had *row) {
-	m.giveBack(got)
+// commit replaces a reservation by the size of r and frees the row that r
+// replaced.
+func (m *Memory) commit(got reservation, r, had *row) {
+	m.release(got)
 	m.used.Add(r.size())
 	m.usedBy[r.kind].Add(r.size())
 	m.free(had)
 }
 
-// free counts rows as gone. A nil row is none.
+// free subtracts rows from the counts. It ignores nil rows.
 func (m *Memory) free(rows ...*row) {
 	for _, r := range rows {
 		if r != nil {
@@ -109,7 +112,8 @@ func (m *Memory) free(rows ...*row) {
 	}
 }
 
-// dropExpired frees what has expired in any shard, a few rows of each.
+// dropExpired removes up to 16 expired rows of each shard and reports whether
+// there were any.
 func (m *Memory) dropExpired() bool {
 	const atOnce = 16
 	now, found := m.now(), false
@@ -121,8 +125,8 @@ func (m *Memory) dropExpired() bool {
 	return found
 }
 
-// dropOldest drops the row that was used least recently, of the first kind that
-// r may drive out and that has one.
+// dropOldest evicts the least recently used row of the first kind that r may
+// evict, and reports whether there was one.
 func (m *Memory) dropOldest(r *row) bool {
 	for _, k := range []Kind{KindSession, KindLogin} {
 		if r.kind.evicts(k) && m.dropOldestOf(k, r.id) {
@@ -132,8 +136,8 @@ func (m *Memory) dropOldest(r *row) bool {
 	return false
 }
 
-// dropOldestOf drops the row of one kind that was used least recently. Looking
-// at every shard costs about a microsecond, and only a full store does it.
+// dropOldestOf evicts the least recently used row of a kind. Checking every
+// shard takes about a microsecond, and only a full store does it.
 func (m *Memory) dropOldestOf(k Kind, except string) bool {
 	for {
 		var oldest *shard
@@ -148,13 +152,13 @@ func (m *Memory) dropOldestOf(k Kind, except string) bool {
 		}
 		if r := oldest.dropIf(k, at); r != nil {
 			m.free(r)
-			m.tell(r)
+			m.reportEviction(r)
 			return true
-		} // it was used in the meantime: look again
+		} // the row was used in the meantime: search again
 	}
 }
 
-func (m *Memory) tell(r *row) {
+func (m *Memory) reportEviction(r *row) {
 	m.evicted.Add(1)
 	if m.config.OnEvict != nil {
 		m.config.OnEvict(Eviction{ID: r.id, Kind: r.kind, Bytes: len(r.data), Expires: time.UnixMilli(r.expires)})

@@ -13,63 +13,65 @@ import (
 const (
 	defaultMaxBytes = 64 << 20
 
-	// shards is how many locks there are: more than cores that would wait.
+	// shards is the number of locks: more than there are cores that would
+	// wait.
 	shards = 32
 
-	// rowBytes is what a row costs beside its id and data: the row itself, its
-	// places in the map, the list and the heap. Measured: 163 bytes in 50,000 rows,
-	// and more while the map has just grown.
+	// rowBytes is the size of a row without its id and data: the row itself
+	// and its places in the map, the list and the heap. The measured size is
+	// 163 bytes at 50,000 rows, and more directly after the map has grown.
 	rowBytes = 256
 )
 
-// MemoryConfig says how a [Memory] is made. The zero value is ready to use.
+// MemoryConfig configures a [Memory]. The zero value is ready to use.
 type MemoryConfig struct {
-	// MaxBytes bounds what the records take, ids and the store's own tables
-	// included. 0 means 64 MiB; negative is an error.
+	// MaxBytes limits the memory of all records, including ids and the store's
+	// own tables. 0 means 64 MiB; a negative value is an error.
 	MaxBytes int64
 
-	// Clock says what time it is; nil means time.Now.
+	// Clock returns the current time; nil means time.Now.
 	Clock func() time.Time
 
-	// OnEvict is called for every session that is dropped before it expires, to
-	// make room: its visitor has lost it. It is called without a lock, on the
-	// goroutine that needed the room, before its Save returns. If it is nil,
-	// [Memory.Evicted] still counts the sessions.
+	// OnEvict is called for every session that is evicted before it expires;
+	// its visitor has lost it. The call happens without a lock, on the
+	// goroutine of the Save that needed the space, before that Save returns.
+	// If OnEvict is nil, [Memory.Evicted] still counts the sessions.
 	OnEvict func(Eviction)
 }
 
-// Eviction is a record that was dropped before its time.
+// Eviction describes a record that was dropped before its expiry.
 type Eviction struct {
-	ID      string // as it was given to Save: a hash, no secret
+	ID      string // as passed to Save: a hash, no secret
 	Kind    Kind   // KindSession or KindLogin
-	Bytes   int    // of its data
+	Bytes   int    // size of its data
 	Expires time.Time
 }
 
-// Memory is a [Store] in the memory of this process. It is bounded by bytes
-// and has no goroutine. Other processes do not see it and a restart empties it.
+// Memory is a [Store] in the memory of this process. Its size is limited, and
+// it has no goroutine. Other processes do not share it, and a restart empties
+// it.
 //
-// A full Memory makes room in this order: records that have expired, then the
-// [KindSession] that was used least recently, then the [KindLogin] that was
-// used least recently. What anybody can create evicts nothing that a login has
-// created: for a KindSession or a [KindEnd], no KindLogin is dropped. The other
-// kinds say that something is over, and are never dropped before they expire.
-// They have bounds of their own, so that they leave a quarter of MaxBytes to
-// sessions: a KindEnd may take an eighth of MaxBytes, a [KindLoginEnd] a half,
-// a [KindRevocation] an eighth. If there is no room, Save fails with [ErrFull].
+// A full Memory frees space in this order: expired records, then the least
+// recently used [KindSession], then the least recently used [KindLogin].
+// Records that anyone can create never evict a login: a KindSession or a
+// [KindEnd] evicts no KindLogin. The other kinds mark something as ended or
+// revoked and are never evicted. They have their own limits, which leave a
+// quarter of MaxBytes to sessions: one eighth for KindEnd, one half for
+// [KindLoginEnd], one eighth for [KindRevocation]. If there is no space, Save
+// fails with [ErrFull].
 //
-// One such record takes about 450 bytes, so that the default of 64 MiB holds
-// 70,000 ends of logins. A login or a logout makes one, which stays until that
+// One such record takes about 450 bytes, so the default of 64 MiB holds 70,000
+// login ends. Each login and each logout creates one; it stays until that
 // session would have ended.
 //
-// It is a [Counter], a [Clearer], a [Sweeper] and a [Checker].
+// Memory is a [Counter], a [Clearer], a [Sweeper] and a [Checker].
 type Memory struct {
 	config  MemoryConfig
 	seed    maphash.Seed
-	used    atomic.Int64        // bytes, reserved before they are taken
-	usedBy  [kinds]atomic.Int64 // of those, what each kind takes
+	used    atomic.Int64        // bytes in use or reserved
+	usedBy  [kinds]atomic.Int64 // the same for each kind
 	evicted atomic.Int64
-	ticks   atomic.Uint64 // counts uses, to tell which was least recent
+	ticks   atomic.Uint64 // counts uses, to order rows by their last use
 	shards  [shards]shard
 }
 
@@ -81,7 +83,7 @@ var (
 	_ Checker = (*Memory)(nil)
 )
 
-// NewMemory makes an empty store.
+// NewMemory returns an empty store.
 func NewMemory(config MemoryConfig) (*Memory, error) {
 	if config.MaxBytes < 0 {
 		return nil, errors.New("fallback: MemoryConfig.MaxBytes is negative; use 0 for 64 MiB")
@@ -99,7 +101,7 @@ func NewMemory(config MemoryConfig) (*Memory, error) {
 	return m, nil
 }
 
-// Load is as in [Store]. The record counts as used.
+// Load implements [Store]. It marks the record as used.
 func (m *Memory) Load(ctx context.Context, id string) (Record, error) {
 	if err := begin(ctx, id); err != nil {
 		return Record{}, err
@@ -112,13 +114,13 @@ func (m *Memory) Load(ctx context.Context, id string) (Record, error) {
 		return Record{}, ErrNotFound
 	}
 	s.use(r, m.ticks.Add(1))
-	rec := Record{Revision: r.revision, Data: r.data, Expires: time.UnixMilli(r.expires), Kind: r.kind, Pinned: !r.kind.evictable()}
+	rec := Record{Revision: r.revision, Data: r.data, Expires: time.UnixMilli(r.expires), Kind: r.kind}
 	s.mu.Unlock()
-	rec.Data = slices.Clone(rec.Data) // the slice of a row is never written to
+	rec.Data = slices.Clone(rec.Data) // the data of a row is never modified
 	return rec, nil
 }
 
-// Save is as in [Store]; with [ErrFull] where the store has no room.
+// Save implements [Store]. It returns [ErrFull] if there is no space.
 func (m *Memory) Save(ctx context.Context, id string, old Revision, new Record) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("fallback: %w", err)
@@ -127,30 +129,30 @@ func (m *Memory) Save(ctx context.Context, id string, old Revision, new Record) 
 		return err
 	}
 	s := m.shard(id)
-	// Asked first, so that a Save which loses drives nobody out; and again
-	// when there is room, for that was got without the lock.
+	// Compare first, so that a conflicting Save evicts no other record.
+	// Compare again after the reservation, which is made without the lock.
 	now := m.now()
-	m.free(s.bury(id, now))
-	had, err := s.standing(id, old, new.Revision, now)
+	m.free(s.removeExpired(id, now))
+	had, err := s.current(id, old, new.Revision, now)
 	if err != nil || had == done {
 		return err
 	}
-	r := &row{id: id, revision: new.Revision, data: slices.Clone(new.Data), expires: new.Expires.UnixMilli(), kind: new.kind()}
-	room, err := m.reserve(r, had)
+	r := &row{id: id, revision: new.Revision, data: slices.Clone(new.Data), expires: new.Expires.UnixMilli(), kind: new.Kind}
+	reservation, err := m.reserve(r, had)
 	if err != nil {
 		return err
 	}
 	r.used = m.ticks.Add(1)
 	had, err = s.replace(old, r, m.now())
 	if err != nil || had == done {
-		m.giveBack(room)
+		m.release(reservation)
 		return err
 	}
-	m.settle(room, r, had)
+	m.commit(reservation, r, had)
 	return nil
 }
 
-// Touch is as in [Store].
+// Touch implements [Store].
 func (m *Memory) Touch(ctx context.Context, id string, expires time.Time) error {
 	if err := begin(ctx, id); err != nil {
 		return err
@@ -170,7 +172,7 @@ func (m *Memory) Touch(ctx context.Context, id string, expires time.Time) error 
 	return nil
 }
 
-// Delete is as in [Store].
+// Delete implements [Store].
 func (m *Memory) Delete(ctx context.Context, id string) error {
 	if err := begin(ctx, id); err != nil {
 		return err
@@ -184,7 +186,7 @@ func (m *Memory) Delete(ctx context.Context, id string) error {
 	return nil
 }
 
-// Len is as in [Counter].
+// Len implements [Counter].
 func (m *Memory) Len(ctx context.Context) (n int, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, fmt.Errorf("fallback: %w", err)
@@ -196,7 +198,7 @@ func (m *Memory) Len(ctx context.Context) (n int, err error) {
 	return n, nil
 }
 
-// Clear is as in [Clearer].
+// Clear implements [Clearer].
 func (m *Memory) Clear(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("fallback: %w", err)
@@ -207,8 +209,8 @@ func (m *Memory) Clear(ctx context.Context) error {
 	return nil
 }
 
-// Sweep is as in [Sweeper]; it leaves nothing that has expired. Nobody needs
-// to call it: a record that has expired goes when its room is needed.
+// Sweep implements [Sweeper]; it keeps no expired record. Calling it is
+// optional, because an expired record is removed when its space is needed.
 func (m *Memory) Sweep(ctx context.Context, limit int) (n int, err error) {
 	now := m.now()
 	for i := range m.shards {
@@ -222,8 +224,8 @@ func (m *Memory) Sweep(ctx context.Context, limit int) (n int, err error) {
 	return n, nil
 }
 
-// Check is as in [Checker]. A Memory has no settings that lose records; its
-// error is that of ctx.
+// Check implements [Checker]. A Memory has no settings that lose records; the
+// only error is that of ctx.
 func (m *Memory) Check(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("fallback: %w", err)
@@ -231,11 +233,11 @@ func (m *Memory) Check(ctx context.Context) error {
 	return nil
 }
 
-// Bytes returns how much of MaxBytes is taken, including records that have
-// expired and have not been removed yet.
+// Bytes returns how much of MaxBytes is in use, including expired records that
+// have not been removed.
 func (m *Memory) Bytes() int64 { return m.used.Load() }
 
-// BytesOf returns how much of MaxBytes the records of one kind take.
+// BytesOf returns how much of MaxBytes the records of one kind use.
 func (m *Memory) BytesOf(k Kind) int64 {
 	if k >= kinds {
 		return 0
@@ -243,7 +245,7 @@ func (m *Memory) BytesOf(k Kind) int64 {
 	return m.usedBy[k].Load()
 }
 
-// Evicted returns how many sessions were dropped before they expired.
+// Evicted returns how many sessions were evicted before they expired.
 func (m *Memory) Evicted() int64 { return m.evicted.Load() }
 
 func (m *Memory) now() int64 { return m.config.Clock().UnixMilli() }

@@ -22,7 +22,7 @@ func record(size int, expires time.Time) fallback.Record {
 	return fallback.Record{Revision: fallback.Revision{}.Next(), Data: make([]byte, size), Expires: expires}
 }
 
-// fill saves n records of 10,000 bytes, the first one first.
+// fill saves n records of 10,000 bytes, in order.
 func fill(t *testing.T, m *fallback.Memory, n int, expires time.Time) {
 	t.Helper()
 	for i := range n {
@@ -79,14 +79,14 @@ func TestMemoryDropsTheExpiredFirst(t *testing.T) {
 	require.Equal(t, []int{0, 1, 2, 3, 4}, standing(t, m, 10))
 }
 
-// kindOf saves a record of a kind.
+// kindOf saves a record of the given kind.
 func kindOf(m *fallback.Memory, id string, k fallback.Kind, size int, expires time.Time) error {
 	rec := record(size, expires)
 	rec.Kind = k
 	return m.Save(context.Background(), id, fallback.Revision{}, rec)
 }
 
-// flood saves records of a kind until the store is full of them, or n of them.
+// flood saves n records of a kind, or fewer if the store is full.
 func flood(t *testing.T, m *fallback.Memory, k fallback.Kind, n int, expires time.Time) (saved int, err error) {
 	t.Helper()
 	for i := range n {
@@ -100,9 +100,8 @@ func flood(t *testing.T, m *fallback.Memory, k fallback.Kind, n int, expires tim
 
 var allKinds = []fallback.Kind{fallback.KindSession, fallback.KindEnd, fallback.KindLogin, fallback.KindLoginEnd, fallback.KindRevocation}
 
-// Visitors who are not logged in can fill the store. They drive out no session
-// of a login and nothing that says that a session is over, and they leave room
-// for both.
+// Visitors without a login can fill the store. They evict no login and no
+// marker of an ended session, and leave space for both.
 func TestFloodOfAnonymousRecordsForgetsNothing(t *testing.T) {
 	clock := fallbacktest.NewClock()
 	m := newMemory(t, fallback.MemoryConfig{Clock: clock.Now, MaxBytes: 1 << 20, OnEvict: func(e fallback.Eviction) {
@@ -113,11 +112,11 @@ func TestFloodOfAnonymousRecordsForgetsNothing(t *testing.T) {
 		require.NoError(t, kindOf(m, "before "+k.String(), k, 1000, expires))
 	}
 	ends, err := flood(t, m, fallback.KindEnd, 5000, expires)
-	require.ErrorContains(t, err, "MaxBytes", "what cannot be kept is an error")
+	require.ErrorContains(t, err, "MaxBytes", "a record without space is an error")
 	require.Less(t, ends, 110, "an eighth of the store")
 	saved, err := flood(t, m, fallback.KindSession, 5000, expires)
 	require.NoError(t, err)
-	require.Equal(t, 5000, saved, "sessions make room for each other")
+	require.Equal(t, 5000, saved, "sessions evict each other")
 	require.Positive(t, m.Evicted())
 	for _, k := range allKinds[1:] {
 		_, err := m.Load(t.Context(), "before "+k.String())
@@ -132,8 +131,8 @@ func TestFloodOfAnonymousRecordsForgetsNothing(t *testing.T) {
 	require.NoError(t, kindOf(m, "one more end", fallback.KindEnd, 1000, clock.Now().Add(time.Hour)), "the others have expired")
 }
 
-// Users can log in and out as often as they like. They leave a quarter to
-// sessions, and room for the program's revocations.
+// Users can log in and out as often as they like. A quarter of the space stays
+// available for sessions, and revocations have their own space.
 func TestFloodOfLoginsLeavesRoom(t *testing.T) {
 	clock := fallbacktest.NewClock()
 	m := newMemory(t, fallback.MemoryConfig{Clock: clock.Now, MaxBytes: 1 << 20})
@@ -148,12 +147,11 @@ func TestFloodOfLoginsLeavesRoom(t *testing.T) {
 	}
 	require.GreaterOrEqual(t, m.BytesOf(fallback.KindLogin), int64(1<<18-2000), "a quarter")
 	require.NoError(t, kindOf(m, "a login", fallback.KindLogin, 1000, expires))
-	require.ErrorIs(t, kindOf(m, "nobody", fallback.KindSession, 1000, expires), fallback.ErrFull,
-		"who is not logged in drives out nobody who is")
+	require.ErrorIs(t, kindOf(m, "anonymous", fallback.KindSession, 1000, expires), fallback.ErrFull,
+		"an anonymous session evicts no login")
 }
 
-// Of sessions, those that nobody has logged in go first, then the ones that
-// were used least recently.
+// Anonymous sessions are evicted first, then the least recently used logins.
 func TestLoginsOutliveSessions(t *testing.T) {
 	clock := fallbacktest.NewClock()
 	var dropped []string
@@ -171,21 +169,7 @@ func TestLoginsOutliveSessions(t *testing.T) {
 	require.Equal(t, []string{"1", "3", "5", "7", "9", "0", "2"}, dropped)
 }
 
-// A record that was pinned in the older way is the end of a login.
-func TestPinnedRecordsStay(t *testing.T) {
-	clock := fallbacktest.NewClock()
-	m := newMemory(t, fallback.MemoryConfig{Clock: clock.Now, MaxBytes: 100_000})
-	rec := record(10_000, clock.Now().Add(time.Hour))
-	rec.Pinned = true
-	require.NoError(t, m.Save(t.Context(), "pinned", fallback.Revision{}, rec))
-	fill(t, m, 50, rec.Expires)
-	got, err := m.Load(t.Context(), "pinned")
-	require.NoError(t, err)
-	require.True(t, got.Pinned)
-	require.Equal(t, fallback.KindLoginEnd, got.Kind)
-}
-
-// A row that changes its kind is counted under the new one.
+// A row that changes its kind is counted under the new kind.
 func TestMemoryChangesKinds(t *testing.T) {
 	clock := fallbacktest.NewClock()
 	m := newMemory(t, fallback.MemoryConfig{Clock: clock.Now, MaxBytes: 1 << 20})
@@ -228,10 +212,11 @@ func TestMemoryReplacesARecordInItsOwnRoom(t *testing.T) {
 	require.ErrorIs(t, m.Save(t.Context(), "a", rec.Revision, record(100_000, rec.Expires)), fallback.ErrFull)
 	got, err := m.Load(t.Context(), "a")
 	require.NoError(t, err)
-	require.Equal(t, rec.Revision, got.Revision, "what did not fit leaves what was there")
+	require.Equal(t, rec.Revision, got.Revision, "a record that does not fit leaves the old one unchanged")
 }
 
-// A Save that cannot win must not drive others out: it costs an attacker nothing.
+// A conflicting Save must not evict records, because an attacker could send it
+// for free.
 func TestMemoryConflictsDropNobody(t *testing.T) {
 	clock := fallbacktest.NewClock()
 	m := newMemory(t, fallback.MemoryConfig{Clock: clock.Now, MaxBytes: 105_000})
@@ -262,7 +247,7 @@ func TestMemoryCountsItsBytes(t *testing.T) {
 	require.Zero(t, m.Bytes())
 }
 
-// The bound holds, and the count is right, whatever goes on at once.
+// The limit holds and the count is right under concurrent calls.
 func TestMemoryUnderLoad(t *testing.T) {
 	const bound = 300_000
 	m := newMemory(t, fallback.MemoryConfig{MaxBytes: bound})
@@ -272,7 +257,7 @@ func TestMemoryUnderLoad(t *testing.T) {
 			random := rand.New(rand.NewPCG(uint64(worker), 1))
 			for range 2000 {
 				if !anyCall(m, random) {
-					t.Error("a call gave an answer that it must not")
+					t.Error("a call returned an unexpected error")
 				}
 				if used := m.Bytes(); used > bound || used < 0 {
 					t.Errorf("%d bytes are taken, of %d", used, bound)
@@ -285,7 +270,7 @@ func TestMemoryUnderLoad(t *testing.T) {
 	for i := range 50 {
 		require.NoError(t, m.Delete(t.Context(), strconv.Itoa(i)))
 	}
-	require.Zero(t, m.Bytes(), "nothing is left, so that nothing may be counted")
+	require.Zero(t, m.Bytes(), "an empty store counts no bytes")
 	for _, k := range allKinds {
 		require.Zero(t, m.BytesOf(k), k)
 	}
@@ -311,10 +296,11 @@ func anyCall(m *fallback.Memory, random *rand.Rand) bool {
 	return err == nil || errors.Is(err, fallback.ErrNotFound) || errors.Is(err, fallback.ErrConflict) || errors.Is(err, fallback.ErrFull)
 }
 
-// MaxBytes is worth something only if a row costs what is counted for it.
+// MaxBytes is meaningful only if a row uses about as many bytes as are
+// counted.
 func TestMemoryCostsWhatItCounts(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it weighs the heap")
+		t.Skip("measures the heap")
 	}
 	m := newMemory(t, fallback.MemoryConfig{})
 	const n = 50_000
@@ -324,7 +310,7 @@ func TestMemoryCostsWhatItCounts(t *testing.T) {
 		require.NoError(t, m.Save(t.Context(), fmt.Sprintf("%043d", i), fallback.Revision{}, rec))
 	}
 	cost := float64(heap()-before) / float64(m.Bytes())
-	t.Logf("a row takes %.0f bytes beside its data, %.2f of what is counted", float64(heap()-before)/n-75, cost)
+	t.Logf("a row takes %.0f bytes beside its data, %.2f of the counted size", float64(heap()-before)/n-75, cost)
 	require.Less(t, cost, 1.3)
 	require.Greater(t, cost, 0.5)
 	runtime.KeepAlive(m)
@@ -339,7 +325,7 @@ func heap() uint64 {
 }
 
 func TestMemoryHasNoGoroutine(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // fails where one is left
+	synctest.Test(t, func(t *testing.T) { // fails if a goroutine is left
 		m := newMemory(t, fallback.MemoryConfig{MaxBytes: 50_000})
 		fill(t, m, 10, time.Now().Add(time.Hour))
 	})

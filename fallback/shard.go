@@ -7,63 +7,65 @@ import (
 	"sync"
 )
 
-// shard is a part of a Memory, with a lock of its own that is held for a few
-// steps only. Its methods say which of them expect it to be held.
+// shard is a part of a Memory. Its lock is held only briefly. The comments say
+// which methods need the lock held.
 type shard struct {
-	mu     sync.Mutex
-	rows   map[string]*row
-	ends   ends        // all rows, by when they expire
-	recent [kinds]list // those that may be dropped, least recently used first
+	mu       sync.Mutex
+	rows     map[string]*row
+	expiries expiryHeap  // all rows by expiry
+	recent   [kinds]list // evictable rows, least recently used first
 }
 
-// row is a record in memory. Its data is never written to.
+// row is a record in memory. Its data is never modified.
 type row struct {
 	id         string
 	revision   Revision
 	data       []byte
 	expires    int64 // in milliseconds
 	kind       Kind
-	used       uint64 // when it was last used, in ticks
-	place      int    // in ends
-	prev, next *row   // in recent
+	used       uint64 // tick of the last use
+	place      int    // index in expiries
+	prev, next *row   // links in recent
 }
 
-// size is what a row takes of MaxBytes.
+// size returns how much of MaxBytes the row uses.
 func (r *row) size() int64 { return int64(len(r.id) + len(r.data) + rowBytes) }
 
-// done is answered in place of a row where the Save has happened before.
+// done is returned in place of a row if the Save has happened before.
 var done = new(row)
 
-// init makes the shard empty. Once it is used, that needs the lock.
+// init empties the shard. The lock must be held if the shard is in use.
 func (s *shard) init() {
-	s.rows, s.ends = make(map[string]*row), nil
+	s.rows, s.expiries = make(map[string]*row), nil
 	for i := range s.recent {
 		s.recent[i].init()
 	}
 }
 
-// standing returns the row that a Save will replace, or nil if there is none;
-// done if the Save has happened before; or ErrConflict.
-func (s *shard) standing(id string, old, new Revision, now int64) (*row, error) {
+// current returns the row that a Save will replace, or nil if there is none.
+// It returns done if the Save has happened before, and ErrConflict if the
+// revision does not match.
+func (s *shard) current(id string, old, new Revision, now int64) (*row, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.compare(id, old, new, now)
 }
 
-// compare needs the lock.
+// compare is current with the lock held.
 func (s *shard) compare(id string, old, new Revision, now int64) (*row, error) {
 	r := s.rows[id]
-	stands := r != nil && r.expires > now
+	exists := r != nil && r.expires > now
 	switch {
-	case stands && r.revision == new:
+	case exists && r.revision == new:
 		return done, nil
-	case stands && r.revision != old, !stands && !old.IsZero():
+	case exists && r.revision != old, !exists && !old.IsZero():
 		return nil, ErrConflict
 	}
 	return r, nil
 }
 
-// replace puts r in the place of what compare finds, and returns that.
+// replace puts r in place of the row that compare returns, and returns that
+// row.
 func (s *shard) replace(old Revision, r *row, now int64) (had *row, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,14 +77,14 @@ func (s *shard) replace(old Revision, r *row, now int64) (had *row, err error) {
 		s.remove(had)
 	}
 	s.rows[r.id] = r
-	heap.Push(&s.ends, r)
+	heap.Push(&s.expiries, r)
 	if r.kind.evictable() {
 		s.recent[r.kind].push(r)
 	}
 	return had, nil
 }
 
-// live needs the lock.
+// live returns the row if it has not expired. The lock must be held.
 func (s *shard) live(id string, now int64) *row {
 	if r := s.rows[id]; r != nil && r.expires > now {
 		return r
@@ -90,7 +92,7 @@ func (s *shard) live(id string, now int64) *row {
 	return nil
 }
 
-// use needs the lock.
+// use marks a row as used. The lock must be held.
 func (s *shard) use(r *row, tick uint64) {
 	r.used = tick
 	if r.kind.evictable() {
@@ -99,16 +101,17 @@ func (s *shard) use(r *row, tick uint64) {
 	}
 }
 
-// expireAt needs the lock.
+// expireAt sets the expiry of a row. The lock must be held.
 func (s *shard) expireAt(r *row, at int64) {
 	r.expires = at
-	heap.Fix(&s.ends, r.place)
+	heap.Fix(&s.expiries, r.place)
 }
 
-// remove needs the lock. It returns r, which is to be counted as gone.
+// remove removes a row and returns it; the caller frees its bytes. The lock
+// must be held.
 func (s *shard) remove(r *row) *row {
 	delete(s.rows, r.id)
-	heap.Remove(&s.ends, r.place)
+	heap.Remove(&s.expiries, r.place)
 	if r.kind.evictable() {
 		s.recent[r.kind].remove(r)
 	}
@@ -135,18 +138,18 @@ func (s *shard) clear() (removed []*row) {
 	return removed
 }
 
-// sweep removes up to limit rows that have expired and returns them.
+// sweep removes up to limit expired rows and returns them.
 func (s *shard) sweep(now int64, limit int) (removed []*row) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(removed) < limit && len(s.ends) > 0 && s.ends[0].expires <= now {
-		removed = append(removed, s.remove(s.ends[0]))
+	for len(removed) < limit && len(s.expiries) > 0 && s.expiries[0].expires <= now {
+		removed = append(removed, s.remove(s.expiries[0]))
 	}
 	return removed
 }
 
-// bury removes the row of an id if it has expired, and returns it.
-func (s *shard) bury(id string, now int64) *row {
+// removeExpired removes the row of an id if it has expired, and returns it.
+func (s *shard) removeExpired(id string, now int64) *row {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r := s.rows[id]; r != nil && r.expires <= now {
@@ -155,7 +158,7 @@ func (s *shard) bury(id string, now int64) *row {
 	return nil
 }
 
-// oldest returns when the row of a kind was used that would be dropped next.
+// oldest returns the last use of the row of a kind that would be evicted next.
 func (s *shard) oldest(k Kind, except string) (uint64, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,8 +172,8 @@ func (s *shard) oldest(k Kind, except string) (uint64, bool) {
 	return r.used, true
 }
 
-// dropIf drops the row that was last used at that tick, if it is still there
-// and has not been used since; it is the first or the second of its list.
+// dropIf removes the row whose last use is the given tick, unless it was
+// removed or used since. That row is the first or second of its list.
 func (s *shard) dropIf(k Kind, used uint64) *row {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -185,25 +188,25 @@ func (s *shard) dropIf(k Kind, used uint64) *row {
 	return r
 }
 
-// ends is a heap of rows, the first to expire on top.
-type ends []*row
+// expiryHeap is a heap of rows, ordered by expiry.
+type expiryHeap []*row
 
-func (e ends) Len() int           { return len(e) }
-func (e ends) Less(i, j int) bool { return e[i].expires < e[j].expires }
-func (e ends) Swap(i, j int) {
+func (e expiryHeap) Len() int           { return len(e) }
+func (e expiryHeap) Less(i, j int) bool { return e[i].expires < e[j].expires }
+func (e expiryHeap) Swap(i, j int) {
 	e[i], e[j] = e[j], e[i]
 	e[i].place, e[j].place = i, j
 }
 
-// Push is for container/heap.
-func (e *ends) Push(x any) {
+// Push implements heap.Interface.
+func (e *expiryHeap) Push(x any) {
 	r := x.(*row)
 	r.place = len(*e)
 	*e = append(*e, r)
 }
 
-// Pop is for container/heap.
-func (e *ends) Pop() any {
+// Pop implements heap.Interface.
+func (e *expiryHeap) Pop() any {
 	last := len(*e) - 1
 	r := (*e)[last]
 	(*e)[last] = nil
@@ -211,7 +214,7 @@ func (e *ends) Pop() any {
 	return r
 }
 
-// list is a ring of rows around a root, which is none of them.
+// list is a circular list of rows; root is a sentinel.
 type list struct{ root row }
 
 func (l *list) init() { l.root.prev, l.root.next = &l.root, &l.root }

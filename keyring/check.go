@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// A Problem is what [Ring.Check] or [Ring.CheckNext] found.
+// A Problem is a finding of [Ring.Check] or [Ring.CheckNext].
 type Problem struct {
-	ID    ID        // the key that it is about
-	Loses bool      // visitors lose their sessions; otherwise it is good to know
-	Safe  time.Time // from when on it does no harm; zero if waiting does not help
-	Text  string    // a sentence that begins with the key; it holds no secret
+	ID    ID        // the key concerned
+	Loses bool      // visitors lose their sessions; otherwise the problem is a warning
+	Safe  time.Time // when the step becomes safe; zero if waiting does not help
+	Text  string    // a sentence that begins with the key; contains no secret
 }
 
-// String returns the sentence, and when the step would be safe.
+// String returns the text, and when the step becomes safe.
 func (p Problem) String() string {
 	if p.Safe.IsZero() {
 		return p.Text
@@ -21,7 +21,7 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s; safe from %s on", p.Text, p.Safe.UTC().Format(time.RFC3339))
 }
 
-// inspection collects the problems of one ring at one time.
+// inspection collects the problems of a ring at one time.
 type inspection struct {
 	now   time.Time
 	p     Policy
@@ -36,12 +36,11 @@ func (c *inspection) warn(k *Key, format string, args ...any) {
 	c.found = append(c.found, Problem{ID: k.id, Text: "key " + k.id.String() + " " + fmt.Sprintf(format, args...)})
 }
 
-// Check says what is wrong with a ring that nonetheless can be used, and what
-// will be if nobody does anything: keys that seal before every replica has
-// them, or die before the sessions do; a rotation that is overdue; a clock that
-// is wrong. Of the policy, ActivateIn, Lifetime and a Period that is given
-// count. Like the schedule it is a pure function. The error is that of a policy
-// which no ring could keep.
+// Check reports problems of a valid ring, present and future: keys that seal
+// before every replica has them, keys that expire before their sessions do, an
+// overdue rotation, or a wrong clock. It uses ActivateIn and Lifetime of the
+// policy, and Period if it is set. Check is a pure function of the ring and
+// the time. It returns an error if no ring could satisfy the policy.
 func (r *Ring) Check(now time.Time, p Policy) ([]Problem, error) {
 	asked := p.Period
 	p, err := p.withDefaults()
@@ -58,12 +57,12 @@ func (r *Ring) Check(now time.Time, p Policy) ([]Problem, error) {
 		c.end(k)
 	}
 	if n := len(r.Keys()); n > MaxKeys*3/4 {
-		c.warn(r.keys[n-1], "is one of %d, and a ring holds at most %d; rotate less often, or with a shorter overlap", n, MaxKeys)
+		c.warn(r.keys[n-1], "is one of %d, and a ring holds at most %d; rotate less often or shorten the overlap", n, MaxKeys)
 	}
 	return c.found, nil
 }
 
-// schedule looks at how a key begins to seal, and for how long it does.
+// schedule checks when a key starts to seal, and for how long it does.
 func (c *inspection) schedule(k *Key) {
 	since := later(k.active, k.created)
 	switch state := k.State(c.now); {
@@ -81,7 +80,7 @@ func (c *inspection) schedule(k *Key) {
 	}
 }
 
-// end looks at how a key stops to open.
+// end checks when a key stops opening.
 func (c *inspection) end(k *Key) {
 	switch e := k.overlapError(c.now, c.p.Lifetime); {
 	case k.State(c.now) == Expired:
@@ -93,34 +92,34 @@ func (c *inspection) end(k *Key) {
 	}
 }
 
-// CheckNext says what would go wrong if next took the place of r now: what
-// [Ring.Check] finds in next, sessions of keys that are not in it any more, and
-// keys that would seal before every replica knows them. The replicas are taken
-// to follow within the policy's ActivateIn.
+// CheckNext reports what would go wrong if next replaced r now: the problems
+// that [Ring.Check] finds in next, the loss of keys that still open, and keys
+// that would seal before every replica knows them. CheckNext assumes that all
+// replicas follow within the policy's ActivateIn.
 func (r *Ring) CheckNext(next *Ring, now time.Time, p Policy) ([]Problem, error) {
 	list, err := next.Check(now, p)
 	if err != nil {
 		return nil, err
 	}
-	p, _ = p.withDefaults() // Check has looked at it
+	p, _ = p.withDefaults() // Check has validated the policy
 	c := &inspection{now: now, p: p}
 	for _, k := range r.Keys() {
 		if k.State(now).Opens() {
-			c.carriesOn(k, next)
+			c.checkOld(k, next)
 		}
 	}
 	for _, k := range next.Keys() {
-		c.published(k, r)
+		c.checkNew(k, r)
 	}
 	return append(c.found, list...), nil
 }
 
-// carriesOn looks at what becomes of a key of the old ring.
-func (c *inspection) carriesOn(old *Key, next *Ring) {
+// checkOld checks what happens to a key of the old ring.
+func (c *inspection) checkOld(old *Key, next *Ring) {
 	state := old.State(c.now)
 	safe := old.safe(c.p)
-	harmless := state == Retired && !safe.IsZero() && !c.now.Before(safe) || // by now
-		state == Staged && old.active.Sub(c.now) >= c.p.ActivateIn // and gone everywhere before it is
+	harmless := state == Retired && !safe.IsZero() && !c.now.Before(safe) || // its sessions have ended
+		state == Staged && old.active.Sub(c.now) >= c.p.ActivateIn // all replicas drop it before it seals
 	switch e := next.find(old.id); {
 	case e.key != nil && e.key.State(c.now) == Expired && !harmless:
 		c.loses(old, safe, "is %v and would expire at once: what it sealed is void", state)
@@ -134,21 +133,21 @@ func (c *inspection) carriesOn(old *Key, next *Ring) {
 	}
 }
 
-// safe returns when nothing is lost with the key any more, or zero.
+// safe returns when the key can be removed without loss, or zero.
 func (k *Key) safe(p Policy) time.Time {
 	if k.retires.IsZero() || p.Lifetime <= 0 {
 		return k.expires
 	}
-	ended := k.retires.Add(p.Lifetime + p.ActivateIn) // the last session that it sealed
+	ended := k.retires.Add(p.Lifetime + p.ActivateIn) // end of the last session that the key sealed
 	if k.expires.IsZero() || ended.Before(k.expires) {
 		return ended
 	}
 	return k.expires
 }
 
-// published looks whether a key of the new ring would seal before all have it.
-// Those of the old ring were published when they were made.
-func (c *inspection) published(k *Key, old *Ring) {
+// checkNew checks whether a key of the new ring would seal before every
+// replica has it. A key of the old ring was published when it was made.
+func (c *inspection) checkNew(k *Key, old *Ring) {
 	was, begins, since := old.find(k.id), later(k.active, c.now), c.now
 	state := k.State(c.now)
 	if was.dead != Unknown {
@@ -156,7 +155,7 @@ func (c *inspection) published(k *Key, old *Ring) {
 		return
 	}
 	if state == Active {
-		begins = c.now // the first of a ring does not wait
+		begins = c.now // the first key of a ring is active at once
 	}
 	if was.key != nil {
 		since = was.key.created
@@ -169,7 +168,7 @@ func (c *inspection) published(k *Key, old *Ring) {
 	case was.key == nil:
 		c.loses(k, time.Time{}, "is new and would seal from %s on; servers take up to %s to see it, so let it become active at %s or later",
 			begins.UTC().Format(time.RFC3339), inDays(c.p.ActivateIn), wholeSecond(known).Format(time.RFC3339))
-	case state == Active || k.active.Before(was.key.active): // otherwise Check says so
+	case state == Active || k.active.Before(was.key.active): // otherwise Check reports it
 		c.loses(k, known, "would seal from %s on, and servers may take until %s to see it",
 			begins.UTC().Format(time.RFC3339), known.Format(time.RFC3339))
 	}
@@ -182,8 +181,8 @@ func (r *Ring) find(id ID) entry {
 	return r.index[id]
 }
 
-// lost returns the keys of r that may still open and that next never heard of:
-// next is older than r, or someone edited it.
+// lost returns the keys of r that may still open and that next does not list.
+// If there are any, next is older than r, or someone edited it.
 func (r *Ring) lost(next *Ring, now time.Time) (ids []ID) {
 	for _, k := range r.Keys() {
 		if k.State(now).Opens() && next.find(k.id) == (entry{}) {

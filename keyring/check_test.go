@@ -6,7 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// problems are the texts, with "LOSES " before those that do.
+// problems returns the texts, with the prefix "LOSES " if visitors lose their
+// sessions.
 func problems(list []Problem) (texts []string) {
 	for _, p := range list {
 		text := p.String()
@@ -18,7 +19,7 @@ func problems(list []Problem) (texts []string) {
 	return texts
 }
 
-// the ids of keys 1 to 4, for texts
+// Prefixes of texts about keys 1 to 4.
 const (
 	k1 = "key ab893e9c "
 	k2 = "key 127db18c "
@@ -84,7 +85,7 @@ func TestCheckOfACrowdedRing(t *testing.T) {
 	require.Contains(t, list[0].Text, "is one of 193, and a ring holds at most 256")
 }
 
-// Steps in the wrong order, each named.
+// Each wrong order of steps is reported.
 func TestCheckNext(t *testing.T) {
 	p := Policy{ActivateIn: hour, Overlap: 100 * hour, Lifetime: 24 * hour}
 	old := []span{{1, -50, 50}, {2, -5, 90}, {3, 20, 0}}
@@ -157,10 +158,10 @@ func TestCheckNextOfRevocations(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, list, 2)
 	require.Contains(t, list[0].Text, k2+"is active and would be revoked")
-	require.Equal(t, change.Added.ID(), list[1].ID, "the heir seals before all know it")
+	require.Equal(t, change.Added.ID(), list[1].ID, "the replacement seals before every replica has it")
 	require.Contains(t, list[1].Text, "is new and would seal from")
 
-	// With a staged key that everyone knows, nobody meets an unknown one.
+	// If every replica has the staged key, no replica sees an unknown one.
 	old = exampleRing(t, span{1, -50, 50}, span{2, -5, 90}, span{3, 20, 0})
 	next, _, err = old.Revoke(exampleKey(2).id, at(5))
 	require.NoError(t, err)

@@ -22,7 +22,7 @@ func Example() {
 		panic(err)
 	}
 
-	// In the program; keys goes into middleware.Config.
+	// In the program: pass keys to middleware.Config.
 	keys, err := keyring.Open(ctx, keyring.File(path))
 	if err != nil {
 		panic(err)
@@ -31,10 +31,10 @@ func Example() {
 	// Output: active
 }
 
-// A ring from a secret manager, looked at every ten minutes.
+// A ring from a secret manager, read every ten minutes.
 func ExampleFunc() {
 	ring, _ := keyring.Generate(time.Now())
-	fetch := func(ctx context.Context) ([]byte, error) { // ask the manager here
+	fetch := func(ctx context.Context) ([]byte, error) { // call the secret manager here
 		return ring.Marshal()
 	}
 	keys, err := keyring.Open(context.Background(), keyring.Func(fetch), keyring.ReloadEvery(10*time.Minute))
@@ -42,7 +42,7 @@ func ExampleFunc() {
 	// Output: true <nil>
 }
 
-// What a program does that rotates its own ring.
+// A program that rotates its own ring.
 func ExampleRing_Rotate() {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	ring, _ := keyring.Generate(now)

@@ -21,5 +21,5 @@ func ExampleFile() {
 
 	_, err := keyring.Open(context.Background(), keyring.File("ring.json"))
 	fmt.Println(err)
-	// Output: keyring: cannot read the ring from the file ring.json: its mode is 0644, so other users can get at the keys; run: chmod 600 ring.json
+	// Output: keyring: cannot read the ring from the file ring.json: its mode is 0644, so other users can read or change the keys; run: chmod 600 ring.json
 }

@@ -12,28 +12,27 @@ import (
 	"time"
 )
 
-// settled is how old a change must be before an unchanged time stamp proves
-// an unchanged file: a file system may count time in steps of up to two
-// seconds (FAT), and a second write within a step leaves no trace.
-const settled = 3 * time.Second
+// minStampAge is the minimum age of a change before an unchanged time stamp proves
+// an unchanged file. A file system may count time in steps of up to two
+// seconds (FAT), and a second write within one step leaves no trace.
+const minStampAge = 3 * time.Second
 
-// File is a ring in a file, the usual source. It refuses a file that group or
-// others can read or write, as ssh does, and one that is not a regular file;
-// symbolic links are followed. The file is looked at (stat) at most once a
-// second ([ReloadEvery]), and read again if it was rewritten, replaced by a
-// rename, or if a link on the way leads elsewhere, as when Kubernetes updates
-// a mounted secret. On Windows permissions are not looked at.
+// File is a ring in a file, the usual source. It refuses a file that its group
+// or others can read or write, as ssh does, and anything that is not a regular
+// file. Symbolic links are followed. File calls stat at most once a second
+// ([ReloadEvery]). It reads the file again after a rewrite, after a rename,
+// and after a change of a symbolic link on the path, as when Kubernetes
+// updates a mounted secret. Permissions are not checked on Windows.
 //
-// Mount the directory of the file into a container, not the file itself (docker
-// run -v FILE:FILE, a Kubernetes subPath): such a mount stays with the old file
-// when a rotation puts a new one in its place. On Linux, [Open] warns of such a
-// mount, and a look that finds the old file removed is one that failed; see
-// [OnReload].
+// In a container, mount the directory of the file, not the file itself (docker
+// run -v FILE:FILE, a Kubernetes subPath). A mounted file stays the old one
+// when a rotation replaces it. On Linux, [Open] warns about such a mount, and
+// a reload fails once the old file was removed; see [OnReload].
 func File(path string) Source { return file(path, 0o077) }
 
 // DangerouslyGroupReadableFile is [File], but the group may read the file:
-// every process that is in its group has the keys. It is for Kubernetes, which
-// mounts secrets with mode 0440 where the pod has an fsGroup.
+// every process in that group has the keys. Use it on Kubernetes, which mounts
+// secrets with mode 0440 if the pod has an fsGroup.
 func DangerouslyGroupReadableFile(path string) Source { return file(path, 0o037) }
 
 func file(path string, forbidden fs.FileMode) Source {
@@ -52,16 +51,17 @@ func file(path string, forbidden fs.FileMode) Source {
 	}
 }
 
-// sameFile reports whether the file certainly is as it was when it was read.
+// sameFile reports whether the file cannot have changed since it was read.
 func (s sourceRead) sameFile(info fs.FileInfo) bool {
 	return s.info != nil && os.SameFile(s.info, info) && s.info.Size() == info.Size() &&
 		s.info.Mode() == info.Mode() && s.info.ModTime().Equal(info.ModTime()) &&
-		s.at.Sub(info.ModTime()) > settled && !isUnlinked(info)
+		s.at.Sub(info.ModTime()) > minStampAge && !isUnlinked(info)
 }
 
 func readFile(path string, forbidden fs.FileMode) (sourceRead, error) {
-	// Looked at before it is opened, since opening a pipe waits for its other
-	// end; and again after, since it can be replaced in between.
+	// The file is checked before it is opened, because opening a pipe blocks
+	// until its other end is open. It is checked again afterwards, because it
+	// can be replaced in between.
 	info, err := os.Stat(path)
 	if err == nil {
 		err = checkFile(path, info, forbidden)
@@ -92,8 +92,8 @@ func readOpened(path string, forbidden fs.FileMode) (sourceRead, error) {
 	return sourceRead{text: text, info: info, orphan: isUnlinked(info) && isMountPoint(path)}, err
 }
 
-// kubernetesAdvice is what to do about the mode of a mounted secret, which
-// nobody can change in the pod.
+// kubernetesAdvice says how to set the mode of a mounted secret, which cannot
+// be changed inside the pod.
 const kubernetesAdvice = "if the program runs as root, set defaultMode: 0400 in the secret's volume; " +
 	"if not, set defaultMode: 0440, fsGroup in the pod's securityContext, and use keyring.DangerouslyGroupReadableFile"
 
@@ -109,12 +109,12 @@ func checkFile(path string, info fs.FileInfo, forbidden fs.FileMode) error {
 	if inKubernetes(path) {
 		advice = kubernetesAdvice
 	}
-	return fmt.Errorf("its mode is %#o, so other users can get at the keys; %s", mode, advice)
+	return fmt.Errorf("its mode is %#o, so other users can read or change the keys; %s", mode, advice)
 }
 
-// inKubernetes reports whether the file looks like one of a volume that
-// Kubernetes mounts: beside it is a link named ..data, which leads to the
-// directory with the files.
+// inKubernetes reports whether the file looks like part of a volume that
+// Kubernetes mounts. In such a volume a link named ..data, beside the file,
+// leads to the directory with the files.
 func inKubernetes(path string) bool {
 	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
 	if err != nil {
@@ -127,8 +127,8 @@ func inKubernetes(path string) bool {
 	return err == nil
 }
 
-// shellQuote makes the commands in errors ones that can be pasted. A name that
-// does not print is left to the reader.
+// shellQuote quotes a name so that a command in an error can be pasted into a
+// shell. An unprintable name becomes FILE.
 func shellQuote(s string) string {
 	if printable(s) != s {
 		return "FILE"

@@ -19,8 +19,8 @@ import (
 
 var ctx = context.Background()
 
-// tick is a clock that only a test moves. The files of a test are old by it,
-// so that their time stamps count.
+// tick is a clock that only the test moves. It starts an hour ahead, so that
+// the files of a test are old enough for their time stamps to count.
 type tick struct{ time.Time }
 
 func (c *tick) now() time.Time { return c.Time }
@@ -29,8 +29,8 @@ func (c *tick) pass(d time.Duration) { c.Time = c.Add(d) }
 
 func newTick() *tick { return &tick{time.Now().Add(time.Hour)} }
 
-// writeRing writes a file that is an hour old, so that any later change gives
-// it another time stamp, however coarse those are.
+// writeRing writes a file that is an hour old, so that any later change has
+// another time stamp, even on a coarse file system.
 func writeRing(t testing.TB, path string, ring *Ring) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(path, mustMarshal(t, ring), 0o600))
@@ -47,7 +47,7 @@ func TestFileRefuses(t *testing.T) {
 
 	for _, mode := range []os.FileMode{0o640, 0o604, 0o644, 0o620, 0o602, 0o610, 0o601, 0o777} {
 		require.NoError(t, os.Chmod(path, mode))
-		require.ErrorContains(t, open(path), fmt.Sprintf("%#o, so other users can get at the keys; run: chmod 600 %s", mode, path))
+		require.ErrorContains(t, open(path), fmt.Sprintf("%#o, so other users can read or change the keys; run: chmod 600 %s", mode, path))
 	}
 	require.NoError(t, os.Chmod(path, 0o400))
 	require.NoError(t, open(path))
@@ -57,7 +57,7 @@ func TestFileRefuses(t *testing.T) {
 	require.ErrorContains(t, open("/dev/zero"), "not a regular file")
 	pipe := filepath.Join(dir, "pipe")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
-	require.ErrorContains(t, open(pipe), "not a regular file", "and does not wait for a writer")
+	require.ErrorContains(t, open(pipe), "not a regular file", "opening does not wait for a writer")
 
 	big := filepath.Join(dir, "big")
 	require.NoError(t, os.WriteFile(big, make([]byte, 1<<20), 0o600))
@@ -92,7 +92,7 @@ func TestDangerouslyGroupReadableFile(t *testing.T) {
 	}
 }
 
-// Each way in which people change a file is seen a second later, not earlier.
+// Each kind of change is seen after one second, not earlier.
 func TestFileIsFollowed(t *testing.T) {
 	ways := map[string]func(t *testing.T, path string, text []byte){
 		"rewritten in place": func(t *testing.T, path string, text []byte) {
@@ -130,8 +130,9 @@ func TestFileIsFollowed(t *testing.T) {
 	}
 }
 
-// A secret that Kubernetes mounts has a mode that nobody can change in the pod.
-// Without an fsGroup it is defaultMode, 0644 if not given; an fsGroup may read.
+// The mode of a mounted Kubernetes secret cannot be changed inside the pod.
+// Without an fsGroup it is defaultMode, 0644 if not set; with an fsGroup the
+// group may read.
 func TestModesOfAKubernetesSecret(t *testing.T) {
 	dir := t.TempDir()
 	data := filepath.Join(dir, "..2026_01_31_12_00_00.1")
@@ -181,7 +182,8 @@ func TestOpenSaysHowToMakeARing(t *testing.T) {
 	require.EqualError(t, err, "keyring: cannot read the ring from the file "+path+": no such file or directory; make one with: carryon keys init '"+path+"'")
 	require.ErrorIs(t, err, os.ErrNotExist)
 
-	// It is there, and then it is not: another one would log everybody out.
+	// A missing file must not produce a new ring, which would log everybody
+	// out.
 	clock := newTick()
 	writeRing(t, path, mustGenerate(t, day))
 	var event ReloadEvent
@@ -194,7 +196,8 @@ func TestOpenSaysHowToMakeARing(t *testing.T) {
 	require.NotContains(t, event.Err.Error(), "keys init")
 }
 
-// A name cannot begin a line of its own in a log, nor write to a terminal.
+// A name can neither start a new log line nor send control characters to a
+// terminal.
 func TestNamesOfSourcesAreQuoted(t *testing.T) {
 	for name, want := range map[string]string{
 		"a\nb": `"a\nb"`, "\x1b[31m": `"\x1b[31m"`, "\xff": `"\xff"`, "钥匙 b.json": "钥匙 b.json", "": "",
@@ -234,20 +237,20 @@ func TestKubernetesSecretIsFollowed(t *testing.T) {
 		clock.pass(time.Second)
 		require.Equal(t, second.Fingerprint(), keys.Ring(ctx).Fingerprint())
 
-		// A change of defaultMode is refused as it is at the start.
+		// A change of defaultMode is refused, as it is in Open.
 		require.NoError(t, os.Chmod(filepath.Join(dir, "..2", "ring.json"), 0o644))
 		clock.pass(time.Second)
 		require.Equal(t, second.Fingerprint(), keys.Ring(ctx).Fingerprint())
 		_, verdict := keys.Resolve(ctx, stranger(1))
-		require.Equal(t, Foreign, verdict, "the last read is a second ago")
+		require.Equal(t, Foreign, verdict, "the last read was a second ago")
 		clock.pass(time.Second)
 		_, verdict = keys.Resolve(ctx, stranger(1))
 		require.Equal(t, Undecided, verdict)
 	}
 }
 
-// A second rewrite within one step of the file system's clock leaves the same
-// time stamp and size; it is seen all the same.
+// A second rewrite within one step of the file system's clock has the same
+// time stamp and size. It is seen nevertheless.
 func TestTwoRewritesWithinOneTimeStamp(t *testing.T) {
 	clock, path := &tick{time.Now()}, filepath.Join(t.TempDir(), "ring.json")
 	write := func() *Ring {
@@ -278,9 +281,9 @@ func TestUnchangedFileIsNotReadAgain(t *testing.T) {
 		clock.pass(time.Second)
 		keys.Ring(ctx)
 	}
-	require.Equal(t, 1, reads, "a stat is enough")
+	require.Equal(t, 1, reads, "stat suffices")
 	keys.Refresh(ctx)
-	require.Equal(t, 2, reads, "an unknown id is worth a read")
+	require.Equal(t, 2, reads, "an unknown id causes a read")
 }
 
 func TestBrokenFileKeepsTheLastGoodRing(t *testing.T) {
@@ -329,8 +332,7 @@ func TestBrokenFileKeepsTheLastGoodRing(t *testing.T) {
 	}
 }
 
-// The file that is opened is not the one that was looked at before: somebody
-// has swapped them in between.
+// The file is replaced between the first check and the open.
 func TestFileIsLookedAtAgainOnceItIsOpen(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "ring.json")

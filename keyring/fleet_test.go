@@ -11,39 +11,39 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The fleet after the example of ASP.NET Core's: a simulated year of replicas
-// with wrong clocks and a source that fails, lags and goes back, while the keys
-// are rotated and revoked. Everything but time, the source and the visitors is
-// the real thing.
+// The fleet follows the model of a test of ASP.NET Core. It simulates a year
+// of replicas with wrong clocks and a source that fails, lags and goes back,
+// while keys are rotated and revoked. Only time, the source and the visitors
+// are simulated.
 const (
 	replicas   = 12
 	visitors   = 300
-	tact       = 10 * time.Minute // between two looks of a replica
-	maxLag     = 20 * time.Minute // of what the source answers
-	maxOutage  = 18 * time.Minute // two looks
+	interval   = 10 * time.Minute // between two reads of a replica
+	maxLag     = 20 * time.Minute // of the source's content
+	maxOutage  = 18 * time.Minute // two reads
 	maxSkew    = 10 * time.Minute // between any two clocks
-	maxStale   = maxLag + maxOutage + tact + time.Minute
+	maxStale   = maxLag + maxOutage + interval + time.Minute
 	sessionAge = 14 * 24 * time.Hour
 )
 
-// edition is one published ring.
+// edition is a published ring.
 type edition struct {
 	since time.Time
 	text  []byte
 	ring  *Ring
 }
 
-// A fleet shares a source.
+// A fleet is a set of replicas with one source.
 type fleet struct {
 	t       *testing.T
 	rand    *rand.Rand
 	policy  Policy
-	now     time.Time // true
+	now     time.Time // true time
 	all     []*replica
 	jar     []passport
 	history []edition
-	leaked  []leak    // keys to be revoked
-	back    time.Time // until when a deploy is rolled back
+	leaked  []leak    // keys to revoke
+	back    time.Time // end of a rolled-back deploy
 
 	requests, logins, reseals, loggedOut   int
 	rotations, revocations, rollbacks      int
@@ -53,22 +53,22 @@ type fleet struct {
 type replica struct {
 	*fleet
 	keys   *Keys
-	clock  time.Duration // ahead of the true time
+	clock  time.Duration // offset from the true time
 	lag    time.Duration
-	down   time.Time // until when the source fails here
-	looked time.Time // when it last answered
+	down   time.Time // the source fails here until then
+	looked time.Time // last successful read
 }
 
-// leak is a key that is to be revoked.
+// leak is a key to revoke.
 type leak struct {
 	id    ID
 	since time.Time
 }
 
-// passport is what a visitor's cookie comes down to.
+// passport is a visitor's cookie, reduced to its key and its end.
 type passport struct {
 	id  ID
-	end time.Time // by the clock of whoever looks
+	end time.Time // by the clock of the replica that reads it
 }
 
 func newFleet(t *testing.T, seed uint64, p Policy) *fleet {
@@ -93,7 +93,7 @@ func (f *fleet) publish(ring *Ring, when time.Time) {
 
 func (f *fleet) newest() *Ring { return f.history[len(f.history)-1].ring }
 
-// of returns what was the newest edition at a time.
+// of returns the newest edition at the given time.
 func (f *fleet) of(when time.Time) edition {
 	for i := len(f.history) - 1; i > 0; i-- {
 		if !when.Before(f.history[i].since) {
@@ -116,8 +116,8 @@ func (r *replica) told(e ReloadEvent) {
 	}
 }
 
-// fetch is the source: it may be down, answer with rubbish, or with what it had
-// some time ago.
+// fetch is the source. It may fail, return garbage, or return an older
+// edition.
 func (r *replica) fetch(context.Context) ([]byte, error) {
 	if r.now.Before(r.down) {
 		switch r.rand.IntN(3) {
@@ -133,7 +133,7 @@ func (r *replica) fetch(context.Context) ([]byte, error) {
 	return r.of(r.now.Add(-r.lag)).text, nil
 }
 
-// weather makes the source of a replica good or bad until the next look.
+// weather decides whether the source of a replica works until the next read.
 func (r *replica) weather() {
 	r.lag = 0
 	if r.now.Before(r.back) {
@@ -141,13 +141,13 @@ func (r *replica) weather() {
 	} else if r.chance(4) {
 		r.lag = r.upTo(maxLag)
 	}
-	if r.now.Sub(r.looked) <= tact && r.chance(20) { // it answered the last time
+	if r.now.Sub(r.looked) <= interval && r.chance(20) { // the last read succeeded
 		r.down = r.now.Add(r.upTo(maxOutage))
 	}
 }
 
 func (f *fleet) run(days int) {
-	for end := f.now.AddDate(0, 0, days); f.now.Before(end); f.now = f.now.Add(tact) {
+	for end := f.now.AddDate(0, 0, days); f.now.Before(end); f.now = f.now.Add(interval) {
 		f.operate()
 		for _, r := range f.all {
 			r.weather()
@@ -159,7 +159,7 @@ func (f *fleet) run(days int) {
 	}
 }
 
-// visit is one request.
+// visit simulates one request.
 func (f *fleet) visit(r *replica, p *passport) {
 	f.requests++
 	ring, now := r.keys.Ring(f.t.Context()), r.time()
@@ -179,7 +179,7 @@ func (f *fleet) visit(r *replica, p *passport) {
 	}
 }
 
-// seal asks all the others whether they know the key, too.
+// seal also checks whether all other replicas know the key.
 func (f *fleet) seal(ring *Ring, now time.Time) ID {
 	id := ring.Active(now).ID()
 	for _, r := range f.all {
@@ -190,8 +190,7 @@ func (f *fleet) seal(ring *Ring, now time.Time) ID {
 	return id
 }
 
-// operate is the work of a job that asks every now and then, on a machine whose
-// clock is wrong, too.
+// operate simulates a scheduled job on a machine with a wrong clock.
 func (f *fleet) operate() {
 	now := f.now.Add(f.upTo(maxSkew))
 	old := f.newest()
@@ -206,13 +205,13 @@ func (f *fleet) operate() {
 	}
 	f.leaked = slices.DeleteFunc(f.leaked, func(l leak) bool { return f.revoke(l.id, l.since, now) })
 	if len(f.history) > 1 && f.newest() != old && f.chance(3) {
-		f.back = f.now.Add(maxLag) // to what was before: see replica.weather
+		f.back = f.now.Add(maxLag) // to an earlier edition: see replica.weather
 		f.rollbacks++
 	}
 }
 
-// rotate publishes another ring, and perhaps a second one that somebody made of
-// the same old ring at the same time, and that takes its place.
+// rotate publishes a new ring, and sometimes a second one that was made from
+// the same old ring and replaces the first.
 func (f *fleet) rotate(now time.Time, twice bool) {
 	old := f.newest()
 	next, _, err := old.Rotate(now, f.policy)
@@ -226,13 +225,13 @@ func (f *fleet) rotate(now time.Time, twice bool) {
 	}
 }
 
-// revoke kills a key as soon as that logs out nobody but those whose sessions it
-// sealed, and reports whether it is dead. If no other can take over, one is made
-// first.
+// revoke revokes a key as soon as that logs out only the visitors whose
+// sessions it sealed, and reports whether the key is dead. If no other key can
+// take over, it makes one first.
 func (f *fleet) revoke(id ID, since, now time.Time) (dead bool) {
 	old := f.newest()
 	if _, state := old.Find(id, now); !state.Opens() {
-		return true // meanwhile it died of itself
+		return true // it expired in the meantime
 	}
 	next, _, err := old.Revoke(id, now)
 	require.NoError(f.t, err)
@@ -243,7 +242,7 @@ func (f *fleet) revoke(id ID, since, now time.Time) (dead bool) {
 			if old.staged(now) == nil && f.newest() == old {
 				f.rotate(now, false)
 			}
-			require.Less(f.t, now.Sub(since), 3*time.Hour, "nothing is in the way of a revocation for long: %v", p)
+			require.Less(f.t, now.Sub(since), 3*time.Hour, "a revocation is never blocked for long: %v", p)
 			return false
 		}
 	}
@@ -253,15 +252,15 @@ func (f *fleet) revoke(id ID, since, now time.Time) (dead bool) {
 }
 
 func (f *fleet) report() {
-	f.t.Logf("%d requests, %d logins, %d sealed anew, %d logged out by revocations; %d rotations, %d revocations, %d rollbacks, %d failed reloads; %d unopenable, %d sealed before published",
+	f.t.Logf("%d requests, %d logins, %d resealed, %d logged out by revocations; %d rotations, %d revocations, %d rollbacks, %d failed reloads; %d unopenable, %d sealed before published",
 		f.requests, f.logins, f.reseals, f.loggedOut, f.rotations, f.revocations, f.rollbacks, f.failures, f.unopenable, f.beforePublishing)
 }
 
 func TestFleetOfAYear(t *testing.T) {
 	if testing.Short() {
-		t.Skip("a year takes minutes where the code is slow, as in WebAssembly")
+		t.Skip("a simulated year takes minutes on slow platforms such as WebAssembly")
 	}
-	require.Less(t, maxStale+maxSkew, time.Hour, "the assumption of what follows")
+	require.Less(t, maxStale+maxSkew, time.Hour, "the cases below assume this")
 	week := 7 * 24 * time.Hour
 	for name, p := range map[string]Policy{
 		"a key is staged for an hour": {Period: week, ActivateIn: time.Hour, Overlap: sessionAge + time.Hour, Lifetime: sessionAge},
@@ -272,8 +271,8 @@ func TestFleetOfAYear(t *testing.T) {
 			f := newFleet(t, 20260131, p)
 			f.run(365)
 			f.report()
-			require.Zero(t, f.unopenable, "requests in which a replica met a cookie that it could not open")
-			require.Zero(t, f.beforePublishing, "cookies that were sealed before all replicas had the key")
+			require.Zero(t, f.unopenable, "requests with a cookie that the replica could not open")
+			require.Zero(t, f.beforePublishing, "cookies sealed before all replicas had the key")
 			require.GreaterOrEqual(t, f.rotations, 50)
 			for what, n := range map[string]int{"revocations": f.revocations, "rollbacks": f.rollbacks, "logged out": f.loggedOut} {
 				require.Greater(t, n, 10, what)
@@ -284,8 +283,8 @@ func TestFleetOfAYear(t *testing.T) {
 	}
 }
 
-// The same fleet with a policy that is not kept to: what it then loses shows
-// that it would notice.
+// The same fleet with a policy that it violates: the lost sessions prove that
+// the simulation detects losses.
 func TestFleetThatIsRunBadly(t *testing.T) {
 	week := 7 * 24 * time.Hour
 	t.Run("not staged", func(t *testing.T) {

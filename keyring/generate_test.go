@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Of many keys no byte is the same in all: each is drawn. That two hundred
-// random bytes are all alike happens less often than once in 2^1500 runs.
+// Every byte of a secret is random: no byte is equal in all keys. Two hundred
+// random bytes are all equal less than once in 2^1500 runs.
 func TestEveryByteOfASecretIsDrawn(t *testing.T) {
 	first := newKey(day, day, format1, nil).mat().secret
 	differs := [secretSize]bool{}
@@ -26,8 +26,8 @@ func TestEveryByteOfASecretIsDrawn(t *testing.T) {
 	}
 }
 
-// Every secret that is printed somewhere is refused: those of SPEC.md, the
-// hashes of the words that people try first, and that of the standard.
+// Every public secret is refused: those of SPEC.md, the hashes of common
+// words, and the one of the NIST standard.
 func TestEveryExampleIsRefused(t *testing.T) {
 	var secrets [][]byte
 	hash := func(text string) {
@@ -47,14 +47,14 @@ func TestEveryExampleIsRefused(t *testing.T) {
 		text := fmt.Sprintf(`{"version":1,"keys":[{"id":"%v","secret":%q,"format":1,"created":"2026-01-31T12:00:00Z","active":"2026-01-31T12:00:00Z"}]}`,
 			k.mat().id(), base64.RawURLEncoding.EncodeToString(secret))
 		_, err := Parse([]byte(text))
-		require.ErrorContains(t, err, "example that is printed in public", "%x", secret)
+		require.ErrorContains(t, err, "example from a public document", "%x", secret)
 		_, err = DangerouslyParseWithExampleKeys([]byte(text))
 		require.NoError(t, err)
 	}
 }
 
-// No other process has an ephemeral ring: a key that it does not have is not
-// on its way, and its cookies can go.
+// No other process has an ephemeral ring, so an unknown key is dead and its
+// cookies can be cleared.
 func TestEphemeralKnowsAllItsKeys(t *testing.T) {
 	ring := Ephemeral().Ring(context.Background())
 	_, state := ring.Find(stranger(1), day)

@@ -11,14 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// day is the time that the tests count from.
+// day is the start time of the tests.
 var day = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 
-// at returns the time some hours after day.
+// at returns the time the given number of hours after day.
 func at(hours float64) time.Time { return day.Add(time.Duration(hours * float64(time.Hour))) }
 
 // span is one key of a test ring: the number of its example key, and its
-// hours of activation and expiry (0: none).
+// activation and expiry in hours (expiry 0: none).
 type span struct {
 	n               int
 	active, expires float64
@@ -50,7 +50,7 @@ func exampleRing(t testing.TB, spans ...span) *Ring {
 	return r
 }
 
-// exampleText is a ring in JSON as others would write it, apart from Marshal.
+// exampleText returns a ring in JSON, written independently of Marshal.
 func exampleText(n int, edit ...string) string {
 	k := exampleKey(n)
 	text := fmt.Sprintf(`{"version":1,"keys":[{"id":%q,"secret":%q,"format":1,"created":"2026-01-31T12:00:00Z","active":"2026-01-31T12:00:00Z"}],"dead":[{"id":"00000000","state":"expired","at":"2026-01-01T00:00:00Z"}]}`,

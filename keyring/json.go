@@ -8,10 +8,10 @@ import (
 	"io"
 )
 
-// object reads one JSON object member by member. encoding/json alone would
-// let through what two readers can understand differently: a member twice, a
-// member in another case, null for a missing one. The first fault is kept,
-// and no error quotes the text, since a secret may stand anywhere in it.
+// object reads one JSON object, member by member. encoding/json alone would
+// accept input that two readers can understand differently: a repeated member,
+// a member in another case, or null for a missing one. object keeps the first
+// error. No error quotes the text, because it may contain a secret anywhere.
 type object struct {
 	where   string // for errors
 	members map[string]json.RawMessage
@@ -65,7 +65,7 @@ func (o *object) failf(format string, args ...any) {
 	o.fail(fmt.Errorf("keyring: "+o.where+": "+format, args...))
 }
 
-// finish returns the first fault; a member that nobody asked for is one.
+// finish returns the first error. A member that was not read is an error.
 func (o *object) finish() error {
 	if len(o.members) > 0 {
 		o.failf("there is a member that version %d does not have; see the section on key rings in SPEC.md", version)
@@ -74,7 +74,7 @@ func (o *object) finish() error {
 }
 
 // take removes and returns a member that must begin with one of the bytes in
-// first: JSON's null would otherwise pass for any type.
+// first. Without that check, JSON's null would be accepted for any type.
 func (o *object) take(name, first string, required bool) json.RawMessage {
 	raw, ok := o.members[name]
 	delete(o.members, name)
@@ -105,7 +105,7 @@ func (o *object) number(name string) (n uint32) {
 	return n
 }
 
-// array returns the objects of an array, at most limit of them.
+// array returns the objects of an array, at most limit.
 func (o *object) array(name string, limit int, required bool) (list []*object) {
 	var raws []json.RawMessage
 	raw := o.take(name, "[", required)

@@ -18,14 +18,14 @@ const (
 	idInfo  = "carryon key id"
 )
 
-// An ID names a key without revealing it: four bytes that HKDF-SHA-256
-// derives from the secret. It travels in clear text in every cookie.
+// An ID identifies a key without revealing it. It consists of four bytes that
+// HKDF-SHA-256 derives from the secret. Every cookie carries it in clear text.
 type ID [4]byte
 
 // String returns the eight lower-case hexadecimal digits of the id.
 func (id ID) String() string { return hex.EncodeToString(id[:]) }
 
-// ParseID reads what [ID.String] writes: exactly eight lower-case
+// ParseID parses the form that [ID.String] returns: exactly eight lower-case
 // hexadecimal digits.
 func ParseID(s string) (ID, error) {
 	var id ID
@@ -38,15 +38,15 @@ func ParseID(s string) (ID, error) {
 	return id, nil
 }
 
-// material is what the copies of one key share: the secret, and what was
+// material is what all copies of a key share: the secret and the values
 // derived from it.
 type material struct {
 	secret [secretSize]byte
 
-	// A list that is copied to be changed, for it has two or three entries
-	// and is read for every cookie: a sync.Map takes eight times as long.
+	// The list is copied on write. It has two or three entries and is read for
+	// every cookie; a sync.Map takes eight times as long.
 	memo atomic.Pointer[[]derived]
-	mu   sync.Mutex // held to replace memo
+	mu   sync.Mutex // held while memo is replaced
 }
 
 type derived struct{ slot, value any }
@@ -62,7 +62,8 @@ func (m *material) find(slot any) (value any, ok bool) {
 	return nil, false
 }
 
-// keep returns the value that came first.
+// keep stores the value, unless the slot already has one, and returns the
+// stored value.
 func (m *material) keep(slot, value any) any {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -77,8 +78,9 @@ func (m *material) keep(slot, value any) any {
 	return value
 }
 
-// hide puts the material behind a closure: reflection finds an address where a
-// pointer would lead some formatting verbs (%c), and all dumpers, to the secret.
+// hide wraps the material in a closure. Some formatting verbs (%c) and all
+// dumpers follow a pointer to the secret; for a closure they print only an
+// address.
 func hide(m *material) func() *material { return func() *material { return m } }
 
 func (m *material) derive(salt []byte, info string, n int) []byte {
@@ -94,46 +96,46 @@ func (m *material) id() (id ID) {
 	return id
 }
 
-// A Key is one key of a [Ring]. It never changes, and every method is safe for
-// concurrent use. Its secret does not leave this package, except as derived
-// keys ([Key.Derived]) and in [Ring.Marshal].
+// A Key is one key of a [Ring]. It is immutable, and every method is safe for
+// concurrent use. Its secret leaves this package only as derived keys
+// ([Key.Derived]) and in [Ring.Marshal].
 type Key struct {
 	id      ID
 	mat     func() *material
 	format  byte
 	created time.Time
 	active  time.Time
-	retires time.Time // when the successor becomes active; zero: no successor
-	expires time.Time // zero: open-ended
-	first   bool      // no other key of the ring comes before it
+	retires time.Time // when the successor becomes active; zero: there is none
+	expires time.Time // zero: not decided or never
+	first   bool      // this is the first key of the ring
 }
 
-// ID returns the id that cookies sealed by the key carry.
+// ID returns the id that cookies sealed by this key carry.
 func (k *Key) ID() ID { return k.id }
 
-// Format returns the sealed form that the key seals and opens, a number of
-// SPEC.md. It is a property of the key: a cookie cannot choose it.
+// Format returns the number of the key's sealed form, as SPEC.md lists them.
+// It is a property of the key: a cookie cannot choose it.
 func (k *Key) Format() byte { return k.format }
 
-// Created returns when the key was made. It is for people and for
-// [Ring.CheckNext], the state does not depend on it.
+// Created returns when the key was made. It is for display and for
+// [Ring.CheckNext]; the state does not depend on it.
 func (k *Key) Created() time.Time { return k.created }
 
-// Activates returns when the key begins to seal.
+// Activates returns when the key starts to seal.
 func (k *Key) Activates() time.Time { return k.active }
 
-// Retires returns when the key stops to seal, which is when its successor
-// becomes active. It is zero for the newest key of a ring.
+// Retires returns when the key stops sealing because its successor becomes
+// active. It is zero for the newest key of a ring.
 func (k *Key) Retires() time.Time { return k.retires }
 
-// Expires returns when the key stops to open. It is zero as long as that is
-// not decided, as for the newest key of a ring.
+// Expires returns when the key stops opening. It is zero if no expiry is set,
+// as for the newest key of a ring.
 func (k *Key) Expires() time.Time { return k.expires }
 
-// State returns what the key is for at the time now. It is a pure function of
-// now and of the times in the ring, so all replicas agree as far as their
-// clocks do; with time it only moves forward. It is one of [Staged],
-// [Active], [Retired] and [Expired].
+// State returns the state of the key at the time now: [Staged], [Active],
+// [Retired] or [Expired]. It is a pure function of now and of the times in the
+// ring, so replicas agree as far as their clocks do. Over time it only moves
+// forward.
 func (k *Key) State(now time.Time) State {
 	switch {
 	case !k.expires.IsZero() && !now.Before(k.expires):
@@ -146,12 +148,12 @@ func (k *Key) State(now time.Time) State {
 	return Staged
 }
 
-// Derived returns build's result for the slot, which is made once per key and
-// then kept for as long as the key lives. The slot is a comparable value that
-// only the caller can make, as with [context.WithValue]. build gets derive,
-// HKDF-SHA-256 of the secret with the given salt and info, for n bytes (at
-// most 8160), and must be a pure function of it: in a race it can run twice,
-// and all callers get the result of one of the runs.
+// Derived returns the result of build for the slot. The result is computed
+// once per key and kept as long as the key lives. The slot is a comparable
+// value that only the caller can make, as with [context.WithValue]. build
+// receives derive: HKDF-SHA-256 of the secret with the given salt and info,
+// for n bytes (at most 8160). build must be a pure function of derive.
+// Concurrent calls may run it twice; all callers get the result of one run.
 func (k *Key) Derived(slot any, build func(derive func(salt []byte, info string, n int) []byte) any) any {
 	m := k.mat()
 	if v, ok := m.find(slot); ok {
@@ -160,7 +162,7 @@ func (k *Key) Derived(slot any, build func(derive func(salt []byte, info string,
 	return m.keep(slot, build(m.derive))
 }
 
-// before orders keys by activation; the id breaks a tie.
+// before orders keys by activation, then by id.
 func (k *Key) before(other *Key) int {
 	if c := k.active.Compare(other.active); c != 0 {
 		return c

@@ -12,40 +12,40 @@ import (
 	"time"
 )
 
-// Keys is a live ring: it follows its [Source], without a goroutine of its
-// own. It is a [Resolver], safe for concurrent use.
+// Keys is a live ring that follows its [Source] without a goroutine of its
+// own. It is a [Resolver] and safe for concurrent use.
 type Keys struct {
 	ring atomic.Pointer[Ring]
-	next atomic.Int64 // when Ring looks again, in nanoseconds since start
+	next atomic.Int64 // when Ring reads again, in nanoseconds since start
 
 	src   Source
 	opt   options
 	start time.Time
 
-	mu       sync.Mutex    // guards the next four; not held while the source works
-	fetching chan struct{} // closed when the fetch that is under way ends, or nil
-	good     int64         // when the last good read began, in nanoseconds since start
+	mu       sync.Mutex    // guards the next four fields; not held while the source is read
+	fetching chan struct{} // closed when the current fetch ends; nil if there is none
+	good     int64         // when the last successful read began, in nanoseconds since start
 	extra    extraReads
 	checks   []func(*Ring) error
 
-	// Only the caller that fetches touches these.
+	// Only the caller that fetches uses these fields.
 	last     sourceRead        // without its text
 	sum      [sha256.Size]byte // of the last text
 	failures int
-	busy     <-chan outcome // a read that was left behind, or nil
+	busy     <-chan outcome // an abandoned read, or nil
 }
 
-// outcome is what a read of the source came to.
+// outcome is the result of a read.
 type outcome struct {
 	sourceRead
 	same bool // nothing changed since the last read
 	err  error
 }
 
-// Open reads a ring from src, and returns the Keys that follow it. It fails if
-// there is no good ring to begin with; ctx limits how long it waits. Once
-// open, Keys never goes without a ring: if a reload fails, the last good one
-// stays in use, and [OnReload] is told.
+// Open reads a ring from src and returns the Keys that follow it. It fails if
+// the source has no valid ring; ctx limits how long it waits. After that, Keys
+// always has a ring: if a reload fails, the last good ring stays in use and
+// [OnReload] is called.
 func Open(ctx context.Context, src Source, list ...Option) (*Keys, error) {
 	if src.read == nil {
 		return nil, errors.New("keyring: no source; use keyring.File, Env, FS or Func")
@@ -69,11 +69,12 @@ func Open(ctx context.Context, src Source, list ...Option) (*Keys, error) {
 	return k, nil
 }
 
-// Require adds a check that every ring has to pass, such as that the program
-// has the formats of its keys, and returns what it says of the ring in use. If
-// that is an error, the check is not added. A reloaded ring that does not pass
-// is treated as one that cannot be read: the last good ring stays in use, and
-// [OnReload] is told. check must be quick, and must not call methods of k.
+// Require adds a check that every later ring must pass, for example that the
+// program has the formats of all keys. It returns the result of check for the
+// ring in use; if that is an error, the check is not added. A reloaded ring
+// that fails the check counts as one that cannot be read: the last good ring
+// stays in use and [OnReload] is called. check must be quick and must not call
+// methods of k.
 func (k *Keys) Require(check func(*Ring) error) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -84,30 +85,30 @@ func (k *Keys) Require(check func(*Ring) error) error {
 	return nil
 }
 
-// Ephemeral returns a ring with one new key that nobody else has and that is
-// gone when the program ends, and says so in the log: sessions do not outlive
-// a restart and are not shared with other replicas. It is for development.
+// Ephemeral returns a ring with one new key that exists only in this process,
+// and logs a warning. Sessions do not survive a restart and are not shared
+// with other replicas. Use it for development.
 func Ephemeral() *Keys {
 	ring, err := Generate(time.Now())
 	if err != nil {
 		panic(err) // the clock is not between 1970 and 9999
 	}
-	ring.alone = true
-	slog.Warn("keyring: ephemeral key; sessions end with this process and are not shared with other replicas, make a ring with: carryon keys init FILE")
+	ring.ephemeral = true
+	slog.Warn("keyring: ephemeral key: sessions end with this process and are not shared with other replicas; make a ring with: carryon keys init FILE")
 	k := &Keys{src: Source{name: "ephemeral"}, opt: newOptions(Source{every: -1}, nil)}
 	k.ring.Store(ring)
 	return k
 }
 
-// Ring returns the ring to use now. If the last look at the source is older
-// than [ReloadEvery], one caller looks again and waits for that, at most
-// [ReloadTimeout]; the others get the old ring at once. It is never nil.
+// Ring returns the ring to use now; it is never nil. If the last read is older
+// than [ReloadEvery], one caller reads the source and waits for it, at most
+// [ReloadTimeout]. All other callers get the current ring at once.
 func (k *Keys) Ring(ctx context.Context) *Ring {
 	if k.opt.every < 0 || k.src.read == nil {
 		return k.ring.Load()
 	}
 	next, now := k.next.Load(), k.elapsed()
-	// A clock that was set back would leave next in a far future.
+	// After the clock was set back, next would lie far in the future.
 	due := now >= next || now < next-int64(k.opt.every)
 	if due && k.next.CompareAndSwap(next, now+int64(k.opt.every)) {
 		if done := k.beginFetch(); done != nil {
@@ -117,7 +118,7 @@ func (k *Keys) Ring(ctx context.Context) *Ring {
 	return k.ring.Load()
 }
 
-// beginFetch begins a fetch, or returns nil while there is one.
+// beginFetch starts a fetch. It returns nil if one is already running.
 func (k *Keys) beginFetch() chan struct{} {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -135,8 +136,9 @@ func (k *Keys) endFetch(done chan struct{}) {
 	close(done)
 }
 
-// look reads the source and puts what it finds in use. The visitor who noticed
-// may hang up, but the reload is for all: only the time limit ends it.
+// look reads the source and puts a new ring in use. The reload serves all
+// requests, so the end of this request does not end it; only the time limit
+// does.
 func (k *Keys) look(ctx context.Context, force bool, done chan struct{}) (changed bool, err error) {
 	defer k.endFetch(done)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.opt.timeout)
@@ -159,8 +161,8 @@ func (k *Keys) look(ctx context.Context, force bool, done chan struct{}) (change
 	return changed, err
 }
 
-// noteRead records a read that succeeded. What is known of absent ids is worth
-// nothing once the ring has changed.
+// noteRead records a successful read. A new ring invalidates what is known
+// about absent ids.
 func (k *Keys) noteRead(began int64, changed bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -174,7 +176,7 @@ func (k *Keys) tell(changed bool, lost []ID, err error) {
 	recovered := err == nil && k.failures > 0
 	if err != nil {
 		k.failures++
-		k.last = sourceRead{} // look closely next time, whatever the time stamps say
+		k.last = sourceRead{} // ignore time stamps at the next read
 	} else {
 		k.failures = 0
 	}
@@ -186,12 +188,12 @@ func (k *Keys) tell(changed bool, lost []ID, err error) {
 	}
 }
 
-// read asks the source, and leaves it alone when ctx ends. Only one question
-// is ever open: a source that hangs costs one goroutine, not one a second.
+// read reads the source, and abandons the read when ctx ends. At most one read
+// is pending, so a source that hangs costs one goroutine, not one per second.
 func (k *Keys) read(ctx context.Context, force bool) outcome {
 	if k.busy != nil {
 		select {
-		case <-k.busy: // too late to be of use
+		case <-k.busy: // the abandoned read has ended; its result is outdated
 			k.busy = nil
 		default:
 			return outcome{err: errors.New("the source has still not answered an earlier read")}
@@ -217,8 +219,8 @@ func (k *Keys) read(ctx context.Context, force bool) outcome {
 	}
 }
 
-// install puts a ring in use, unless it is the text that is in use already.
-// Of the text only a hash is kept: it holds the secrets.
+// install puts a ring in use unless the text is unchanged. It keeps only a
+// hash of the text, because the text contains the secrets.
 func (k *Keys) install(out outcome) (changed bool, lost []ID, err error) {
 	old, sum := k.ring.Load(), sha256.Sum256(out.text)
 	if old == nil || sum != k.sum {
@@ -238,7 +240,7 @@ func (k *Keys) install(out outcome) (changed bool, lost []ID, err error) {
 
 // replace puts a ring in use if it passes all checks.
 func (k *Keys) replace(ring *Ring) error {
-	k.mu.Lock() // so that no check is added in between
+	k.mu.Lock() // no check can be added in between
 	defer k.mu.Unlock()
 	for _, check := range k.checks {
 		if err := check(ring); err != nil {
@@ -249,7 +251,7 @@ func (k *Keys) replace(ring *Ring) error {
 	return nil
 }
 
-// explain adds which source an error is about.
+// explain adds the name of the source to an error.
 func (k *Keys) explain(err error) error {
 	return fmt.Errorf("keyring: cannot read the ring from the %s: %w", k.src.name, withoutPath(err))
 }

@@ -23,7 +23,7 @@ type vault struct {
 	text  []byte
 	err   error
 	calls int
-	gate  chan struct{} // if not nil, a fetch waits for it, deaf to its context
+	gate  chan struct{} // if not nil, fetch waits for it and ignores its context
 }
 
 func (v *vault) fetch(context.Context) ([]byte, error) {
@@ -70,8 +70,8 @@ func openVault(t testing.TB, opts ...Option) (*vault, *Keys) {
 
 var quiet = OnReload(func(ReloadEvent) {})
 
-// In these tests time is that of a synctest bubble: it passes only while
-// everything waits.
+// These tests run in a synctest bubble: time passes only while all goroutines
+// wait.
 
 func TestFuncIsAskedOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -116,7 +116,7 @@ func TestRefreshReadsAtMostOnceASecond(t *testing.T) {
 		ctx := t.Context()
 		v, keys := openVault(t)
 		second := v.put(t)
-		require.Equal(t, second.Fingerprint(), keys.Refresh(ctx).Fingerprint(), "right after Open, too")
+		require.Equal(t, second.Fingerprint(), keys.Refresh(ctx).Fingerprint(), "also right after Open")
 		third := v.put(t)
 		for range 1000 { // a flood of unknown ids
 			require.Equal(t, second.Fingerprint(), keys.Refresh(ctx).Fingerprint())
@@ -136,7 +136,7 @@ func TestRefreshIsOneFlight(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() {
-				require.Equal(t, second.Fingerprint(), keys.Refresh(t.Context()).Fingerprint(), "all wait for the one read")
+				require.Equal(t, second.Fingerprint(), keys.Refresh(t.Context()).Fingerprint(), "all callers wait for the same read")
 			})
 		}
 		synctest.Wait()
@@ -183,14 +183,14 @@ func TestSourceThatHangs(t *testing.T) {
 			require.Equal(t, ring.Fingerprint(), ask(ctx).Fingerprint())
 			want := 2 * time.Second
 			if i > 0 {
-				want = 0 // it is known to hang
+				want = 0 // a pending read is known
 			}
 			require.Equal(t, want, time.Since(start))
 			require.Equal(t, i+1, events[i].Failures)
 		}
 		require.ErrorIs(t, events[0].Err, context.DeadlineExceeded)
 		require.ErrorContains(t, events[1].Err, "still not answered")
-		require.Equal(t, 2, v.count(), "one goroutine hangs, not three")
+		require.Equal(t, 2, v.count(), "only one goroutine hangs")
 
 		second := v.put(t)
 		close(v.gate)
@@ -215,7 +215,7 @@ func TestReloadTimeout(t *testing.T) {
 	})
 }
 
-// A visitor who hangs up does not end the reload for all the others.
+// A visitor who disconnects does not end the reload for all others.
 func TestReloadOutlivesItsRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen error
@@ -234,7 +234,7 @@ func TestReloadOutlivesItsRequest(t *testing.T) {
 	})
 }
 
-// One who only waits for another's read may leave.
+// A caller that waits for another caller's read can leave.
 func TestWaitersHeedTheirContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, keys := openVault(t, ReloadTimeout(time.Hour))
@@ -362,8 +362,8 @@ func TestEphemeralSaysSoOnce(t *testing.T) {
 	require.NotEqual(t, keys.Ring(context.Background()).Fingerprint(), Ephemeral().Ring(context.Background()).Fingerprint())
 }
 
-// Without OnReload a failure is logged when it begins and when it ends, not
-// once a second.
+// Without OnReload, a failure is logged when it begins and when it ends, not
+// every second.
 func TestReloadsAreLogged(t *testing.T) {
 	log := captureLog(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -383,7 +383,7 @@ func TestReloadsAreLogged(t *testing.T) {
 	require.Equal(t, 1, bytes.Count(log.Bytes(), []byte("reload failed")), log)
 	require.Equal(t, 1, bytes.Count(log.Bytes(), []byte("opened")), log)
 	require.Equal(t, 3, bytes.Count(log.Bytes(), []byte("\n")), log)
-	require.Equal(t, 3, bytes.Count(log.Bytes(), []byte("ring=")), "each with the fingerprint")
+	require.Equal(t, 3, bytes.Count(log.Bytes(), []byte("ring=")), "each line has the fingerprint")
 }
 
 func TestNoGoroutineIsLeft(t *testing.T) {
@@ -399,11 +399,11 @@ func TestNoGoroutineIsLeft(t *testing.T) {
 	require.LessOrEqual(t, runtime.NumGoroutine(), before)
 }
 
-// Many requests while the keys are rotated under them: nobody gets a ring
-// without an active key, and nobody's ring goes back.
+// Many requests during rotations: every request gets a ring with an active
+// key, and no request gets an older ring than the previous one.
 func TestRotationUnderLoad(t *testing.T) {
 	if runtime.GOARCH == "wasm" {
-		t.Skip("WebAssembly has one thread and no preemption: nobody would get to stop the readers")
+		t.Skip("WebAssembly has one thread and no preemption, so the readers would never stop")
 	}
 	var clock atomic.Int64
 	now := func() time.Time { return day.Add(time.Duration(clock.Load())) }
@@ -424,7 +424,7 @@ func TestRotationUnderLoad(t *testing.T) {
 				}
 				r := keys.Ring(context.Background())
 				if r.Active(now()) == nil || len(r.Keys())+len(r.Dead()) < last {
-					t.Error("a ring without an active key, or one that went back")
+					t.Error("got a ring without an active key, or an older ring")
 					return
 				}
 				last = len(r.Keys()) + len(r.Dead())

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// The order of the fields is the order in the file.
+// keyJSON lists the members in the order of the file.
 type keyJSON struct {
 	ID      string `json:"id"`
 	Secret  string `json:"secret"`
@@ -24,9 +24,10 @@ type deadJSON struct {
 	At    string `json:"at"`
 }
 
-// Marshal returns the ring in the form that [Parse] reads, secrets included:
-// anyone who sees it can forge sessions. Keep it in a file of mode 0600, or in a
-// secret manager. It fails if the ring is larger than [MaxSize] or is empty.
+// Marshal returns the ring in the form that [Parse] reads, secrets included.
+// Anyone who sees it can forge sessions: keep it in a file of mode 0600 or in
+// a secret manager. Marshal fails if the ring is empty or larger than
+// [MaxSize].
 func (r *Ring) Marshal() ([]byte, error) {
 	var keys, dead []any
 	for _, k := range r.Keys() {
@@ -66,7 +67,8 @@ func (k *Key) json() keyJSON {
 	return j
 }
 
-// writeRows writes one element a line, so that a diff shows which key changed.
+// writeRows writes one element per line, so that a diff shows which key
+// changed.
 func writeRows(b *bytes.Buffer, rows []any) {
 	for i, row := range rows {
 		if i > 0 {
@@ -82,7 +84,7 @@ func writeRows(b *bytes.Buffer, rows []any) {
 	b.WriteString("\n  ]")
 }
 
-// wholeSecond rounds up, so that nothing happens earlier than was asked for.
+// wholeSecond rounds up, so that nothing happens earlier than requested.
 func wholeSecond(t time.Time) time.Time {
 	down := t.UTC().Truncate(time.Second)
 	if down.Before(t) {

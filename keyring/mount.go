@@ -10,11 +10,11 @@ import (
 )
 
 var (
-	errMountPoint = errors.New("the file is itself a mount point, so this program will not see a new file that is put in its place; mount the directory instead")
-	errOrphan     = errors.New("the file was replaced or removed, but it is itself a mount point, so this program still sees the old one; mount the directory instead, and restart the program")
+	errMountPoint = errors.New("the file itself is a mount point, so this program will not see a file that replaces it; mount the directory instead")
+	errOrphan     = errors.New("the file was replaced or removed, but it is a mount point, so this program still sees the old one; mount the directory instead, and restart the program")
 )
 
-// warn returns why changes of the ring will not be seen, or nil.
+// warn returns why later changes to the ring will go unnoticed, or nil.
 func (s Source) warn(first sourceRead) error {
 	switch {
 	case first.orphan:
@@ -25,8 +25,8 @@ func (s Source) warn(first sourceRead) error {
 	return nil
 }
 
-// isMountPoint reports whether the file itself is mounted, by itself, as far as
-// the system tells. Only Linux does.
+// isMountPoint reports whether the file itself, not a directory above it, is a
+// mount point. It always returns false on systems other than Linux.
 func isMountPoint(path string) bool {
 	path, err := filepath.EvalSymlinks(path)
 	if err == nil {
@@ -43,8 +43,9 @@ func isMountPoint(path string) bool {
 	return listsMountPoint(f, path)
 }
 
-// listsMountPoint looks for a path in the fifth column of a mountinfo file
-// (proc_pid_mountinfo(5)). Lines too long for the reader are not ours.
+// listsMountPoint reports whether the fifth column of a mountinfo file
+// (proc_pid_mountinfo(5)) contains the path. The scan stops at a line over 1
+// MiB.
 func listsMountPoint(mountinfo io.Reader, path string) bool {
 	lines := bufio.NewScanner(mountinfo)
 	lines.Buffer(nil, 1<<20)
@@ -56,6 +57,6 @@ func listsMountPoint(mountinfo io.Reader, path string) bool {
 	return false
 }
 
-// unescapeMount undoes how the kernel writes spaces in paths, and what could be
-// taken for one.
+// unescapeMount reverses the kernel's escaping of white space and backslashes
+// in paths.
 var unescapeMount = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)

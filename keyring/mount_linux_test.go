@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// mountFile mounts a file over another, as docker run -v FILE:FILE and a
+// mountFile mounts a file over another one, as docker run -v FILE:FILE and a
 // Kubernetes subPath do.
 func mountFile(t *testing.T, from, to string) {
 	t.Helper()
@@ -22,8 +22,8 @@ func mountFile(t *testing.T, from, to string) {
 	t.Cleanup(func() { require.NoError(t, syscall.Unmount(to, syscall.MNT_DETACH)) })
 }
 
-// The file is mounted, and a rotation outside puts a new one in its place,
-// which the program cannot see.
+// The file is a mount point, and a rotation outside replaces it. The program
+// cannot see the new file.
 func TestFileThatIsAMountPoint(t *testing.T) {
 	clock, dir := newTick(), t.TempDir()
 	outside, inside := filepath.Join(dir, "outside.json"), filepath.Join(dir, "in side.json")
@@ -40,7 +40,7 @@ func TestFileThatIsAMountPoint(t *testing.T) {
 	require.Equal(t, first.Fingerprint(), events[0].Fingerprint)
 	clock.pass(time.Second)
 	keys.Ring(ctx)
-	require.Len(t, events, 1, "as long as it is not replaced, it is followed")
+	require.Len(t, events, 1, "until the file is replaced, reloads succeed")
 
 	writeRing(t, outside+".new", second)
 	require.NoError(t, os.Rename(outside+".new", outside))
@@ -53,9 +53,9 @@ func TestFileThatIsAMountPoint(t *testing.T) {
 	}
 	clock.pass(time.Second)
 	_, verdict := keys.Resolve(ctx, second.Keys()[0].ID())
-	require.Equal(t, Undecided, verdict, "it cannot know that its ring is current")
+	require.Equal(t, Undecided, verdict, "the ring may be out of date")
 
-	// A program that is started now has the old ring, and says so.
+	// A program that starts now reads the old ring and warns about it.
 	log := captureLog(t)
 	_, err = Open(ctx, File(inside))
 	require.NoError(t, err)
@@ -63,7 +63,7 @@ func TestFileThatIsAMountPoint(t *testing.T) {
 	require.Contains(t, log.String(), errOrphan.Error())
 }
 
-// What to do instead: the directory is mounted.
+// The recommended alternative: mount the directory.
 func TestFileInADirectoryThatIsAMountPoint(t *testing.T) {
 	clock, dir := newTick(), t.TempDir()
 	outside, inside := filepath.Join(dir, "outside"), filepath.Join(dir, "inside")
@@ -86,7 +86,7 @@ func TestFileInADirectoryThatIsAMountPoint(t *testing.T) {
 	require.Equal(t, second.Fingerprint(), keys.Ring(ctx).Fingerprint())
 }
 
-// A file that is removed while it is read, and is no mount point, was replaced.
+// A removed file that is no mount point was replaced.
 func TestFileThatIsRemovedIsNoMountPoint(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ring.json")
 	writeRing(t, path, mustGenerate(t, day))

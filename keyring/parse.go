@@ -12,15 +12,16 @@ const version = 1
 const timeLayout = "2006-01-02T15:04:05Z"
 
 // Parse reads a ring from its JSON form, which SPEC.md describes. It is
-// strict: unknown, repeated or missing members, a wrong id, two equal keys, a
-// secret that is not 32 random-looking bytes or that is printed in some
-// document, and more than [MaxSize], [MaxKeys] or [MaxDead] are refused. Its
-// errors say what is wrong and where, and never carry a part of the text.
+// strict. It refuses unknown, repeated or missing members, wrong ids,
+// duplicate keys, and rings larger than [MaxSize], [MaxKeys] or [MaxDead]. It
+// also refuses a secret that is not 32 random-looking bytes or that a public
+// document contains. Its errors say what is wrong and where, and never quote
+// the text.
 func Parse(text []byte) (*Ring, error) { return parse(text, false) }
 
-// DangerouslyParseWithExampleKeys is [Parse], but accepts the example keys
-// that SPEC.md and the test vectors print. Anyone can forge a session that
-// such a key seals: use it in tests only.
+// DangerouslyParseWithExampleKeys is [Parse], but accepts the example keys of
+// SPEC.md and of the test vectors. Anyone can forge a session that such a key
+// seals. Use it only in tests.
 func DangerouslyParseWithExampleKeys(text []byte) (*Ring, error) { return parse(text, true) }
 
 func parse(text []byte, allowExamples bool) (*Ring, error) {
@@ -32,7 +33,7 @@ func parse(text []byte, allowExamples bool) (*Ring, error) {
 		return nil, err
 	}
 	if v := o.number("version"); o.err == nil && v != version {
-		return nil, fmt.Errorf("keyring: the ring has version %d, this program reads version %d; upgrade the program, or make the ring with a matching one", v, version)
+		return nil, fmt.Errorf("keyring: the ring has version %d, this program reads version %d; upgrade the program, or make the ring with a matching version of carryon", v, version)
 	}
 	var keys []*Key
 	for _, e := range o.array("keys", MaxKeys, true) {
@@ -57,11 +58,11 @@ func (o *object) key(allowExamples bool) *Key {
 	}
 	o.secret("secret", &k.mat().secret, allowExamples)
 	if o.err == nil && k.mat().id() != k.id {
-		o.failf("the id does not belong to the secret; one of the two was changed")
+		o.failf("the id does not belong to the secret; one of them was changed")
 	}
 	f := o.number("format")
 	if o.err == nil && (f < 1 || f > 255) {
-		o.failf("format %d is none: 1 is the default, and a program says which others it has, 2 to 255", f)
+		o.failf("there is no format %d; 1 is the default, and middleware.Config.Formats adds others from 2 to 255", f)
 	}
 	k.format = byte(f)
 	k.created = o.time("created", true)
@@ -101,7 +102,8 @@ func (o *object) time(name string, required bool) time.Time {
 		return time.Time{}
 	}
 	t, err := time.Parse(timeLayout, s)
-	// Parse also takes fractions of a second, which the layout does not have.
+	// Parse also accepts fractions of a second, which the layout does not
+	// have.
 	if err != nil || t.Format(timeLayout) != s || !validTime(t) {
 		o.failf("%q must be a time like 2026-01-31T15:04:05Z: UTC, whole seconds, 1970 to 9999", name)
 		return time.Time{}
@@ -120,7 +122,8 @@ func (o *object) secret(name string, secret *[secretSize]byte, allowExamples boo
 		return
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	// The decoder skips line breaks; a text that was not made by us is refused.
+	// The decoder skips line breaks, so the text is compared with its
+	// canonical form.
 	if err != nil || len(b) != secretSize || base64.RawURLEncoding.EncodeToString(b) != s {
 		o.failf("%q must be 32 random bytes as 43 characters of unpadded base64url; make keys with: carryon keys init FILE", name)
 		return
@@ -130,6 +133,6 @@ func (o *object) secret(name string, secret *[secretSize]byte, allowExamples boo
 		o.failf("the secret %s; make keys with: carryon keys init FILE", why)
 	}
 	if !allowExamples && examples()[*secret] {
-		o.failf("the secret is an example that is printed in public; make your own keys with: carryon keys init FILE")
+		o.failf("the secret is an example from a public document; make your own keys with: carryon keys init FILE")
 	}
 }

@@ -19,7 +19,7 @@ func TestParse(t *testing.T) {
 	require.Equal(t, Expired, state)
 }
 
-// Each edit makes of a good ring one that must be refused.
+// Each edit turns a valid ring into one that must be refused.
 func TestParseRefuses(t *testing.T) {
 	id, secret := exampleKey(1).id.String(), base64.RawURLEncoding.EncodeToString(exampleKey(1).mat().secret[:])
 	tests := []struct {
@@ -49,8 +49,8 @@ func TestParseRefuses(t *testing.T) {
 		{"null expiry", `"format":1`, `"format":1,"expires":null`, "wrong type"},
 		{"empty expiry", `"format":1`, `"format":1,"expires":""`, "not a text"},
 		{"key is not an object", `"keys":[`, `"keys":[7,`, "not a JSON object"},
-		{"no format", `"format":1`, `"format":0`, "format 0 is none"},
-		{"too high a format", `"format":1`, `"format":256`, "format 256 is none"},
+		{"no format", `"format":1`, `"format":0`, "no format 0"},
+		{"too high a format", `"format":1`, `"format":256`, "no format 256"},
 		{"format as text", `"format":1`, `"format":"1"`, "wrong type"},
 		{"id of another key", id, "01234567", "does not belong"},
 		{"id upper case", id, strings.ToUpper(id), "hexadecimal"},
@@ -171,7 +171,7 @@ func TestWeakSecretsAreRefused(t *testing.T) {
 	}
 }
 
-// textOf writes a ring with one key, whatever its secret.
+// textOf returns a ring with one key, without checking its secret.
 func textOf(secret [secretSize]byte) []byte {
 	k := &Key{mat: hide(&material{secret: secret}), format: format1, created: day, active: day}
 	k.id = k.mat().id()
@@ -182,7 +182,7 @@ func textOf(secret [secretSize]byte) []byte {
 func TestExampleKeysAreRefused(t *testing.T) {
 	for n := 1; n <= exampleKeys; n++ {
 		_, err := Parse([]byte(exampleText(n)))
-		require.ErrorContains(t, err, "printed in public", n)
+		require.ErrorContains(t, err, "from a public document", n)
 		_, err = DangerouslyParseWithExampleKeys([]byte(exampleText(n)))
 		require.NoError(t, err, n)
 	}
@@ -191,7 +191,7 @@ func TestExampleKeysAreRefused(t *testing.T) {
 		require.Error(t, err)
 	}
 	_, err := DangerouslyParseWithExampleKeys(textOf([secretSize]byte{}))
-	require.Error(t, err, "weak keys are weak in tests, too")
+	require.Error(t, err, "weak keys are also refused in tests")
 }
 
 func TestGeneratedKeysAreGood(t *testing.T) {
@@ -218,12 +218,12 @@ func FuzzParse(f *testing.F) {
 		}
 		require.NotNil(t, ring.Active(day))
 		own, err := ring.Marshal()
-		if err != nil { // our form is a little longer than the tightest one
+		if err != nil { // the canonical form can exceed the limit for compact input
 			require.Greater(t, len(text), MaxSize/2)
 			return
 		}
 		again, err := DangerouslyParseWithExampleKeys(own)
-		require.NoError(t, err, "what Marshal writes, Parse reads")
+		require.NoError(t, err, "Parse reads the output of Marshal")
 		require.Equal(t, ring.Fingerprint(), again.Fingerprint())
 	})
 }

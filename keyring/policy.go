@@ -11,85 +11,86 @@ import (
 
 // The defaults of a [Policy], and its upper bounds.
 const (
-	// DefaultPeriod is a month: the usual advice for keys that seal tokens.
+	// DefaultPeriod is a month, which is common for keys that seal tokens.
 	DefaultPeriod = 30 * 24 * time.Hour
 
 	// DefaultActivateIn is longer than any replica should take to see a new
-	// ring: a file is seen within a second, a function within a minute, and
-	// a secret that a platform mounts or caches within some minutes.
+	// ring. A file is seen within a second, a function within a minute, and a
+	// secret that a platform mounts or caches within a few minutes.
 	DefaultActivateIn = time.Hour
 
-	// DefaultOverlap lets a session of 30 days, the usual "remember me", end
-	// by itself, and leaves two days for late replicas and wrong clocks.
+	// DefaultOverlap covers a session of 30 days, the usual "remember me", and
+	// leaves two days for late replicas and wrong clocks.
 	DefaultOverlap = 32 * 24 * time.Hour
 
-	// MaxPolicy bounds the time until activation and the overlap: browsers
-	// keep no cookie longer than 400 days.
+	// MaxPolicy is the maximum of ActivateIn and of Overlap. Browsers keep no
+	// cookie longer than 400 days.
 	MaxPolicy = 402 * 24 * time.Hour
 
-	// MaxPeriod is the least that NIST SP 800-57 part 1 (5.3.6) gives for how
-	// long a symmetric key may encrypt: at most two years.
+	// MaxPeriod is two years, the shortest maximum that NIST SP 800-57 part 1
+	// (5.3.6) gives for encryption with a symmetric key.
 	MaxPeriod = 2 * 365 * 24 * time.Hour
 
-	// remembered is how long the id of a dead key is of use: for as long as a
-	// browser may bring a cookie that it sealed.
+	// remembered is how long the ring keeps the id of a dead key: as long as a
+	// browser may send a cookie that the key sealed.
 	remembered = MaxPolicy
 )
 
-// A Policy says how [Ring.Rotate] schedules the keys, and what [Ring.Due],
-// [Ring.Check] and [Ring.CheckNext] measure a ring against. No session is lost
-// if ActivateIn is longer than the longest time that a replica goes on with an
-// old ring, plus the largest difference between two clocks; and Overlap at
-// least Lifetime plus ActivateIn.
+// A Policy sets the schedule that [Ring.Rotate] follows and that [Ring.Due],
+// [Ring.Check] and [Ring.CheckNext] check. No session is lost under two
+// conditions. ActivateIn must be longer than the longest time that a replica
+// uses an old ring, plus the largest difference between two clocks. Overlap
+// must be at least Lifetime plus ActivateIn.
 type Policy struct {
 	// Period is how long each key seals, from its activation to that of its
-	// successor. Only [Ring.Due] asks for it. 0 means [DefaultPeriod], 30
-	// days; negative means that rotation is never due; at least ActivateIn,
-	// at most [MaxPeriod]. If it equals ActivateIn, a successor is always
-	// staged, known to all replicas, should the active key have to be revoked.
+	// successor. Only [Ring.Due] and [Ring.Check] use it. 0 means
+	// [DefaultPeriod], 30 days. A negative value means that rotation is never
+	// due. Otherwise Period must be at least ActivateIn and at most
+	// [MaxPeriod]. If it equals ActivateIn, there is always a staged key that
+	// all replicas know, ready to take over if the active key is revoked.
 	Period time.Duration
 
-	// ActivateIn is the propagation delay: how long the new key is staged, so
-	// that every replica has it before the first one seals with it. It must
-	// exceed the time that the slowest replica takes to see the new ring, plus
-	// the difference of the clocks. 0 means [DefaultActivateIn], 1 hour;
-	// negative means at once; at most [MaxPolicy].
+	// ActivateIn is how long a new key is staged, so that every replica has it
+	// before the first one seals with it. It must exceed the time that the
+	// slowest replica takes to see the new ring, plus the largest difference
+	// between two clocks. 0 means [DefaultActivateIn], 1 hour. A negative
+	// value means that the key is active at once. The maximum is [MaxPolicy].
 	ActivateIn time.Duration
 
-	// Overlap is how long the retired key still opens after its successor
-	// became active. It must be at least the longest lifetime of a session,
-	// plus ActivateIn; a shorter one logs people out. 0 means
-	// [DefaultOverlap], 32 days; negative means for ever, until it is
-	// revoked; at most [MaxPolicy].
+	// Overlap is how long a key still opens cookies after it retired. It must
+	// be at least the longest lifetime of a session plus ActivateIn; a shorter
+	// overlap logs users out. 0 means [DefaultOverlap], 32 days. A negative
+	// value means that the key never expires. The maximum is [MaxPolicy].
 	Overlap time.Duration
 
-	// Lifetime is the longest lifetime of a session. If it is given, an
-	// Overlap that is too short for it is an [OverlapError]. 0 or less means
-	// that it is not known, and nothing is compared with it.
+	// Lifetime is the longest lifetime of a session. If it is set, an Overlap
+	// that is too short for it is an [OverlapError]. 0 or less means that the
+	// lifetime is unknown and is not checked.
 	Lifetime time.Duration
 
-	// Format is the sealed form of the new key, as in [Key.Format]; 0 means that of
-	// the newest key of the ring. Before a key of another format is added, every
-	// program that opens or seals with the ring must have it
-	// (middleware.Config.Formats), or it refuses what the key seals.
+	// Format is the sealed form of the new key, as in [Key.Format]. 0 means
+	// the format of the newest key in the ring. Before you add a key of
+	// another format, configure that format in every program that uses the
+	// ring (middleware.Config.Formats). A program without it refuses the
+	// cookies that the key seals.
 	Format byte
 
-	// AllowStaged lets Rotate add a key while another is still staged.
-	// Replicas may then meet keys in an order that nobody planned.
+	// AllowStaged lets Rotate add a key while another one is staged. Replicas
+	// may then see keys in an unplanned order.
 	AllowStaged bool
 }
 
-// An OverlapError says that sessions outlive the key that sealed them.
+// An OverlapError reports that sessions can outlive the key that sealed them.
 type OverlapError struct {
-	ID      ID            // the key of a ring; zero: it is a Policy
-	Overlap time.Duration // how long the key opens after it has retired
-	Least   time.Duration // how long it would have to
+	ID      ID            // key of a ring; zero if the error is about a Policy
+	Overlap time.Duration // how long the key opens after it retired
+	Least   time.Duration // the minimum
 }
 
-// Error says what would have to be longer.
+// Error returns the overlap and the minimum.
 func (e *OverlapError) Error() string {
 	if e.ID == (ID{}) {
-		return fmt.Sprintf("keyring: an overlap of %s logs people out: it must be at least %s, the longest lifetime of a session and the time until activation", inDays(e.Overlap), inDays(e.Least))
+		return fmt.Sprintf("keyring: an overlap of %s logs users out: it must be at least %s, the longest lifetime of a session plus the time until activation", inDays(e.Overlap), inDays(e.Least))
 	}
 	return fmt.Sprintf("keyring: key %v opens for only %s after it has retired, and sessions live for %s; give it a later \"expires\", or let sessions end earlier", e.ID, inDays(e.Overlap), inDays(e.Least))
 }
@@ -107,7 +108,7 @@ func (p Policy) withDefaults() (Policy, error) {
 	return p, nil
 }
 
-// checkPeriod says why no ring could keep to the period.
+// checkPeriod returns an error if no ring could follow the period.
 func (p Policy) checkPeriod() error {
 	switch {
 	case p.Period < 0:
@@ -123,12 +124,12 @@ func (p Policy) checkPeriod() error {
 }
 
 // Due returns when the ring should be rotated next, and whether that time has
-// come: early enough for the new key to become active when the newest one has
-// sealed for the period. While a key is staged no rotation is due. If the
-// period is negative, it is never due, and at is zero. Like the states of the
-// keys it is a pure function of the ring and the time: all callers get the same
-// answer. So a program or a job that rotates when it is due can
-// run at any time, and as often as it likes.
+// come. The rotation is due early enough for the new key to become active when
+// the newest key has sealed for one period. No rotation is due while a key is
+// staged. If the period is negative, rotation is never due and at is zero. Due
+// is a pure function of the ring and the time, so all callers get the same
+// answer. A job that rotates when it is due can run at any time, as often as
+// it likes.
 func (r *Ring) Due(now time.Time, p Policy) (at time.Time, due bool, err error) {
 	p, err = p.withDefaults()
 	if err = cmp.Or(err, p.checkPeriod()); err != nil {
@@ -144,11 +145,11 @@ func (r *Ring) Due(now time.Time, p Policy) (at time.Time, due bool, err error) 
 	return at, !now.Before(at) && r.staged(now) == nil, nil
 }
 
-// CheckLifetime returns an [OverlapError] if a key of the ring that still opens
-// dies before the last session ends that it may seal, when sessions live for up
-// to lifetime: those visitors would be logged out before their time. It is a
-// pure function of the ring and the time. Keys without an end pass, and so does
-// the newest key, whose end the next rotation decides; see [Policy].
+// CheckLifetime returns an [OverlapError] if a key expires before the last
+// session that it may have sealed, for sessions that live up to lifetime.
+// Those users would be logged out early. CheckLifetime is a pure function of
+// the ring and the time. It ignores expired keys and keys without an expiry,
+// such as the newest key, whose expiry the next rotation sets; see [Policy].
 func (r *Ring) CheckLifetime(now time.Time, lifetime time.Duration) error {
 	for _, k := range r.Keys() {
 		if e := k.overlapError(now, lifetime); e != nil {
@@ -158,8 +159,9 @@ func (r *Ring) CheckLifetime(now time.Time, lifetime time.Duration) error {
 	return nil
 }
 
-// overlapError is nil for a key that outlives what it sealed. That it expired
-// before a session could notice cannot be mended, so it is nil then, too.
+// overlapError returns nil for a key that outlives the sessions it sealed. It
+// also returns nil for an expired key, because its expiry can no longer be
+// corrected.
 func (k *Key) overlapError(now time.Time, lifetime time.Duration) *OverlapError {
 	if lifetime <= 0 || k.expires.IsZero() || k.retires.IsZero() || k.State(now) == Expired {
 		return nil
@@ -170,8 +172,8 @@ func (k *Key) overlapError(now time.Time, lifetime time.Duration) *OverlapError 
 	return nil
 }
 
-// inDays writes a length of time as people type it for the command: 32d, 32d2m,
-// 36h, 1h30m.
+// inDays formats a duration in the syntax of the command: 32d, 32d2m, 36h,
+// 1h30m.
 func inDays(d time.Duration) string {
 	const day = 24 * time.Hour
 	days := ""

@@ -44,7 +44,7 @@ func TestDueOfNoRingAndNoPolicy(t *testing.T) {
 		"at most 730 days":                       {Period: MaxPeriod + 1},
 		"more than 256 keys":                     {Period: hour},
 		"at most 402 days each":                  {Overlap: MaxPolicy + 1},
-		"logs people out":                        {Overlap: 24 * hour, Lifetime: 24 * hour},
+		"logs users out":                         {Overlap: 24 * hour, Lifetime: 24 * hour},
 	} {
 		_, _, err := mustGenerate(t, day).Due(day, p)
 		require.ErrorContains(t, err, name)
@@ -55,8 +55,8 @@ func TestDueOfNoRingAndNoPolicy(t *testing.T) {
 	}
 }
 
-// A job that asks every hour and rotates when it is due keeps the period, and a
-// second job that asks at the same time finds nothing to do.
+// A job that runs every hour and rotates when due keeps the period. A second
+// job that runs at the same time has nothing to do.
 func TestDueKeepsThePeriod(t *testing.T) {
 	p := Policy{Period: 7 * 24 * hour, ActivateIn: 3 * hour, Overlap: 20 * 24 * hour}
 	ring := mustGenerate(t, day)
@@ -67,7 +67,7 @@ func TestDueKeepsThePeriod(t *testing.T) {
 			continue
 		}
 		next, _, err := ring.Rotate(now, p)
-		require.NoError(t, err, "what is due is never refused")
+		require.NoError(t, err, "a rotation that is due is never refused")
 		ring = next
 		_, due, err := ring.Due(now, p)
 		require.NoError(t, err)
@@ -94,9 +94,9 @@ func TestRotateRefusesAnOverlapThatIsTooShort(t *testing.T) {
 	require.Equal(t, &OverlapError{Overlap: 25*hour - 1, Least: 25 * hour}, short)
 	p.Overlap = -1
 	_, _, err = ring.Rotate(day, p)
-	require.NoError(t, err, "for ever is long enough")
+	require.NoError(t, err, "an overlap without an end is long enough")
 	_, _, err = ring.Rotate(day, Policy{Lifetime: 32 * 24 * hour})
-	require.ErrorContains(t, err, "must be at least 32d1h", "the default can be too short, too")
+	require.ErrorContains(t, err, "must be at least 32d1h", "the default overlap can also be too short")
 }
 
 func TestCheckLifetime(t *testing.T) {
@@ -107,9 +107,9 @@ func TestCheckLifetime(t *testing.T) {
 	require.True(t, errors.As(ring.CheckLifetime(at(12), 6*hour), &short))
 	require.Equal(t, &OverlapError{exampleKey(2).id, 5 * hour, 6 * hour}, short)
 	require.True(t, errors.As(ring.CheckLifetime(at(12), 31*hour), &short))
-	require.Equal(t, exampleKey(1).id, short.ID, "the first in the order of the schedule")
-	require.NoError(t, ring.CheckLifetime(at(20), 30*hour), "what has expired cannot be mended")
-	require.NoError(t, ring.CheckLifetime(at(40), 9999*hour), "an open end is long enough")
+	require.Equal(t, exampleKey(1).id, short.ID, "the first key of the schedule")
+	require.NoError(t, ring.CheckLifetime(at(20), 30*hour), "expired keys are ignored")
+	require.NoError(t, ring.CheckLifetime(at(40), 9999*hour), "a key without expiry is long enough")
 	require.NoError(t, (*Ring)(nil).CheckLifetime(day, hour))
-	require.NoError(t, mustGenerate(t, day).CheckLifetime(day, 9999*hour), "the newest key has its end from the next rotation")
+	require.NoError(t, mustGenerate(t, day).CheckLifetime(day, 9999*hour), "the next rotation sets the expiry of the newest key")
 }

@@ -5,8 +5,8 @@ import (
 	"log/slog"
 )
 
-// Everything that prints a Key or a Ring by accident ends here. Verbs that
-// ignore these methods (%d) do not get at the secret either: see hide.
+// These methods keep the secrets out of all output. Formatting verbs that
+// ignore them (%d) cannot reach the secret either; see hide.
 
 // String returns the id of the key, never the secret.
 func (k *Key) String() string {
@@ -16,13 +16,13 @@ func (k *Key) String() string {
 	return "keyring.Key(" + k.id.String() + ")"
 }
 
-// GoString is String, for %#v.
+// GoString returns the same as String, for %#v.
 func (k *Key) GoString() string { return k.String() }
 
-// LogValue is String, for log/slog.
+// LogValue returns the same as String, for log/slog.
 func (k *Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
-// MarshalJSON is String as a JSON string. See [Ring.Marshal] for the form
+// MarshalJSON returns String as a JSON string. Use [Ring.Marshal] for the form
 // that holds the secrets.
 func (k *Key) MarshalJSON() ([]byte, error) { return json.Marshal(k.String()) }
 
@@ -34,13 +34,13 @@ func (r *Ring) String() string {
 	return "keyring.Ring(" + r.Fingerprint() + ")"
 }
 
-// GoString is String, for %#v.
+// GoString returns the same as String, for %#v.
 func (r *Ring) GoString() string { return r.String() }
 
-// LogValue is String, for log/slog.
+// LogValue returns the same as String, for log/slog.
 func (r *Ring) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
-// MarshalJSON is String as a JSON string. See [Ring.Marshal] for the form
+// MarshalJSON returns String as a JSON string. Use [Ring.Marshal] for the form
 // that holds the secrets.
 func (r *Ring) MarshalJSON() ([]byte, error) { return json.Marshal(r.String()) }
 
@@ -52,11 +52,11 @@ func (k *Keys) String() string {
 	return "keyring.Keys(" + k.src.name + ", " + k.ring.Load().Fingerprint() + ")"
 }
 
-// GoString is String, for %#v.
+// GoString returns the same as String, for %#v.
 func (k *Keys) GoString() string { return k.String() }
 
-// LogValue is String, for log/slog.
+// LogValue returns the same as String, for log/slog.
 func (k *Keys) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
-// MarshalJSON is String as a JSON string.
+// MarshalJSON returns String as a JSON string.
 func (k *Keys) MarshalJSON() ([]byte, error) { return json.Marshal(k.String()) }

@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// However a key, a ring or the live keys are printed, the secret is not.
+// No way to print a key, a ring or the live keys prints the secret.
 func TestNothingPrintsSecrets(t *testing.T) {
 	ring := mustGenerate(t, day)
 	text := mustMarshal(t, ring)

@@ -9,8 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A ring comes with a key of a format that the program does not have: the last
-// good ring stays, that is told, and the next good one is taken.
+// The new ring has a key of a format that the program does not have. The last
+// good ring stays in use, the failure is reported, and the next valid ring is
+// accepted.
 func TestRingThatFailsACheckKeepsTheLastGoodOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var events []ReloadEvent
@@ -43,7 +44,7 @@ func TestRingThatFailsACheckKeepsTheLastGoodOne(t *testing.T) {
 			require.Equal(t, first.Fingerprint(), events[i].Fingerprint)
 		}
 		_, verdict := keys.Resolve(t.Context(), other.Keys()[1].ID())
-		require.Equal(t, Undecided, verdict, "the key exists, so its sessions are not another program's")
+		require.Equal(t, Undecided, verdict, "the key exists, so its sessions do not belong to another program")
 
 		second, _, err := first.Rotate(day, Policy{})
 		require.NoError(t, err)
@@ -54,7 +55,7 @@ func TestRingThatFailsACheckKeepsTheLastGoodOne(t *testing.T) {
 	})
 }
 
-// What the ring in use does not pass is said at once, and asked no more.
+// Require reports the fault of the ring in use at once, and drops the check.
 func TestRequireOfTheRingInUse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, keys := openVault(t)

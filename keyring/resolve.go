@@ -7,38 +7,41 @@ import (
 )
 
 const (
-	// refreshEvery is the least time between two reads that unknown key ids
+	// refreshEvery is the minimum time between two reads that unknown key ids
 	// cause, for all callers together.
 	refreshEvery = time.Second
 
-	// defaultBackoff is the most that this grows to, and how long a read counts
-	// as recent, where a source has no interval of its own.
+	// defaultBackoff is the maximum of that time, and how long a read counts
+	// as recent, for sources without a reload interval.
 	defaultBackoff = time.Minute
 
-	// absentFor is the least time for which an id that a read did not find
+	// absentFor is the minimum time for which an id that a read did not find
 	// causes no further read.
 	absentFor = time.Minute
 
-	// maxAbsent bounds how many such ids are remembered: anyone can invent some.
+	// maxAbsent limits how many such ids are remembered, because anyone can
+	// make up ids.
 	maxAbsent = 1024
 )
 
-// A Verdict says what a [Resolver] found out about key ids that the ring at
-// hand did not have.
+// A Verdict is what a [Resolver] found out about key ids that its ring did not
+// have.
 type Verdict uint8
 
 const (
 	// Undecided means that an id is unknown and that the ring may be out of
-	// date: the source could not be read. The id may be that of a newer key, so
-	// nothing may be done that hides or loses what that key sealed.
+	// date, because the source could not be read. The id may belong to a newer
+	// key, so the caller must not hide or delete what that key sealed.
 	Undecided Verdict = iota
 
-	// Known means that the ring has all of the ids, some perhaps as dead.
+	// Known means that the ring lists all of the ids, some of them perhaps as
+	// dead.
 	Known
 
-	// Foreign means that the ring is current, and does not have one of the
-	// ids at least: that key belongs to another program, or to a ring that was
-	// replaced. It relies on keys being staged before they seal.
+	// Foreign means that the ring is current and lacks at least one of the
+	// ids. That key belongs to another program, or to a ring that was
+	// replaced. This verdict is correct only if keys are staged before they
+	// seal.
 	Foreign
 )
 
@@ -52,20 +55,20 @@ func (v Verdict) String() string {
 	return "invalid"
 }
 
-// A Resolver is a [Provider] that can find out whether a key id that its ring
-// does not have belongs to a newer ring. A *[Ring] and *[Keys] are resolvers.
-// Resolve must bound how often and how long it works: anyone can send an
-// unknown id.
+// A Resolver is a [Provider] that can find out whether an unknown key id
+// belongs to a newer ring. A *[Ring] and *[Keys] are resolvers. Resolve must
+// limit how often and how long it works, because anyone can send an unknown
+// id.
 type Resolver interface {
 	Provider
 
-	// Resolve returns the ring to use from then on, and what is known of the
-	// ids by that ring.
+	// Resolve returns the ring to use from then on, and that ring's verdict on
+	// the ids.
 	Resolve(ctx context.Context, ids ...ID) (*Ring, Verdict)
 }
 
-// Resolve returns r itself. A fixed ring is always current, so ids that it
-// does not have are [Foreign].
+// Resolve returns r itself. A fixed ring is always current, so an id that it
+// does not have is [Foreign].
 func (r *Ring) Resolve(_ context.Context, ids ...ID) (*Ring, Verdict) {
 	if len(r.unknown(ids, time.Time{})) > 0 {
 		return r, Foreign
@@ -73,40 +76,41 @@ func (r *Ring) Resolve(_ context.Context, ids ...ID) (*Ring, Verdict) {
 	return r, Known
 }
 
-// Resolve says what the key ids are that a cookie carries and that the ring
-// does not have. It returns the ring to use from then on, and the verdict over
-// all of the ids by that ring:
+// Resolve finds out where unknown key ids of a cookie come from. It returns
+// the ring to use from then on, and that ring's verdict on all of the ids:
 //
-//   - [Known]: the ring has all of them, perhaps since it was just reloaded.
-//   - [Foreign]: it lacks one, and is current: the source was read successfully
-//     after this call began, or no longer ago than [ReloadEvery] (a second at
-//     least; a minute where that is never). An id that a read after an earlier
-//     call with it did not find stays Foreign while it is remembered, even if
-//     the source cannot be read any more.
-//   - [Undecided]: it lacks one, and the source cannot be read.
+//   - [Known]: the ring has all of the ids, perhaps after a reload.
+//   - [Foreign]: the ring is current and lacks one. It is current if the source
 //
-// An id that is new to Resolve makes it read the source, before its time. Since
-// anyone can send such an id, there are limits for all callers together. One
-// caller reads; those that come meanwhile wait for it, at most [ReloadTimeout].
-// The next read may begin a second later. While such reads change nothing, that
-// grows to two seconds, four and so on, up to ReloadEvery, or a minute where
-// that is never.
+// was read successfully after this call began, or within [ReloadEvery] (at
+// least a second; a minute if there is no interval). An id that a read after
+// an earlier call did not find stays Foreign while it is remembered, even if
+// the source can no longer be read.
+//   - [Undecided]: the ring lacks one, and the source cannot be read.
 //
-// An id that a read did not find is remembered, and causes no other read as long
-// as the source is read in its usual interval: one forgotten cookie costs a
-// secret manager one fetch. Where that interval is never, it is looked for again
-// after a minute. Resolve remembers up to 1,024 ids, until the ring changes.
+// A new id makes Resolve read the source at once. Anyone can send such an id,
+// so there are limits for all callers together. One caller reads; concurrent
+// callers wait for that read, at most [ReloadTimeout]. The next read may begin
+// a second later. While such reads change nothing, the wait doubles each time,
+// up to ReloadEvery, or up to a minute if there is no interval.
 //
-// What is Foreign rests on an assumption: a key is in the source, and staged,
-// for longer than a replica may take to read it before it seals anything
-// ([Policy].ActivateIn). "carryon keys rotate" and "carryon keys check" refuse a
-// ring that breaks it.
+// Resolve remembers up to 1,024 ids that a read did not find, until the ring
+// changes. A remembered id causes no further read as long as the source is
+// read at its usual interval: one forgotten cookie costs one fetch from a
+// secret manager. If there is no interval, Resolve looks for the id again
+// after a minute.
+//
+// Foreign rests on one assumption: before a key seals, it is in the source and
+// staged for longer than any replica takes to read it ([Policy].ActivateIn).
+// "carryon keys rotate" and "carryon keys check" refuse a ring that breaks
+// this rule.
 func (k *Keys) Resolve(ctx context.Context, ids ...ID) (*Ring, Verdict) {
 	unknown := k.ring.Load().unknown(ids, k.opt.clock())
 	if len(unknown) > 0 && k.worthReading(unknown) && k.refresh(ctx) {
 		k.remember(unknown)
 	}
-	// In this order: the ring is at least as new as the read that makes it current.
+	// The order matters: the ring must be at least as new as the read that
+	// makes it current.
 	current := k.isCurrent(unknown)
 	ring := k.ring.Load()
 	switch {
@@ -119,7 +123,7 @@ func (k *Keys) Resolve(ctx context.Context, ids ...ID) (*Ring, Verdict) {
 }
 
 // Refresh reads the source now, within the limits of [Keys.Resolve], and
-// returns the ring to use then.
+// returns the ring to use from then on.
 func (k *Keys) Refresh(ctx context.Context) *Ring {
 	if k.src.read != nil {
 		k.refresh(ctx)
@@ -127,7 +131,7 @@ func (k *Keys) Refresh(ctx context.Context) *Ring {
 	return k.ring.Load()
 }
 
-// unknown returns those of the ids that the ring never heard of.
+// unknown returns those ids that the ring does not list.
 func (r *Ring) unknown(ids []ID, now time.Time) (list []ID) {
 	for _, id := range ids {
 		if _, state := r.Find(id, now); state == Unknown {
@@ -138,15 +142,15 @@ func (r *Ring) unknown(ids []ID, now time.Time) (list []ID) {
 }
 
 // extraReads limits the reads that unknown key ids cause. Its times are in
-// nanoseconds since the start of the Keys. The zero value is ready.
+// nanoseconds since the start of the Keys. The zero value is ready to use.
 type extraReads struct {
-	began  bool         // there was one
-	at     int64        // when the last one began
-	wait   int64        // how long the next one has to wait after that
-	absent map[ID]int64 // ids that a read did not find, and when that read ended
+	began  bool         // there was an extra read
+	at     int64        // when the last extra read began
+	wait   int64        // minimum time between that and the next one
+	absent map[ID]int64 // ids that a read did not find, with the end of that read
 }
 
-// refresh reports whether the source was read for this caller, and well.
+// refresh reports whether this call read the source successfully.
 func (k *Keys) refresh(ctx context.Context) bool {
 	mine, others := k.mayRefresh()
 	switch {
@@ -163,8 +167,8 @@ func (k *Keys) refresh(ctx context.Context) bool {
 	return false
 }
 
-// mayRefresh returns a fetch of the caller's own, or another caller's to wait
-// for, or neither if the last one is too recent.
+// mayRefresh returns a new fetch for the caller, another caller's fetch to
+// wait for, or neither if the last one was too recent.
 func (k *Keys) mayRefresh() (mine, others chan struct{}) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -174,7 +178,7 @@ func (k *Keys) mayRefresh() (mine, others chan struct{}) {
 	now, e := k.elapsed(), &k.extra
 	since := now - e.at
 	if since < 0 || since >= 2*int64(k.maxBackoff()) {
-		e.wait = 0 // the clock was set back, or it was quiet for long
+		e.wait = 0 // the clock was set back, or there were no extra reads for a while
 	}
 	if e.began && since < max(e.wait, int64(refreshEvery)) && since >= 0 {
 		return nil, nil
@@ -196,8 +200,8 @@ func (k *Keys) backOff(changed bool) {
 	e.wait = min(2*max(e.wait, int64(refreshEvery)), int64(k.maxBackoff()))
 }
 
-// maxBackoff is the longest time between two extra reads, and how long a read
-// counts as recent.
+// maxBackoff returns the longest wait between two extra reads. It is also how
+// long a read counts as recent.
 func (k *Keys) maxBackoff() time.Duration {
 	if k.opt.every < 0 {
 		return defaultBackoff
@@ -205,8 +209,8 @@ func (k *Keys) maxBackoff() time.Duration {
 	return max(k.opt.every, refreshEvery)
 }
 
-// worthReading reports whether one of the ids is not remembered as absent, or
-// was not confirmed to be by a read for too long.
+// worthReading reports whether one of the ids is new, or was last confirmed as
+// absent too long ago.
 func (k *Keys) worthReading(ids []ID) bool {
 	if k.src.read == nil {
 		return false
@@ -221,8 +225,8 @@ func (k *Keys) worthReading(ids []ID) bool {
 	})
 }
 
-// isCurrent reports whether the ring is current as far as these ids go. The
-// ring of a source that cannot be read is.
+// isCurrent reports whether the ring is current with respect to the ids. A
+// ring without a readable source is always current.
 func (k *Keys) isCurrent(ids []ID) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -236,8 +240,8 @@ func (k *Keys) isCurrent(ids []ID) bool {
 	})
 }
 
-// remember keeps the ids that the ring still does not have. When there is no
-// room, one of the others goes.
+// remember records the ids that the ring still lacks. If there is no space
+// left, it drops another id.
 func (k *Keys) remember(ids []ID) {
 	ids = k.ring.Load().unknown(ids, k.opt.clock())
 	k.mu.Lock()

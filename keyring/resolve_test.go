@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// stranger is the id of a key that no ring has.
+// stranger returns the id of a key that no ring has.
 func stranger(n int) (id ID) {
 	binary.BigEndian.PutUint32(id[:], uint32(n))
 	return id
@@ -39,15 +39,15 @@ func TestResolveFindsANewKey(t *testing.T) {
 		time.Sleep(time.Hour)
 		_, verdict = keys.Resolve(t.Context(), id)
 		require.Equal(t, Known, verdict)
-		require.Equal(t, 2, v.count(), "an id that is known need not be looked for")
+		require.Equal(t, 2, v.count(), "a known id causes no read")
 
 		_, verdict = keys.Resolve(t.Context(), id, stranger(1))
-		require.Equal(t, Foreign, verdict, "one that is not is enough")
+		require.Equal(t, Foreign, verdict, "one unknown id is enough")
 		require.Equal(t, 3, v.count())
 	})
 }
 
-// A cookie of a dead key is not one of a key to come.
+// A dead key is known: its cookie is not taken for one of a future key.
 func TestResolveKnowsDeadKeys(t *testing.T) {
 	v := new(vault)
 	ring := v.put(t)
@@ -62,7 +62,7 @@ func TestResolveKnowsDeadKeys(t *testing.T) {
 	require.Equal(t, 1, v.count())
 }
 
-// One forgotten cookie, on every request of its browser: it costs one read.
+// One forgotten cookie, sent with every request of a browser, causes one read.
 func TestResolveOfOneIDReadsOnce(t *testing.T) {
 	minutes := func(t *testing.T, n int, opts ...Option) int {
 		v, keys := openVault(t, opts...)
@@ -75,18 +75,18 @@ func TestResolveOfOneIDReadsOnce(t *testing.T) {
 		return v.count()
 	}
 	synctest.Test(t, func(t *testing.T) {
-		require.Equal(t, 1+1+9, minutes(t, 10), "at Open, for the id, and as always once a minute")
+		require.Equal(t, 1+1+9, minutes(t, 10), "at Open, for the id, and once a minute as usual")
 	})
 	synctest.Test(t, func(t *testing.T) {
 		require.Equal(t, 1+1+5, minutes(t, 60, ReloadEvery(10*time.Minute)))
 	})
 	synctest.Test(t, func(t *testing.T) {
-		require.Equal(t, 1+10, minutes(t, 10, ReloadEvery(-1)), "once a minute where there is no other read")
+		require.Equal(t, 1+10, minutes(t, 10, ReloadEvery(-1)), "once a minute if there is no reload interval")
 	})
 }
 
-// A flood of ids that somebody makes up: the reads that find nothing become
-// rare, a read that finds something makes them frequent again.
+// Many made-up ids: reads without a result become rare, and a read with a
+// result makes them frequent again.
 func TestResolveOfManyIDsBecomesRare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, keys := openVault(t)
@@ -95,7 +95,7 @@ func TestResolveOfManyIDsBecomesRare(t *testing.T) {
 			before := v.count()
 			for end := time.Now().Add(d); time.Now().Before(end); n++ {
 				_, verdict := keys.Resolve(t.Context(), stranger(n))
-				require.Equal(t, Foreign, verdict, "a flood keeps nobody out")
+				require.Equal(t, Foreign, verdict, "made-up ids do not disturb other visitors")
 				time.Sleep(100 * time.Millisecond)
 			}
 			return v.count() - before
@@ -132,8 +132,8 @@ func TestResolveIsOneFetch(t *testing.T) {
 	})
 }
 
-// A source that is down says nothing about an id that was not looked for
-// before, once what was read last is no longer recent.
+// While the source is down and the last read is no longer recent, an id that
+// no read has looked for is undecided.
 func TestResolveWhileTheSourceIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, keys := openVault(t)
@@ -143,14 +143,14 @@ func TestResolveWhileTheSourceIsDown(t *testing.T) {
 		v.set(func() { v.err = errors.New("down") })
 		time.Sleep(time.Minute)
 		_, verdict = keys.Resolve(t.Context(), stranger(2))
-		require.Equal(t, Foreign, verdict, "the last read is just recent enough")
+		require.Equal(t, Foreign, verdict, "the last read is still recent")
 		time.Sleep(time.Nanosecond)
 		_, verdict = keys.Resolve(t.Context(), stranger(2))
 		require.Equal(t, Undecided, verdict)
 		_, verdict = keys.Resolve(t.Context(), stranger(1), stranger(2))
 		require.Equal(t, Undecided, verdict)
 		_, verdict = keys.Resolve(t.Context(), stranger(1))
-		require.Equal(t, Foreign, verdict, "a read did not find it when it was sealed already")
+		require.Equal(t, Foreign, verdict, "a read after the cookie was sealed did not find it")
 
 		v.set(func() { v.err = nil })
 		second := v.put(t)
@@ -161,7 +161,7 @@ func TestResolveWhileTheSourceIsDown(t *testing.T) {
 	})
 }
 
-// A key is missing, is looked for, and comes with a later read.
+// A key that is missing at first arrives with a later read.
 func TestResolveForgetsWithEachNewRing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, keys := openVault(t)
@@ -174,11 +174,11 @@ func TestResolveForgetsWithEachNewRing(t *testing.T) {
 		v.set(func() { v.err = errors.New("down") })
 		time.Sleep(time.Hour)
 		_, verdict = keys.Resolve(t.Context(), stranger(1))
-		require.Equal(t, Undecided, verdict, "the new ring may have had it for a while")
+		require.Equal(t, Undecided, verdict, "an earlier version of the new ring may have had it")
 	})
 }
 
-// A ring that is refused is not one that was read.
+// A refused ring does not count as a read.
 func TestResolveWhileTheRingIsBroken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, keys := openVault(t)
@@ -189,7 +189,7 @@ func TestResolveWhileTheRingIsBroken(t *testing.T) {
 	})
 }
 
-// A call that the limits refuse a read is answered by the last read.
+// A call that the limits deny a read gets the result of the last read.
 func TestResolveBetweenTwoReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, keys := openVault(t)
@@ -208,7 +208,8 @@ func TestResolveBetweenTwoReads(t *testing.T) {
 	})
 }
 
-// A call that waits for the read of another can end, and is undecided then.
+// A call that waits for another caller's read can end early, with the verdict
+// undecided.
 func TestResolveHeedsItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, keys := openVault(t, ReloadTimeout(time.Hour))
@@ -229,7 +230,7 @@ func TestResolveHeedsItsContext(t *testing.T) {
 	})
 }
 
-// A clock that jumps back makes no old read a recent one.
+// A clock that is set back does not make an old read recent.
 func TestResolveAndAClockThatIsSetBack(t *testing.T) {
 	now := day
 	v, keys := openVault(t, Clock(func() time.Time { return now }))
@@ -255,7 +256,7 @@ func TestResolveWithoutASource(t *testing.T) {
 	keys := Ephemeral()
 	ring, verdict := keys.Resolve(context.Background(), stranger(1))
 	require.Same(t, keys.Ring(context.Background()), ring)
-	require.Equal(t, Known, verdict, "nobody else has an ephemeral ring: what it does not have is dead")
+	require.Equal(t, Known, verdict, "no other process has an ephemeral ring, so an unknown key is dead")
 
 	fixed := mustGenerate(t, day)
 	var _ Resolver = fixed
@@ -272,7 +273,7 @@ func TestVerdictNames(t *testing.T) {
 	require.Equal(t, "undecided known foreign invalid", fmt.Sprint(Undecided, Known, Foreign, Verdict(3)))
 }
 
-// An older ring comes back: that is told, with the keys that it lacks.
+// When an older ring comes back, the event lists the keys that it lacks.
 func TestOlderRingIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var events []ReloadEvent
@@ -289,13 +290,13 @@ func TestOlderRingIsTold(t *testing.T) {
 			keys.Refresh(t.Context())
 		}
 		require.Len(t, events, 2)
-		require.Empty(t, events[0].Lost, "a key more is no loss")
+		require.Empty(t, events[0].Lost, "an added key is no loss")
 		require.Equal(t, []ID{change.Added.ID()}, events[1].Lost)
-		require.Equal(t, first.Fingerprint(), events[1].Fingerprint, "it is used all the same: someone may mean it")
+		require.Equal(t, first.Fingerprint(), events[1].Fingerprint, "the older ring is used: it may be intended")
 
 		revoked, _, err := second.Revoke(change.Added.ID(), day)
 		require.NoError(t, err)
-		require.Empty(t, second.lost(revoked, day), "what is listed as dead was meant")
+		require.Empty(t, second.lost(revoked, day), "a key listed as dead was removed on purpose")
 		log := captureLog(t)
 		logReload(events[1])
 		require.Contains(t, log.String(), "is it an older ring?")

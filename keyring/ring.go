@@ -14,59 +14,59 @@ import (
 	"time"
 )
 
-// The bounds of a ring. Parse refuses what exceeds them.
+// The limits of a ring. [Parse] refuses a ring that exceeds them.
 const (
 	MaxSize = 64 << 10 // bytes of the JSON text
-	MaxKeys = 256      // keys, whatever their state
-	MaxDead = 512      // remembered ids of dead keys
+	MaxKeys = 256      // keys in any state
+	MaxDead = 512      // ids of dead keys
 )
 
-// A Provider gives the ring to use now. It must be safe for concurrent use
-// and quick: it is asked for every request that needs a key. A *[Ring] and
-// *[Keys] are providers. It returns nil only if there never was a ring.
+// A Provider returns the ring to use now. Ring must be safe for concurrent use
+// and quick, because every request that needs a key calls it. Ring returns nil
+// only if there never was a ring. A *[Ring] and *[Keys] are providers.
 type Provider interface {
 	Ring(ctx context.Context) *Ring
 }
 
-// A Refresher is a [Provider] that can look at its source again before its
-// time. It is asked when a cookie carries an unknown key id, and returns the
-// ring to use then. It must bound how often and how long it works: anyone can
-// send an unknown id.
+// A Refresher is a [Provider] that can read its source before the next regular
+// reload. Refresh is called when a cookie carries an unknown key id, and
+// returns the ring to use from then on. Refresh must limit how often and how
+// long it works, because anyone can send an unknown id.
 type Refresher interface {
 	Refresh(ctx context.Context) *Ring
 }
 
-// A Ring is a set of keys with a schedule. It never changes: [Ring.Rotate],
-// [Ring.Prune] and [Ring.Revoke] return another one. All methods are safe for
-// concurrent use, and on a nil Ring, which has no keys.
+// A Ring is an immutable set of keys with a schedule. [Ring.Rotate],
+// [Ring.Prune] and [Ring.Revoke] return a new ring. All methods are safe for
+// concurrent use. A nil Ring has no keys.
 type Ring struct {
-	keys  []*Key // by activation, then id
-	dead  []Dead // by time, then id
-	index map[ID]entry
-	alone bool // no other process has this ring: what it does not know is dead
+	keys      []*Key // sorted by activation, then id
+	dead      []Dead // sorted by time, then id
+	index     map[ID]entry
+	ephemeral bool // no other process has this ring, so an unknown id is dead
 }
 
-// entry is where an id leads: to a key, or to the way in which it died.
+// entry is what the ring knows about an id: its key, or how the key died.
 type entry struct {
 	key  *Key
 	dead State
 }
 
-// Dead is what a ring remembers of a key that is gone, so that its cookies are
-// cleared instead of being taken for those of a key yet to arrive.
+// Dead is the record of a key that is gone. With it the ring can clear that
+// key's cookies, instead of treating the key as one that is yet to arrive.
 type Dead struct {
 	ID    ID
 	State State     // Expired or Revoked
 	At    time.Time // when it died
 }
 
-// Ring returns r itself: a ring is its own, static [Provider].
+// Ring returns r itself: a ring is its own fixed [Provider].
 func (r *Ring) Ring(context.Context) *Ring { return r }
 
-// Active returns the key that seals at the time now. A ring that [Parse] or
-// [Generate] returned has exactly one at any time: the key with the latest
-// activation that has come or, before all of them, the first key of the ring.
-// A nil or zero Ring has none: Active returns nil.
+// Active returns the key that seals at the time now. A ring from [Parse] or
+// [Generate] has exactly one active key at any time: the key with the latest
+// activation not after now. Before all activations, the first key of the ring
+// is active. For a nil or zero Ring, Active returns nil.
 func (r *Ring) Active(now time.Time) *Key {
 	if r == nil || len(r.keys) == 0 {
 		return nil
@@ -79,15 +79,15 @@ func (r *Ring) Active(now time.Time) *Key {
 	return r.keys[0]
 }
 
-// Find returns the key with the id, and its state at the time now. The key is
-// nil unless it may open a cookie ([State.Opens]). The state is [Unknown] if
-// the ring never heard of the id or has forgotten it.
+// Find returns the key with the given id, and its state at the time now. The
+// key is nil unless it may open a cookie ([State.Opens]). The state is
+// [Unknown] if the ring does not list the id.
 func (r *Ring) Find(id ID, now time.Time) (*Key, State) {
 	if r == nil {
 		return nil, Unknown
 	}
 	e := r.index[id]
-	if e.key == nil && e.dead == Unknown && r.alone {
+	if e.key == nil && e.dead == Unknown && r.ephemeral {
 		return nil, Expired
 	}
 	if e.key == nil {
@@ -99,8 +99,8 @@ func (r *Ring) Find(id ID, now time.Time) (*Key, State) {
 	return nil, Expired
 }
 
-// Keys returns the keys by activation, the oldest first, expired ones that
-// were not pruned included.
+// Keys returns all keys, sorted by activation, oldest first. Expired keys are
+// included until [Ring.Prune] removes them.
 func (r *Ring) Keys() []*Key {
 	if r == nil {
 		return nil
@@ -108,7 +108,7 @@ func (r *Ring) Keys() []*Key {
 	return slices.Clone(r.keys)
 }
 
-// Dead returns what the ring remembers of keys that are gone, the oldest first.
+// Dead returns the records of keys that are gone, oldest first.
 func (r *Ring) Dead() []Dead {
 	if r == nil {
 		return nil
@@ -116,9 +116,9 @@ func (r *Ring) Dead() []Dead {
 	return slices.Clone(r.dead)
 }
 
-// Fingerprint returns 16 hexadecimal digits, a hash over the ids, formats and
-// times of the ring. Replicas that print the same one have the same keys and
-// the same schedule. It reveals nothing of the secrets.
+// Fingerprint returns a hash over the ids, formats and times of the ring, as
+// 16 hexadecimal digits. Replicas with the same fingerprint have the same keys
+// and the same schedule. A fingerprint reveals nothing about the secrets.
 func (r *Ring) Fingerprint() string {
 	b := []byte("carryon ring fingerprint")
 	for _, k := range r.Keys() {
@@ -146,8 +146,8 @@ func appendTimes(b []byte, times ...time.Time) []byte {
 	return b
 }
 
-// newRing puts the keys in order, tells each when its successor takes over,
-// and checks the rules that no key can check alone. It takes copies.
+// newRing sorts copies of the keys, sets the retirement of each key, and
+// checks the rules that concern more than one key.
 func newRing(keys []*Key, dead []Dead) (*Ring, error) {
 	r := &Ring{dead: slices.Clone(dead), index: make(map[ID]entry, len(keys)+len(dead))}
 	for _, k := range keys {
@@ -162,8 +162,9 @@ func newRing(keys []*Key, dead []Dead) (*Ring, error) {
 	return r, nil
 }
 
-// byDeath sorts by time, then id. It is not a function for slices.SortFunc, for
-// every program would link a copy of that for this type alone: 15 KB.
+// byDeath sorts by time, then id. It implements sort.Interface because an
+// instance of slices.SortFunc for this type ephemeral would add 15 KB to every
+// program.
 type byDeath []Dead
 
 func (d byDeath) Len() int      { return len(d) }
@@ -187,7 +188,7 @@ func (r *Ring) checkBounds() error {
 	return nil
 }
 
-// checkTimes keeps out what the JSON form cannot hold.
+// checkTimes refuses times that the JSON form cannot hold.
 func (r *Ring) checkTimes() error {
 	var times []time.Time
 	for _, k := range r.keys {
@@ -207,21 +208,21 @@ func (r *Ring) checkTimes() error {
 	return nil
 }
 
-// link fills in what a key learns from its neighbours. That no key expires
-// before its successor is active, and that the newest does not expire, is
-// what makes one active key exist at any time.
+// link sets the fields that depend on a key's neighbours. Exactly one key is
+// active at any time because no key expires before its successor is active,
+// and because the newest key does not expire.
 func (r *Ring) link() error {
 	for i, k := range r.keys {
 		k.first, k.retires = i == 0, time.Time{}
 		if i+1 == len(r.keys) {
 			if !k.expires.IsZero() {
-				return fmt.Errorf("keyring: the newest key, %v, must not expire, or nothing could seal then; rotate first, which sets its expiry", k.id)
+				return fmt.Errorf("keyring: the newest key, %v, must not expire, because no key could seal after that; rotate first, which sets its expiry", k.id)
 			}
 			continue
 		}
 		k.retires = r.keys[i+1].active
 		if !k.expires.IsZero() && k.expires.Before(k.retires) {
-			return fmt.Errorf("keyring: key %v expires before its successor, %v, becomes active; nothing could seal in between", k.id, r.keys[i+1].id)
+			return fmt.Errorf("keyring: key %v expires before its successor, %v, becomes active; no key could seal in between", k.id, r.keys[i+1].id)
 		}
 	}
 	return nil
@@ -236,7 +237,7 @@ func (r *Ring) remember() error {
 	}
 	for _, d := range r.dead {
 		if _, twice := r.index[d.ID]; twice {
-			return fmt.Errorf("keyring: key %v is listed as dead, and is also there a second time; a dead key cannot come back", d.ID)
+			return fmt.Errorf("keyring: key %v is listed as dead and also a second time; a dead key cannot come back", d.ID)
 		}
 		r.index[d.ID] = entry{dead: d.State}
 	}

@@ -24,8 +24,8 @@ func TestGenerateRoundTrips(t *testing.T) {
 	require.True(t, key.Expires().IsZero() && key.Retires().IsZero())
 }
 
-// The states of keys 1, 2 … of a ring at some hours. Active must name the one
-// that is active.
+// The states of keys 1, 2 … of a ring at several times. Active must return the
+// active one.
 func TestStates(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -69,9 +69,9 @@ func TestTwoKeysWithOneActivation(t *testing.T) {
 	ring := exampleRing(t, span{1, 5, 30}, span{2, 5, 30}, span{3, 20, 0})
 	low, high := ring.keys[0], ring.keys[1]
 	require.Less(t, low.id.String(), high.id.String())
-	require.Equal(t, Active, low.State(at(4)), "the first key of a ring is active before its time")
+	require.Equal(t, Active, low.State(at(4)), "the first key of a ring is active before its activation")
 	require.Equal(t, Staged, high.State(at(4)))
-	require.Equal(t, Retired, low.State(at(5)), "of two the greater id seals")
+	require.Equal(t, Retired, low.State(at(5)), "the key with the greater id seals")
 	require.Equal(t, Active, high.State(at(5)))
 	require.Same(t, high, ring.Active(at(5)))
 }
@@ -139,7 +139,7 @@ func TestReturnedSlicesAreCopies(t *testing.T) {
 func TestFingerprint(t *testing.T) {
 	a := exampleRing(t, span{1, 0, 40}, span{2, 10, 0})
 	require.Regexp(t, "^[0-9a-f]{16}$", a.Fingerprint())
-	require.Equal(t, a.Fingerprint(), exampleRing(t, span{2, 10, 0}, span{1, 0, 40}).Fingerprint(), "order in the file does not count")
+	require.Equal(t, a.Fingerprint(), exampleRing(t, span{2, 10, 0}, span{1, 0, 40}).Fingerprint(), "the order in the file is irrelevant")
 	for _, other := range [][]span{
 		{{1, 0, 40}, {3, 10, 0}}, {{1, 0, 41}, {2, 10, 0}}, {{1, 0, 0}, {2, 10, 0}}, {{1, 1, 40}, {2, 10, 0}}, {{2, 10, 0}},
 	} {
@@ -170,7 +170,7 @@ func TestDerivedIsMadeOnce(t *testing.T) {
 	require.Len(t, other, 16)
 }
 
-// The id, worked out with Python's hmac module from the formula in SPEC.md.
+// The id, computed with Python's hmac module from the formula in SPEC.md.
 func TestKeyID(t *testing.T) {
 	require.Equal(t, "ab893e9c", exampleKey(1).id.String())
 	id, err := ParseID("ab893e9c")

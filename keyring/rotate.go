@@ -8,31 +8,31 @@ import (
 	"time"
 )
 
-// A Change says what a new ring has that the old one had not.
+// A Change is the difference between an old ring and a new one.
 type Change struct {
 	Added    *Key   // the new key, or nil
-	Promoted *Key   // the staged key whose activation was moved to now, or nil
-	Retires  *Key   // the key that Added or Promoted succeeds, with its new times, or nil
-	Died     []Dead // keys that are gone, only their ids are remembered
+	Promoted *Key   // the staged key that became active early, or nil
+	Retires  *Key   // the predecessor of Added or Promoted, with its new times, or nil
+	Died     []Dead // keys that are gone; only their ids are remembered
 	Forgot   []Dead // ids that are no longer remembered
 }
 
-// StagedError is returned by [Ring.Rotate] if a key is still staged.
+// A StagedError is returned by [Ring.Rotate] if a key is still staged.
 type StagedError struct {
-	ID        ID        // the key that waits
-	Activates time.Time // when it becomes active; from then on rotating is safe
+	ID        ID        // the staged key
+	Activates time.Time // when it becomes active, and rotation is safe
 }
 
-// Error says when to try again.
+// Error returns when to try again.
 func (e *StagedError) Error() string {
 	return fmt.Sprintf("keyring: key %v is staged until %s; rotate after that", e.ID, e.Activates.Format(time.RFC3339))
 }
 
-// Rotate returns a ring with a new, staged key. When that becomes active, the
-// key before it retires, and it expires after the overlap. Expired keys are
-// pruned on the way, so that a program that does nothing but rotate keeps a
-// small ring. r itself stays as it is. If a key is still staged, the error is
-// a *[StagedError].
+// Rotate returns a ring with a new, staged key. When that key becomes active,
+// its predecessor retires; the predecessor expires after the overlap. Rotate
+// also prunes expired keys, so that a program which only rotates keeps a small
+// ring. r is unchanged. If a key is still staged, the error is a
+// *[StagedError].
 func (r *Ring) Rotate(now time.Time, p Policy) (*Ring, Change, error) {
 	p, err := p.withDefaults()
 	if err != nil {
@@ -53,12 +53,12 @@ func (r *Ring) Rotate(now time.Time, p Policy) (*Ring, Change, error) {
 		return nil, Change{}, err
 	}
 	change.Added = added
-	change.settle(next)
+	change.resolve(next)
 	return next, change, nil
 }
 
-// settle points a change at the keys as they are in the new ring.
-func (c *Change) settle(next *Ring) {
+// resolve replaces the keys of a change by the copies in the new ring.
+func (c *Change) resolve(next *Ring) {
 	for _, k := range []**Key{&c.Added, &c.Promoted} {
 		if *k != nil {
 			*k = next.index[(*k).id].key
@@ -67,8 +67,9 @@ func (c *Change) settle(next *Ring) {
 	}
 }
 
-// insert adds a key and lets the one that thereby gets its first successor
-// expire: the key before it or, when it was put before staged ones, itself.
+// insert adds a key and sets the expiry of the key that thereby gets its first
+// successor. That is the previous key, or the added key itself if staged keys
+// follow it.
 func (r *Ring) insert(added *Key, overlap time.Duration) (*Ring, error) {
 	next, err := newRing(append(r.Keys(), added), r.dead)
 	if err != nil {
@@ -83,9 +84,9 @@ func (r *Ring) insert(added *Key, overlap time.Duration) (*Ring, error) {
 	return newRing(next.keys, next.dead)
 }
 
-// Prune returns a ring without the keys that have expired. Their ids are
-// remembered as dead for 402 days; ids that died before that are forgotten.
-// r itself stays as it is. It fails only for an empty ring.
+// Prune returns a ring without expired keys. It remembers their ids as dead
+// for 402 days and then forgets them. r is unchanged. Prune fails only for an
+// empty ring.
 func (r *Ring) Prune(now time.Time) (*Ring, Change, error) {
 	var change Change
 	var keys []*Key
@@ -105,8 +106,8 @@ func (r *Ring) Prune(now time.Time) (*Ring, Change, error) {
 	return next, change, nil
 }
 
-// forget splits off the ids that no browser can bring any more and, should
-// there be too many, those that died first.
+// forget removes the ids that no browser can send any more. If there are still
+// too many, it removes the oldest.
 func forget(dead []Dead, now time.Time) (kept, gone []Dead) {
 	sort.Sort(byDeath(dead))
 	n := 0
@@ -116,75 +117,75 @@ func forget(dead []Dead, now time.Time) (kept, gone []Dead) {
 	return dead[n:], dead[:n]
 }
 
-// Revoke returns a ring in which the key is dead at once: what it sealed is
-// worth nothing from then on, and those visitors are logged out. It is for a
-// key that leaked. If it was the active one, the next staged key becomes
-// active now, before its time or, if there is none, a new key does; a replica
-// that has not seen the new ring cannot open what that key seals until it has.
-// If the whole ring leaked, make a new ring instead. r itself stays as it is.
-// It fails if the ring has no such key.
+// Revoke returns a ring in which the key is dead at once. Everything that the
+// key sealed is void, and those users are logged out. Use it for a key that
+// leaked; if the whole ring leaked, make a new ring instead. If the key was
+// active, the next staged key becomes active now, or a new key if none is
+// staged. A replica cannot open what that key seals until it has the new ring.
+// r is unchanged. Revoke fails if the ring has no such key.
 func (r *Ring) Revoke(id ID, now time.Time) (*Ring, Change, error) {
 	pruned, change, err := r.Prune(now)
 	if err != nil {
 		return nil, Change{}, err
 	}
-	victim := pruned.index[id].key
-	if victim == nil {
+	revoked := pruned.index[id].key
+	if revoked == nil {
 		return nil, Change{}, pruned.notRevoked(id)
 	}
 	died := Dead{id, Revoked, now.UTC().Truncate(time.Second)}
-	keys := without(pruned.keys, victim)
-	if victim.State(now) == Active {
-		keys = pruned.succeed(keys, victim, now, &change)
+	keys := without(pruned.keys, revoked)
+	if revoked.State(now) == Active {
+		keys = pruned.replaceActive(keys, revoked, now, &change)
 	}
 	dead, forgot := forget(append(pruned.Dead(), died), now)
 	change.Died, change.Forgot = append(change.Died, died), append(change.Forgot, forgot...)
-	next, err := pruned.close(keys, dead, victim)
+	next, err := pruned.newWithout(keys, dead, revoked)
 	if err != nil {
 		return nil, Change{}, err
 	}
-	change.settle(next)
+	change.resolve(next)
 	return next, change, nil
 }
 
-// notRevoked says why a key that the ring does not have cannot be revoked.
+// notRevoked returns why a key that is not in the ring cannot be revoked.
 func (r *Ring) notRevoked(id ID) error {
 	for _, d := range r.dead {
 		switch {
 		case d.ID != id:
 		case d.State == Revoked:
-			return fmt.Errorf("keyring: key %v was revoked already, at %s", id, d.At.Format(time.RFC3339))
+			return fmt.Errorf("keyring: key %v was already revoked at %s", id, d.At.Format(time.RFC3339))
 		default:
-			return fmt.Errorf("keyring: key %v expired at %s; what it sealed is void already", id, d.At.Format(time.RFC3339))
+			return fmt.Errorf("keyring: key %v expired at %s; what it sealed is already void", id, d.At.Format(time.RFC3339))
 		}
 	}
 	return fmt.Errorf("keyring: the ring has no key %v", id)
 }
 
-// succeed finds an heir for an active key that is revoked. An older key must
-// not do: what has retired never seals again. The heir takes the victim's place
-// in the schedule, its activation: so every replica that has the ring seals with
-// it, and the keys before it stay retired, however wrong the replica's clock.
-func (r *Ring) succeed(keys []*Key, victim *Key, now time.Time, change *Change) []*Key {
-	at := victim.active
+// replaceActive provides a new active key when the active key is revoked. An
+// older key must not take over, because a retired key never seals again. The
+// replacement gets the activation time of the revoked key. So every replica
+// that has the ring seals with it, and older keys stay retired, even if the
+// replica's clock is wrong.
+func (r *Ring) replaceActive(keys []*Key, revoked *Key, now time.Time, change *Change) []*Key {
+	at := revoked.active
 	for activates(keys, at) {
-		at = at.Add(time.Second) // or chance, by the ids, would order the two
+		at = at.Add(time.Second) // two keys with equal activation would be ordered by id, at random
 	}
-	heir := r.successor(victim)
-	if heir == nil {
-		change.Added = newKey(now.UTC().Truncate(time.Second), at, victim.format, r)
+	replacement := r.successor(revoked)
+	if replacement == nil {
+		change.Added = newKey(now.UTC().Truncate(time.Second), at, revoked.format, r)
 		return append(keys, change.Added)
 	}
-	promoted := *heir
+	promoted := *replacement
 	promoted.active = at
 	change.Promoted = &promoted
-	return append(without(keys, heir), &promoted)
+	return append(without(keys, replacement), &promoted)
 }
 
 // activation returns when a key that is added now becomes active: after the
-// delay, and on a machine whose clock is behind after the delay counted from
-// the activation of the newest key that is not staged, which it would otherwise
-// be put before.
+// delay. If this machine's clock is slow, the delay starts at the activation
+// of the newest key that is not staged, so that the new key is sorted after
+// that key.
 func (r *Ring) activation(now time.Time, delay time.Duration) time.Time {
 	at := now
 	for _, k := range r.keys {
@@ -203,11 +204,12 @@ func (r *Ring) activation(now time.Time, delay time.Duration) time.Time {
 	return at
 }
 
-// close makes a ring of the keys that are left, and closes the gap: the key
-// before the victim keeps its overlap, counted from the key that now follows
-// it, or loses its expiry if none does.
-func (r *Ring) close(keys []*Key, dead []Dead, victim *Key) (*Ring, error) {
-	before := r.predecessor(victim)
+// newWithout makes a ring of the remaining keys and closes the gap that the
+// revoked key leaves. The key before the gap keeps its overlap, counted from
+// the activation of its new successor. Without a successor it loses its
+// expiry.
+func (r *Ring) newWithout(keys []*Key, dead []Dead, revoked *Key) (*Ring, error) {
+	before := r.predecessor(revoked)
 	if before == nil || before.expires.IsZero() {
 		return newRing(keys, dead)
 	}
@@ -218,7 +220,7 @@ func (r *Ring) close(keys []*Key, dead []Dead, victim *Key) (*Ring, error) {
 		return nil, err
 	}
 	if k := next.index[before.id].key; !k.retires.IsZero() {
-		k.expires = k.retires.Add(before.expires.Sub(victim.active))
+		k.expires = k.retires.Add(before.expires.Sub(revoked.active))
 	}
 	return newRing(next.keys, next.dead)
 }

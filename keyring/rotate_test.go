@@ -17,7 +17,7 @@ func TestRotate(t *testing.T) {
 	ring, change, err := old.Rotate(at(100), Policy{})
 	require.NoError(t, err)
 	b := change.Added
-	require.Len(t, old.Keys(), 1, "the old ring stays as it is")
+	require.Len(t, old.Keys(), 1, "the old ring is unchanged")
 	require.Zero(t, a.Retires())
 
 	require.Equal(t, Staged, b.State(at(100)))
@@ -64,10 +64,11 @@ func TestRotateWaitsForTheStagedKey(t *testing.T) {
 	require.Equal(t, &StagedError{change.Added.ID(), at(1)}, staged)
 	require.ErrorContains(t, err, "rotate after that")
 	_, _, err = ring.Rotate(at(1), Policy{})
-	require.NoError(t, err, "from its activation on it is safe")
+	require.NoError(t, err, "rotation is allowed after the activation")
 }
 
-// A key that is put before a staged one retires when that takes over.
+// A key that is inserted before a staged one retires when the staged one
+// becomes active.
 func TestRotateWithAStagedKey(t *testing.T) {
 	ring, one, err := mustGenerate(t, day).Rotate(day, Policy{ActivateIn: 10 * hour})
 	require.NoError(t, err)
@@ -83,7 +84,7 @@ func TestRotateWithAStagedKey(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, one.Added.ID(), change.Retires.ID())
 	require.Equal(t, at(70), change.Retires.Expires())
-	require.Equal(t, one.Retires.Expires(), last.Keys()[0].Expires(), "what was planned stays")
+	require.Equal(t, one.Retires.Expires(), last.Keys()[0].Expires(), "the planned expiry is unchanged")
 }
 
 func TestRotateInTheSameSecondKeepsTheOrder(t *testing.T) {
@@ -152,13 +153,13 @@ func TestRevoke(t *testing.T) {
 		}},
 		{"active with a staged one: that takes over now", 15, 1, func(t *testing.T, ring *Ring, c Change) {
 			require.Equal(t, ids[2], c.Promoted.ID())
-			require.Equal(t, at(10), c.Promoted.Activates(), "it takes the victim's place")
+			require.Equal(t, at(10), c.Promoted.Activates(), "it takes the place of the revoked key")
 			require.Equal(t, ids[2], ring.Active(at(15)).ID())
-			require.Equal(t, Retired, ring.Keys()[0].State(at(15)), "what retired does not come back")
+			require.Equal(t, Retired, ring.Keys()[0].State(at(15)), "a retired key stays retired")
 		}},
 		{"active without a staged one: a new key does", 25, 2, func(t *testing.T, ring *Ring, c Change) {
 			require.Equal(t, c.Added.ID(), ring.Active(at(25)).ID())
-			require.Equal(t, at(20), c.Added.Activates(), "it takes the victim's place")
+			require.Equal(t, at(20), c.Added.Activates(), "it takes the place of the revoked key")
 			require.Equal(t, at(25), c.Added.Created())
 			require.Len(t, ring.Keys(), 3)
 		}},
@@ -202,15 +203,15 @@ func TestRevokeWhatIsNotThere(t *testing.T) {
 	_, _, err := ring.Revoke(ID{1, 2, 3, 4}, at(5))
 	require.EqualError(t, err, "keyring: the ring has no key 01020304")
 	_, _, err = ring.Revoke(exampleKey(1).id, at(41))
-	require.EqualError(t, err, "keyring: key ab893e9c expired at 2026-02-02T04:00:00Z; what it sealed is void already")
+	require.EqualError(t, err, "keyring: key ab893e9c expired at 2026-02-02T04:00:00Z; what it sealed is already void")
 	revoked, _, err := ring.Revoke(exampleKey(1).id, at(5))
 	require.NoError(t, err)
 	_, _, err = revoked.Revoke(exampleKey(1).id, at(6))
-	require.EqualError(t, err, "keyring: key ab893e9c was revoked already, at 2026-01-31T17:00:00Z")
+	require.EqualError(t, err, "keyring: key ab893e9c was already revoked at 2026-01-31T17:00:00Z")
 }
 
-// On a replica whose clock is behind that of the machine that revoked, the
-// schedule must not fall back to the key before the victim, which dies soon.
+// A replica whose clock is behind that of the revoking machine must not fall
+// back to the key before the revoked one, which expires soon.
 func TestRevokeOnASlowClock(t *testing.T) {
 	ring := exampleRing(t, span{1, 0, 40}, span{2, 10, 0})
 	next, change, err := ring.Revoke(exampleKey(2).id, at(30))
@@ -220,7 +221,8 @@ func TestRevokeOnASlowClock(t *testing.T) {
 	}
 }
 
-// Two keys cannot become active at once, or chance would order them.
+// Two keys never become active at the same time, since only their random ids
+// would order them.
 func TestRevokeOneOfTwoWithOneActivation(t *testing.T) {
 	for _, victim := range []int{1, 2} {
 		ring := exampleRing(t, span{1, 5, 30}, span{2, 5, 30}, span{3, 20, 0})
@@ -236,7 +238,7 @@ func TestRevokeOneOfTwoWithOneActivation(t *testing.T) {
 	}
 }
 
-// A machine whose clock is behind puts its key after those that it finds.
+// A machine with a slow clock sorts its new key after the existing ones.
 func TestRotateOnASlowClock(t *testing.T) {
 	ring := mustGenerate(t, day)
 	next, change, err := ring.Rotate(at(-20), Policy{ActivateIn: hour})
@@ -248,8 +250,9 @@ func TestRotateOnASlowClock(t *testing.T) {
 	require.Equal(t, day.Add(time.Second), change.Added.Activates())
 }
 
-// What an operator can do in any order, at any time: at each moment exactly
-// one key seals, no key goes back, and the ring can be written and read.
+// Operators can act in any order at any time: exactly one key seals at each
+// moment, no key returns to an earlier state, and the ring can be written and
+// read.
 func TestScheduleProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		now := day
@@ -294,7 +297,7 @@ func operate(t *rapid.T, ring *Ring, now time.Time) *Ring {
 	return next
 }
 
-// observe looks at the ring now and at some later times, as replicas do.
+// observe checks the ring now and at some later times, as replicas do.
 func observe(t *rapid.T, ring *Ring, now time.Time, seen map[ID]State) {
 	for _, k := range ring.Keys() {
 		state := k.State(now)

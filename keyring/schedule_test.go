@@ -12,13 +12,13 @@ import (
 	"pgregory.net/rapid"
 )
 
-// Every layout of up to three keys, each with an activation before, at or after
-// now, some at the same time, and with or without an expiry before, at or after
-// it: compared with the table of SPEC.md, written down once more.
+// Every layout of up to three keys, with activations before, at or after now,
+// some of them equal, with or without an expiry. The states must match a
+// second implementation of the table in SPEC.md.
 func TestEveryLayout(t *testing.T) {
 	var choices []span
 	for _, active := range []float64{-2, -1, 0, 1, 2} {
-		for _, end := range []float64{-1.5, 0.0001, 1, 1.5, 3} { // exampleRing takes 0 for none
+		for _, end := range []float64{-1.5, 0.0001, 1, 1.5, 3} { // exampleRing reads 0 as no expiry
 			if end > active {
 				choices = append(choices, span{0, active, end})
 			}
@@ -48,7 +48,7 @@ func TestEveryLayout(t *testing.T) {
 	require.Greater(t, layouts, 1000)
 }
 
-// inOrder puts spans in the order of SPEC.md.
+// inOrder sorts spans in the order of SPEC.md.
 func inOrder(spans []span) []span {
 	return slices.SortedFunc(slices.Values(spans), func(a, b span) int {
 		if a.active != b.active {
@@ -61,7 +61,7 @@ func inOrder(spans []span) []span {
 
 var layoutIDs = map[int]ID{1: exampleKey(1).id, 2: exampleKey(2).id, 3: exampleKey(3).id}
 
-// legal is rule 5 of SPEC.md.
+// legal reports whether the spans satisfy rule 5 of SPEC.md.
 func legal(spans []span) bool {
 	spans = inOrder(spans)
 	last := len(spans) - 1
@@ -90,7 +90,7 @@ func requireTable(t *testing.T, ring *Ring, spans []span) {
 			}
 			key, got := ring.Find(layoutIDs[s.n], at(now))
 			if got != want || (key != nil) != want.Opens() {
-				require.Fail(t, "another state", "key %d of %v at %v: %v, not %v", s.n, spans, now, got, want)
+				require.Fail(t, "wrong state", "key %d of %v at %v: %v, not %v", s.n, spans, now, got, want)
 			}
 			if want == Active {
 				active++
@@ -101,20 +101,20 @@ func requireTable(t *testing.T, ring *Ring, spans []span) {
 	}
 }
 
-// A history is what was published when, by the true time, and how far the
-// clocks and the replicas may be off.
+// A history records which ring was published when, in true time, and the
+// largest errors of clocks and replicas.
 type history struct {
 	policy Policy
-	delay  time.Duration // what CheckNext is told; at most policy.ActivateIn
+	delay  time.Duration // the policy for CheckNext; at most policy.ActivateIn
 	skew   time.Duration // the largest difference between two clocks
 	stale  time.Duration // the longest time that a replica uses an old ring
 	clocks []time.Duration
 	rings  []*Ring
-	since  []time.Time // when each was published
+	since  []time.Time // publication time of each ring
 }
 
 // at returns the rings that some replica may use at a time: the newest, and
-// those that were the newest a moment ago.
+// those that were replaced less than stale ago.
 func (h *history) at(t time.Time) (rings []*Ring) {
 	for i, ring := range h.rings {
 		over := i+1 < len(h.rings) && t.Sub(h.since[i+1]) >= h.stale && !t.Before(h.since[i+1])
@@ -125,7 +125,7 @@ func (h *history) at(t time.Time) (rings []*Ring) {
 	return rings
 }
 
-// revoked reports whether the key was taken out by hand before t.
+// revoked reports whether the key was revoked by hand before t.
 func (h *history) revoked(id ID, t time.Time) bool {
 	for i, ring := range h.rings {
 		if ring.find(id).dead == Revoked && !t.Before(h.since[i]) {
@@ -135,7 +135,7 @@ func (h *history) revoked(id ID, t time.Time) bool {
 	return false
 }
 
-// moments are the true times at which something changes for somebody.
+// moments returns the true times at which something changes for any replica.
 func (h *history) moments() (list []time.Time) {
 	add := func(t time.Time) { list = append(list, t.Add(-1), t) }
 	for i, ring := range h.rings {
@@ -154,14 +154,14 @@ func (h *history) moments() (list []time.Time) {
 	return slices.Compact(list)
 }
 
-// A seal is a cookie that some replica made.
+// A seal is a cookie that a replica made.
 type seal struct {
 	id   ID
-	when time.Time // true
-	end  time.Time // by everybody's own clock
+	when time.Time // true time
+	end  time.Time // by the clock of each replica
 }
 
-// seals are all that could be made at the moments.
+// seals returns all cookies that could be made at the given moments.
 func (h *history) seals(moments []time.Time) map[seal]bool {
 	made := make(map[seal]bool)
 	for _, t := range moments {
@@ -175,8 +175,8 @@ func (h *history) seals(moments []time.Time) map[seal]bool {
 	return made
 }
 
-// unopenable looks for a cookie that is not over, and that a replica cannot
-// open.
+// unopenable returns an error if a replica cannot open a cookie that has not
+// ended.
 func (h *history) unopenable() error {
 	moments := h.moments()
 	for s := range h.seals(moments) {
@@ -203,13 +203,14 @@ func (h *history) publish(ring *Ring, t time.Time) {
 	h.rings, h.since = append(h.rings, ring), append(h.since, t)
 }
 
-// Whatever legal steps are taken, in whatever order and with whatever clock: no
-// cookie is ever unopenable, as long as staleness and skew together stay below
-// the time until activation (less a second, to which times are rounded).
+// No sequence of legal steps, with any clock, makes a cookie unopenable, as
+// long as staleness plus skew is below the time until activation (less one
+// second for rounding).
 func TestNoCookieIsEverUnopenable(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		length := func(name string, from, to time.Duration) time.Duration {
-			// In steps, as rapid mostly draws numbers that are tiny in a large range.
+			// In steps, because rapid mostly draws tiny numbers from a large
+			// range.
 			part := rapid.SampledFrom([]int64{0, 1, 3, 10, 25, 50, 75, 100}).Draw(t, name+" in percent")
 			return from + (to-from)/100*time.Duration(part)
 		}
@@ -239,7 +240,7 @@ func TestNoCookieIsEverUnopenable(t *testing.T) {
 	})
 }
 
-// step takes a step that is legal, or none.
+// step performs a random legal step, or none.
 func step(t *rapid.T, h *history, now time.Time) *Ring {
 	old, next := h.last(), (*Ring)(nil)
 	var err error
@@ -252,7 +253,7 @@ func step(t *rapid.T, h *history, now time.Time) *Ring {
 			return nil
 		}
 		next, _, err = old.Rotate(now, h.policy)
-		require.NoError(t, err, "what is due is legal")
+		require.NoError(t, err, "a rotation that is due is legal")
 	case "prune":
 		next, _, err = old.Prune(now)
 	case "revoke":
@@ -277,7 +278,7 @@ func step(t *rapid.T, h *history, now time.Time) *Ring {
 	return next
 }
 
-// The bound is sharp, and the search above can find what it looks for.
+// The bound is exact, and the search above can find violations.
 func TestHistoryFindsWhatIsLost(t *testing.T) {
 	policy := Policy{ActivateIn: hour, Lifetime: 24 * hour, Overlap: 25 * hour}
 	rotated := func(h *history) {

@@ -13,32 +13,32 @@ import (
 	"unicode/utf8"
 )
 
-// A Source says where a ring comes from. Make one with [File], [Env], [FS] or
-// [Func]; the zero Source is refused by [Open].
+// A Source is where a ring comes from. Create one with [File], [Env], [FS] or
+// [Func]. [Open] refuses the zero Source.
 type Source struct {
 	name  string                                    // for errors and events
-	make  string                                    // the command that makes such a ring, or ""
-	every time.Duration                             // default of ReloadEvery; negative: off
-	read  func(context.Context) (sourceRead, error) // one look; at most MaxSize+1 bytes
-	fresh func(last sourceRead) bool                // nil, or: certainly nothing changed since that look
+	make  string                                    // command that creates such a ring, or ""
+	every time.Duration                             // default of ReloadEvery; negative: never
+	read  func(context.Context) (sourceRead, error) // reads at most MaxSize+1 bytes
+	fresh func(last sourceRead) bool                // nil, or reports whether nothing can have changed since the last read
 
-	mounted func() bool // nil, or: a new file in its place would not be seen
+	mounted func() bool // nil, or reports whether a replaced file would go unnoticed
 }
 
-// A sourceRead is what one look at a source saw.
+// A sourceRead is the result of one read of a source.
 type sourceRead struct {
 	text   []byte
-	info   fs.FileInfo // of a File, or nil
-	orphan bool        // of a File: it was replaced, and still the old one is seen
-	at     time.Time   // when, by the clock of the Keys
+	info   fs.FileInfo // only for File
+	orphan bool        // only for File: it was replaced, but this process still sees the old one
+	at     time.Time   // time of the read, by the clock of the Keys
 }
 
-// String returns the kind and name of the source. A name with characters that
-// do not print is quoted.
+// String returns the kind and name of the source. A name with unprintable
+// characters is quoted.
 func (s Source) String() string { return s.name }
 
-// printable quotes a name that could break a line of a log, or write to a
-// terminal.
+// printable quotes a name that could break a log line or send control
+// characters to a terminal.
 func printable(name string) string {
 	if strings.ContainsFunc(name, func(r rune) bool { return r == utf8.RuneError || !strconv.IsPrint(r) }) {
 		return strconv.Quote(name)
@@ -46,7 +46,7 @@ func printable(name string) string {
 	return name
 }
 
-// advise adds to the error of Open how to make a ring where there is none.
+// advise adds the command that creates a ring to the error of a missing one.
 func (s Source) advise(err error) error {
 	if s.make != "" && errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w; make one with: %s", withoutPath(err), s.make)
@@ -54,8 +54,8 @@ func (s Source) advise(err error) error {
 	return err
 }
 
-// withoutPath leaves out the path that an [fs.PathError] begins with, where the
-// name of the source says it.
+// withoutPath removes the path from an [fs.PathError], because the name of the
+// source already contains it.
 func withoutPath(err error) error {
 	if e, ok := err.(*fs.PathError); ok {
 		return e.Err
@@ -63,10 +63,10 @@ func withoutPath(err error) error {
 	return err
 }
 
-// Env is a ring in an environment variable of this process, for platforms
-// that hand out secrets that way. It is read by [Open], and again only for an
-// unknown key id ([Keys.Resolve]). Every process that this one starts inherits
-// the variable, unless the program removes it.
+// Env is a ring in an environment variable of this process, for platforms that
+// provide secrets that way. [Open] reads the variable, and [Keys.Resolve]
+// reads it again for an unknown key id. Every child process inherits the
+// variable unless the program removes it.
 func Env(name string) Source {
 	const command = "carryon keys init -"
 	return Source{name: "environment variable " + printable(name), make: command, every: -1, read: func(context.Context) (sourceRead, error) {
@@ -78,7 +78,7 @@ func Env(name string) Source {
 	}}
 }
 
-// An unsetError is the name of an environment variable that is empty or not set.
+// An unsetError is the name of an environment variable that is unset or empty.
 type unsetError string
 
 func (e unsetError) Error() string {
@@ -87,10 +87,10 @@ func (e unsetError) Error() string {
 
 func (e unsetError) Is(target error) bool { return target == fs.ErrNotExist }
 
-// FS is a ring in a file of a file system, read again at most once a minute
-// ([ReloadEvery]). It does not look at permissions: for a file on disk [File]
-// is the safer choice. Never embed a ring in a program: anyone who has the
-// program has the keys.
+// FS is a ring in a file of a file system. The file is read at most once a
+// minute ([ReloadEvery]). FS does not check permissions, so [File] is safer
+// for a file on disk. Never embed a ring in a program, because anyone who has
+// the program then has the keys.
 func FS(fsys fs.FS, name string) Source {
 	return Source{name: "file " + printable(name), every: time.Minute, read: func(context.Context) (sourceRead, error) {
 		f, err := fsys.Open(name)
@@ -104,10 +104,11 @@ func FS(fsys fs.FS, name string) Source {
 }
 
 // Func is a ring that a function fetches, for example from a secret manager.
-// It is called by [Open] and then at most once a minute ([ReloadEvery]), and
-// for an unknown key id ([Keys.Resolve]), never twice at a time. It should
-// heed its context, which ends after [ReloadTimeout]; if it does not, it is
-// left behind in its goroutine and not called again until it has returned.
+// [Open] calls fetch once; after that it is called at most once a minute
+// ([ReloadEvery]) and for unknown key ids ([Keys.Resolve]), never twice at a
+// time. fetch should respect its context, which ends after [ReloadTimeout]. If
+// it does not, its goroutine is abandoned, and fetch is not called again until
+// it has returned.
 func Func(fetch func(ctx context.Context) ([]byte, error)) Source {
 	if fetch == nil {
 		return Source{}
@@ -126,8 +127,8 @@ func readBounded(r io.Reader) ([]byte, error) {
 	return text, err
 }
 
-// readSafely turns a panic of the source into an error: it runs in a goroutine
-// of ours, where a panic would end the program.
+// readSafely turns a panic of the source into an error, because the read runs
+// in a goroutine where a panic would end the program.
 func (s Source) readSafely(ctx context.Context) (got sourceRead, err error) {
 	defer func() {
 		if recover() != nil {

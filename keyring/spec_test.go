@@ -9,19 +9,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The ring that SPEC.md shows.
+// The example ring of SPEC.md.
 //
 //go:embed testdata/example-ring.json
 var specRing []byte
 
-// The table of SPEC.md: what the keys of its ring are at some times.
+// The table of SPEC.md: the states of the keys of its ring at several times.
 func TestRingOfTheSpecification(t *testing.T) {
 	ring, err := DangerouslyParseWithExampleKeys(specRing)
 	require.NoError(t, err)
-	require.Equal(t, string(specRing), string(mustMarshal(t, ring)), "Marshal writes that form")
+	require.Equal(t, string(specRing), string(mustMarshal(t, ring)), "Marshal writes the same form")
 	require.Equal(t, "6d5969bd629788ac", ring.Fingerprint())
 	_, err = Parse(specRing)
-	require.ErrorContains(t, err, "printed in public")
+	require.ErrorContains(t, err, "from a public document")
 
 	for now, want := range map[string]string{
 		"2025-12-31T23:59:59Z": "active staged staged revoked",

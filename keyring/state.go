@@ -1,18 +1,17 @@
 package keyring
 
-// A State says what a key may do at a given time.
+// A State is what a key may do at a given time.
 type State uint8
 
-// The states of a key, in the order in which it goes through them. Staged,
-// Active and Retired keys open; only the Active key seals; Expired and Revoked
-// keys are dead.
+// The states of a key, in order. Staged, Active and Retired keys open; only
+// the Active key seals; Expired and Revoked keys are dead.
 const (
-	Unknown State = iota // the ring never heard of the key
-	Staged               // opens what replicas with a faster clock sealed; does not seal yet
+	Unknown State = iota // the ring does not list the key
+	Staged               // opens, does not seal yet
 	Active               // seals and opens
 	Retired              // opens, no longer seals
-	Expired              // dead: its time was up
-	Revoked              // dead: it was taken out by hand
+	Expired              // dead: its expiry has passed
+	Revoked              // dead: it was revoked by hand
 )
 
 var stateNames = [...]string{"unknown", "staged", "active", "retired", "expired", "revoked"}

@@ -8,14 +8,14 @@ import (
 	"unicode/utf8"
 )
 
-// minDistinct is the least number of different bytes in a secret. 32 random
-// bytes have about 30; fewer than 17 is rarer than one in a billion, and
-// catches repeated bytes and any pattern with a period of up to 16.
+// minDistinct is the minimum number of different bytes in a secret. 32 random
+// bytes have about 30; fewer than 17 occur less than once in a billion. The
+// limit catches repeated bytes and any pattern with a period of up to 16.
 const minDistinct = 17
 
-// weakness says, as the end of a sentence, why a secret cannot be random, or
-// returns "". It finds accidents, not bad luck: of random secrets it refuses
-// fewer than one in ten million. text is the secret as it stood in the JSON.
+// weakness returns why a secret cannot be random, as the end of a sentence, or
+// "". It catches accidents: of random secrets it refuses fewer than one in ten
+// million. text is the secret as written in the JSON.
 func weakness(secret *[secretSize]byte, text string) string {
 	switch {
 	case distinct(secret) < minDistinct:
@@ -30,7 +30,8 @@ func weakness(secret *[secretSize]byte, text string) string {
 	return ""
 }
 
-// isText reports whether b is UTF-8, perhaps cut off within the last character.
+// isText reports whether b is UTF-8, possibly truncated within the last
+// character.
 func isText(b []byte) bool {
 	for len(b) > 0 && utf8.FullRune(b) {
 		r, size := utf8.DecodeRune(b)
@@ -54,8 +55,9 @@ func distinct(secret *[secretSize]byte) int {
 	return n
 }
 
-// steps counts how often the most frequent difference between neighbours
-// occurs: 31 times in 00 01 02 … 1f, seldom more than twice in random bytes.
+// steps returns how often the most frequent difference between neighbouring
+// bytes occurs: 31 times in 00 01 02 … 1f, rarely more than twice in random
+// bytes.
 func steps(secret *[secretSize]byte) int {
 	var count [256]int
 	most := 0
@@ -67,12 +69,12 @@ func steps(secret *[secretSize]byte) int {
 	return most
 }
 
-// exampleKeys is how many example keys there are; SPEC.md names them:
+// exampleKeys is the number of example keys. SPEC.md defines them:
 // SHA-256("carryon test key 1") and so on.
 const exampleKeys = 64
 
-// examples holds the secrets that are printed somewhere: those of our own
-// vectors and documents, and hashes of the words that people try first.
+// examples holds the secrets that appear in public: those of the test vectors
+// and documents, and hashes of common words.
 var examples = sync.OnceValue(func() map[[secretSize]byte]bool {
 	known := make(map[[secretSize]byte]bool)
 	for i := range exampleKeys {

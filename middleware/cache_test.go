@@ -155,7 +155,7 @@ func TestTouchIsWithheld(t *testing.T) {
 			s := newSite(t, caching)
 			s.get(at("set"))
 			s.clock.advance(90 * time.Minute)
-			require.Equal(t, test.touched, len(s.request(test.method, test.address).Header["Set-Cookie"]) == 1)
+			require.Equal(t, test.touched, len(s.request(test.method, test.address).Header["Set-Cookie"]) > 0)
 			require.Equal(t, "ada", s.who(), "and the next page still finds the session")
 		})
 	}

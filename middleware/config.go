@@ -2,18 +2,16 @@ package middleware
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"reflect"
-	"slices"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/fallback"
-	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/internal/cookiejar"
+	"github.com/carryon-go/carryon/internal/policy"
+	"github.com/carryon-go/carryon/internal/records"
 	"github.com/carryon-go/carryon/keyring"
 )
 
@@ -168,32 +166,9 @@ type Config struct {
 	// of use as long: it is for the first days of a migration.
 	KeepImported bool
 
-	// Compression makes sessions smaller that would take more than one cookie;
-	// nil, the default, is off. deflate.New() of codec/deflate is one.
-	//
-	// It makes the length of the cookies, which an eavesdropper sees, tell
-	// something of what is in them. Who can also get text of their choice into a
-	// visitor's session (a search, a name, the address of a page) sees it grow
-	// less where that text repeats what the session holds, and so guesses a
-	// secret piece by piece, as CRIME did in TLS (Alawatugoda, Stebila, Boyd:
-	// Protecting Encrypted Cookies from Compression Side-Channel Attacks, 2015).
-	// Lengths are rounded up to 64 bytes, which makes that slower, not
-	// impossible: list in Secret what must not be guessed, or leave it off.
-	//
-	// It is used only where it saves a cookie. Entries are compressed; ids,
-	// times and Secret entries are not. Every replica reads what any of them
-	// compressed, so that it can be turned on and off at any time.
-	Compression Compressor
-
-	// Secret lists the names of the entries that are never compressed, such as
-	// tokens: the compressed text, and so its length, does not depend on them.
-	// How long they are still shows. Without Compression it changes nothing.
-	Secret []string
-
 	// ErrorHandler answers a request whose session could not be loaded or
 	// written: nothing of the handler's response has been sent. The default
-	// sends 503 where a replica or a store may recover and 500 else, as plain
-	// text without details.
+	// sends the status of [StatusOf] as plain text without details.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
 	// Observer is told what happened; it must not block. The session is not in
@@ -203,225 +178,43 @@ type Config struct {
 	// Clock is the time; nil means time.Now.
 	Clock func() time.Time
 
-	// Logger gets the warnings of New; nil means slog.Default().
+	// Logger gets the warnings of New and, without an Observer, failures: one
+	// line of each kind and reason in ten seconds. Nil means slog.Default().
 	Logger *slog.Logger
 
-	// DangerouslyAllowPlainHTTP drops Secure and the name's prefix, so that
-	// whoever is on the network path can read and plant sessions. It is not
-	// needed for development: browsers accept the safe default on
-	// http://localhost and http://127.0.0.1.
+	// DangerouslyAllowPlainHTTP drops Secure and the name's prefix, so that anyone
+	// on the network path can read and plant sessions. Development rarely needs
+	// it: Chromium and Firefox accept the safe default on http://localhost and
+	// http://127.0.0.1; Safari and many other clients do not.
 	DangerouslyAllowPlainHTTP bool
 }
 
 // settings is a Config with its defaults filled in.
 type settings struct {
 	Config
-	formats    *codec.Formats
-	attributes string        // of every cookie that is set, after Max-Age
-	lifetime   int64         // ms
-	idle       int64         // ms, 0: none
-	touch      int64         // ms
-	timeout    time.Duration // of a store call; 0: none
-	staleness  time.Duration // of what is known of revocations
-	limits     Limits
-	scale      scale
+	formats   *codec.Formats
+	lifetime  int64         // ms
+	idle      int64         // ms, 0: none
+	touch     int64         // ms
+	timeout   time.Duration // of a store call; 0: none
+	staleness time.Duration // of what is known of revocations
+	limits    Limits
+	failures  *eventLog // told of failures where there is no Observer
+	form      cookiejar.Form
+	sizer     policy.Sizer
 }
 
-// New checks the configuration and returns all its faults at once.
-func New(c Config) (*Sessions, error) {
-	s := settings{Config: c}
-	s.fill()
-	if err := s.check(); err != nil {
-		return nil, err
-	}
-	s.warnOfOverlap()
-	if c.DangerouslyAllowPlainHTTP {
-		s.Logger.Warn("carryon: sessions travel over plain http: anyone on the way can read and plant them; " +
-			"this is for development only, and http://localhost works without it")
-	}
-	return &Sessions{settings: s}, nil
+// Sessions keeps the sessions of one cookie name. Make one with [New] and
+// share it; it is immutable and safe for concurrent use.
+type Sessions struct {
+	settings
+	keeper  records.Keeper
+	growths growths
+	foreign sync.Once // the advice on cookies of other programs
 }
 
-// warnOfOverlap says so where a key of the ring opens for less long than a session
-// lives. It is no error: the ring changes while the program runs, and one that
-// was rotated in a hurry must not keep the next replica from starting.
-func (s *settings) warnOfOverlap() {
-	ring := s.Keys.Ring(context.Background())
-	if err := ring.CheckLifetime(s.Clock(), max(s.Lifetime, s.MaxLifetime)); err != nil {
-		s.Logger.Warn("carryon: visitors who stay away for long are logged out before their time: " + err.Error())
-	}
-}
+// revocable reports whether sessions can be ended from elsewhere.
+func (s *settings) revocable() bool { return s.Fallback != nil && !s.WithoutRevocation }
 
-func (s *settings) fill() {
-	if s.Path == "" {
-		s.Path = "/"
-	}
-	if s.Name == "" {
-		s.Name = s.defaultName()
-	}
-	if s.SameSite == 0 || s.SameSite == http.SameSiteDefaultMode {
-		s.SameSite = http.SameSiteLaxMode
-	}
-	s.Lifetime = orDefault(s.Lifetime, DefaultLifetime)
-	s.IdleTimeout = orDefault(s.IdleTimeout, DefaultIdleTimeout)
-	s.TouchAfter = orDefault(s.TouchAfter, s.IdleTimeout/2)
-	s.lifetime = s.Lifetime.Milliseconds()
-	s.idle = max(s.IdleTimeout.Milliseconds(), 0)
-	s.touch = max(s.TouchAfter.Milliseconds(), 0)
-	s.timeout = max(orDefault(s.StoreTimeout, DefaultStoreTimeout), 0)
-	s.staleness = max(orDefault(s.RevocationMaxAge, DefaultRevocationMaxAge), 0)
-	if isNil(s.Fallback) {
-		s.Fallback = nil
-	}
-	if s.ErrorHandler == nil {
-		s.ErrorHandler = answerError
-	}
-	if s.Clock == nil {
-		s.Clock = time.Now
-	}
-	if s.Logger == nil {
-		s.Logger = slog.Default()
-	}
-	s.Secret = slices.Clone(s.Secret)
-	s.attributes = s.cookieAttributes()
-	platform, _ := s.Platform.Limits()
-	s.limits = s.Limits.over(platform)
-	if s.Partitioned {
-		s.limits.RequestBytes = min(s.limits.RequestBytes, partitionBytes)
-	}
-	s.scale = scale{base: len(s.Name) + 1 + core.SuffixLen, cookie: s.limits.CookieBytes,
-		attributes: len(s.attributes) + len("; Max-Age=34560000")}
-	if s.FixedName {
-		s.scale.base = len(s.Name)
-	}
-	if !isNil(s.Compression) {
-		s.scale.packing = &core.Packing{Compress: s.Compression.Compress, Apart: s.Secret, Worth: s.scale.saves}
-	}
-}
-
-func orDefault(d, def time.Duration) time.Duration {
-	if d == 0 {
-		return def
-	}
-	return d
-}
-
-func (s *settings) defaultName() string {
-	switch {
-	case s.DangerouslyAllowPlainHTTP:
-		return "session"
-	case s.Domain != "" || s.Path != "/":
-		return "__Secure-session"
-	}
-	return DefaultName
-}
-
-// check lists every fault. A configuration that a browser would refuse is one.
-func (s *settings) check() error {
-	var faults []error
-	fault := func(bad bool, format string, args ...any) {
-		if bad {
-			faults = append(faults, fmt.Errorf("carryon: "+format, args...))
-		}
-	}
-	fault(isNil(s.Keys), "Config.Keys is nil; open a ring with keyring.Open, or use keyring.Ephemeral() in development")
-	s.checkFormats(fault)
-	s.checkName(fault)
-	s.checkScope(fault)
-	s.checkTimes(fault)
-	s.checkCompression(fault)
-	s.checkImport(fault)
-	fault(s.Mode < Auto || s.Mode > AlwaysStored, "Config.Mode %d is none of Auto, AlwaysCookies and AlwaysStored", s.Mode)
-	fault(s.Mode == AlwaysStored && isNil(s.Fallback), "Config.Mode is AlwaysStored and Config.Fallback is nil; give it a store")
-	_, known := s.Platform.Limits()
-	fault(!known, "Config.Platform %q is not one of %v", s.Platform, Platforms())
-	faults = append(faults, s.limits.faults()...)
-	return errors.Join(faults...)
-}
-
-// isNil also finds the nil pointer of a variable that nobody has filled yet.
-func isNil(field any) bool {
-	v := reflect.ValueOf(field)
-	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
-}
-
-// checkFormats makes the formats, and holds the ring against them.
-func (s *settings) checkFormats(fault func(bool, string, ...any)) {
-	var err error
-	if s.formats, err = codec.NewFormats(s.Formats...); err != nil {
-		fault(true, "Config.Formats: %w", err)
-		return
-	}
-	if !isNil(s.Keys) {
-		if err := s.formats.Check(s.Keys.Ring(context.Background()), s.Clock()); err != nil {
-			fault(true, "Config.Keys and Config.Formats: %w", err)
-		}
-	}
-}
-
-func (s *settings) checkName(fault func(bool, string, ...any)) {
-	fault(!isToken(s.Name), "Config.Name %q is not a cookie name (RFC 6265: letters, digits and !#$%%&'*+-^_`|~)", s.Name)
-	fault(strings.Contains(s.Name, "."), "Config.Name %q has a dot, which parts the name from its suffix; leave it out", s.Name)
-	fault(len(s.Name) > 64, "Config.Name has %d bytes; 64 is the most, for it is sent with every cookie", len(s.Name))
-	host, secure := hasPrefix(s.Name, "__Host-"), hasPrefix(s.Name, "__Secure-") || hasPrefix(s.Name, "__Http-")
-	fault(host && (s.Domain != "" || s.Path != "/"),
-		"Config.Name %q: browsers refuse \"__Host-\" with a Domain or a Path other than \"/\"; use \"__Secure-\"", s.Name)
-	fault((host || secure) && s.DangerouslyAllowPlainHTTP,
-		"Config.Name %q: browsers refuse this prefix without Secure; drop the prefix or DangerouslyAllowPlainHTTP", s.Name)
-}
-
-func (s *settings) checkScope(fault func(bool, string, ...any)) {
-	fault(!strings.HasPrefix(s.Path, "/") || !isAttribute(s.Path) || len(s.Path) > 1024,
-		"Config.Path must begin with \"/\", have at most 1024 bytes, and no semicolon or control character")
-	fault(s.Domain != "" && !isDomain(s.Domain), "Config.Domain %q is not a host name; give it without scheme, port and path", s.Domain)
-	fault(s.SameSite < http.SameSiteDefaultMode || s.SameSite > http.SameSiteNoneMode, "Config.SameSite %d is not one of http.SameSite…Mode", s.SameSite)
-	fault(s.Partitioned && s.DangerouslyAllowPlainHTTP, "Config.Partitioned: browsers refuse it without Secure; drop DangerouslyAllowPlainHTTP")
-	fault(!slices.Contains([]string{"", "Low", "Medium", "High"}, s.Priority), "Config.Priority %q is none of Low, Medium and High", s.Priority)
-	fault(s.SameSite == http.SameSiteNoneMode && s.DangerouslyAllowPlainHTTP,
-		"Config.SameSite is None, which browsers refuse without Secure; drop DangerouslyAllowPlainHTTP")
-}
-
-func (s *settings) checkTimes(fault func(bool, string, ...any)) {
-	fault(s.Lifetime < 0, "Config.Lifetime is negative; 0 means %v, at most %v", DefaultLifetime, MaxLifetime)
-	fault(s.Lifetime > 0 && s.Lifetime < time.Second, "Config.Lifetime is %v; cookies count in whole seconds", s.Lifetime)
-	fault(s.Lifetime > MaxLifetime, "Config.Lifetime is %v, but browsers keep a cookie for at most %v", s.Lifetime, MaxLifetime)
-	fault(s.Config.MaxLifetime < 0 || s.Config.MaxLifetime > 0 && s.Config.MaxLifetime < s.Lifetime,
-		"Config.MaxLifetime is %v, less than Lifetime (%v); 0 means the same", s.Config.MaxLifetime, s.Lifetime)
-	fault(s.Config.MaxLifetime > MaxLifetime, "Config.MaxLifetime is %v, but browsers keep a cookie for at most %v", s.Config.MaxLifetime, MaxLifetime)
-	fault(s.IdleTimeout > 0 && s.IdleTimeout < time.Second,
-		"Config.IdleTimeout is %v, at least a second is needed; 0 means %v, negative no idle limit", s.IdleTimeout, DefaultIdleTimeout)
-	fault(s.IdleTimeout > 0 && s.TouchAfter >= s.IdleTimeout,
-		"Config.TouchAfter (%v) must be shorter than IdleTimeout (%v), or sessions in use would end", s.TouchAfter, s.IdleTimeout)
-}
-
-func hasPrefix(s, prefix string) bool {
-	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
-}
-
-func isToken(s string) bool {
-	const special = "!#$%&'*+-.^_`|~"
-	for i := range len(s) {
-		c := s[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte(special, c) >= 0) {
-			return false
-		}
-	}
-	return s != ""
-}
-
-func isAttribute(s string) bool {
-	return strings.IndexFunc(s, func(r rune) bool { return r < 0x20 || r >= 0x7f || r == ';' }) < 0
-}
-
-func isDomain(s string) bool {
-	for label := range strings.SplitSeq(s, ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' || strings.IndexFunc(label, notHost) >= 0 {
-			return false
-		}
-	}
-	return len(s) <= 253
-}
-
-func notHost(r rune) bool {
-	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-')
-}
+// DefaultRevocationMaxAge is how old what a replica knows of revocations may be.
+const DefaultRevocationMaxAge = 10 * time.Second

@@ -45,7 +45,7 @@ func TestNewRefusesWhatBrowsersWouldRefuse(t *testing.T) {
 		{"__Host- over plain http", func(c *middleware.Config) { c.Name, c.DangerouslyAllowPlainHTTP = "__Host-a", true }, "without Secure"},
 		{"__Secure- over plain http", func(c *middleware.Config) { c.Name, c.DangerouslyAllowPlainHTTP = "__SECURE-a", true }, "without Secure"},
 		{"__Http- over plain http", func(c *middleware.Config) { c.Name, c.DangerouslyAllowPlainHTTP = "__Http-a", true }, "without Secure"},
-		{"plain http", func(c *middleware.Config) { c.DangerouslyAllowPlainHTTP = true }, ""},
+		{"plain HTTP", func(c *middleware.Config) { c.DangerouslyAllowPlainHTTP = true }, ""},
 
 		{"path", func(c *middleware.Config) { c.Path = "/app/" }, ""},
 		{"path without slash", func(c *middleware.Config) { c.Path = "app" }, "Config.Path"},
@@ -134,7 +134,7 @@ func TestPlainHTTPIsWarnedOf(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, strings.Count(b.String(), "\n"))
 	require.Contains(t, b.String(), "level=WARN")
-	require.Contains(t, b.String(), "plain http")
+	require.Contains(t, b.String(), "plain HTTP")
 }
 
 // The program's own Config may change after New without effect.

@@ -2,26 +2,27 @@ package middleware
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/carryon-go/carryon/internal/core"
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/internal/cookiejar"
+	"github.com/carryon-go/carryon/internal/policy"
+	"github.com/carryon-go/carryon/internal/state"
 )
 
-// Description is how a session stands in the cookies of one request: for a
-// page that helps with debugging, or for whoever answers a visitor's call. It
+// Description says how a session stands in the cookies of one request, for a
+// page that helps with debugging or an operator who answers a visitor's call. It
 // holds names and numbers, and no values, cookies or secrets.
 type Description struct {
-	// Fragments are what the request carried of this session and of older ones
+	// Cookies are what the request carried of this session, and of older ones
 	// that are not cleared away yet, in the order of the Cookie header.
-	Fragments []Fragment
-	// Record is what stands in the store for it, as it was last loaded or saved
-	// by this request; nil where the session is not there.
+	Cookies []Cookie
+	// Record is what stands in the store for the session, as this request last
+	// loaded or saved it; nil if the session is not there.
 	Record *Record
-	// StoreCalls is how many calls of the store this request has made so far,
-	// which is one round trip each, but for the few that a store says otherwise of.
+	// StoreCalls is how many calls of the store this request has made so far. A
+	// call is one round trip, except for the few for which the store says
+	// otherwise.
 	StoreCalls int
 	// Limits are the numbers in effect: the platform's, and those that Config
 	// overrides.
@@ -32,31 +33,29 @@ type Description struct {
 	Used Limits
 }
 
-// Record is a session's row in the store.
+// Record is a session's record in the store.
 type Record struct {
 	ID      string    // under which the store has it: a hash, of no use without the cookies
 	Number  uint64    // of its revision; it grows by one with each write
 	Bytes   int       // sealed
 	Expires time.Time // when the store may drop it
-	Entries []string  // the names whose present value is from it, sorted
+	Entries []string  // the names that have a value in it, sorted
 }
 
-// Fragment is one sealed value, in one cookie or cut into several.
-type Fragment struct {
-	// Suffix is what follows the base name: of "__Host-session.k7m2qv5xyd"
-	// it is "k7m2qv5xyd". It is empty with [Config.FixedName].
-	Suffix string
-	// Kind is "snapshot" (all of the session), "delta" (what one request
-	// changed), "reference" (to the record in the store), "logout", "seen" (when
-	// the visitor was last seen), or "" where it did not open; the session's
+// Cookie is one sealed value, in one cookie or chunked over several.
+type Cookie struct {
+	// Tag is what follows the base name: of "__Host-session.k7m2qv5xyd" it is
+	// "k7m2qv5xyd". It is empty with [Config.FixedName].
+	Tag string
+	// Kind is "head" (the session as of some time), "reference" (to the record
+	// in the store), "cell" (one entry that was written later), "logout", "seen"
+	// (when the visitor was last seen), or "" if it did not open; the session's
 	// Reason may then say why.
 	Kind string
-	// Fate is what the merge made of it: "accepted"; "covered" (another says
-	// the same); "superseded", "late", "torn", "expired" or "expired (idle)",
-	// as in [session.Reason]; or "unopened".
-	Fate string
-	// Entries are the names whose present value is from this fragment, sorted.
-	// It is from several where they hold the very same write.
+	// Counts reports whether the session is made of this cookie. A cookie that
+	// does not count belongs to an older session, or holds an older value.
+	Counts bool
+	// Entries are the names whose present value is from this cookie, sorted.
 	Entries []string
 	// Pieces is how many cookies it takes, and Bytes what these take of the
 	// Cookie header: names, values and separators.
@@ -78,96 +77,76 @@ func (m *Sessions) Describe(ctx context.Context) Description {
 	return d
 }
 
-func (x *Exchange) describe(d *Description, v *core.View) {
-	found := x.findings()
-	for _, g := range found.jar.groups {
-		d.Fragments = append(d.Fragments, describe(v, g))
+func (x *Exchange) describe(d *Description, v *state.View) {
+	found := x.loadResult()
+	for i := range found.jar.Groups {
+		var c *state.Cookie
+		if i < len(found.groups) {
+			c = found.groups[i].cookie
+		}
+		d.Cookies = append(d.Cookies, describe(v, &found.jar.Groups[i], c))
 	}
 	d.Used = x.sessions.used(&found.jar)
 	if s := found.stored; s != nil {
-		d.StoreCalls, d.Record = s.calls, s.describe(v)
+		d.StoreCalls, d.Record = s.Calls, s.describe(v)
 	}
 }
 
-// findings are those of the load, or what there is to say where it had nothing to do.
-func (x *Exchange) findings() *findings {
-	if w := x.work.Load(); w != nil && w.found != nil {
+// loadResult is that of the load, or what the request carries if nothing was
+// loaded.
+func (x *Exchange) loadResult() *loadResult {
+	if w := x.state.Load(); w != nil && w.found != nil {
 		return w.found
 	}
-	found := &findings{}
-	found.jar.read(x.cookies, x.sessions.Name, x.sessions.FixedName, maxOurs)
+	found := &loadResult{}
+	found.jar.Read(x.cookies, x.sessions.Name, x.sessions.FixedName)
 	return found
 }
 
-func (s *stored) describe(v *core.View) *Record {
-	if s.record == nil || v.Ref == nil || v.Head == nil {
+func (s *stored) describe(v *state.View) *Record {
+	if s.Record == nil || v.Head == nil || !v.Stored() {
 		return nil
 	}
-	f := s.record.fragment
-	return &Record{ID: f.Root.RecordID(), Number: s.record.revision.Number, Bytes: s.record.bytes,
-		Expires: s.record.expires, Entries: shown(v, f)}
+	c := s.Record.Content
+	r := &Record{ID: c.Root.RecordID(), Number: s.Record.Revision.Number, Bytes: s.Record.Bytes, Expires: s.Record.Expires}
+	for i := range c.Entries {
+		if c.Entries[i].Live() {
+			r.Entries = append(r.Entries, strings.Clone(c.Entries[i].Name))
+		}
+	}
+	return r
 }
 
-// describe is one suffix's cookies and what the merge made of them.
-func describe(v *core.View, g group) Fragment {
-	out := Fragment{Suffix: strings.Clone(g.suffix), Fate: "unopened", Pieces: g.count, Bytes: g.bytes}
-	for i, f := range v.Fragments {
-		if f.Suffix == g.suffix && !f.Stored {
-			out.Kind, out.Fate = kindOf(f), fateOf(v.Fates[i])
-			if v.Fates[i] == core.Accepted || v.Fates[i] == core.Covered {
-				out.Entries = shown(v, f)
-			}
+// describe says what a group of cookies is, and whether it counts. Names are
+// copied: they would keep the whole opened cookie alive.
+func describe(v *state.View, g *cookiejar.Group, c *state.Cookie) Cookie {
+	out := Cookie{Tag: strings.Clone(g.Tag), Pieces: g.Count, Bytes: g.Bytes}
+	if c == nil {
+		return out
+	}
+	out.Kind = c.Kind.String()
+	if c.Kind == state.Head && c.Stored() {
+		out.Kind = "reference"
+	}
+	own := v.Over != nil && (v.Head != nil || c.Kind == state.Logout) && (c.Root == v.Over.Root || c.Gen == v.Over.Root.GenID())
+	out.Counts = own && (c.Kind == state.Seen || c == v.Over)
+	for i := range v.Entries {
+		e := &v.Entries[i]
+		from := e.From == c || e.From == nil && c == v.Over && !v.Stored()
+		out.Counts = out.Counts || e.From == c
+		if from && e.Live() {
+			out.Entries = append(out.Entries, strings.Clone(e.Name))
 		}
 	}
 	return out
 }
 
-func kindOf(f *core.Fragment) string {
-	switch {
-	case f.Kind == core.Logout:
-		return "logout"
-	case f.Kind == core.SeenMark:
-		return "seen"
-	case f.Kind == core.Reference:
-		return "reference"
-	case f.Snapshot():
-		return "snapshot"
-	}
-	return "delta"
-}
-
-func fateOf(f core.Fate) string {
-	switch f {
-	case core.Accepted:
-		return "accepted"
-	case core.Covered:
-		return "covered"
-	}
-	return string(session.ReasonOfFate(f))
-}
-
-// shown lists the entries of f that are the state's. The names are copied:
-// they would keep the whole opened fragment alive.
-func shown(v *core.View, f *core.Fragment) (names []string) {
-	for _, e := range f.Entries {
-		if have, ok := v.State.Find(e.Name); ok && have.Stamp == e.Stamp && !have.Dead() {
-			names = append(names, strings.Clone(e.Name))
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-// used is what a request's cookies take, by the rules of the plan.
-func (m *Sessions) used(j *jar) Limits {
-	l := Limits{Cookies: min(j.others, m.limits.Cookies/2), RequestBytes: j.foreign}
-	for _, g := range j.groups {
-		l.Cookies, l.RequestBytes = l.Cookies+g.count, l.RequestBytes+g.bytes
-		for _, p := range j.pieces {
-			if p.suffix == g.suffix {
-				l.CookieBytes = max(l.CookieBytes, m.scale.base+digits(p.index)+1+len(p.value)+m.scale.attributes)
-			}
-		}
+// used is what a request's cookies take, by the rules of the policy.
+func (m *Sessions) used(j *cookiejar.Jar) Limits {
+	l := Limits{Cookies: min(j.Others, m.limits.Cookies/2) + len(j.Pieces), RequestBytes: j.OthersBytes + j.Bytes}
+	for i := range j.Pieces {
+		p := &j.Pieces[i]
+		l.CookieBytes = max(l.CookieBytes, m.form.NameLen()+policy.Digits(p.Index)+1+len(p.Value)+m.form.MaxAttributes())
 	}
 	return l
 }

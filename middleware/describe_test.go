@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/middleware"
 	"github.com/carryon-go/carryon/session"
 	"github.com/carryon-go/carryon/sessiontest"
@@ -17,7 +18,7 @@ import (
 // look is what a request with the jar's cookies finds.
 func look(t *testing.T, m *middleware.Sessions, jar *sessiontest.Jar) middleware.Description {
 	t.Helper()
-	ctx, x := m.Begin(t.Context(), middleware.Request{Method: http.MethodGet, Cookies: []string{jar.Header("")}})
+	ctx, x := m.Begin(t.Context(), middleware.Request{Method: http.MethodHead, Cookies: []string{jar.Header("")}})
 	d := m.Describe(ctx)
 	fields, err := x.Commit(ctx, middleware.Response{Status: 200})
 	require.NoError(t, err)
@@ -44,101 +45,143 @@ func fill(name string, n int) func(*session.Session) {
 	return func(s *session.Session) { session.Key[[]byte](name).Set(s, noise(n)) }
 }
 
+func readOnly(s *session.Session) { s.Names() }
+
+// newJar is a browser that keeps what has expired.
+func newJar() *sessiontest.Jar { return &sessiontest.Jar{Clock: func() time.Time { return noon }} }
+
+// kinds lists what a request's cookies are, and which count.
+func kinds(d middleware.Description) (all []string) {
+	for _, c := range d.Cookies {
+		counts := map[bool]string{true: " counts", false: ""}[c.Counts]
+		all = append(all, strings.TrimSpace(c.Kind+" "+strings.Join(c.Entries, "+"))+counts)
+	}
+	return all
+}
+
 func TestDescribeNothing(t *testing.T) {
-	m := newSessions(t, func(c *middleware.Config) { c.Platform, c.Limits.Parallel = middleware.Nginx, 3 })
+	m := newSessions(t, func(c *middleware.Config) { c.Platform, c.Limits.Cookies = middleware.Nginx, 13 })
 	d := look(t, m, &sessiontest.Jar{})
-	require.Empty(t, d.Fragments)
+	require.Empty(t, d.Cookies)
+	require.Nil(t, d.Record)
+	require.Zero(t, d.StoreCalls)
 	want, _ := middleware.Nginx.Limits()
-	want.Parallel = 3
+	want.Cookies = 13
 	require.Equal(t, want, d.Limits)
 	require.Equal(t, middleware.Limits{}, d.Used)
 }
 
-// Every name is listed with the fragment that its present value is from.
-func TestDescribeSnapshotAndDeltas(t *testing.T) {
-	m, jar := newSessions(t), &sessiontest.Jar{Clock: func() time.Time { return noon }}
+// Every name is listed with the cookie that its present value is from.
+func TestDescribeHeadAndCells(t *testing.T) {
+	m, jar := newSessions(t), newJar()
 	write(t, m, jar, fill("big", 1200))()
+	require.Equal(t, []string{"head big counts"}, kinds(look(t, m, jar)))
 	both := []func(){write(t, m, jar, fill("left", 10)), write(t, m, jar, fill("right", 20))}
 	for _, land := range both {
 		land()
 	}
 	write(t, m, jar, func(s *session.Session) { s.Delete("left") })()
+	require.ElementsMatch(t, []string{"head big counts", "cell right counts", "cell counts"}, kinds(look(t, m, jar)))
+	write(t, m, jar, fill("big", 1300))()
 
 	d := look(t, m, jar)
-	found := map[string]int{}
-	for _, f := range d.Fragments {
-		require.Equal(t, "accepted", f.Fate)
-		require.Equal(t, 1, f.Pieces)
-		require.Equal(t, f.Bytes, len("__Host-session.="+f.Suffix+"; ")+len(jar.Value("__Host-session."+f.Suffix)))
-		found[f.Kind+" "+strings.Join(f.Entries, "+")]++
+	require.ElementsMatch(t, []string{"head counts", "cell big counts", "cell right counts", "cell counts"}, kinds(d))
+	for _, c := range d.Cookies {
+		require.Equal(t, 1, c.Pieces)
+		require.Equal(t, c.Bytes, len("__Host-session.="+c.Tag+"; ")+len(jar.Value("__Host-session."+c.Tag)))
 	}
-	require.Equal(t, map[string]int{"snapshot big": 1, "delta right": 1, "delta ": 2}, found)
 	require.Equal(t, 4, d.Used.Cookies)
 	require.Equal(t, len(jar.Header(""))+len("; "), d.Used.RequestBytes)
 }
 
 func TestDescribeChunks(t *testing.T) {
-	m, jar := newSessions(t, wide), &sessiontest.Jar{Clock: func() time.Time { return noon }}
+	m, jar := newSessions(t, wide), newJar()
 	write(t, m, jar, fill("big", 11000))()
 	jar.Put("other", "cookie")
 	d := look(t, m, jar)
-	require.Len(t, d.Fragments, 1)
-	require.Equal(t, 4, d.Fragments[0].Pieces)
-	require.Equal(t, []string{"big"}, d.Fragments[0].Entries)
+	require.Equal(t, []string{"head big counts"}, kinds(d))
+	require.Equal(t, 4, d.Cookies[0].Pieces)
 	require.Equal(t, 5, d.Used.Cookies, "the program's own counts")
 	require.Greater(t, d.Used.CookieBytes, 4000)
 	require.LessOrEqual(t, d.Used.CookieBytes, d.Limits.CookieBytes)
 
-	jar.Evict("__Host-session." + d.Fragments[0].Suffix + ".2")
+	jar.Evict("__Host-session." + d.Cookies[0].Tag + ".2")
 	d = look(t, m, jar)
-	require.Equal(t, middleware.Fragment{
-		Suffix: d.Fragments[0].Suffix, Fate: "unopened", Pieces: 3, Bytes: d.Fragments[0].Bytes}, d.Fragments[0])
+	require.Equal(t, []middleware.Cookie{{Tag: d.Cookies[0].Tag, Pieces: 3, Bytes: d.Cookies[0].Bytes}}, d.Cookies)
 }
 
-func TestDescribeFates(t *testing.T) {
+// What belongs to an older session, or holds an older value, does not count.
+func TestDescribeWhatDoesNotCount(t *testing.T) {
 	now := &clock{now: noon}
 	m := newSessions(t, func(c *middleware.Config) { c.Clock = now.Now })
-	jar := &sessiontest.Jar{Clock: func() time.Time { return noon }} // keeps what has expired
-	fates := func() (all []string) {
-		for _, f := range look(t, m, jar).Fragments {
-			all = append(all, f.Kind+" "+f.Fate)
-		}
-		return all
-	}
+	jar := newJar()
+	found := func() []string { return kinds(look(t, m, jar)) }
 	write(t, m, jar, fill("big", 900))()
 	slow := write(t, m, jar, fill("slow", 9))
 	now.advance(time.Minute)
 	write(t, m, jar, (*session.Session).Renew)()
 	slow()
-	require.Equal(t, []string{"snapshot accepted", "delta superseded"}, fates())
+	require.ElementsMatch(t, []string{"head big counts", "head", "cell"}, found())
 	write(t, m, jar, (*session.Session).Destroy)()
-	require.Equal(t, []string{"logout accepted"}, fates())
+	require.Equal(t, []string{"logout counts"}, found())
 
-	jar = &sessiontest.Jar{Clock: jar.Clock}
+	jar = newJar()
 	write(t, m, jar, fill("big", 900))()
-	now.advance(3 * time.Hour)
-	require.Equal(t, []string{"snapshot expired (idle)"}, fates())
-	now.advance(24 * time.Hour)
-	require.Equal(t, []string{"snapshot expired"}, fates())
+	now.advance(25 * time.Hour)
+	require.Equal(t, []string{"head"}, found(), "its time is over")
+}
+
+// A touch of a session whose head is costly to set again has a cookie of its own.
+func TestDescribeSeen(t *testing.T) {
+	now := &clock{now: noon}
+	m := newSessions(t, func(c *middleware.Config) { c.Clock = now.Now })
+	jar := newJar()
+	write(t, m, jar, fill("big", 900))()
+	now.advance(90 * time.Minute)
+	write(t, m, jar, readOnly)()
+	require.ElementsMatch(t, []string{"head big counts", "seen counts"}, kinds(look(t, m, jar)))
+}
+
+func TestDescribeReferenceAndRecord(t *testing.T) {
+	now := &clock{now: noon}
+	memory, err := fallback.NewMemory(fallback.MemoryConfig{Clock: now.Now})
+	require.NoError(t, err)
+	m := newSessions(t, func(c *middleware.Config) { c.Clock, c.Fallback, c.WithoutRevocation = now.Now, memory, true })
+	jar := newJar()
+	write(t, m, jar, fill("big", 60_000))()
+	write(t, m, jar, fill("small", 60))()
+	write(t, m, jar, func(s *session.Session) { s.Delete("small"); fill("last", 7)(s) })()
+	d := look(t, m, jar)
+	require.Equal(t, []string{"reference counts"}, kinds(d))
+	require.Equal(t, 1, d.StoreCalls)
+	require.NotNil(t, d.Record)
+	require.Equal(t, []string{"big", "last"}, d.Record.Entries)
+	require.EqualValues(t, 3, d.Record.Number)
+	stored, err := memory.Load(t.Context(), d.Record.ID)
+	require.NoError(t, err)
+	require.Len(t, stored.Data, d.Record.Bytes)
+	require.Equal(t, stored.Expires, d.Record.Expires)
 }
 
 func TestDescribeFixedName(t *testing.T) {
-	m := newSessions(t, func(c *middleware.Config) { c.FixedName = true })
-	jar := &sessiontest.Jar{Clock: func() time.Time { return noon }}
+	m, jar := newSessions(t, func(c *middleware.Config) { c.FixedName = true }), newJar()
 	write(t, m, jar, fill("big", 100))()
-	d := look(t, m, jar)
-	require.Equal(t, []middleware.Fragment{{Kind: "snapshot", Fate: "accepted", Entries: []string{"big"}, Pieces: 1,
-		Bytes: len(jar.Header("")) + len("; ")}}, d.Fragments)
+	require.Equal(t, []middleware.Cookie{{Kind: "head", Counts: true, Entries: []string{"big"}, Pieces: 1,
+		Bytes: len(jar.Header("")) + len("; ")}}, look(t, m, jar).Cookies)
 }
 
 // A description is shown to people: nothing of the values or cookies is in it.
 func TestDescribeKeepsSecrets(t *testing.T) {
-	m, jar := newSessions(t), &sessiontest.Jar{Clock: func() time.Time { return noon }}
+	m, jar := newSessions(t), newJar()
 	write(t, m, jar, func(s *session.Session) { user.Set(s, "ada") })()
+	write(t, m, jar, func(s *session.Session) { user.Set(s, "ada lovelace") })()
 	text := fmt.Sprintf("%+v", look(t, m, jar))
 	require.Contains(t, text, "user")
 	require.NotContains(t, text, "ada")
-	require.NotContains(t, text, jar.Value(jar.Names()[0])[:8])
+	require.Len(t, jar.Names(), 2)
+	for _, name := range jar.Names() {
+		require.NotContains(t, text, jar.Value(name)[8:16])
+	}
 }
 
 func TestDescribeWithoutHandlerPanics(t *testing.T) {

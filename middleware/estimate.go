@@ -1,12 +1,13 @@
 package middleware
 
 import (
-	"context"
 	"errors"
 	"slices"
 
 	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/internal/policy"
+	"github.com/carryon-go/carryon/internal/state"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/session"
 )
@@ -15,7 +16,7 @@ import (
 type Size struct {
 	Bytes    int // before it is sealed
 	Sealed   int // characters of the sealed value
-	Cookies  int // that it is cut into
+	Cookies  int // that it is chunked over
 	Request  int // bytes of the Cookie header: names, values and separators
 	Response int // bytes of the Set-Cookie lines: names, values and attributes
 }
@@ -23,28 +24,28 @@ type Size struct {
 // Footprint is what a session takes under certain limits; see [Estimate].
 type Footprint struct {
 	Limits  Limits // in force: the platform's, and what Config.Limits overrides
-	Session Size   // the whole session
-	Change  Size   // a change of its largest entry alone, beside the whole
+	Session Size   // the whole session in one head
+	Change  Size   // all that a change of its largest entry sets, without the lines that remove what it replaces
 	Largest string // the name of that entry
 
-	// Stored tells that a session which begins with all of it is kept in
+	// Stored reports whether a session that begins with all of it is kept in
 	// Config.Fallback, and the cookies hold a reference.
 	Stored bool
+	// Whole reports whether a change writes the session whole, so that of
+	// changes that overlap the last response counts.
+	Whole bool
 
-	// BeginErr is what a commit says if a session begins with all entries at
-	// once; nil where it fits, with room for Limits.Parallel requests that do
-	// the same, else a *session.TooLargeError. A session can grow beyond what it
-	// can begin with.
+	// BeginErr is what a commit returns if a session begins with all entries at
+	// once; nil if it fits, else a *session.TooLargeError.
 	BeginErr error
-	// ChangeErr is what it says of the change.
+	// ChangeErr is what it returns for the change.
 	ChangeErr error
 }
 
-// Fits tells whether a visitor can begin such a session and change it, by
-// Limits.Parallel requests at once.
+// Fits reports whether a visitor can begin such a session and change it.
 func (f Footprint) Fits() bool { return f.BeginErr == nil && f.ChangeErr == nil }
 
-// Estimate tells what a session with the entries that fill sets takes under a
+// Estimate returns what a session with the entries that fill sets takes under a
 // configuration, by the arithmetic that decides in production. Nothing is
 // sealed, so that c needs no Keys. Other cookies of the program are not counted:
 // take them off Limits.RequestBytes and Limits.Cookies.
@@ -63,7 +64,7 @@ func Estimate(c Config, fill func(*session.Session)) (Footprint, error) {
 	x.Init(nobody{})
 	fill((*session.Session)(&x))
 	var out Footprint
-	err = x.Commit(func(o core.Outcome) (*core.View, error) {
+	err = x.Commit(func(o core.Outcome) (*state.View, error) {
 		if o.Err == nil && !o.Writes {
 			return nil, errors.New("carryon: there is no session to estimate; set a value")
 		}
@@ -76,45 +77,58 @@ func Estimate(c Config, fill func(*session.Session)) (Footprint, error) {
 }
 
 func (s *settings) footprint(o core.Outcome) Footprint {
-	now := core.Millis(s.Clock())
-	f := facts{write: core.Write{Now: now, ID: 1<<32 - 1, Lifetime: s.lifetime, Browser: s.BrowserSession},
-		idle: s.idle, fixed: s.FixedName, scale: s.scale, limits: s.limits, platform: s.Platform,
-		store: s.Fallback != nil, mode: s.Mode}
 	out := Footprint{Limits: s.limits}
-	begun, err := f.begin(o.View, o.Changes)
-	out.BeginErr, out.Stored = err, begun.record != nil
-	whole := o.View.Snapshot(o.Changes, f.write)
-	out.Session = s.scale.size(whole)
-
-	w := s.scale.weigh(whole)
-	f.jar = []held{{suffix: whole.Suffix, weight: weight{cookies: w.cookies, request: w.request}}}
-	view := core.Merge([]*core.Fragment{whole}, 0, now, s.idle)
-	f.write.Now++
-	c := changeOf(whole)
-	out.Largest = c.Ops[0].Name
-	_, out.ChangeErr = f.change(&view, c)
-	out.Change = s.scale.size(view.Delta(c, f.write))
+	o.Changes.Renewed = true // as a login
+	in := s.input(o)
+	begun, err := s.estimated(in)
+	out.BeginErr, out.Stored = err, begun.Record != nil
+	entries := o.Changes.Ops
+	if err != nil {
+		in.Limits = policy.Limits{Cookies: 1 << 20, RequestBytes: 1 << 30, ResponseBytes: 1 << 30, SetCookieLines: 1 << 20}
+		in.Mode, in.FixedName = policy.CookiesOnly, false
+		begun, _ = policy.Decide(in)
+	}
+	head := begun.Set[0]
+	if begun.Record != nil {
+		head = begun.Record
+	}
+	out.Session = s.size(head)
+	if len(entries) == 0 { // a login without values
+		out.Change, out.ChangeErr = out.Session, err
+		return out
+	}
+	largest := slices.MaxFunc(entries, func(a, b state.Op) int { return len(a.Value) - len(b.Value) })
+	out.Largest = largest.Name
+	if err != nil || begun.Record != nil {
+		out.Change, out.ChangeErr = out.Session, err
+		return out
+	}
+	change := slices.Clone(largest.Value)
+	change[len(change)-1] ^= 1
+	v := state.Read([]*state.Cookie{head}, nil, in.Now, s.idle)
+	next := s.input(core.Outcome{View: &v, Changes: &state.Changes{Ops: []state.Op{{Name: largest.Name, Value: change}}}, Writes: true})
+	next.Jar = []policy.Group{{Tag: head.Tag, Size: s.sizer.Of(head)}}
+	p, err := s.estimated(next)
+	out.ChangeErr, out.Whole = err, p.Whole
+	for _, c := range p.Set {
+		size := s.size(c)
+		out.Change = Size{out.Change.Bytes + size.Bytes, out.Change.Sealed + size.Sealed, out.Change.Cookies + size.Cookies,
+			out.Change.Request + size.Request, out.Change.Response + size.Response}
+	}
 	return out
 }
 
-// changeOf gives f's largest entry a value that is a byte longer: what gets no
-// longer is never refused.
-func changeOf(f *core.Fragment) *core.Changes {
-	largest := slices.MaxFunc(f.Entries, func(a, b core.Entry) int { return len(a.Value) - len(b.Value) })
-	value := append(slices.Clone(largest.Value), 0)
-	return &core.Changes{Ops: []core.Op{{Name: largest.Name, Value: value}}}
+// estimated asks the policy, and gives its refusal the platform's name.
+func (s *settings) estimated(in *policy.Input) (policy.Plan, error) {
+	p, err := policy.Decide(in)
+	if e, ok := errors.AsType[*session.TooLargeError](err); ok {
+		e.Platform = string(s.Platform)
+	}
+	return p, err
 }
 
-func (s scale) size(f *core.Fragment) Size {
-	w := s.weigh(f)
-	return Size{Bytes: len(f.Plaintext()), Sealed: codec.SealedLen(len(s.wire(f))),
-		Cookies: w.cookies, Request: w.request, Response: w.response - w.cookies*lineOverhead}
+func (s *settings) size(c *state.Cookie) Size {
+	n := len(c.Plaintext())
+	w := s.sizer.Of(c)
+	return Size{Bytes: n, Sealed: codec.SealedLen(n), Cookies: w.Cookies, Request: w.Request, Response: w.Response}
 }
-
-// nobody is a visitor without a session.
-type nobody struct{}
-
-func (nobody) Load(context.Context) (*core.View, error)               { return &core.View{Verdict: core.Absent}, nil }
-func (nobody) Save(context.Context, core.Outcome) (*core.View, error) { return nil, nil }
-func (nobody) LateRead()                                              {}
-func (nobody) LateChange(string)                                      {}

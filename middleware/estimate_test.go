@@ -2,7 +2,8 @@ package middleware_test
 
 import (
 	"fmt"
-	"net/http"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -10,89 +11,135 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/codec"
-	"github.com/carryon-go/carryon/codec/deflate"
+	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/middleware"
 	"github.com/carryon-go/carryon/session"
 )
 
-// What is estimated is what a server does.
+// An estimate agrees with a server under the same configuration.
 func TestEstimateIsWhatHappens(t *testing.T) {
-	for _, platform := range []middleware.Platform{middleware.Default, middleware.Portable, middleware.ALB, middleware.GoServer} {
-		for _, n := range []int{10, 700, 1500, 2400, 3700, 6000, 11000, 40000} {
-			for _, compressed := range []bool{false, true} {
-				c := func(c *middleware.Config) {
-					if c.Platform = platform; compressed {
-						packed(c)
-					}
-				}
-				estimateOne(t, n, c)
+	memory, err := fallback.NewMemory(fallback.MemoryConfig{})
+	require.NoError(t, err)
+	for _, platform := range append(middleware.Platforms(), middleware.Default) {
+		for _, n := range []int{10, 700, 1500, 2400, 3700, 6000, 11000, 25_000, 40_000} {
+			for name, change := range map[string]func(*middleware.Config){
+				"in cookies":   func(*middleware.Config) {},
+				"with a store": func(c *middleware.Config) { c.Fallback, c.WithoutRevocation = memory, true },
+				"lossless": func(c *middleware.Config) {
+					c.Fallback, c.WithoutRevocation, c.Mode = memory, true, middleware.Lossless
+				},
+				"always stored": func(c *middleware.Config) {
+					c.Fallback, c.WithoutRevocation, c.Mode = memory, true, middleware.AlwaysStored
+				},
+				"with few lines": func(c *middleware.Config) { c.Limits.SetCookieLines = 2 },
+			} {
+				estimateOne(t, fmt.Sprint(n, " bytes, platform ", platform, ", ", name), n,
+					func(c *middleware.Config) { c.Platform = platform; change(c) })
 			}
 		}
 	}
 }
 
-func estimateOne(t *testing.T, n int, c func(*middleware.Config)) {
+func TestEstimateOfOneCookie(t *testing.T) {
+	for _, n := range []int{10, 700, 2400, 3700, 40_000} {
+		estimateOne(t, fmt.Sprint(n, " bytes in one cookie"), n, func(c *middleware.Config) { c.FixedName = true })
+	}
+}
+
+func estimateOne(t *testing.T, what string, n int, c func(*middleware.Config)) {
 	var bare middleware.Config
 	c(&bare)
-	got, err := middleware.Estimate(bare, func(s *session.Session) {
-		note.Set(s, "beside")
-		goods.Set(s, listOf(n))
-	})
-	require.NoError(t, err)
+	var got middleware.Footprint
+	require.NotPanics(t, func() {
+		var err error
+		got, err = middleware.Estimate(bare, func(s *session.Session) {
+			note.Set(s, "beside")
+			fill("goods", n)(s)
+		})
+		require.NoError(t, err)
+	}, what)
 	require.Equal(t, "goods", got.Largest)
 
-	s := newSite(t, func(_ http.ResponseWriter, r *http.Request) {
-		v := session.From(r.Context())
-		note.Set(v, "beside")
-		goods.Set(v, listOf(n))
-		if r.URL.Path == "/change" {
-			goods.Set(v, listOf(n)+"_")
-		}
-	}, config(c))
-	what := fmt.Sprint(n, " bytes, platform ", bare.Platform, ", compressed ", bare.Compression != nil)
-	a := s.get("/begin")
-	require.Equal(t, got.BeginErr == nil, a.StatusCode == http.StatusOK, what)
+	events := &events{}
+	m, jar := newSessions(t, c, func(c *middleware.Config) { c.Observer = events.observe }), newJar()
+	begun, err := commit(m, jar.Header(""), func(s *session.Session) {
+		s.Renew()
+		note.Set(s, "beside")
+		fill("goods", n)(s)
+	})
+	require.Equal(t, got.BeginErr == nil, err == nil, what)
 	if got.BeginErr != nil {
 		require.ErrorIs(t, got.BeginErr, session.ErrTooLarge)
+		require.Equal(t, got.BeginErr, err, what)
 		require.False(t, got.Fits())
 		return
 	}
-	require.Equal(t, got.Session.Cookies, len(s.jar.All()), what)
-	require.InDelta(t, got.Session.Request, len(s.jar.Header(s.URL))+2, 8, what)
-	lines := strings.Join(a.Header["Set-Cookie"], "")
-	require.InDelta(t, got.Session.Response, len(lines), float64(8+16*len(a.Header["Set-Cookie"])), what)
+	require.Equal(t, got.Stored, len(events.of(middleware.EventSpilled)) == 1, what)
+	for _, line := range begun {
+		require.True(t, jar.Set(line))
+	}
+	if !got.Stored {
+		require.Equal(t, got.Session.Cookies, len(jar.All()), what)
+		require.InDelta(t, got.Session.Request, len(jar.Header(""))+2, 8, what)
+		require.InDelta(t, got.Session.Response, len(strings.Join(begun, "")), float64(17*len(begun)+8), what)
+	}
 
-	require.Equal(t, got.ChangeErr == nil, s.get("/change").StatusCode == http.StatusOK, what)
+	changed, err := commit(m, jar.Header(""), func(s *session.Session) {
+		value := slices.Clone(noise(n))
+		value[n-1] ^= 1
+		session.Key[[]byte]("goods").Set(s, value)
+	})
+	require.Equal(t, got.ChangeErr == nil, err == nil, what)
 	require.Equal(t, got.ChangeErr == nil, got.Fits(), what)
+	require.Equal(t, got.Whole, len(events.of(middleware.EventWhole)) == 1, what)
+	if err == nil && !got.Stored && len(events.of(middleware.EventSpilled)) == 0 {
+		set := slices.DeleteFunc(changed, func(line string) bool { return strings.Contains(line, "; Max-Age=0;") })
+		require.Equal(t, got.Change.Cookies, len(set), what)
+		require.InDelta(t, got.Change.Response, len(strings.Join(set, "")), float64(17*len(set)+8), what)
+	}
+}
+
+// commit is one request and what it sets.
+func commit(m *middleware.Sessions, cookies string, do func(*session.Session)) ([]string, error) {
+	return open(m, nil, do, cookies)()
 }
 
 func TestEstimateOfAChange(t *testing.T) {
-	got, err := middleware.Estimate(middleware.Config{}, func(s *session.Session) {
-		for i := range 20 {
-			session.Key[string]("k"+strconv.Itoa(i)).Set(s, strings.Repeat("x", 100))
-		}
-		note.Set(s, strings.Repeat("y", 150))
-	})
-	require.NoError(t, err)
-	require.Equal(t, "note", got.Largest)
-	require.Greater(t, got.Session.Bytes, 2150)
-	require.Less(t, got.Change.Bytes, 600, "the entry, and the names of what it is beside")
-	require.Equal(t, codec.SealedLen(got.Session.Bytes), got.Session.Sealed)
-	require.Equal(t, 6, got.Limits.Parallel)
-	require.True(t, got.Fits())
-}
-
-func TestEstimateOfCompressed(t *testing.T) {
-	of := func(c middleware.Config) middleware.Footprint {
-		got, err := middleware.Estimate(c, func(s *session.Session) { goods.Set(s, listOf(9000)) })
+	of := func(entries, size int) middleware.Footprint {
+		got, err := middleware.Estimate(middleware.Config{}, func(s *session.Session) {
+			for i := range entries {
+				session.Key[string]("k"+strconv.Itoa(i)).Set(s, strings.Repeat(".", size))
+			}
+			note.Set(s, strings.Repeat(".", size+100))
+		})
 		require.NoError(t, err)
+		require.Equal(t, "note", got.Largest)
+		require.Equal(t, codec.SealedLen(got.Session.Bytes), got.Session.Sealed)
+		require.True(t, got.Fits())
+		require.Equal(t, 32_400, got.Limits.RequestBytes)
 		return got
 	}
-	plain, packed := of(middleware.Config{}), of(middleware.Config{Compression: deflate.New()})
-	require.Equal(t, plain.Session.Bytes, packed.Session.Bytes)
-	require.Less(t, packed.Session.Sealed, plain.Session.Sealed/2)
-	require.Equal(t, 1, packed.Session.Cookies)
-	require.Equal(t, packed.Session.Request-packed.Session.Sealed, len("__Host-session.xxxxxxxxxx=; "), "what is sent is counted")
+	got := of(10, 100)
+	require.Greater(t, got.Session.Bytes, 1200)
+	require.False(t, got.Whole)
+	require.Equal(t, 2, got.Change.Cookies, "its cell, and the head, which moves with the first change")
+	require.Equal(t, got.Change.Request-got.Change.Sealed, 2*len("__Host-session.xxxxxxxxxx=; "), "what is sent is counted")
+
+	got = of(40, 100)
+	require.True(t, got.Whole, "there is no room for a cookie for each")
+	require.InDelta(t, got.Session.Bytes, got.Change.Bytes, 20)
+}
+
+// Text of base64url characters takes three quarters of its bytes.
+func TestEstimateOfTokens(t *testing.T) {
+	size := func(text string) middleware.Size {
+		got, err := middleware.Estimate(middleware.Config{}, func(s *session.Session) { note.Set(s, text) })
+		require.NoError(t, err)
+		return got.Session
+	}
+	plain, packed := size(strings.Repeat("{}", 2000)), size(strings.Repeat("xy", 2000))
+	require.InDelta(t, 0.75, float64(packed.Bytes)/float64(plain.Bytes), 0.02)
+	require.InDelta(t, 4000, packed.Sealed, 300, "a token takes about its own length")
 }
 
 func TestEstimateFaults(t *testing.T) {
@@ -102,16 +149,20 @@ func TestEstimateFaults(t *testing.T) {
 	require.ErrorContains(t, err, "set a value")
 	_, err = middleware.Estimate(middleware.Config{}, func(s *session.Session) { session.Key[chan int]("c").Set(s, nil) })
 	require.ErrorContains(t, err, `"c" cannot be encoded`)
-	got, err := middleware.Estimate(middleware.Config{}, func(s *session.Session) { blob.Set(s, noise(2<<20)) })
+	got, err := middleware.Estimate(middleware.Config{Platform: middleware.ALB}, func(s *session.Session) { blob.Set(s, noise(2<<20)) })
 	require.NoError(t, err)
 	require.ErrorIs(t, got.BeginErr, session.ErrTooLarge)
 	require.ErrorIs(t, got.ChangeErr, session.ErrTooLarge)
+	require.ErrorContains(t, got.BeginErr, `"alb"`)
+	require.Greater(t, got.Session.Bytes, 2<<20)
+	_, err = middleware.Estimate(middleware.Config{}, func(s *session.Session) { session.Key[float64]("f").Set(s, math.Inf(1)) })
+	require.NoError(t, err)
 }
 
 // A program's own test can hold its largest session to a platform's limits.
 func ExampleEstimate() {
 	const cart session.Key[[]string] = "cart"
-	full := func(s *session.Session) { cart.Set(s, make([]string, 500)) }
+	full := func(s *session.Session) { cart.Set(s, make([]string, 3000)) }
 	for _, platform := range []middleware.Platform{middleware.GoServer, middleware.Fasthttp} {
 		got, err := middleware.Estimate(middleware.Config{Platform: platform}, full)
 		if err != nil {
@@ -120,6 +171,6 @@ func ExampleEstimate() {
 		fmt.Println(platform, got.Session.Cookies, got.Fits())
 	}
 	// Output:
-	// go 1 true
-	// fasthttp 1 false
+	// go 2 true
+	// fasthttp 2 false
 }

@@ -42,11 +42,21 @@ const (
 	// EventUncached: the handler had marked a response as publicly cacheable
 	// that changes the session; it was sent as "private, no-store" instead.
 	EventUncached EventKind = "uncached"
-	// EventOverBudget: the request's cookies take more than Limits allows: more
-	// requests wrote at once than Limits.Parallel, or the program's own cookies
-	// have grown. Bytes says how much; writes that add are refused until a
-	// response has tidied up, or the session has shrunk.
+	// EventWhole: the session was written whole, because cells for its entries
+	// have no room within Limits. Of writes that overlap, the last response
+	// counts. Keep fewer or smaller entries, or set Mode to [Lossless].
+	EventWhole EventKind = "whole"
+	// EventOverBudget: the request's cookies take more than Limits allows; Bytes
+	// says how much. The program's other cookies have grown, or many requests
+	// created entries at once in several processes.
 	EventOverBudget EventKind = "over budget"
+	// EventClamped: the program chose a lifetime beyond Config.MaxLifetime, or
+	// shorter than a second; the nearest permitted one counts. Detail is the
+	// method, Duration what was asked for.
+	EventClamped EventKind = "lifetime clamped"
+	// EventUndecodable: a stored value does not decode as the key's type; Detail
+	// is the key's name, quoted.
+	EventUndecodable EventKind = "value not decodable"
 	// EventHijacked: the connection was hijacked while there were cookies to
 	// set; they are in the header map, for whoever writes the response.
 	EventHijacked EventKind = "hijacked"
@@ -62,8 +72,10 @@ type Event struct {
 	Set       int            // cookies set
 	Expired   int            // cookies expired
 	Bytes     int            // of the session cookies in the request, of the Set-Cookie lines, or of the record
-	Fragments int            // that make up the session
+	Cells     int            // entries that are in cells of their own
 	Duration  time.Duration  // of the step
 	Detail    string         // which change came late, or which call of the store this is
 	Err       error          // of a failed commit or store call
+
+	tag string // of the cookie that was refused
 }

@@ -27,6 +27,7 @@ type Explanation struct {
 type Refusal struct {
 	Reason session.Reason
 	KeyID  string // 8 hex digits, where a key is the reason
+	Tag    string // of the cookie, if it is one cookie's; see [Cookie]
 	Err    error  // of an importer or a store
 }
 
@@ -36,9 +37,9 @@ type Refusal struct {
 func (m *Sessions) Explain(r *http.Request) Explanation {
 	var out Explanation
 	_, x := m.Begin(r.Context(), Request{Method: r.Method, Cookies: r.Header["Cookie"]})
-	x.working().listen = func(e Event) {
+	x.ensureState().listen = func(e Event) {
 		if e.Kind == EventRefused || e.Kind == EventStore && e.Err != nil {
-			out.Refused = append(out.Refused, Refusal{e.Reason, e.KeyID, e.Err})
+			out.Refused = append(out.Refused, Refusal{Reason: e.Reason, KeyID: e.KeyID, Tag: e.tag, Err: e.Err})
 		}
 	}
 	out.Err = x.session().Load(x)

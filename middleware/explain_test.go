@@ -3,6 +3,7 @@ package middleware_test
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,8 +34,8 @@ func TestExplain(t *testing.T) {
 	e = s.explain(s.header())
 	require.Equal(t, session.Recognised, e.Reason)
 	require.Len(t, e.SessionID, 22)
-	require.Len(t, e.Fragments, 1)
-	require.Equal(t, "accepted", e.Fragments[0].Fate)
+	require.Len(t, e.Cookies, 1)
+	require.True(t, e.Cookies[0].Counts)
 	require.Empty(t, s.events.of(""), "it is no request of a visitor's")
 
 	value := s.cookie().Name + "=" + s.cookie().Value
@@ -50,7 +51,7 @@ func TestExplain(t *testing.T) {
 	} {
 		e = s.explain(cookies)
 		require.Equal(t, want, e.Reason, cookies)
-		require.Equal(t, []middleware.Refusal{{Reason: want}}, e.Refused, cookies)
+		require.Equal(t, []middleware.Refusal{{Reason: want, Tag: strings.TrimPrefix(s.cookie().Name, "__Host-session.")}}, e.Refused, cookies)
 	}
 
 	other := newSite(t, app)

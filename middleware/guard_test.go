@@ -1,9 +1,11 @@
 package middleware_test
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -136,15 +138,67 @@ func TestNextLeadsNowhereElse(t *testing.T) {
 	for _, next := range []string{"/", "/a/b?c=d&e=//f", "/a//b", "/%E4%BD%A0", "/a#b", "/你好"} {
 		require.NotEqual(t, "/home", s.get("/welcome?next="+url.QueryEscape(next)).Header.Get("Location"), next)
 	}
-	for _, path := range []string{"//evil.test/account", `/\evil.test/account`} {
-		r, err := http.NewRequest(http.MethodGet, s.URL+"/account", nil)
-		require.NoError(t, err)
-		r.URL.Opaque = path // the request line, as it is
-		r.Header.Set("Accept", "text/html")
-		a, err := s.client.Do(r)
-		require.NoError(t, err)
-		a.Body.Close()
-		require.NotContains(t, a.Header.Get("Location"), "next=%2F%2F")
-		require.NotContains(t, a.Header.Get("Location"), "%5C")
+}
+
+// A guard in front of everything sends nobody on to another host, whatever the
+// request line says.
+func TestGuardSendsNobodyToAnotherHost(t *testing.T) {
+	h := newSessions(t).Handler(middleware.Require(user, middleware.Guard{Login: "/login"})(http.HandlerFunc(read)))
+	for path, want := range map[string]string{
+		"/account":              "/login?next=%2Faccount",
+		"/a/..b":                "/login?next=%2Fa%2F..b",
+		"//evil.test/account":   "/login",
+		"///evil.test":          "/login",
+		`/\evil.test/account`:   "/login?next=%2F%255Cevil.test%2Faccount", // still encoded: a path of this host
+		"/..//evil.test":        "/login",
+		"/a/../..//evil.test":   "/login",
+		"/%2e%2e//evil.test":    "/login",
+		"http://evil.test/path": "/login?next=%2Fpath", // a proxy's form of a request: the host is not taken along
+	} {
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader("GET " + path + " HTTP/1.1\r\nHost: shop.test\r\nAccept: text/html\r\n\r\n")))
+		require.NoError(t, err, path)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		require.Equal(t, http.StatusSeeOther, w.Code, path)
+		require.Equal(t, want, w.Header().Get("Location"), path)
+	}
+}
+
+// What is behind a guard does not run for visitors who are refused, nor where
+// their session could not be loaded; the same goes for Loaded.
+func TestRefusedRequestsDoNotReachTheHandler(t *testing.T) {
+	var ran int
+	behind := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { ran++; read(w, r) })
+	for name, guarded := range map[string]func(*middleware.Sessions) http.Handler{
+		"Require": func(m *middleware.Sessions) http.Handler {
+			return m.Handler(middleware.Require(user, middleware.Guard{})(behind))
+		},
+		"Loaded": func(m *middleware.Sessions) http.Handler { return m.Loaded(behind) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, store := storedSite(t)
+			h := guarded(s.sessions)
+			visit := func() *httptest.ResponseRecorder {
+				ran = 0
+				r := httptest.NewRequest(http.MethodGet, "/account", nil)
+				r.Header.Set("Cookie", s.header())
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, r)
+				return w
+			}
+			if name == "Require" {
+				require.Equal(t, http.StatusUnauthorized, visit().Code)
+				require.Zero(t, ran)
+			}
+			s.get("/set?user=ada")
+			s.grow("a", 60_000)
+			require.Equal(t, "ada", visit().Body.String())
+			require.Equal(t, 1, ran)
+			store.fail(errors.New("connection refused"))
+			w := visit()
+			require.Equal(t, http.StatusServiceUnavailable, w.Code)
+			require.Zero(t, ran)
+			require.NotContains(t, w.Body.String(), "ada")
+		})
 	}
 }

@@ -1,12 +1,9 @@
 package middleware
 
 import (
-	"errors"
 	"maps"
 	"net/http"
 	"strings"
-
-	"github.com/carryon-go/carryon/session"
 )
 
 // httpExchange is one request under net/http: what is beside the exchange, in one
@@ -27,10 +24,17 @@ func (w *writer) serve(rw http.ResponseWriter, r *http.Request, next http.Handle
 	}
 	x.rw = rw
 	x.request = r.WithContext(&x.Exchange)
+	returned := false
+	defer func() {
+		if !returned && x.header == accepted {
+			x.abandon(x)
+		}
+	}()
 	next.ServeHTTP(w, x.request)
+	returned = true
 	// A panic does not come here: it commits nothing and goes on.
 	_ = w.finish()
-	if x.work.Load() != nil { // else there is nothing that could have been changed late
+	if x.state.Load() != nil { // else there is nothing that could have been changed late
 		_ = x.Finish(x)
 	}
 	x.giveBack(r)
@@ -51,7 +55,7 @@ func (x *httpExchange) giveBack(r *http.Request) {
 // commit puts the session's fields into the header, or answers with an error
 // page in place of the handler's response.
 func (x *httpExchange) commit(status int) error {
-	if x.work.Load() == nil {
+	if x.state.Load() == nil {
 		if asked, ok := x.core.Pass(); ok {
 			if asked {
 				vary(x.rw.Header(), &x.value)
@@ -81,32 +85,10 @@ func (x *httpExchange) apply(f *Fields, h http.Header) {
 		vary(h, &x.value)
 	}
 	if f.CacheControl != "" { // who says so has worked for it
-		value := &x.work.Load().value
+		value := &x.state.Load().value
 		value[0] = f.CacheControl
 		h["Cache-Control"] = value[:]
 	}
-}
-
-// vary adds Cookie to Vary; the value of a header that has none lives in room.
-func vary(h http.Header, room *[1]string) {
-	switch have := h["Vary"]; {
-	case have == nil:
-		room[0] = "Cookie"
-		h["Vary"] = room[:]
-	case !varies(have):
-		h["Vary"] = append(have, "Cookie")
-	}
-}
-
-func varies(lines []string) bool {
-	for _, line := range lines {
-		for field := range strings.SplitSeq(line, ",") {
-			if f := trim(field); f == "*" || strings.EqualFold(f, "Cookie") {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // fail answers by ErrorHandler, which gets the writer below ours and none of
@@ -118,18 +100,4 @@ func (x *httpExchange) fail(err error) {
 	vary(h, &x.value)
 	h.Set("Cache-Control", "private, no-store")
 	x.sessions.ErrorHandler(x.rw, x.request, err)
-}
-
-// answerError is the default ErrorHandler.
-func answerError(w http.ResponseWriter, _ *http.Request, err error) {
-	status := http.StatusInternalServerError
-	for _, passing := range []error{session.ErrUnknownKey, session.ErrNoKey, session.ErrStoreDown} {
-		if errors.Is(err, passing) {
-			status = http.StatusServiceUnavailable // a new ring mends these, or a store that is back
-		}
-	}
-	if errors.Is(err, session.ErrEnded) {
-		status = http.StatusConflict // the request may be sent again
-	}
-	http.Error(w, http.StatusText(status)+": the session could not be kept; please try again", status)
 }

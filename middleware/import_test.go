@@ -70,14 +70,18 @@ func TestImportUnobserved(t *testing.T) {
 	s, old := migrating(t, config(func(c *middleware.Config) { c.Observer = nil }))
 	require.Equal(t, "ada", s.get("/read").body)
 	require.Equal(t, 1, old.asked)
+	s.clock.advance(settled)
 	require.Equal(t, "ada", s.get("/read").body)
 	require.False(t, s.has("old"))
 }
 
+// settled is the time after which nothing that was in flight at an import is.
+const settled = 17 * time.Minute
+
 func (s *site) has(name string) bool { return slices.Contains(s.jar.Names(), name) }
 
-// The first response brings Carryon's session; the old one goes when a request
-// shows that it has arrived.
+// The first response brings Carryon's session. The old one goes when a request
+// shows that it has arrived, and everything that was in flight has landed.
 func TestImport(t *testing.T) {
 	s, old := migrating(t)
 	a := s.get("/read")
@@ -89,6 +93,13 @@ func TestImport(t *testing.T) {
 	require.True(t, s.has("old"), "nobody knows yet whether ours has arrived")
 	require.True(t, old.has("token"))
 
+	for _, wait := range []time.Duration{0, settled - time.Millisecond} {
+		s.clock.advance(wait)
+		require.Equal(t, "ada", s.who())
+		require.True(t, s.has("old"), "a request that brought only the old one may still be at work")
+		require.True(t, old.has("token"))
+	}
+	s.clock.advance(time.Millisecond)
 	a = s.get("/read")
 	require.Equal(t, "ada", a.body)
 	require.Len(t, a.Header["Set-Cookie"], 1)
@@ -181,7 +192,7 @@ func TestImportOnlyWhereNothingIsOurs(t *testing.T) {
 	require.Empty(t, s.who(), "idle for too long")
 	require.Zero(t, old.asked)
 
-	s, old = migrating(t)
+	s, old = migrating(t, config(func(c *middleware.Config) { c.Keys = &replica{ring: newRing(t)} }))
 	foreign := newSite(t, app)
 	foreign.get("/set?user=eve")
 	s.jar.Put(foreign.cookie().Name, foreign.cookie().Value)
@@ -200,6 +211,7 @@ func TestImportOfNothing(t *testing.T) {
 	require.Len(t, refused, 1)
 	require.Equal(t, session.ImportFailed, refused[0].Reason)
 	s.get("/set?user=grace")
+	s.clock.advance(settled)
 	require.Equal(t, "grace", s.who())
 	require.False(t, s.has("old"))
 }
@@ -256,7 +268,9 @@ func TestKeepImported(t *testing.T) {
 	s, old := migrating(t, config(func(c *middleware.Config) { c.KeepImported = true }))
 	for range 3 {
 		require.Equal(t, "ada", s.who())
+		s.clock.advance(settled)
 	}
+	s.get("/login?user=ada")
 	require.True(t, s.has("old"))
 	require.True(t, old.has("token"))
 	s.get("/set?user=ada-2")
@@ -273,6 +287,7 @@ func TestImportIntoTheStore(t *testing.T) {
 		require.Len(t, s.events.of(middleware.EventSpilled), 2, "one row for both")
 		s.receive(other)
 		require.Equal(t, "b blob note user", s.get("/names").body)
+		s.clock.advance(settled + time.Second) // a stamp may be ahead of the clock by some milliseconds
 		require.Equal(t, "ada", s.who())
 		require.False(t, s.has("old"))
 	}
@@ -323,6 +338,7 @@ func TestImportRemovesTheCookieWithItsAttributes(t *testing.T) {
 	s, old := migrating(t)
 	old.path = "/shop"
 	s.get("/read")
+	s.clock.advance(settled)
 	a := s.get("/read")
 	require.Contains(t, a.Header.Get("Set-Cookie"), "old=; Path=/shop; Max-Age=0")
 }
@@ -331,6 +347,7 @@ func TestImportRemovesTheCookieWithItsAttributes(t *testing.T) {
 func TestImportWhereOneLineIsAllowed(t *testing.T) {
 	s, _ := migrating(t, config(func(c *middleware.Config) { c.Limits.SetCookieLines = 1 }))
 	require.Equal(t, "ada", s.who())
+	s.clock.advance(settled)
 	a := s.get("/set?user=grace")
 	require.Len(t, a.Header["Set-Cookie"], 1)
 	require.True(t, s.has("old"))

@@ -3,6 +3,8 @@ package middleware
 import (
 	"fmt"
 	"slices"
+
+	"github.com/carryon-go/carryon/internal/cookiejar"
 )
 
 // Limits is how much of a request and of a response the session may take. A
@@ -28,15 +30,6 @@ type Limits struct {
 	ResponseBytes int
 	// SetCookieLines is the most Set-Cookie lines of ours in one response.
 	SetCookieLines int
-	// Parallel is P: for how many writing requests of one session at the same
-	// time room is kept, so that their cookies together fit RequestBytes and
-	// Cookies: one response may add RequestBytes / (P + 2), and a session may
-	// fill twice that. Default 6. Browsers write the Cookie header when a request
-	// is queued, not when it is sent, so that a page that fires thirty writes at
-	// once has thirty in flight, also over HTTP/1.1 (measured in Chromium and
-	// Firefox); nothing is lost then, but the header grows beyond the budget until
-	// the next request tidies up. With 1, a session may fill the whole budget.
-	Parallel int
 }
 
 // Platform names what stands between the browser and the program, for its
@@ -46,10 +39,9 @@ type Platform string
 // The platforms. "measured" is said of a real server with its default
 // settings, driven over loopback; the rest is the vendor's documentation.
 const (
-	// Default fits browsers, Go's own server and Cloudflare: a session can fill a
-	// cookie while six requests write. Behind nginx, Apache, HAProxy, ALB or API
-	// Gateway name the platform: their limits are lower, and what exceeds them
-	// locks the browser out.
+	// Default fits browsers, Go's own server and Cloudflare. Behind nginx, Apache,
+	// HAProxy, ALB or API Gateway name the platform: their limits are lower, and a
+	// header that exceeds them locks the browser out.
 	Default Platform = ""
 	// Portable fits every platform listed here but Fasthttp.
 	Portable Platform = "portable"
@@ -98,8 +90,8 @@ const (
 )
 
 var platforms = map[Platform]Limits{
-	Default:         {RequestBytes: 32_400, ResponseBytes: 15_000},
-	Portable:        {RequestBytes: 7_500, ResponseBytes: 3_200},
+	Default:         {RequestBytes: 32_400, ResponseBytes: 32_000},
+	Portable:        {RequestBytes: 7_500, ResponseBytes: 3_300},
 	APIGateway:      {RequestBytes: 7_500, ResponseBytes: 7_500},
 	LambdaURL:       {RequestBytes: 7_500, ResponseBytes: 7_500},
 	ALB:             {RequestBytes: 15_500, ResponseBytes: 28_000},
@@ -108,12 +100,12 @@ var platforms = map[Platform]Limits{
 	Cloudflare:      {RequestBytes: 125_000, ResponseBytes: 110_000, Cookies: 60},
 	Vercel:          {RequestBytes: 15_500, ResponseBytes: 15_000},
 	AzureAppService: {RequestBytes: 14_500, ResponseBytes: 14_500},
-	Nginx:           {RequestBytes: 8_000, ResponseBytes: 3_200},
+	Nginx:           {RequestBytes: 8_000, ResponseBytes: 3_300},
 	Apache:          {RequestBytes: 8_000, ResponseBytes: 60_000},
 	HAProxy:         {RequestBytes: 13_500, ResponseBytes: 14_000},
 	Node:            {RequestBytes: 14_500, ResponseBytes: 60_000},
 	Fasthttp:        {RequestBytes: 3_000, ResponseBytes: 15_000},
-	GoServer:        {RequestBytes: 500_000, ResponseBytes: 200_000, Cookies: 140},
+	GoServer:        {RequestBytes: 250_000, ResponseBytes: 200_000, Cookies: 140},
 }
 
 // Platforms lists the names that have limits, sorted; "" is the default.
@@ -129,7 +121,7 @@ func Platforms() []Platform {
 // Limits are the numbers of p; false where p is not one of [Platforms].
 func (p Platform) Limits() (Limits, bool) {
 	l, ok := platforms[p]
-	l.CookieBytes, l.SetCookieLines, l.Parallel = 4096, 40, 6
+	l.CookieBytes, l.SetCookieLines = 4096, 40
 	if l.Cookies == 0 {
 		l.Cookies = 20
 	}
@@ -148,7 +140,6 @@ func (l Limits) over(base Limits) Limits {
 	set(&l.RequestBytes, base.RequestBytes)
 	set(&l.ResponseBytes, base.ResponseBytes)
 	set(&l.SetCookieLines, base.SetCookieLines)
-	set(&l.Parallel, base.Parallel)
 	return l
 }
 
@@ -162,9 +153,8 @@ func (l Limits) faults() (all []error) {
 	}
 	check("CookieBytes", l.CookieBytes, 512, 4096)
 	check("Cookies", l.Cookies, 1, 150)
-	check("RequestBytes", l.RequestBytes, 512, 1<<20)
+	check("RequestBytes", l.RequestBytes, 512, cookiejar.MaxBytes)
 	check("ResponseBytes", l.ResponseBytes, 512, 250_000)
 	check("SetCookieLines", l.SetCookieLines, 1, 64)
-	check("Parallel", l.Parallel, 1, 100)
 	return all
 }

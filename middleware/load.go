@@ -3,80 +3,46 @@ package middleware
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/carryon-go/carryon/codec"
-	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/internal/cookiejar"
+	"github.com/carryon-go/carryon/internal/state"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/session"
 )
 
-// findings is what a load makes of a request, with room for the usual session
-// in one allocation.
-type findings struct {
-	jar       jar
-	view      core.View // of the cookies alone
-	frozen    bool      // more is missing that may come back
-	aging     bool      // some of it is to be sealed anew
-	stored    *stored   // what the store was asked; nil: nothing
-	legacy    *legacy   // another library's cookie; nil: none, or nobody looks for one
-	refusals  []refusal
-	told      map[session.Reason]bool // in events, so far; nil: none
-	more      *more                   // nil, or room for several fragments
-	room      core.Room
-	pieces    [1]piece
-	groups    [1]group
-	fragments [1]*core.Fragment
-	first     core.Fragment
-	entries   [4]core.Entry
-}
-
-// more is the room that a session takes which has been changed since it was last
-// written whole: a snapshot and a delta or two.
-type more struct {
-	pieces    [3]piece
-	groups    [3]group
-	fragments [3]*core.Fragment
-	delta     core.Fragment
-	entries   [2]core.Entry
-	needs     [6]core.Need
-	state     [6]core.Entry // of both together
-}
-
-// load opens and merges what the Cookie header holds. What does not open is a reason, not an
-// error. It fails where the session lives in a store that does not answer.
-func (x *work) load(ctx context.Context) (*core.View, error) {
+// load opens and merges what the Cookie header holds. What does not open is a
+// reason, not an error. load fails if the session lives in a store that does not
+// answer.
+func (x *requestState) load(ctx context.Context) (*state.View, error) {
 	m := x.sessions
 	start := m.Clock()
-	found := &x.room
+	found := &x.result
 	x.found = found
-	j := &found.jar
-	l := loading{m: m, now: start, jar: j, found: found}
-	l.makeRoom()
-	j.read(x.cookies, m.Name, m.FixedName, maxOurs)
-	if len(j.groups) > 0 {
+	found.makeRoom()
+	found.jar.Read(x.cookies, m.Name, m.FixedName)
+	l := loading{m: m, now: start, found: found}
+	if len(found.jar.Groups) > 0 {
 		l.ring = m.Keys.Ring(ctx)
 		l.openAll()
 	}
 	if l.unknown > 0 {
-		l.retry(ctx)
+		l.resolve(ctx)
 	}
-	j.disown()
-	found.refusals, found.aging = l.refusals, l.aging
-	found.frozen = l.torn > 0
-	closed := string(l.reason)
-	if j.tooMany {
-		closed, found.frozen = string(session.TooMany), true
-		l.unknown++
-	}
+	found.refusals = l.refusals
 	v := &found.view
-	v.Merge(l.fragments, l.unknown, core.Millis(start), m.idle, &found.room, found.joined())
-	v.Closed, v.Frozen = closed, found.frozen
+	v.Read(l.cookies, nil, state.Millis(start), m.idle, found.entriesRoom())
+	v.Unopened, v.Closed = l.unknown, string(l.reason)
+	if found.jar.TooMany {
+		v.Unopened, v.Closed = v.Unopened+1, string(session.TooMany)
+	}
 	var err error
 	if m.imports(start) {
-		err = x.adopt(ctx, v, start)
+		err = x.importLegacy(ctx, v, start)
 	}
-	if v.Ref != nil {
+	if v.Verdict == state.Unstored {
 		v, err = x.follow(ctx)
 	}
 	if err == nil {
@@ -88,104 +54,122 @@ func (x *work) load(ctx context.Context) (*core.View, error) {
 	return v, err
 }
 
-// loading is the opening of one jar.
-type loading struct {
-	m         *Sessions
-	now       time.Time
-	ring      *keyring.Ring
-	jar       *jar
-	found     *findings // with room
-	taken     int       // fragments that lie in that room
-	fragments []*core.Fragment
-	unknown   int            // fragments that another replica may be able to open
-	torn      int            // fragments of which pieces are missing
-	aging     bool           // a fragment is to be sealed anew
-	reason    session.Reason // of the refusals the one that says most
-	refusals  []refusal
-}
-
-// makeRoom lays the jar and the fragments into the room that there is.
-func (l *loading) makeRoom() {
-	f := l.found
-	l.taken, l.fragments = 0, f.fragments[:0]
-	l.jar.pieces, l.jar.groups = f.pieces[:0], f.groups[:0]
-	if f.more != nil {
-		l.fragments, l.jar.pieces, l.jar.groups = f.more.fragments[:0], f.more.pieces[:0], f.more.groups[:0]
+func (f *loadResult) makeRoom() {
+	f.jar.Pieces, f.jar.Groups, f.groups = f.room.pieces[:0], f.room.groups[:0], f.room.fates[:0]
+	if s := f.scratch; s != nil {
+		f.jar.Pieces, f.jar.Groups, f.groups = s.pieces[:0], s.groups[:0], s.fates[:0]
 	}
 }
 
-// spare is a fragment to be decoded into, and room for its lists.
-func (l *loading) spare() (*core.Fragment, core.Lists) {
-	f := l.found
-	switch l.taken++; {
-	case l.taken == 1:
-		return &f.first, core.Lists{Entries: f.entries[:0]}
-	case l.taken == 2 && f.more != nil:
-		return &f.more.delta, core.Lists{Entries: f.more.entries[:0], Needs: f.more.needs[:0]}
-	}
-	return &core.Fragment{}, core.Lists{}
+// ours reports whether the request carried a cookie that is this program's.
+func (f *loadResult) ours() bool {
+	return slices.ContainsFunc(f.groups, func(g groupFate) bool { return !g.foreign })
 }
 
-// joined is room for the entries of several fragments together.
-func (f *findings) joined() []core.Entry {
-	if f.more == nil {
+func (f *loadResult) entriesRoom() []state.Entry {
+	if f.scratch == nil {
 		return nil
 	}
-	return f.more.state[:0]
+	return f.scratch.entries[:0]
 }
 
-// refusal is one fragment that did not open.
-type refusal struct {
-	reason session.Reason
-	key    string
+// loading is the opening of one request's cookies.
+type loading struct {
+	m          *Sessions
+	now        time.Time
+	ring       *keyring.Ring
+	found      *loadResult // with room
+	taken      int         // cookies that lie in that room
+	cookies    []*state.Cookie
+	unknown    int            // groups that another replica may be able to open
+	unknownIDs []keyring.ID   // of their keys
+	reason     session.Reason // of the refusals the one that says most
+	refusals   []refusal
+}
+
+// spare returns a cookie to be decoded into, and room for its entries.
+func (l *loading) spare() (*state.Cookie, []state.Entry) {
+	f := l.found
+	l.taken++
+	switch n := l.taken; {
+	case n == 1:
+		return &f.room.first, f.room.entries[:0]
+	case f.scratch != nil && n-2 < len(f.scratch.cells):
+		return &f.scratch.cells[n-2], nil
+	}
+	return &state.Cookie{}, nil
 }
 
 func (l *loading) openAll() {
-	for i := range l.jar.groups {
-		g := &l.jar.groups[i]
-		f, err := l.openGroup(g)
-		g.waste = errors.Is(err, codec.DeadKey) || errors.Is(err, codec.Malformed) || errors.Is(err, codec.WrongLength)
+	f := l.found
+	f.groups = f.groups[:0]
+	if l.cookies = f.room.cookies[:0]; f.scratch != nil {
+		l.cookies = f.scratch.cookies[:0]
+	}
+	for i := range f.jar.Groups {
+		g := &f.jar.Groups[i]
+		fate, err := l.openGroup(g)
 		if err != nil {
-			l.refuse(err)
-			continue
+			fate.unknown = errors.Is(err, codec.UnknownKey)
+			fate.waste = !g.Head || errors.Is(err, codec.DeadKey) || errors.Is(err, codec.Malformed) || errors.Is(err, codec.WrongLength)
+			l.refuse(g.Tag, err)
+		} else {
+			l.cookies = append(l.cookies, fate.cookie)
 		}
-		l.fragments = append(l.fragments, f)
+		f.groups = append(f.groups, fate)
 	}
 }
 
-// retry opens everything again, once, where an unknown key id has made the ring
-// look at its source before its time and it has changed.
-func (l *loading) retry(ctx context.Context) {
-	r, ok := l.m.Keys.(keyring.Refresher)
+// resolve finds out whether keys that the ring does not have belong to a newer
+// ring, which is read then, or to another program.
+func (l *loading) resolve(ctx context.Context) {
+	r, ok := l.m.Keys.(keyring.Resolver)
 	if !ok {
 		return
 	}
-	ring := r.Refresh(ctx)
-	if ring == l.ring {
+	ring, verdict := r.Resolve(ctx, l.unknownIDs...)
+	if ring != l.ring {
+		l.ring = ring
+		l.again()
+	}
+	if verdict != keyring.Foreign || l.unknown == 0 {
 		return
 	}
-	*l = loading{m: l.m, now: l.now, ring: ring, jar: l.jar, found: l.found, taken: l.taken, fragments: l.fragments[:0]}
+	l.m.adviseOnForeign(l.unknownIDs[0])
+	for i := range l.found.groups {
+		if fate := &l.found.groups[i]; fate.unknown {
+			fate.unknown, fate.foreign = false, true
+		}
+	}
+	l.unknown = 0
+}
+
+// again opens everything with a ring that has changed.
+func (l *loading) again() {
+	l.found.room.first, l.taken = state.Cookie{}, 0
+	if s := l.found.scratch; s != nil {
+		clear(s.cells[:])
+	}
+	l.unknown, l.unknownIDs, l.reason, l.refusals = 0, nil, "", nil
 	l.openAll()
 }
 
-func refusalOf(err error) refusal {
-	r := refusal{reason: session.Malformed}
-	if e, ok := errors.AsType[*codec.Error](err); ok {
-		r.reason = session.Reason(e.Reason)
-		if r.reason == session.UnknownKey || r.reason == session.DeadKey {
-			r.key = e.KeyID.String()
-		}
-	}
-	return r
+// adviseOnForeign says once what a cookie that is sealed by another program's key
+// means.
+func (m *Sessions) adviseOnForeign(id keyring.ID) {
+	m.foreign.Do(func() {
+		m.Logger.Warn("carryon: a visitor brought a session cookie that is sealed by a key which is not in the ring: another program on this host "+
+			"uses the same Config.Name, or the ring was replaced; if it is another program, give one of them another Config.Name",
+			"name", m.Name, "key", id.String())
+	})
 }
 
-func (l *loading) refuse(err error) {
+func (l *loading) refuse(tag string, err error) {
 	r := refusalOf(err)
-	switch r.reason {
-	case session.UnknownKey:
+	r.tag = tag
+	if r.reason == session.UnknownKey {
 		l.unknown++
-	case session.Torn:
-		l.torn++
+		l.unknownIDs = append(l.unknownIDs, r.id)
 	}
 	if l.reason == "" || r.reason == session.UnknownKey {
 		l.reason = r.reason
@@ -193,32 +177,39 @@ func (l *loading) refuse(err error) {
 	l.refusals = append(l.refusals, r)
 }
 
-// openGroup turns the cookies of one suffix into the fragment they carry. Of
-// several readings the first that opens wins, wherever it stands; if none does,
-// the refusal that leaves most hope is told.
-func (l *loading) openGroup(g *group) (*core.Fragment, error) {
-	if l.jar.plain(g) {
-		f, err := l.openPlain(g)
-		g.sealed = errors.Is(err, codec.BadSeal)
-		return f, err
+// openGroup turns the cookies of one tag into the content they carry. Of several
+// readings that open the newest counts. If none opens, the refusal that leaves
+// most hope is returned.
+func (l *loading) openGroup(g *cookiejar.Group) (fate groupFate, err error) {
+	jar := &l.found.jar
+	if jar.Plain(g) {
+		fate, err = l.openPlain(g)
+		fate.foreign = errors.Is(err, codec.BadSeal) && !jar.TooMany
+		return fate, err
 	}
 	var refused error
-	r := l.jar.readings(g)
-	for way := range r.ways {
-		f, err := l.openReading(g, r.reading(way))
-		if err == nil {
-			return f, nil
-		}
-		if refused == nil || errors.Is(err, codec.UnknownKey) {
+	r := jar.Readings(g)
+	var best groupFate
+	for way := range r.Ways {
+		fate, err := l.openReading(g, r.Reading(way))
+		switch {
+		case err == nil:
+			// A planted cookie may be an old one of the visitor's own.
+			if best.cookie == nil || fate.cookie.Newer(best.cookie) {
+				best = fate
+			}
+		case refused == nil || errors.Is(err, codec.UnknownKey):
 			refused = err
 		}
 	}
+	if best.cookie != nil {
+		return best, nil
+	}
 	// Where names are doubled, the good reading may not have been tried.
-	g.sealed = errors.Is(refused, codec.BadSeal) && r.ways == 1
-	return nil, refused
+	return groupFate{foreign: errors.Is(refused, codec.BadSeal) && r.Ways == 1 && !jar.TooMany}, refused
 }
 
-func (l *loading) openReading(g *group, pieces []string) (*core.Fragment, error) {
+func (l *loading) openReading(g *cookiejar.Group, pieces []string) (groupFate, error) {
 	return l.open(g, func(i int) (string, bool) {
 		if i >= len(pieces) {
 			return "", false
@@ -227,37 +218,57 @@ func (l *loading) openReading(g *group, pieces []string) (*core.Fragment, error)
 	})
 }
 
-// openPlain opens a fragment whose pieces are there once each, in their order, as
+// openPlain opens a group whose pieces are there once each, in their order, as
 // nearly all are.
-func (l *loading) openPlain(g *group) (*core.Fragment, error) {
+func (l *loading) openPlain(g *cookiejar.Group) (groupFate, error) {
+	jar := &l.found.jar
 	return l.open(g, func(i int) (string, bool) {
-		if i >= g.count {
+		if i >= g.Count {
 			return "", false
 		}
-		return l.jar.pieces[g.first+i].value, true
+		return jar.Pieces[g.First+i].Value, true
 	})
 }
 
-// open turns the pieces of one sealed value into the fragment it carries.
-func (l *loading) open(g *group, piece func(i int) (string, bool)) (*core.Fragment, error) {
-	plaintext, key, used, err := l.m.formats.OpenPieces(nil, l.ring, l.now, l.m.binding(g.suffix), piece)
+// open turns the pieces of one sealed value into the content they carry.
+func (l *loading) open(g *cookiejar.Group, piece func(i int) (string, bool)) (groupFate, error) {
+	plaintext, key, _, err := l.m.formats.OpenPieces(nil, l.ring, l.now, l.m.binding(g.Tag), piece)
 	if err != nil {
-		return nil, err
+		return groupFate{}, err
 	}
-	f, room := l.spare()
-	if err := f.Decode(plaintext, room); err != nil {
-		return nil, err
+	c, room := l.spare()
+	if err := c.Decode(plaintext, room); err != nil {
+		return groupFate{}, err
 	}
-	f.Suffix, g.retired = g.suffix, retired(key, l.now)
-	if g.retired {
-		last, _ := piece(used - 1)
-		g.aging = aging(key, last, l.now)
-		l.aging = l.aging || g.aging
-	}
-	return f, nil
+	c.Tag = g.Tag
+	retires := key.Retires()
+	return groupFate{cookie: c, retired: !retires.IsZero() && !l.now.Before(retires)}, nil
 }
 
 // binding is what a seal is bound to beside its content.
-func (m *Sessions) binding(suffix string) codec.Binding {
-	return codec.Binding{Audience: m.Audience, Base: m.Name, Suffix: suffix}
+func (m *Sessions) binding(tag string) codec.Binding {
+	return codec.Binding{Audience: m.Audience, Base: m.Name, Suffix: tag}
+}
+
+func (x *requestState) reload(ctx context.Context, have *state.View) (*state.View, error) {
+	now := *have
+	v := &now
+	if have.Head != nil && state.Millis(x.sessions.Clock()) >= have.Head.End {
+		v.End(state.ExpiredEnd)
+		return v, nil
+	}
+	if have.Stored() {
+		rec, err := x.storage().Load(ctx, have.Over)
+		if err == nil {
+			err = x.checkRollback(ctx, rec, have.Over)
+		}
+		if err != nil {
+			return nil, err
+		}
+		v = x.viewWith(rec)
+	}
+	if err := x.refuseRevoked(ctx, v); err != nil {
+		return nil, err
+	}
+	return v, nil
 }

@@ -60,7 +60,7 @@ func (l *eventLog) observe(ctx context.Context, e Event) {
 	l.logger.LogAttrs(ctx, level, "carryon: "+string(e.Kind), attributesOf(e, omitted)...)
 }
 
-// sample tells whether a warning is written, and how many like it were not.
+// sample reports whether a warning is written, and how many like it were not.
 func (l *eventLog) sample(o occasion) (omitted int, write bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -81,10 +81,10 @@ func (l *eventLog) sample(o occasion) (omitted int, write bool) {
 	return omitted, true
 }
 
-// levelOf tells what an operator should look at from what visitors do all day.
+// levelOf separates what an operator should look at from ordinary traffic.
 func levelOf(e Event) slog.Level {
 	switch e.Kind {
-	case EventFailed, EventLateChange, EventLateRead, EventUncached, EventOverBudget:
+	case EventFailed, EventLateChange, EventLateRead, EventUncached, EventOverBudget, EventClamped, EventUndecodable:
 		return slog.LevelWarn
 	case EventStore:
 		if e.Err != nil {
@@ -120,7 +120,7 @@ func attributesOf(e Event, omitted int) []slog.Attr {
 	number("set", e.Set)
 	number("expired", e.Expired)
 	number("bytes", e.Bytes)
-	number("fragments", e.Fragments)
+	number("cells", e.Cells)
 	if e.Duration != 0 {
 		list = append(list, slog.Duration("duration", e.Duration))
 	}

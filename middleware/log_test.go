@@ -28,7 +28,7 @@ func newLog(level slog.Level) (l *eventLog, written *strings.Builder, now *time.
 func TestLogWritesOneLineForEachEvent(t *testing.T) {
 	l, written, _ := newLog(slog.LevelDebug)
 	for _, e := range []Event{
-		{Kind: EventLoaded, SessionID: "id", Bytes: 300, Fragments: 2, Duration: time.Millisecond},
+		{Kind: EventLoaded, SessionID: "id", Bytes: 300, Cells: 2, Duration: time.Millisecond},
 		{Kind: EventRefused, Reason: session.UnknownKey, KeyID: "01020304"},
 		{Kind: EventRefused, Reason: session.Expired},
 		{Kind: EventFailed, Reason: session.StoreDown, Err: errors.New("no answer\nat all")},
@@ -36,7 +36,7 @@ func TestLogWritesOneLineForEachEvent(t *testing.T) {
 	} {
 		l.observe(context.Background(), e)
 	}
-	require.Equal(t, `level=DEBUG msg="carryon: loaded" session=id bytes=300 fragments=2 duration=1ms
+	require.Equal(t, `level=DEBUG msg="carryon: loaded" session=id bytes=300 cells=2 duration=1ms
 level=WARN msg="carryon: refused" reason="unknown key" key=01020304
 level=DEBUG msg="carryon: refused" reason=expired
 level=WARN msg="carryon: failed" reason="store down" error="no answer\nat all"

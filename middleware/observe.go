@@ -6,36 +6,106 @@ import (
 	"time"
 
 	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/internal/state"
 	"github.com/carryon-go/carryon/session"
 )
 
-// observeLoad tells of every cookie that was refused, then of the load itself.
-func (x *work) observeLoad(ctx context.Context, v *core.View, took time.Duration) {
-	for _, r := range x.found.refusals {
-		x.observe(ctx, Event{Kind: EventRefused, Reason: r.reason, KeyID: r.key})
+func (x *Exchange) observe(ctx context.Context, e Event) {
+	w := x.state.Load()
+	if w != nil && w.found != nil && !x.committed() && (e.Kind == EventRefused || e.Err != nil) {
+		if w.found.told == nil {
+			w.found.told = make(map[session.Reason]bool, 1)
+		}
+		w.found.told[e.Reason] = true
 	}
-	for i, f := range v.Fragments {
-		if reason := session.ReasonOfFate(v.Fates[i]); reason != "" {
-			x.observe(ctx, Event{Kind: EventRefused, Reason: reason, SessionID: f.Root.ID()})
+	if w != nil && w.listen != nil {
+		w.listen(e)
+		return
+	}
+	x.sessions.tell(observed{ctx, x}, e)
+}
+
+// observed is the context of an Observer. The session is not in it: the session is
+// locked at that time, and an observer that asked for it would deadlock.
+type observed struct {
+	context.Context
+	x *Exchange
+}
+
+// Value returns the request's value of a key, except for the session.
+func (o observed) Value(key any) any {
+	switch k := key.(type) {
+	case core.ContextKey:
+		return nil
+	case *Sessions:
+		if k == o.x.sessions {
+			return nil
+		}
+	}
+	return o.Context.Value(key)
+}
+
+// tell tells the Observer of an event. Without one, failures are logged: none of
+// them is silent.
+func (s *settings) tell(ctx context.Context, e Event) {
+	switch {
+	case s.Observer != nil:
+		s.Observer(ctx, e)
+	case isFailure(e):
+		s.failures.observe(ctx, e)
+	}
+}
+
+// isFailure reports whether an event tells of something that was lost or refused
+// by a fault of the program, its configuration or its store.
+func isFailure(e Event) bool {
+	switch e.Kind {
+	case EventFailed, EventLateChange, EventClamped, EventUndecodable:
+		return true
+	case EventStore:
+		return e.Err != nil
+	case EventRefused:
+		return e.Reason == session.ImportFailed || e.Reason == session.StoreRolledBack
+	}
+	return false
+}
+
+// observeLoad tells of every cookie that was refused, then of the load itself.
+func (x *requestState) observeLoad(ctx context.Context, v *state.View, took time.Duration) {
+	for _, r := range x.found.refusals {
+		x.observe(ctx, Event{Kind: EventRefused, Reason: r.reason, KeyID: r.key, tag: r.tag})
+	}
+	for _, c := range v.Cookies {
+		if c.Kind == state.Head && v.Over != nil && c.Root != v.Over.Root {
+			x.observe(ctx, Event{Kind: EventRefused, Reason: session.Superseded, SessionID: c.Root.ID(), tag: c.Tag})
 		}
 	}
 	x.observeVerdict(ctx, v)
-	if j := &x.found.jar; j.bytes > 0 && j.bytes+j.foreign > x.sessions.limits.RequestBytes {
-		x.observe(ctx, Event{Kind: EventOverBudget, Reason: session.TooLarge, Bytes: j.bytes + j.foreign})
+	if j := &x.found.jar; j.Bytes > 0 && j.Bytes+j.OthersBytes > x.sessions.limits.RequestBytes {
+		x.observe(ctx, Event{Kind: EventOverBudget, Reason: session.TooLarge, Bytes: j.Bytes + j.OthersBytes})
 	}
-	e := Event{Kind: EventLoaded, Reason: session.ReasonOf(v), Duration: took, Fragments: v.Count(core.Accepted, core.Covered),
-		Bytes: x.found.jar.bytes}
+	e := Event{Kind: EventLoaded, Reason: session.Reason(v.Reason()), Duration: took, Cells: cells(v), Bytes: x.found.jar.Bytes}
 	if v.Head != nil {
 		e.SessionID = v.Head.Root.ID()
 	}
 	x.observe(ctx, e)
 }
 
+// cells counts the entries that are in cells.
+func cells(v *state.View) (n int) {
+	for i := range v.Entries {
+		if v.Entries[i].From != nil {
+			n++
+		}
+	}
+	return n
+}
+
 // observeVerdict tells why there is no session where that is no single cookie's
-// fault: it was ended, its record is missing, too much came.
-func (x *work) observeVerdict(ctx context.Context, v *core.View) {
-	reason := session.ReasonOf(v)
-	if x.found.jar.tooMany {
+// fault: it was ended, its record is missing, too many cookies came.
+func (x *requestState) observeVerdict(ctx context.Context, v *state.View) {
+	reason := session.Reason(v.Reason())
+	if x.found.jar.TooMany {
 		reason = session.TooMany
 	}
 	told := x.found.told
@@ -44,10 +114,8 @@ func (x *work) observeVerdict(ctx context.Context, v *core.View) {
 		return
 	}
 	e := Event{Kind: EventRefused, Reason: reason}
-	for i, f := range v.Fragments {
-		if v.Fates[i] == core.Accepted {
-			e.SessionID = f.Root.ID()
-		}
+	if v.Over != nil {
+		e.SessionID = v.Over.Root.ID()
 	}
 	x.observe(ctx, e)
 }

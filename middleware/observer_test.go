@@ -33,8 +33,16 @@ func TestLoadedSaysWhoCame(t *testing.T) {
 	require.Equal(t, middleware.EventLoaded, all[0].Kind)
 	require.Equal(t, session.Recognised, all[0].Reason)
 	require.Equal(t, committed[0].SessionID, all[0].SessionID)
-	require.Equal(t, 1, all[0].Fragments)
+	require.Zero(t, all[0].Cells, "all of it is in the head")
 	require.InDelta(t, s.cookie().Size(), all[0].Bytes, 4, "name, =, value and what parts it from the next")
+
+	s.get("/set?user=eve")
+	s.events.forget()
+	s.get("/read")
+	loaded := s.events.of(middleware.EventLoaded)
+	require.Len(t, loaded, 1)
+	require.Equal(t, 1, loaded[0].Cells, "what was changed is in a cell")
+	require.InDelta(t, len(s.header()), loaded[0].Bytes, 4)
 }
 
 func TestCommittedTellsSessionsApart(t *testing.T) {
@@ -46,8 +54,8 @@ func TestCommittedTellsSessionsApart(t *testing.T) {
 	require.Len(t, c, 4)
 	require.Equal(t, c[0].SessionID, c[1].SessionID, "a change goes on")
 	require.NotEqual(t, c[1].SessionID, c[2].SessionID, "a renewal does not")
-	require.Equal(t, 1, c[2].Expired)
-	require.Equal(t, 1, c[3].Expired)
+	require.Equal(t, []int{1, 2, 1, 1}, []int{c[0].Set, c[1].Set, c[2].Set, c[3].Set}, "the change moves the head, too")
+	require.Equal(t, []int{0, 1, 2, 1}, []int{c[0].Expired, c[1].Expired, c[2].Expired, c[3].Expired})
 }
 
 // Every way in which a cookie is refused has its own name, in the event, in
@@ -84,7 +92,7 @@ func TestEveryRefusalHasItsReason(t *testing.T) {
 			loaded := s.events.of(middleware.EventLoaded)
 			require.Len(t, loaded, 1)
 			require.Equal(t, want, loaded[0].Reason)
-			require.Zero(t, loaded[0].Fragments)
+			require.Zero(t, loaded[0].Cells)
 		})
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/codec"
-	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/internal/state"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
 	"github.com/carryon-go/carryon/session"
@@ -83,8 +83,11 @@ func rootsOf(t *testing.T, ring *keyring.Ring, now time.Time, name, value string
 	if err != nil {
 		return nil
 	}
-	f, err := core.Decode(plaintext)
+	f, err := state.Decode(plaintext)
 	require.NoError(t, err)
+	if f.Root == (state.Root{}) {
+		return nil // a cell knows its session's id, and no secret
+	}
 	for _, secret := range [][]byte{f.Root[:], f.Root.RecordKey()} {
 		all = append(all, base64.RawURLEncoding.EncodeToString(secret)[:16], hex.EncodeToString(secret)[:20], fmt.Sprintf("%v", secret[:8]), string(secret[:8]))
 	}
@@ -106,7 +109,7 @@ func TestNothingThatIsToldIsSecret(t *testing.T) {
 	}))
 	a, b := sites[0], sites[1]
 	secrets := append(secretsOf(t, old), secretsOf(t, ring)...)
-	secrets = append(secrets, value, subject, text(60_000)[:40])
+	secrets = append(secrets, value, subject, text(80_000)[:40])
 	note := func(s *site) {
 		for _, c := range s.jar.All() {
 			if strings.HasPrefix(c.Name, "__Host-session.") && len(c.Value) > 60 {
@@ -122,10 +125,10 @@ func TestNothingThatIsToldIsSecret(t *testing.T) {
 			fmt.Fprintf(e, "%+v\n", s.explain(s.header()))
 		}
 	}
-	visit(a, "/set?user="+value, "/bind?user="+subject, "/put?name=a&size=60000", "/get?name=a", "/save?name=b", "/put?name=a&size=5", "/login?user="+value)
+	visit(a, "/set?user="+value, "/bind?user="+subject, "/put?name=a&size=80000", "/get?name=a", "/save?name=b", "/put?name=a&size=5", "/login?user="+value)
 	keys.set(ring, nil)
 	a.clock.advance(time.Minute)
-	visit(a, "/set?user="+value+"2", "/put?name=a&size=60000", "/put?name=big&size=2000000", "/late?name="+value)
+	visit(a, "/set?user="+value+"2", "/put?name=a&size=80000", "/put?name=big&size=2000000", "/late?name="+value)
 	stolen := a.rob()
 	for _, c := range stolen.jar.All() {
 		for i, damage := range []string{c.Value[:60] + "AAAA" + c.Value[64:], c.Value[:40], "!" + c.Value, c.Value + c.Value, value} {
@@ -166,7 +169,7 @@ func TestEventsTellSizesAndDurations(t *testing.T) {
 	s, _ := storedSite(t)
 	s.grow("a", 60_000)
 	s.grow("a", 5)
-	for kind, least := range map[middleware.EventKind]int{middleware.EventSpilled: 60_000, middleware.EventCommitted: 200} {
+	for kind, least := range map[middleware.EventKind]int{middleware.EventSpilled: 45_000, middleware.EventCommitted: 200} {
 		all := s.events.of(kind)
 		require.NotEmpty(t, all, kind)
 		require.Greater(t, all[0].Bytes, least, kind)

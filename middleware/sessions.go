@@ -5,16 +5,8 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/session"
 )
-
-// Sessions keeps the sessions of one cookie name. Make one with [New] and
-// share it; it is immutable and safe for concurrent use.
-type Sessions struct {
-	settings
-	revocations revocations
-}
 
 // Handler returns next with a session in every request's context; handlers get
 // it by [session.From]. A handler that never asks for it costs two allocations
@@ -27,7 +19,7 @@ func (m *Sessions) Handler(next http.Handler) http.Handler {
 			return
 		}
 		x := &writer{}
-		m.begin(&x.x.Exchange, r.Context(), &Request{Method: r.Method, Cookies: r.Header["Cookie"]})
+		m.begin(&x.x.Exchange, r.Context(), &Request{Method: r.Method, Cookies: r.Header["Cookie"], Prefetch: prefetch(r.Header["Sec-Purpose"])})
 		x.serve(w, r, next)
 	})
 }
@@ -62,21 +54,3 @@ func (m *Sessions) From(ctx context.Context) *session.Session {
 // Limits are the numbers in force: the platform's, and what Config.Limits
 // overrides. Adapters hold them against what their server takes.
 func (m *Sessions) Limits() Limits { return m.limits }
-
-func (m *Sessions) exchange(ctx context.Context) *Exchange {
-	x, _ := ctx.Value(m).(*Exchange)
-	return x
-}
-
-// Value lets the exchange be the request's context: one allocation for both.
-func (x *Exchange) Value(key any) any {
-	switch k := key.(type) {
-	case core.ContextKey:
-		return x.session()
-	case *Sessions:
-		if k == x.sessions {
-			return x
-		}
-	}
-	return x.Context.Value(key)
-}

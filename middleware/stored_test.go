@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -184,48 +183,6 @@ func (s *site) length(name string) string {
 	return s.get("/get?name=" + name).body
 }
 
-func TestLargeSessionGoesToTheStoreAndComesBack(t *testing.T) {
-	s, store := storedSite(t)
-	require.Equal(t, 200, s.grow("small", 100).StatusCode)
-	require.Empty(t, store.since(), "what fits the cookies is none of the store's business")
-
-	require.Equal(t, 200, s.grow("large", 200_000).StatusCode)
-	require.Equal(t, []string{"save"}, store.since(), "one round trip to move up")
-	require.Len(t, s.jar.All(), 1, "the reference has taken the place of the snapshot")
-	require.Less(t, len(s.cookie().Value), 300)
-	require.Len(t, s.events.of(middleware.EventSpilled), 1)
-
-	require.Equal(t, "200000", s.length("large"))
-	require.Equal(t, []string{"load"}, store.since(), "one to read")
-	require.Equal(t, "large small", s.get("/names").body)
-	store.since()
-	s.get("/nothing-of-the-session")
-	require.Empty(t, store.since(), "none where nobody asks")
-
-	require.Equal(t, 200, s.grow("small", 90).StatusCode)
-	require.Equal(t, []string{"load", "save"}, store.since(), "one to read and one to write")
-
-	require.Equal(t, 200, s.get("/drop?name=large").StatusCode)
-	require.Equal(t, []string{"load"}, store.since(), "coming back asks nothing of the store")
-	require.Len(t, s.events.of(middleware.EventReturned), 1)
-	require.Equal(t, "90", s.length("small"))
-	require.Equal(t, "0", s.length("large"))
-	require.Empty(t, store.since())
-}
-
-func TestHysteresis(t *testing.T) {
-	s, store := storedSite(t)
-	s.grow("a", 2700)
-	require.Empty(t, store.since(), "it fits one cookie")
-	s.grow("a", 6000)
-	require.Equal(t, []string{"save"}, store.since())
-	s.grow("a", 2700)
-	require.Equal(t, []string{"load", "save"}, store.since(), "it would fit again, but not in 60 %")
-	s.grow("a", 1000)
-	require.Equal(t, []string{"load"}, store.since())
-	require.Equal(t, "1000", s.length("a"))
-}
-
 func TestLosingTheStoreLosesNoSmallSession(t *testing.T) {
 	s, store := storedSite(t)
 	s.grow("small", 100)
@@ -367,143 +324,6 @@ func TestForeignRecordsDoNotOpen(t *testing.T) {
 	require.Equal(t, []session.Reason{session.UnknownKey, session.RecordMissing}, reasonsOf(refused))
 }
 
-func TestWritersOfOneRecordBothWin(t *testing.T) {
-	s, store := storedSite(t)
-	s.grow("large", 50_000)
-	header := s.header()
-	once := first(func() { require.Equal(t, 200, s.bare("/put?name=b&size=20", header).StatusCode) })
-	store.interrupt(func(call string) {
-		if call == "save" {
-			once()
-		}
-	})
-	store.since()
-	require.Equal(t, 200, s.grow("a", 10).StatusCode)
-	require.Equal(t, []string{"load", "save", "load", "save", "load", "save"}, store.since(), "the slower one is put on top")
-	require.Equal(t, "a b large", s.get("/names").body)
-}
-
-func TestWriterMeetsALogout(t *testing.T) {
-	s, store := storedSite(t)
-	s.grow("large", 50_000)
-	header := s.header()
-	once := first(func() { s.bare("/logout", header) })
-	store.interrupt(func(call string) {
-		if call == "save" {
-			once()
-		}
-	})
-	got := s.grow("a", 10)
-	require.Equal(t, 200, got.StatusCode)
-	require.Empty(t, got.Header.Values("Set-Cookie"), "what overlaps with a logout is dropped")
-	require.Equal(t, "0", s.length("a"))
-}
-
-// A writer that has loaded the record meets the move into the cookies.
-func TestWriterMeetsAMove(t *testing.T) {
-	s, store := storedSite(t)
-	s.grow("keep", 50)
-	s.grow("large", 50_000)
-	header := s.header()
-	var dropped answer
-	once := first(func() { dropped = s.bare("/drop?name=large", header) })
-	store.interrupt(func(call string) {
-		if call == "save" {
-			once()
-		}
-	})
-	slow := s.bare("/put?name=a&size=10", header)
-	require.Equal(t, 200, slow.StatusCode)
-	s.receive(dropped)
-	s.receive(slow)
-	require.Equal(t, "a keep", s.get("/names").body, "the drop and the write, both")
-}
-
-// A writer has seen b; the row that it meets knows that b's fragment builds on what
-// is dead, and the merge drops it whole. On top of that the write would stand without
-// what it was decided on, be that a restriction.
-func TestWriterMeetsARowWithoutWhatItSaw(t *testing.T) {
-	for name, pause := range map[string]time.Duration{"when it saves": 0, "when it loads again": 3 * time.Minute} {
-		t.Run(name, func(t *testing.T) {
-			var meanwhile func()
-			s, _ := storedSite(t, asProgram(func(w http.ResponseWriter, r *http.Request) {
-				if r.FormValue("name") == "slow" {
-					_ = session.From(r.Context()).Names() // sees it
-					meanwhile()
-				}
-				storedApp(w, r)
-			}))
-			s.grow("a", 10)
-			b := s.bare("/put?name=b&size=10", s.header())
-			s.get("/drop?name=a")
-			s.grow("large", 50_000)
-			without := s.header()
-			s.receive(b) // put back, against A4, or late, against A1
-			require.Equal(t, "b large", s.get("/names").body)
-			s.clock.advance(25 * time.Minute)
-			meanwhile = func() {
-				s.clock.advance(pause)
-				s.receive(s.bare("/put?name=quick&size=10", without)) // forgets when a was deleted
-			}
-			slow := s.get("/put?name=slow&size=10")
-			require.Equal(t, 503, slow.StatusCode)
-			require.Empty(t, slow.Header.Values("Set-Cookie"))
-			require.Equal(t, "large quick", s.get("/names").body)
-			require.Equal(t, 200, s.grow("again", 10).StatusCode, "on what there is")
-			require.Equal(t, "again large quick", s.get("/names").body)
-		})
-	}
-}
-
-// spilling is a browser whose session does not bear another 2 KB in cookies.
-func spilling(t *testing.T) (*adversary, cookies) {
-	a := newAdversary(t, func(c *middleware.Config) {
-		memory, err := fallback.NewMemory(fallback.MemoryConfig{Clock: c.Clock})
-		require.NoError(t, err)
-		c.Fallback = memory
-	})
-	jar := cookies{}
-	a.ask(jar, set("a", text(2250)))
-	a.ask(jar, set("a2", text(2250)))
-	return a, jar
-}
-
-// The session has moved into a row, and the response that was to say so is lost.
-// Who writes next finds the row, and may not build on it in cookies alone.
-func TestWriterMeetsARowThatNoCookieNames(t *testing.T) {
-	a, jar := spilling(t)
-	a.ask(maps.Clone(jar), set("b", text(2000)))
-	a.ask(jar, set("c", text(2000)))
-	seen, reason := a.sees(jar)
-	require.Len(t, seen, 4, reason)
-}
-
-// Two move into the row at once. Whichever response lands first, the session is there.
-func TestWritersMoveIntoTheStoreAtOnce(t *testing.T) {
-	for _, order := range [][2]int{{0, 1}, {1, 0}} {
-		a, jar := spilling(t)
-		writers := []func() ([]string, error){open(a.sessions, jar, set("b", text(2000))), open(a.sessions, jar, set("c", text(2000)))}
-		var answers [2][]string
-		for i, write := range writers {
-			lines, err := write()
-			require.NoError(t, err)
-			answers[i] = lines
-		}
-		jar.land(answers[order[0]])
-		seen, reason := a.sees(jar)
-		require.Len(t, seen, 4, reason)
-		between := open(a.sessions, jar, set("csrf", "x"))
-		jar.land(answers[order[1]])
-		seen, reason = a.sees(jar)
-		require.Len(t, seen, 4, reason)
-		lines, err := between()
-		require.NoError(t, err)
-		jar.land(lines)
-		seen, reason = a.sees(jar)
-		require.Len(t, seen, 5, reason)
-	}
-}
-
 func TestTouchProlongsTheRecord(t *testing.T) {
 	s, store := storedSite(t)
 	s.grow("large", 50_000)
@@ -562,25 +382,6 @@ func TestAlwaysStored(t *testing.T) {
 	require.Empty(t, s.who())
 }
 
-func TestModesMove(t *testing.T) {
-	memory, err := fallback.NewMemory(fallback.MemoryConfig{Clock: func() time.Time { return noon }})
-	require.NoError(t, err)
-	ring := newRing(t)
-	in := func(mode middleware.Mode) *site {
-		return newSite(t, storedApp, config(func(c *middleware.Config) { c.Keys, c.Mode, c.Fallback = ring, mode, memory }))
-	}
-	stored, cookies := in(middleware.AlwaysStored), in(middleware.AlwaysCookies)
-	cookies.jar = stored.jar
-	require.Equal(t, 200, stored.grow("a", 100).StatusCode)
-	header := stored.header()
-	require.Equal(t, "100", cookies.bare("/get?name=a", header).body, "another mode still reads it")
-	back := cookies.bare("/put?name=b&size=10", header)
-	require.Equal(t, 200, back.StatusCode)
-	stored.receive(back)
-	require.Equal(t, "a b", stored.get("/names").body)
-	require.Equal(t, http.StatusInternalServerError, cookies.bare("/put?name=b&size=9000", stored.header()).StatusCode)
-}
-
 func TestReferenceWithoutAStore(t *testing.T) {
 	s, _ := storedSite(t)
 	s.grow("large", 50_000)
@@ -618,31 +419,9 @@ func TestLateChangeOfAStoredSessionLands(t *testing.T) {
 func TestTooLargeForTheStore(t *testing.T) {
 	s, _ := storedSite(t)
 	s.grow("small", 10)
-	require.Equal(t, http.StatusInternalServerError, s.grow("huge", 1<<20).StatusCode)
+	require.Equal(t, http.StatusInternalServerError, s.grow("huge", 1_500_000).StatusCode)
 	require.ErrorIs(t, s.events.of(middleware.EventFailed)[0].Err, session.ErrTooLarge)
 	require.Equal(t, "10", s.length("small"))
-}
-
-// The moved row is emptied when the move is proved to have arrived, not before.
-func TestMovedRecordIsCollectedOnEvidence(t *testing.T) {
-	s, store := storedSite(t, config(func(c *middleware.Config) { c.IdleTimeout = -1 }))
-	s.grow("large", 50_000)
-	id := store.the(t)
-	s.get("/drop?name=large")
-	s.grow("a", 10)
-	require.NotContains(t, store.since()[2:], "save", "somebody who saw the row may still be in flight")
-	s.clock.advance(16*time.Minute + 2*time.Second)
-	s.grow("a", 20)
-	require.Equal(t, []string{"load", "save"}, store.since())
-	rec, err := store.Store.Load(t.Context(), id)
-	require.NoError(t, err)
-	require.Less(t, len(rec.Data), 300)
-	s.clock.advance(16*time.Minute + 2*time.Second)
-	s.grow("a", 30)
-	require.Empty(t, store.since(), "once")
-	s.grow("large", 60_000)
-	require.Equal(t, "60000", s.length("large"))
-	require.Equal(t, "30", s.length("a"))
 }
 
 // A database and the key ring together open nothing: the key is in the cookies.

@@ -44,30 +44,78 @@ var (
 		"look at it with 'carryon keys list' and add a key with 'carryon keys rotate'")
 )
 
-// TooLargeError says by how much a session exceeds which limit. Nothing was
-// sent; the visitor's cookies are as they were. It matches [ErrTooLarge].
-type TooLargeError struct {
-	Platform string   // whose limits these are, "" for the default's
-	Limit    string   // which limit, e.g. "cookie bytes"
-	Max      int      // that limit's number; 0 where only the store knows it
-	Need     int      // what the session would take of it
-	Session  int      // bytes of the session before sealing
-	Largest  []string // the names of the largest values, largest first, with their bytes: "cart (3120)"
+// Limit names a limit that a session can exceed.
+type Limit string
+
+// The limits.
+const (
+	// LimitCookieBytes: one cookie (Config.FixedName keeps the session in one).
+	LimitCookieBytes Limit = "cookie bytes"
+	// LimitCookies: the number of cookies in one request (Limits.Cookies).
+	LimitCookies Limit = "cookies"
+	// LimitRequestBytes: the request's Cookie header (Limits.RequestBytes).
+	LimitRequestBytes Limit = "request bytes"
+	// LimitResponseBytes: the Set-Cookie lines of one response
+	// (Limits.ResponseBytes).
+	LimitResponseBytes Limit = "response bytes"
+	// LimitSetCookieLines: the number of Set-Cookie lines of one response
+	// (Limits.SetCookieLines).
+	LimitSetCookieLines Limit = "Set-Cookie lines"
+	// LimitRecordBytes: one record of the store.
+	LimitRecordBytes Limit = "record bytes"
+	// LimitNewEntries: entries that parallel requests create at once. They would
+	// fit one after another.
+	LimitNewEntries Limit = "new entries at once"
+)
+
+// EntrySize is an entry's name and the bytes of its value.
+type EntrySize struct {
+	Name  string
+	Bytes int
 }
 
-// Error names the numbers and what to do; no value is in it.
+// TooLargeError says which limit a session exceeds, and by how much. Nothing was
+// sent, and the visitor's cookies are as they were. It matches [ErrTooLarge].
+type TooLargeError struct {
+	Limit    Limit
+	Need     int         // what the session would take of it, other cookies and what has to stay free included
+	Max      int         // what it allows; 0 if only the store knows
+	Others   int         // bytes that other programs' cookies take of the request
+	Session  int         // bytes of the session before sealing
+	Platform string      // whose limits these are, "" for the default's
+	Largest  []EntrySize // the largest entries, the largest first
+}
+
+// Error says what to do first, then the numbers. No value is in it.
 func (e *TooLargeError) Error() string {
-	msg := fmt.Sprintf("carryon: the session (%d bytes) needs %d of %d %s", e.Session, e.Need, e.Max, e.Limit)
-	if e.Max == 0 {
-		msg = fmt.Sprintf("carryon: the session (%d bytes) needs %d %s", e.Session, e.Need, e.Limit)
+	var b strings.Builder
+	b.WriteString("carryon: ")
+	if e.Limit == LimitNewEntries {
+		fmt.Fprintf(&b, "too many parallel requests create entries of one session: %d more do not fit beside %d in flight; "+
+			"send them one after another, or keep dynamic names in one map under one key", e.Need-e.Max, e.Max)
+		return b.String()
 	}
+	b.WriteString("session too large")
 	if e.Platform != "" {
-		msg += fmt.Sprintf(", the limit of platform %q", e.Platform)
+		fmt.Fprintf(&b, " for platform %q", e.Platform)
 	}
-	if len(e.Largest) > 0 {
-		msg += "; largest values: " + strings.Join(e.Largest, ", ")
+	fmt.Fprintf(&b, ": it needs %d", e.Need)
+	if e.Max > 0 {
+		fmt.Fprintf(&b, " of %d", e.Max)
 	}
-	return msg + "; keep less in it, or raise Config.Limits as far as what stands before the program allows"
+	fmt.Fprintf(&b, " %s", e.Limit)
+	if e.Others > 0 {
+		fmt.Fprintf(&b, " (other cookies: %d bytes)", e.Others)
+	}
+	for i, entry := range e.Largest {
+		sep := ", "
+		if i == 0 {
+			sep = "; largest entries: "
+		}
+		fmt.Fprintf(&b, "%s%q (%d)", sep, entry.Name, entry.Bytes)
+	}
+	b.WriteString(". Store less, configure a store (Config.Fallback), or raise Config.Limits if your proxy or platform permits")
+	return b.String()
 }
 
 // Is matches [ErrTooLarge].
@@ -87,8 +135,9 @@ func (e *EncodeError) Error() string {
 // Unwrap returns the encoder's error.
 func (e *EncodeError) Unwrap() error { return e.Err }
 
-// DecodeError says that a stored value is not of the key's type (any more). It
-// does not fail the commit; the value stays until it is set or deleted.
+// DecodeError says that a stored value is not of the key's type (any more). The
+// value stays until it is set or deleted. Only [Key.Update] fails the commit with
+// it.
 type DecodeError struct {
 	Key string // the key's name
 	Err error  // what the decoder said

@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"errors"
+	"net/http"
 	"testing"
 	"time"
 
@@ -12,13 +13,41 @@ import (
 )
 
 func TestTooLargeErrorMatchesItsSentinel(t *testing.T) {
-	var err error = &session.TooLargeError{Limit: "cookie bytes", Max: 4096, Need: 5000, Session: 3600, Largest: []string{"cart (3120)"}}
+	var err error = &session.TooLargeError{Limit: session.LimitRequestBytes, Max: 8000, Need: 9120, Others: 1800, Session: 3600, Platform: "nginx",
+		Largest: []session.EntrySize{{Name: "cart", Bytes: 3120}, {Name: "prefs", Bytes: 210}}}
 	require.ErrorIs(t, err, session.ErrTooLarge)
 	require.NotErrorIs(t, err, session.ErrLate)
-	for _, part := range []string{"3600", "5000", "4096", "cookie bytes", "cart (3120)"} {
+	for _, part := range []string{`"nginx"`, "needs 9120 of 8000 request bytes", "other cookies: 1800 bytes", `"cart" (3120), "prefs" (210)`, "Config.Fallback"} {
 		require.ErrorContains(t, err, part)
 	}
-	require.NotContains(t, (&session.TooLargeError{}).Error(), "largest")
+	bare := (&session.TooLargeError{Limit: session.LimitRecordBytes, Need: 7}).Error()
+	for _, part := range []string{"largest", "platform \"", "other cookies", " of 0"} {
+		require.NotContains(t, bare, part)
+	}
+	require.Contains(t, bare, "needs 7 record bytes")
+}
+
+func TestTooManyNewEntriesSaysWhatToDo(t *testing.T) {
+	err := &session.TooLargeError{Limit: session.LimitNewEntries, Need: 14, Max: 12, Largest: []session.EntrySize{{Name: "a"}, {Name: "b"}}}
+	require.ErrorIs(t, err, session.ErrTooLarge)
+	require.ErrorContains(t, err, "2 more do not fit beside 12 in flight")
+	require.ErrorContains(t, err, "one map under one key")
+}
+
+// Names of entries may come from visitors: none writes to a log or a terminal.
+func TestErrorsQuoteNames(t *testing.T) {
+	name := "x\n\x1b[2J\u202e"
+	for _, err := range []error{
+		&session.TooLargeError{Limit: session.LimitRequestBytes, Largest: []session.EntrySize{{Name: name}}},
+		&session.TooLargeError{Limit: session.LimitRequestBytes, Platform: name},
+		&session.TooLargeError{Limit: session.LimitNewEntries, Largest: []session.EntrySize{{Name: name}}},
+		&session.EncodeError{Key: name, Err: errors.New("x")},
+		&session.DecodeError{Key: name, Err: errors.New("x")},
+	} {
+		for _, c := range "\n\x1b\u202e" {
+			require.NotContains(t, err.Error(), string(c), "%T", err)
+		}
+	}
 }
 
 func TestLookupSaysWhyThereIsNone(t *testing.T) {
@@ -65,15 +94,47 @@ func TestWhatDoesNotDecodeFailsNoCommit(t *testing.T) {
 		kept, _ := text.Get(s)
 		require.Equal(t, "seven", kept, "it stays until it is set or deleted")
 	})
-	require.True(t, v.changed(t, func(s *session.Session) {
-		wrong.Update(s, func(n int) int { return n + 1 })
-		require.NoError(t, s.Err())
-	}), "an update begins anew, as Get and Set would")
-	v.visit(func(s *session.Session) {
-		n, ok := wrong.Get(s)
-		require.True(t, ok)
-		require.Equal(t, 1, n)
+}
+
+// An update of what does not decode would begin anew from nothing: it is refused,
+// and the value stays. A program that wants that deletes it first.
+func TestUpdateOfWhatDoesNotDecodeIsRefused(t *testing.T) {
+	v := newVisitor(t)
+	v.visit(func(s *session.Session) { text.Set(s, "seven"); count.Set(s, 1) })
+	wrong := session.Key[int]("text")
+	answer := v.visit(func(s *session.Session) {
+		wrong.Update(s, func(int) int { t.Error("f must not run"); return 1 })
+		count.Set(s, 2)
+		var decode *session.DecodeError
+		require.ErrorAs(t, s.Err(), &decode)
+		require.Equal(t, "text", decode.Key)
 	})
+	require.Equal(t, http.StatusInternalServerError, answer.StatusCode)
+	require.Empty(t, answer.Header["Set-Cookie"])
+	v.visit(func(s *session.Session) {
+		sessiontest.Holds(t, s, text, "seven")
+		sessiontest.Holds(t, s, count, 1)
+	})
+	require.True(t, v.changed(t, func(s *session.Session) {
+		wrong.Delete(s)
+		wrong.Update(s, func(n int) int { return n + 1 })
+	}))
+	v.visit(func(s *session.Session) { sessiontest.Holds(t, s, wrong, 1) })
+}
+
+// The backend is told of each value that does not decode, by name.
+func TestWhatDoesNotDecodeIsTold(t *testing.T) {
+	b := &stub{}
+	s, _ := stubbed(t, b)
+	text.Set(s, "seven")
+	wrong := session.Key[int]("text")
+	wrong.Get(s)
+	_, err := wrong.Lookup(s)
+	require.Error(t, err)
+	wrong.Update(s, func(int) int { return 1 })
+	require.Equal(t, []string{"text", "text", "text"}, b.odd)
+	text.Get(s)
+	require.Len(t, b.odd, 3)
 }
 
 // Errors end in logs, where no visitor's data belongs.

@@ -22,7 +22,7 @@ func (k Key[T]) Get(s *Session) (T, bool) {
 		var zero T
 		return zero, false
 	}
-	v, err := k.decode(raw)
+	v, err := k.decode(s, raw)
 	return v, err == nil
 }
 
@@ -37,21 +37,23 @@ func (k Key[T]) Lookup(s *Session) (T, error) {
 		}
 		return zero, fmt.Errorf("%w: %q", ErrNoValue, string(k))
 	}
-	return k.decode(raw)
+	return k.decode(s, raw)
 }
 
-func (k Key[T]) decode(raw []byte) (T, error) {
+func (k Key[T]) decode(s *Session, raw []byte) (T, error) {
 	var v T
 	if readPlain(raw, &v) {
 		return v, nil
 	}
-	return k.decodeAny(raw)
+	return k.decodeAny(s, raw)
 }
 
-func (k Key[T]) decodeAny(raw []byte) (v T, err error) {
+func (k Key[T]) decodeAny(s *Session, raw []byte) (v T, err error) {
 	if err := decMode.Unmarshal(raw, &v); err != nil {
 		var zero T
-		return zero, &DecodeError{Key: string(k), Err: err}
+		failed := &DecodeError{Key: string(k), Err: err}
+		s.core().Undecodable(string(k), failed)
+		return zero, failed
 	}
 	return v, nil
 }
@@ -69,15 +71,16 @@ func (k Key[T]) Set(s *Session, v T) {
 	s.core().Set(string(k), raw)
 }
 
-// Update replaces the value by f of it: of T's zero value where Get gives none,
-// which includes a value that no longer decodes. It is atomic among the
-// goroutines of one request: f runs again where another one came between, so it
-// must be quick, have no effects, and not change this key itself. Where the
-// session could not be loaded it does not run.
+// Update replaces the value by f of it: of T's zero value if nothing is set. A
+// value that does not decode as a T stays, f does not run, and the commit reports
+// a [*DecodeError]; a program that wants to start over deletes it first. Update is
+// atomic among the goroutines of one request: f runs again if another one came
+// between, so it must be quick, have no effects, and not change this key itself.
+// If the session could not be loaded, f does not run.
 //
-// Two requests that update one key at the same time are not atomic: the later
-// stamp wins, so that counters, attempt limits and one-time codes must not live
-// in a session.
+// Two requests that update one key at the same time are not atomic: the last one
+// to land counts, so that counters, attempt limits and one-time codes must not
+// live in a session.
 func (k Key[T]) Update(s *Session, f func(T) T) {
 	for {
 		old := s.core().Get(string(k))
@@ -86,7 +89,12 @@ func (k Key[T]) Update(s *Session, f func(T) T) {
 		}
 		var have T
 		if old != nil {
-			have, _ = k.decode(old)
+			v, err := k.decode(s, old)
+			if err != nil {
+				s.core().Fault(err)
+				return
+			}
+			have = v
 		}
 		raw, err := encode(f(have))
 		if err != nil {
@@ -99,15 +107,17 @@ func (k Key[T]) Update(s *Session, f func(T) T) {
 	}
 }
 
-// Pop returns the value as Get does and removes it: a flash message. A value
-// that another request sets under the key meanwhile survives.
+// Pop returns the value as Get does and removes it: a flash message. In a request
+// that the browser sends ahead of the visitor (Sec-Purpose: prefetch) the value
+// stays, because the visitor may never see the response. Of a Pop and a Set in
+// another request that overlap, either may count.
 func (k Key[T]) Pop(s *Session) (T, bool) {
 	raw := s.core().Pop(string(k))
 	if raw == nil {
 		var zero T
 		return zero, false
 	}
-	v, err := k.decode(raw)
+	v, err := k.decode(s, raw)
 	return v, err == nil
 }
 

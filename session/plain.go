@@ -1,6 +1,6 @@
 package session
 
-import "github.com/carryon-go/carryon/internal/core"
+import "github.com/carryon-go/carryon/internal/state"
 
 // The types that most values have are encoded and decoded here, for a general
 // encoder looks at each value's type anew. What is not in the one form that is
@@ -11,14 +11,14 @@ import "github.com/carryon-go/carryon/internal/core"
 func appendPlain(p any) (raw []byte, ok bool) {
 	switch v := p.(type) {
 	case *string:
-		return core.AppendText(make([]byte, 0, core.MaxHead+len(*v)), *v), true
+		return state.AppendText(make([]byte, 0, state.MaxHead+len(*v)), *v), true
 	case *[]byte:
 		if *v == nil {
 			return nil, false // null
 		}
-		return core.AppendBytes(make([]byte, 0, core.MaxHead+len(*v)), *v), true
+		return state.AppendBytes(make([]byte, 0, state.MaxHead+len(*v)), *v), true
 	case *int:
-		return core.AppendInt(make([]byte, 0, core.MaxHead), int64(*v)), true
+		return state.AppendInt(make([]byte, 0, state.MaxHead), int64(*v)), true
 	}
 	return nil, false
 }
@@ -29,17 +29,17 @@ func readPlain(raw []byte, p any) (ok bool) {
 	switch v := p.(type) {
 	case *string:
 		var text []byte
-		if text, ok = core.Text(raw); ok {
+		if text, ok = state.Text(raw); ok {
 			*v = string(text)
 		}
 	case *[]byte:
 		var b []byte
-		if b, ok = core.Bytes(raw); ok {
+		if b, ok = state.Bytes(raw); ok {
 			*v = append(make([]byte, 0, len(b)), b...)
 		}
 	case *int:
 		var n int64
-		if n, ok = core.Int(raw); ok && int64(int(n)) == n {
+		if n, ok = state.Int(raw); ok && int64(int(n)) == n {
 			*v = int(n)
 			return true
 		}

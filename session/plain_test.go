@@ -7,7 +7,17 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/carryon-go/carryon/internal/core"
 )
+
+// unheard is a backend that nothing but what does not decode is told of.
+type unheard struct {
+	core.Backend
+	odd int
+}
+
+func (u *unheard) Undecodable(string, error) { u.odd++ }
 
 // What is encoded and decoded here must be what the CBOR library makes of it,
 // for the two take turns on the same bytes.
@@ -70,8 +80,11 @@ func agree[T any](t *testing.T, raw []byte) {
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}
-	all, failed := Key[T]("k").decode(raw)
+	told, c := &unheard{}, core.Core{}
+	c.Init(told)
+	all, failed := Key[T]("k").decode((*Session)(&c), raw)
 	require.Equal(t, err == nil, failed == nil)
+	require.Equal(t, err != nil, told.odd == 1)
 	if err == nil {
 		require.Equal(t, want, all)
 	}

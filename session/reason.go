@@ -1,7 +1,5 @@
 package session
 
-import "github.com/carryon-go/carryon/internal/core"
-
 // Reason says why a visitor was not recognised, or a cookie refused. The words
 // are stable: logs, metrics and alerts may be built on them.
 type Reason string
@@ -42,9 +40,6 @@ const (
 	Revoked Reason = "revoked"
 	// Superseded: it belongs to a session that was renewed or replaced.
 	Superseded Reason = "superseded"
-	// Late: it contradicts what is known to be dead: it landed later than any
-	// response may, or was put back from an old copy.
-	Late Reason = "late"
 	// WrongFormat: its key is in the ring, for another format.
 	WrongFormat Reason = "wrong format"
 	// TooMany: the request carried more of our cookies than are looked at.
@@ -69,54 +64,5 @@ const (
 // Reasons lists all of them but [Recognised], for tables and metrics: a reason is never made of
 // what a visitor sent.
 func Reasons() []Reason {
-	return []Reason{Absent, Malformed, WrongLength, UnknownFormat, UnknownKey, DeadKey, NoKey, BadSeal, Torn, Expired, ExpiredIdle, LoggedOut, Revoked, Superseded, Late, WrongFormat, TooMany, TooLarge, RecordMissing, StoreDown, StoreRolledBack, ImportFailed, LateChange}
-}
-
-// ReasonOf is the reason that a merge amounts to. Like [Wrap] it is for this
-// module's own packages.
-func ReasonOf(v *core.View) Reason {
-	switch v.Verdict {
-	case core.Present:
-		return Recognised
-	case core.ExpiredEnd:
-		return Expired
-	case core.ExpiredIdle:
-		return ExpiredIdle
-	case core.LoggedOut:
-		return LoggedOut
-	case core.Revoked:
-		return Revoked
-	case core.Unstored:
-		if v.Unopened == 0 {
-			return RecordMissing
-		}
-	case core.StoreDown:
-		return StoreDown
-	case core.Incomplete:
-		if v.Unopened == 0 {
-			return Torn
-		}
-	}
-	if v.Closed != "" {
-		return Reason(v.Closed)
-	}
-	return Absent
-}
-
-// ReasonOfFate is why one fragment did not count; "" where it did. Like
-// [ReasonOf] it is for this module's own packages.
-func ReasonOfFate(f core.Fate) Reason {
-	switch f {
-	case core.Dead:
-		return Superseded
-	case core.Late:
-		return Late
-	case core.Torn:
-		return Torn
-	case core.Ended:
-		return Expired
-	case core.Idle:
-		return ExpiredIdle
-	}
-	return ""
+	return []Reason{Absent, Malformed, WrongLength, UnknownFormat, UnknownKey, DeadKey, NoKey, BadSeal, Torn, Expired, ExpiredIdle, LoggedOut, Revoked, Superseded, WrongFormat, TooMany, TooLarge, RecordMissing, StoreDown, StoreRolledBack, ImportFailed, LateChange}
 }

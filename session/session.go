@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/internal/state"
 )
 
 // Session is one visitor's session as one request sees it. Its methods may be
@@ -81,7 +82,7 @@ func (s *Session) Err() error { return s.core().Err() }
 // Reason says why this visitor was not recognised; [Recognised] (empty) where
 // the request brought a session.
 func (s *Session) Reason() Reason {
-	return ReasonOf(s.core().View())
+	return Reason(s.core().View().Reason())
 }
 
 // ID is the session's public id, 22 characters of base64url. It is safe to log:
@@ -89,7 +90,7 @@ func (s *Session) Reason() Reason {
 // changes with Renew.
 func (s *Session) ID() string {
 	root, _ := s.core().Generation()
-	if root == (core.Root{}) {
+	if root == (state.Root{}) {
 		return ""
 	}
 	return root.ID()
@@ -105,22 +106,20 @@ func (s *Session) IsNew() bool {
 // Created is when the session began (UTC, to the millisecond); Renew keeps it.
 // It is zero in a session that this request begins.
 func (s *Session) Created() time.Time {
-	created, _ := s.core().Times()
-	return timeOrZero(created)
+	return timeOrZero(s.core().Created())
 }
 
-// Expires is when the absolute lifetime ends (UTC), however much the session
-// is used. It is zero in a session that this request begins.
+// Expires returns when the absolute lifetime ends (UTC), however much the session
+// is used, by the changes so far. It is zero if there is no session.
 func (s *Session) Expires() time.Time {
-	_, end := s.core().Times()
-	return timeOrZero(end)
+	return timeOrZero(s.core().End())
 }
 
 func timeOrZero(ms int64) time.Time {
 	if ms == 0 {
 		return time.Time{}
 	}
-	return core.Time(ms)
+	return state.Time(ms)
 }
 
 // Has tells whether a value is set under name.
@@ -137,7 +136,7 @@ func (s *Session) Delete(name string) { s.core().Delete(name) }
 // session in use ends up to Config.TouchAfter earlier.
 func (s *Session) IdleExpires() time.Time {
 	if end := s.core().IdleEnd(); end != 0 {
-		return core.Time(end)
+		return state.Time(end)
 	}
 	return time.Time{}
 }
@@ -159,21 +158,20 @@ func (s *Session) Renew() { s.core().Renew() }
 func (s *Session) Bind(subject string) { s.core().Bind([]byte(subject)) }
 
 // SetLifetime lets this session live for d from now on, in place of
-// Config.Lifetime: "remember me". It is at least a second and at most
-// Config.MaxLifetime, or else Config.Lifetime; what is more or less is taken for those. Like
-// Renew, which it does, it belongs into a login.
-func (s *Session) SetLifetime(d time.Duration) {
-	s.core().SetTerms("SetLifetime", func(t *core.Terms) { t.Lifetime = max(d.Milliseconds(), 1000) })
-}
+// Config.Lifetime: "remember me". The shortest is a second, the longest
+// Config.MaxLifetime (or Config.Lifetime, if that is longer). Values outside that
+// range are clamped, and an event and a log line say so. SetLifetime also renews
+// the session, so call it at login.
+func (s *Session) SetLifetime(d time.Duration) { s.core().SetLifetime(d) }
 
 // SetIdleTimeout lets this session live for d without being used, in place of
 // Config.IdleTimeout: at least a second; negative is no idle limit. It renews the
 // session.
 func (s *Session) SetIdleTimeout(d time.Duration) {
-	s.core().SetTerms("SetIdleTimeout", func(t *core.Terms) {
+	s.core().SetTerms("SetIdleTimeout", func(t *state.Terms) {
 		t.Idle = max(d.Milliseconds(), 1000)
 		if d < 0 {
-			t.Idle = core.NoIdle
+			t.Idle = state.NoIdle
 		}
 	})
 }
@@ -182,7 +180,7 @@ func (s *Session) SetIdleTimeout(d time.Duration) {
 // not, in place of Config.BrowserSession. Many browsers bring them back with
 // their windows: the lifetime counts all the same. It renews the session.
 func (s *Session) SetBrowserSession(ends bool) {
-	s.core().SetTerms("SetBrowserSession", func(t *core.Terms) {
+	s.core().SetTerms("SetBrowserSession", func(t *state.Terms) {
 		t.Browser = -1
 		if ends {
 			t.Browser = 1

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/internal/state"
 	"github.com/carryon-go/carryon/session"
 	"github.com/carryon-go/carryon/sessiontest"
 )
@@ -100,7 +100,7 @@ func TestLoadThatFails(t *testing.T) {
 	o := outcome(t, c)
 	require.ErrorIs(t, o.Err, down)
 	require.False(t, o.Writes)
-	require.Equal(t, core.Changes{}, *o.Changes)
+	require.Equal(t, state.Changes{}, *o.Changes)
 }
 
 func TestSaveReportsWhatTheCommitWould(t *testing.T) {
@@ -209,7 +209,8 @@ func TestTheWholeLifeOfASession(t *testing.T) {
 		require.Len(t, id, 22)
 		require.True(t, s.IsNew())
 		require.True(t, s.Created().IsZero())
-		require.True(t, s.Expires().IsZero())
+		expires = s.Expires()
+		require.WithinDuration(t, time.Now().Add(24*time.Hour), expires, time.Minute, "the end that will be sealed")
 		count.Set(s, 1)
 		require.Equal(t, id, s.ID())
 	})
@@ -220,8 +221,9 @@ func TestTheWholeLifeOfASession(t *testing.T) {
 		require.Equal(t, []string{"count", "text"}, s.Names())
 		require.True(t, s.Has("text"))
 		require.False(t, s.Has("other"))
-		created, expires = s.Created(), s.Expires()
-		require.Equal(t, 24*time.Hour, expires.Sub(created))
+		created = s.Created()
+		require.Equal(t, expires, s.Expires(), "as it was told before it was sealed")
+		require.InDelta(t, 24*time.Hour, expires.Sub(created), float64(time.Second))
 		require.Equal(t, time.UTC, created.Location())
 		require.WithinDuration(t, time.Now(), created, time.Minute)
 	})
@@ -349,15 +351,15 @@ func TestDeleteByName(t *testing.T) {
 }
 
 func TestReasons(t *testing.T) {
-	for verdict, want := range map[core.Verdict]session.Reason{
-		core.Present: session.Recognised, core.ExpiredEnd: session.Expired, core.ExpiredIdle: session.ExpiredIdle,
-		core.LoggedOut: session.LoggedOut, core.Incomplete: session.Torn, core.Absent: session.Absent,
+	for verdict, want := range map[state.Verdict]session.Reason{
+		state.Present: session.Recognised, state.ExpiredEnd: session.Expired, state.ExpiredIdle: session.ExpiredIdle,
+		state.LoggedOut: session.LoggedOut, state.Torn: session.Torn, state.Absent: session.Absent,
 	} {
-		require.Equal(t, want, session.ReasonOf(&core.View{Verdict: verdict}))
+		require.Equal(t, want, session.Reason((&state.View{Verdict: verdict}).Reason()))
 	}
 	// What did not open may be what the rest lacks.
 	require.Equal(t, session.UnknownKey,
-		session.ReasonOf(&core.View{Verdict: core.Incomplete, Unopened: 1, Closed: string(session.UnknownKey)}))
-	require.Equal(t, session.BadSeal, session.ReasonOf(&core.View{Verdict: core.Absent, Closed: string(session.BadSeal)}))
-	require.Equal(t, session.Recognised, session.ReasonOf(&core.View{Verdict: core.Present, Closed: string(session.BadSeal)}))
+		session.Reason((&state.View{Verdict: state.Torn, Unopened: 1, Closed: string(session.UnknownKey)}).Reason()))
+	require.Equal(t, session.BadSeal, session.Reason((&state.View{Verdict: state.Absent, Closed: string(session.BadSeal)}).Reason()))
+	require.Equal(t, session.Recognised, session.Reason((&state.View{Verdict: state.Present, Closed: string(session.BadSeal)}).Reason()))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/internal/state"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
 	"github.com/carryon-go/carryon/session"
@@ -60,22 +61,24 @@ func (v *visitor) changed(t require.TestingT, f func(s *session.Session)) bool {
 
 // stub is a backend of which a test sees everything.
 type stub struct {
-	view    *core.View
+	view    *state.View
 	loadErr error
 	saveErr error
 	loads   int
 	loadCtx context.Context
 	late    []string
 	reads   int // late ones
+	clamped []string
+	odd     []string // names of values that do not decode
 }
 
-func (b *stub) Load(ctx context.Context) (*core.View, error) {
+func (b *stub) Load(ctx context.Context) (*state.View, error) {
 	b.loads++
 	b.loadCtx = ctx
 	return b.view, b.loadErr
 }
 
-func (b *stub) Save(_ context.Context, o core.Outcome) (*core.View, error) {
+func (b *stub) Save(_ context.Context, o core.Outcome) (*state.View, error) {
 	if o.Err != nil {
 		return nil, o.Err
 	}
@@ -84,6 +87,15 @@ func (b *stub) Save(_ context.Context, o core.Outcome) (*core.View, error) {
 
 func (b *stub) LateRead()              { b.reads++ }
 func (b *stub) LateChange(what string) { b.late = append(b.late, what) }
+
+func (b *stub) Lifetimes() (now, lifetime, longest int64) {
+	return 1_700_000_000_000, 3_600_000, 7_200_000
+}
+
+func (b *stub) Clamped(what string, d time.Duration) {
+	b.clamped = append(b.clamped, what+" "+d.String())
+}
+func (b *stub) Undecodable(name string, _ error) { b.odd = append(b.odd, name) }
 
 // stubbed is a session over b, and its core.
 func stubbed(t testing.TB, b *stub) (*session.Session, *core.Core) {
@@ -94,6 +106,6 @@ func stubbed(t testing.TB, b *stub) (*session.Session, *core.Core) {
 
 // outcome commits and is what the commit saw.
 func outcome(t testing.TB, c *core.Core) (out core.Outcome) {
-	require.NoError(t, c.Commit(func(o core.Outcome) (*core.View, error) { out = o; return nil, nil }))
+	require.NoError(t, c.Commit(func(o core.Outcome) (*state.View, error) { out = o; return nil, nil }))
 	return out
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// Holds fails the test unless the session has this value under key.
+// Holds fails the test unless the session has the value want under key.
 func Holds[T any](t testing.TB, s *session.Session, key session.Key[T], want T) {
 	t.Helper()
 	got, err := key.Lookup(s)
@@ -21,9 +21,9 @@ func Holds[T any](t testing.TB, s *session.Session, key session.Key[T], want T) 
 	}
 }
 
-// Lacks fails the test if the session has a value under one of the names, or,
-// where none is given, any at all. A session that could not be loaded lacks
-// nothing: the test fails.
+// Lacks fails the test if the session has a value under one of the names, or
+// any value at all if no names are given. It also fails the test if the
+// session cannot be loaded.
 func Lacks(t testing.TB, s *session.Session, names ...string) {
 	t.Helper()
 	if err := s.Load(contextOf(t)); err != nil {
@@ -36,7 +36,8 @@ func Lacks(t testing.TB, s *session.Session, names ...string) {
 	}
 }
 
-// RefusedFor fails the test unless the visitor was not recognised, for this reason.
+// RefusedFor fails the test unless the visitor was refused for the given
+// reason.
 func RefusedFor(t testing.TB, s *session.Session, want session.Reason) {
 	t.Helper()
 	if got := s.Reason(); got != want {
@@ -44,8 +45,8 @@ func RefusedFor(t testing.TB, s *session.Session, want session.Reason) {
 	}
 }
 
-// SetsNoCookie fails the test if the response sets or expires one, whoever's it
-// is: one that does is of use to nobody else, and no cache may keep it.
+// SetsNoCookie fails the test if the response sets or expires any cookie. A
+// response that does is meant for one visitor and must not be cached.
 func SetsNoCookie(t testing.TB, response *http.Response) {
 	t.Helper()
 	for _, c := range response.Cookies() {

@@ -5,34 +5,33 @@ import (
 	"time"
 )
 
-// Clock is a time that only a test moves, for Config.Clock, Jar.Clock and
-// fallback.MemoryConfig. The zero Clock begins at the time of its first use; it
-// is safe for concurrent use.
+// Clock is a clock that moves only when a test advances it, for Config.Clock,
+// Jar.Clock and fallback.MemoryConfig. The zero Clock starts at the time of
+// its first use. Clock is safe for concurrent use.
 type Clock struct {
 	mu  sync.Mutex
 	now time.Time
 }
 
-// NewClock is a Clock that stands at a time.
+// NewClock returns a Clock that shows the given time.
 func NewClock(at time.Time) *Clock { return &Clock{now: at} }
 
-// Now is the time.
+// Now returns the time of the clock.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.current()
 }
 
-// Advance moves the time; a negative d moves it back.
+// Advance moves the clock by d; a negative d moves it back.
 func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.current().Add(d)
 }
 
-// Skewed is the clock of a replica that goes d ahead of this one, or behind
-// where d is negative: whatever this one shows. Carryon's guarantee allows for
-// 30 seconds.
+// Skewed returns the clock of a replica that is d ahead of this one, or behind
+// it if d is negative. Carryon tolerates a difference of 30 seconds.
 func (c *Clock) Skewed(d time.Duration) func() time.Time {
 	return func() time.Time { return c.Now().Add(d) }
 }

@@ -1,10 +1,10 @@
-// Package sessiontest holds what a program's own tests need to test against
+// Package sessiontest provides helpers for tests of programs that use
 // sessions.
 //
-// [New] makes a session for a handler's test, without keys or cookies. Tests of a whole
-// program put a session into a request with [Forge] and read what its response
-// has left with [Left]; a [Jar] does both, and keeps and drops cookies as a
-// browser does. A [Clock] is a time that only the test moves, also as replicas see
-// it whose clocks differ. [Holds], [Lacks], [RefusedFor] and [SetsNoCookie] fail
-// the test where things are otherwise.
+// For a test of one handler, [New] returns a session without keys or cookies.
+// For a test of a whole program, [Forge] puts a session into a request, and
+// [Left] returns the session after its response. A [Jar] does both, and keeps
+// and drops cookies as a browser does. A [Clock] is a clock that only the test
+// moves; it can also simulate replicas whose clocks differ. [Holds], [Lacks],
+// [RefusedFor] and [SetsNoCookie] are assertions.
 package sessiontest

@@ -9,16 +9,16 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// Forge puts a session of m into a request that no browser sent: fill does to it
-// what an earlier request's handler would have done, with all that follows from
-// it (the limits, the store). What the request carries already goes on. The
-// cookies are real ones; [New] makes a session without any.
+// Forge puts a session of m into a request. fill changes the session like a
+// handler of an earlier request, with all consequences such as limits and the
+// store. A session that the request already carries is kept and changed. The
+// cookies are real; [New] returns a session without cookies.
 //
 //	r := httptest.NewRequest("GET", "/account", nil)
 //	sessiontest.Forge(t, sessions, r, func(s *session.Session) { user.Set(s, "张三") })
 //	handler.ServeHTTP(w, r)
 //
-// It fails the test where the session cannot be written.
+// Forge fails the test if the session cannot be written.
 func Forge(t testing.TB, m *middleware.Sessions, r *http.Request, fill func(*session.Session)) {
 	t.Helper()
 	kept := after(r.Header["Cookie"], setCookies(t, m, r.Header["Cookie"], fill))
@@ -28,9 +28,9 @@ func Forge(t testing.TB, m *middleware.Sessions, r *http.Request, fill func(*ses
 	}
 }
 
-// Left is the session of m with which the browser that sent r goes on after the
-// response, as its next request would see it: to be read. Changes of it go
-// nowhere. The cookies' attributes are not looked at; a [Jar] does that.
+// Left returns the session of m after the response, as the next request of the
+// browser that sent r would see it. It is for reading only: changes are not
+// saved. Left ignores the cookies' attributes; a [Jar] applies them.
 func Left(t testing.TB, m *middleware.Sessions, r *http.Request, response *http.Response) *session.Session {
 	t.Helper()
 	next := &http.Request{Header: http.Header{}}
@@ -40,27 +40,28 @@ func Left(t testing.TB, m *middleware.Sessions, r *http.Request, response *http.
 	return begin(t, m, next.Header["Cookie"])
 }
 
-// Forge is the function of that name for this browser, on its own page.
+// Forge puts a session of m into the jar, as the function [Forge] does for a
+// request. The session is set from the jar's own page.
 func (j *Jar) Forge(t testing.TB, m *middleware.Sessions, fill func(*session.Session)) {
 	t.Helper()
 	r := j.Request(http.MethodGet, "/", nil)
 	j.Receive(r, http.Header{"Set-Cookie": setCookies(t, m, r.Header["Cookie"], fill)})
 }
 
-// Session is the session of m that the browser has, as its next request would
-// see it: to be read. Changes of it go nowhere.
+// Session returns the session of m that the browser has, as its next request
+// would see it. It is for reading only: changes are not saved.
 func (j *Jar) Session(t testing.TB, m *middleware.Sessions) *session.Session {
 	t.Helper()
 	return begin(t, m, j.Request(http.MethodGet, "/", nil).Header["Cookie"])
 }
 
-// begin is a request that is never answered.
+// begin starts a request that never gets a response.
 func begin(t testing.TB, m *middleware.Sessions, cookies []string) *session.Session {
 	ctx, _ := m.Begin(contextOf(t), middleware.Request{Method: http.MethodGet, Cookies: cookies})
 	return m.From(ctx)
 }
 
-// setCookies are the Set-Cookie lines of a request in which fill is the handler.
+// setCookies returns the Set-Cookie lines of a request whose handler is fill.
 func setCookies(t testing.TB, m *middleware.Sessions, cookies []string, fill func(*session.Session)) []string {
 	t.Helper()
 	ctx, x := m.Begin(contextOf(t), middleware.Request{Method: http.MethodGet, Cookies: cookies})
@@ -75,8 +76,8 @@ func setCookies(t testing.TB, m *middleware.Sessions, cookies []string, fill fun
 	return fields.SetCookie
 }
 
-// contextOf is the test's context; a T that no test runs, as examples have it, has
-// none.
+// contextOf returns the test's context. A T that no test runs, as in examples,
+// has none.
 func contextOf(t testing.TB) context.Context {
 	if ctx := t.Context(); ctx != nil {
 		return ctx
@@ -84,7 +85,8 @@ func contextOf(t testing.TB) context.Context {
 	return context.Background()
 }
 
-// after are the cookies of a browser that had some and has got Set-Cookie lines.
+// after returns the cookies of a browser that had some and received Set-Cookie
+// lines.
 func after(had, lines []string) (kept []*http.Cookie) {
 	for _, field := range had {
 		cookies, err := http.ParseCookie(field)
@@ -95,7 +97,7 @@ func after(had, lines []string) (kept []*http.Cookie) {
 	for _, line := range lines {
 		c, err := http.ParseSetCookie(line)
 		if err != nil {
-			continue // no browser keeps it
+			continue // browsers drop it
 		}
 		kept = without(kept, c.Name)
 		if c.MaxAge >= 0 {

@@ -92,7 +92,7 @@ func TestForgeFailsTheTestForWhatDoesNotFit(t *testing.T) {
 		defer func() { _ = recover() }()
 		sessiontest.Forge(inner, sessions, httptest.NewRequest(http.MethodGet, "/", nil), as(strings.Repeat("x", 100_000)))
 	}()
-	require.Contains(t, inner.said, "cannot be written: carryon: the session (1000")
+	require.Contains(t, inner.said, "cannot be written: carryon: session too large: it needs ")
 }
 
 // fatalT notes what a test would have been told.

@@ -10,65 +10,64 @@ import (
 	"time"
 )
 
-// Home is the page that a [Jar] without a URL of its own is on.
+// Home is the page of a [Jar] without a URL.
 const Home = "https://app.example/"
 
-// Jar is an [http.CookieJar] that keeps and drops what browsers keep and drop.
-// The jar of net/http/cookiejar is more generous: it keeps a cookie of any
-// size, any number of them, and a "__Host-" cookie whatever its attributes, so
-// a test that passes with it can still fail in every browser.
+// Jar is an [http.CookieJar] that keeps and drops cookies as browsers do. The
+// jar of net/http/cookiejar is less strict: it keeps cookies of any size and
+// number, and a "__Host-" cookie with any attributes. So a test that passes
+// with it can still fail in every browser.
 //
-// It follows what was measured in Chromium 156 and Firefox 153, and Chromium
-// where the two differ. Firefox keeps a "__Host-" cookie without Path that a
-// page in the root directory sets, takes a line without "=" for a name, and
-// keeps 12,288 bytes of Partitioned cookies.
+// Jar follows measurements of Chromium 156 and Firefox 153, and Chromium where
+// the two differ. Unlike Chromium, Firefox keeps a "__Host-" cookie without
+// Path from a page in the root directory, treats a line without "=" as a name,
+// and keeps 12,288 bytes of Partitioned cookies.
 //
-// Three things are simpler than in a browser: a site is the last two labels of
-// a host name (no public suffix list: "a.co.uk" and "b.co.uk" are one site
-// here), there is no limit over all sites, and Partitioned cookies exist only
-// under their own top-level site. A cookie without SameSite counts as Lax.
+// Three rules are simpler than in a browser. A site is the last two labels of
+// a host name, without a public suffix list: "a.co.uk" and "b.co.uk" are one
+// site here. There is no limit over all sites. Partitioned cookies exist only
+// under their own top-level site. A cookie without SameSite is treated as Lax.
 //
-// The zero Jar is empty and ready to use. It is safe for concurrent use.
+// The zero Jar is empty and ready to use. Jar is safe for concurrent use.
 type Jar struct {
-	// URL is the page that the methods without an address are about; "" is
-	// Home.
+	// URL is the page that methods without an address use; "" means Home.
 	URL string
-	// Clock tells the time; nil is time.Now.
+	// Clock returns the current time; nil means time.Now.
 	Clock func() time.Time
 
 	mu      sync.Mutex
 	cookies []*Stored // in order of age
-	made    uint64    // how many were ever made: the age of the next one
+	made    uint64    // number of cookies ever made, which gives the age of the next one
 }
 
-// Stored is a cookie as the jar keeps it.
+// Stored is a cookie in the jar.
 type Stored struct {
 	Name, Value string
-	// Domain is the host that set it (HostOnly) or the domain it asked for,
-	// without a leading dot.
+	// Domain is the host that set the cookie (HostOnly) or the domain it
+	// requested, without a leading dot.
 	Domain, Path string
 	HostOnly     bool
 	Secure       bool
 	HttpOnly     bool
 	Partitioned  bool
-	SameSite     http.SameSite // never 0: a cookie that says nothing is Lax
+	SameSite     http.SameSite // never 0: the default is Lax
 	Created      time.Time
-	Accessed     time.Time // looked after once a minute, as Chromium does
-	Expires      time.Time // zero: ends with the browser session
+	Accessed     time.Time // updated once a minute, as in Chromium
+	Expires      time.Time // zero: at the end of the browser session
 
-	age uint64 // order of creation, also where the clock stands still
+	age uint64 // order of creation, even if the clock does not move
 }
 
-// Size is what counts against MaxCookieBytes: name + value.
+// Size returns the size that counts against MaxCookieBytes: name + value.
 func (c *Stored) Size() int { return len(c.Name) + len(c.Value) }
 
-// Set stores one Set-Cookie line (the value of the field) that came from the
-// jar's own page, and says whether anything was stored or removed by it.
+// Set stores one Set-Cookie line (the value of the field) from the jar's own
+// page, and reports whether it stored or removed a cookie.
 func (j *Jar) Set(line string) bool {
 	return j.SetFrom(j.home(), line)
 }
 
-// SetFrom stores one Set-Cookie line of a response from page. It panics when
+// SetFrom stores one Set-Cookie line of a response from page. It panics if
 // page is not an absolute http or https URL.
 func (j *Jar) SetFrom(page, line string) bool {
 	j.mu.Lock()
@@ -76,9 +75,9 @@ func (j *Jar) SetFrom(page, line string) bool {
 	return j.store(mustURL(page), line, false)
 }
 
-// SetCookies stores the cookies of a response from u. It reads the Set-Cookie
-// lines as they came (Cookie.Raw) where net/http kept them.
-// It makes Jar an http.CookieJar.
+// SetCookies implements http.CookieJar: it stores the cookies of a response
+// from u. It uses the original Set-Cookie lines (Cookie.Raw) if net/http kept
+// them.
 func (j *Jar) SetCookies(u *url.URL, cookies []*http.Cookie) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -91,8 +90,8 @@ func (j *Jar) SetCookies(u *url.URL, cookies []*http.Cookie) {
 	}
 }
 
-// Cookies is what a page of u's own site would send to u.
-// It makes Jar an http.CookieJar.
+// Cookies implements http.CookieJar: it returns the cookies that a page of u's
+// own site would send to u.
 func (j *Jar) Cookies(u *url.URL) []*http.Cookie {
 	var list []*http.Cookie
 	for _, c := range j.send(u, sameSite, http.MethodGet) {
@@ -101,8 +100,8 @@ func (j *Jar) Cookies(u *url.URL) []*http.Cookie {
 	return list
 }
 
-// Header is the Cookie field that a page of the same site sends to page, ""
-// when there is none to send. page "" is the jar's own.
+// Header returns the Cookie field that a page of the same site sends to page,
+// or "". An empty page means the jar's own page.
 func (j *Jar) Header(page string) string {
 	if page == "" {
 		page = j.home()
@@ -110,10 +109,10 @@ func (j *Jar) Header(page string) string {
 	return line(j.send(mustURL(page), sameSite, http.MethodGet))
 }
 
-// Put writes a cookie past every rule, as its owner can with the browser's
-// tools or with any other client. Where the jar has cookies of that name their
-// value is changed and the rest stays; else it becomes a host-only cookie of
-// the jar's own page.
+// Put writes a cookie without applying any rule, as the user can with the
+// browser's tools or another client. It changes the value of all cookies with
+// that name. If there is none, it adds a host-only cookie of the jar's own
+// page.
 func (j *Jar) Put(name, value string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -133,19 +132,19 @@ func (j *Jar) Put(name, value string) {
 	})
 }
 
-// Evict drops every cookie of that name, as a browser may at any time, and
-// says whether there was one.
+// Evict drops every cookie with that name, as a browser may at any time, and
+// reports whether there was one.
 func (j *Jar) Evict(name string) bool {
 	return j.drop(func(c *Stored) bool { return c.Name == name })
 }
 
-// Restart closes the browser: what has no Max-Age and no Expires is gone.
+// Restart closes the browser: it drops cookies without Max-Age and Expires.
 func (j *Jar) Restart() {
 	j.drop(func(c *Stored) bool { return c.Expires.IsZero() })
 }
 
-// Clone is an independent copy: another browser with the same cookies, or a
-// backup to replay.
+// Clone returns an independent copy: another browser with the same cookies, or
+// a backup to replay.
 func (j *Jar) Clone() *Jar {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -157,7 +156,7 @@ func (j *Jar) Clone() *Jar {
 	return twin
 }
 
-// All is every cookie that has not ended, in order of creation.
+// All returns all cookies that have not expired, in order of creation.
 func (j *Jar) All() []Stored {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -169,8 +168,8 @@ func (j *Jar) All() []Stored {
 	return list
 }
 
-// Names are the names of all cookies, sorted; a name that two cookies have is
-// there twice.
+// Names returns the sorted names of all cookies. A name that two cookies share
+// is listed twice.
 func (j *Jar) Names() []string {
 	var names []string
 	for _, c := range j.All() {
@@ -180,7 +179,7 @@ func (j *Jar) Names() []string {
 	return names
 }
 
-// Value is the value of the first cookie of that name, "" if there is none.
+// Value returns the value of the first cookie with that name, or "".
 func (j *Jar) Value(name string) string {
 	for _, c := range j.All() {
 		if c.Name == name {
@@ -190,7 +189,7 @@ func (j *Jar) Value(name string) string {
 	return ""
 }
 
-// Bytes is name + value of all cookies together.
+// Bytes returns the total size of the names and values of all cookies.
 func (j *Jar) Bytes() int {
 	n := 0
 	for _, c := range j.All() {
@@ -199,8 +198,8 @@ func (j *Jar) Bytes() int {
 	return n
 }
 
-// send picks the cookies that go to u, in the order that rfc6265bis section
-// 5.8.3 asks for: longer paths first, then older ones first.
+// send returns the cookies for a request to u in the order of rfc6265bis
+// section 5.8.3: longer paths first, then older cookies first.
 func (j *Jar) send(u *url.URL, from origin, method string) []*Stored {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -245,7 +244,8 @@ func (j *Jar) nextAge() uint64 {
 
 func (j *Jar) home() string { return cmp.Or(j.URL, Home) }
 
-// line writes cookies as one Cookie field. A nameless one is its value alone.
+// line formats cookies as one Cookie field. A nameless cookie is its value
+// alone.
 func line(list []*Stored) string {
 	var parts []string
 	for _, c := range list {
@@ -258,8 +258,8 @@ func line(list []*Stored) string {
 	return strings.Join(parts, "; ")
 }
 
-// mustURL panics: a test that misspells its address is wrong, and a jar that
-// stored nothing for it would hide that.
+// mustURL panics for an invalid address, because a jar that silently stored
+// nothing would hide the mistake in the test.
 func mustURL(page string) *url.URL {
 	u, err := url.Parse(page)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {

@@ -7,13 +7,13 @@ import (
 	"net/url"
 )
 
-// OtherSite is the origin of the requests that CrossSite builds.
+// OtherSite is the origin of requests from CrossSite.
 const OtherSite = "https://other.example"
 
-// Request is a request from one of the site's own pages, with the jar's
-// cookies. target may leave out the host ("/login"): then it is the jar's own.
-// Do not send it through a client that has this jar too, or every cookie goes
-// twice. It panics when target is not an address.
+// Request returns a request from one of the site's own pages, with the jar's
+// cookies. A target without a host ("/login") refers to the jar's own host. Do
+// not send the request with a client that uses this jar, or every cookie is
+// sent twice. Request panics if target is not an address.
 func (j *Jar) Request(method, target string, body io.Reader) *http.Request {
 	r := j.request(method, target, body, sameSite)
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
@@ -23,11 +23,11 @@ func (j *Jar) Request(method, target string, body io.Reader) *http.Request {
 	return r
 }
 
-// CrossSite is a request that a page of another site caused. topLevel is a
-// link followed or a form sent, so that the visitor lands on the page; false is
-// a fetch, an image or a frame. Lax cookies go along only with a top-level GET,
-// Strict ones never, SameSite=None ones always. The request carries the
-// Sec-Fetch and Origin fields that browsers send.
+// CrossSite returns a request that a page of another site caused. If topLevel
+// is true, the visitor followed a link or submitted a form. If it is false,
+// the page made a fetch or loaded an image or a frame. Lax cookies are sent
+// only with a top-level GET, Strict cookies never, SameSite=None cookies
+// always. The request has the Sec-Fetch and Origin fields that browsers send.
 func (j *Jar) CrossSite(method, target string, body io.Reader, topLevel bool) *http.Request {
 	from, mode, dest := subresource, "no-cors", "empty"
 	if topLevel {
@@ -43,9 +43,9 @@ func (j *Jar) CrossSite(method, target string, body io.Reader, topLevel bool) *h
 	return r
 }
 
-// Receive stores the Set-Cookie lines of header, the answer to r. When a page
+// Receive stores the Set-Cookie lines of header, the response to r. If a page
 // of another site caused r, and not at top level, SameSite cookies are refused
-// in the answer as well.
+// in the response as well.
 func (j *Jar) Receive(r *http.Request, header http.Header) {
 	foreign := r.Header.Get("Sec-Fetch-Site") == "cross-site" && r.Header.Get("Sec-Fetch-Mode") != "navigate"
 	j.mu.Lock()
@@ -55,8 +55,8 @@ func (j *Jar) Receive(r *http.Request, header http.Header) {
 	}
 }
 
-// Do has h answer r, which Request or CrossSite made, and stores the cookies
-// of the answer. Redirects are not followed.
+// Do lets h handle r, a request from Request or CrossSite, and stores the
+// cookies of the response. It does not follow redirects.
 func (j *Jar) Do(h http.Handler, r *http.Request) *http.Response {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
@@ -65,8 +65,8 @@ func (j *Jar) Do(h http.Handler, r *http.Request) *http.Response {
 	return response
 }
 
-// request is made as a server would see it, and can be sent by a client too:
-// RequestURI stays empty.
+// request returns a request as a server sees it. A client can send it too,
+// because RequestURI is empty.
 func (j *Jar) request(method, target string, body io.Reader, from origin) *http.Request {
 	u := j.resolve(target)
 	r, err := http.NewRequest(method, u.String(), body)
@@ -80,7 +80,7 @@ func (j *Jar) request(method, target string, body io.Reader, from origin) *http.
 	return r
 }
 
-// resolve reads target as a link on the jar's own page.
+// resolve resolves target relative to the jar's own page.
 func (j *Jar) resolve(target string) *url.URL {
 	u, err := mustURL(j.home()).Parse(target)
 	if err != nil {

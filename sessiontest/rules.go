@@ -10,18 +10,18 @@ import (
 	"time"
 )
 
-// origin is where a request comes from, as SameSite sees it.
+// origin is the source of a request, as SameSite defines it.
 type origin int
 
 const (
 	sameSite    origin = iota
-	navigation         // another site's page: a link, a form, a redirect at top level
-	subresource        // another site's page: fetch, image, frame
+	navigation         // another site's page: a link, form or redirect at top level
+	subresource        // another site's page: a fetch, image or frame
 )
 
 // store applies the storage model of rfc6265bis section 5.7 to one line. The
-// jar is locked. foreign is true for the answer to another site's subresource,
-// which may not set SameSite cookies.
+// jar must be locked. foreign is true for the response to another site's
+// subresource request, which must not set SameSite cookies.
 func (j *Jar) store(u *url.URL, line string, foreign bool) bool {
 	a, ok := parseSetCookie(line)
 	if !ok || !a.allowed() {
@@ -40,8 +40,8 @@ func (j *Jar) store(u *url.URL, line string, foreign bool) bool {
 	return true
 }
 
-// cookie is the cookie that the line asks for on the page u, false when the
-// page may not ask for it.
+// cookie returns the cookie that the line requests on the page u, or false if
+// the page may not set it.
 func (a *attributes) cookie(u *url.URL, now time.Time) (*Stored, bool) {
 	host := hostOf(u)
 	c := &Stored{
@@ -63,13 +63,13 @@ func (a *attributes) cookie(u *url.URL, now time.Time) (*Stored, bool) {
 	if a.domain != "" && strings.Contains(a.domain, ".") && net.ParseIP(a.domain) == nil {
 		c.Domain, c.HostOnly = a.domain, false
 	}
-	// SameSite=None and Partitioned without Secure are refused whole.
+	// SameSite=None and Partitioned require Secure.
 	return c, c.Secure || c.SameSite != http.SameSiteNoneMode && !c.Partitioned
 }
 
-// replace puts c in the place of its equal, or removes that when c has ended.
-// A cookie that is set again with the same value keeps its age, as in
-// Chromium.
+// replace replaces the cookie with the same key by c, or only removes it if c
+// has expired. A cookie that is set again with the same value keeps its age,
+// as in Chromium.
 func (j *Jar) replace(c *Stored) {
 	c.age = j.nextAge()
 	j.cookies = slices.DeleteFunc(j.cookies, func(old *Stored) bool {
@@ -90,15 +90,15 @@ func (j *Jar) replace(c *Stored) {
 	j.cookies = slices.Insert(j.cookies, at, c)
 }
 
-// sameKey is the identity of a cookie. The host-only one and the Domain one of
-// the same host are two.
+// sameKey reports whether two cookies have the same identity. A host-only
+// cookie and a Domain cookie of the same host are different.
 func (c *Stored) sameKey(d *Stored) bool {
 	return c.Name == d.Name && c.Domain == d.Domain && c.HostOnly == d.HostOnly &&
 		c.Path == d.Path && c.Partitioned == d.Partitioned
 }
 
-// shadowsSecure is "leave Secure cookies alone": a plain page may not lay a
-// cookie over a Secure one of the same name.
+// shadowsSecure reports whether c would hide a Secure cookie of the same name,
+// which an insecure page must not do ("leave Secure cookies alone").
 func (j *Jar) shadowsSecure(c *Stored) bool {
 	return slices.ContainsFunc(j.cookies, func(old *Stored) bool {
 		return old.Secure && old.Name == c.Name && pathWithin(c.Path, old.Path) &&
@@ -106,10 +106,10 @@ func (j *Jar) shadowsSecure(c *Stored) bool {
 	})
 }
 
-// purge keeps the number (and, for Partitioned ones, the bytes) of a site's
-// cookies within what browsers keep, after c was stored.
+// purge enforces the browser's limits for a site after c was stored: the
+// number of cookies and, for Partitioned ones, their bytes.
 func (j *Jar) purge(c *Stored) {
-	group := j.victims(c)
+	group := j.purgeOrder(c)
 	if c.Partitioned {
 		bytes := 0
 		for _, old := range group {
@@ -128,9 +128,10 @@ func (j *Jar) purge(c *Stored) {
 	}
 }
 
-// victims are the cookies that share c's limits, the first to go first:
-// those without Secure, then those not used for longest, then the oldest.
-func (j *Jar) victims(c *Stored) []*Stored {
+// purgeOrder returns the cookies that share c's limits in the order in which
+// they are dropped: first those without Secure, then the least recently used,
+// then the oldest.
+func (j *Jar) purgeOrder(c *Stored) []*Stored {
 	var group []*Stored
 	for _, old := range j.cookies {
 		if site(old.Domain) == site(c.Domain) && old.Partitioned == c.Partitioned {
@@ -162,7 +163,7 @@ func (c *Stored) ended(now time.Time) bool {
 	return !c.Expires.IsZero() && !c.Expires.After(now)
 }
 
-// matches says whether the cookie belongs to a request for u.
+// matches reports whether the cookie belongs to a request for u.
 func (c *Stored) matches(u *url.URL) bool {
 	host := hostOf(u)
 	if c.HostOnly && host != c.Domain || !within(host, c.Domain) {
@@ -171,15 +172,15 @@ func (c *Stored) matches(u *url.URL) bool {
 	return pathWithin(cmp.Or(u.Path, "/"), c.Path) && (!c.Secure || trustworthy(u))
 }
 
-// allows is SameSite: Lax goes along only when the visitor is brought to the
-// page itself, by a method that changes nothing; Strict never.
+// allows applies SameSite. Lax cookies are sent only with a top-level
+// navigation by a safe method, Strict cookies never.
 func (c *Stored) allows(from origin, method string) bool {
 	safe := method == http.MethodGet || method == http.MethodHead
 	switch {
 	case from == sameSite:
 		return true
 	case c.Partitioned && from == subresource:
-		return false // it lives under our own top-level site only
+		return false // it exists only under its own top-level site
 	case c.SameSite == http.SameSiteNoneMode:
 		return true
 	case c.SameSite == http.SameSiteLaxMode:
@@ -188,19 +189,19 @@ func (c *Stored) allows(from origin, method string) bool {
 	return false
 }
 
-// trustworthy pages may set and get Secure cookies: https, and plain http on
-// the machine itself.
+// trustworthy reports whether a page may set and receive Secure cookies: it
+// uses https, or plain http on localhost.
 func trustworthy(u *url.URL) bool {
 	host := hostOf(u)
 	return u.Scheme == "https" || host == "localhost" || host == "127.0.0.1"
 }
 
-// within is the domain match of rfc6265bis section 5.1.3.
+// within implements the domain match of rfc6265bis section 5.1.3.
 func within(host, domain string) bool {
 	return host == domain || strings.HasSuffix(host, "."+domain) && net.ParseIP(host) == nil
 }
 
-// pathWithin is the path match of rfc6265bis section 5.1.4.
+// pathWithin implements the path match of rfc6265bis section 5.1.4.
 func pathWithin(path, dir string) bool {
 	if path == dir {
 		return true
@@ -208,7 +209,8 @@ func pathWithin(path, dir string) bool {
 	return strings.HasPrefix(path, dir) && (strings.HasSuffix(dir, "/") || path[len(dir)] == '/')
 }
 
-// site is the registrable domain as far as one can tell without a list.
+// site returns the registrable domain, as far as possible without a public
+// suffix list.
 func site(host string) string {
 	if net.ParseIP(host) != nil {
 		return host

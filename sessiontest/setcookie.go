@@ -8,45 +8,46 @@ import (
 	"time"
 )
 
-// What browsers enforce. The numbers of Chromium 156 and Firefox 153, each
-// measured in both; rfc6265bis section 5.6 and 5.7 says the same of the first
-// three.
+// The limits that browsers enforce, measured in Chromium 156 and Firefox 153.
+// rfc6265bis sections 5.6 and 5.7 define the first three.
 const (
-	// MaxCookieBytes is the largest name + value that is kept; a larger cookie
-	// is dropped whole. The "=" and the attributes do not count.
+	// MaxCookieBytes is the largest accepted size of name + value. Browsers
+	// drop a larger cookie entirely. The "=" and the attributes do not count.
 	MaxCookieBytes = 4096
-	// MaxAttributeBytes is the longest attribute value that is honoured; a
-	// longer one is ignored and the cookie is kept without it.
+	// MaxAttributeBytes is the longest accepted attribute value. Browsers
+	// ignore a longer attribute and keep the cookie without it.
 	MaxAttributeBytes = 1024
-	// MaxAge is the longest life of a cookie; a longer one is cut to it.
+	// MaxAge is the longest lifetime of a cookie. Browsers shorten a longer
+	// one.
 	MaxAge = 400 * 24 * time.Hour
-	// MaxPerSite is how many cookies one site may have. One more, and the
-	// oldest are dropped until PurgedPerSite are left.
+	// MaxPerSite is how many cookies a site may have. If there is one more,
+	// the oldest are dropped until PurgedPerSite are left.
 	MaxPerSite    = 180
 	PurgedPerSite = 150
-	// MaxPartitionedBytes is how many bytes of name + value all Partitioned
-	// cookies of one site have together in Chromium (Firefox: 12,288); the
-	// oldest are dropped without a sign.
+	// MaxPartitionedBytes is the maximum total size of name + value of all
+	// Partitioned cookies of a site in Chromium (Firefox: 12,288). The oldest
+	// are dropped silently.
 	MaxPartitionedBytes = 10240
 )
 
-// attributes is what a Set-Cookie line says, before any rule is applied.
+// attributes holds the content of a Set-Cookie line, before any rule is
+// applied.
 type attributes struct {
 	name, value string
 	domain      string // without the leading dot, lower case; "" = host only
-	path        string // "" = none given, or not one that counts
+	path        string // "" = missing or invalid
 	pathGiven   bool
 	maxAge      *time.Duration
 	expires     time.Time
 	secure      bool
 	httpOnly    bool
 	partitioned bool
-	sameSite    http.SameSite // 0 = none given
+	sameSite    http.SameSite // 0 = missing
 }
 
-// parseSetCookie reads a line as rfc6265bis section 5.6 does. It is false for
-// what a browser ignores whole: control characters, nothing at all, or a name
-// and value of more than MaxCookieBytes.
+// parseSetCookie parses a line as in rfc6265bis section 5.6. It returns false
+// for a line that browsers ignore entirely: one with control characters, an
+// empty one, or one with a name and value of more than MaxCookieBytes.
 func parseSetCookie(line string) (a attributes, ok bool) {
 	if strings.ContainsFunc(line, isControl) {
 		return a, false
@@ -69,7 +70,7 @@ func parseSetCookie(line string) (a attributes, ok bool) {
 	return a, true
 }
 
-// set takes one attribute. The last of a kind wins.
+// set applies one attribute. The last one of a kind wins.
 func (a *attributes) set(key, value string) {
 	switch key {
 	case "expires":
@@ -95,8 +96,9 @@ func (a *attributes) set(key, value string) {
 	}
 }
 
-// end is when the cookie ends: Max-Age over Expires, never more than MaxAge
-// from now. Zero is the end of the browser session.
+// end returns when the cookie expires: Max-Age wins over Expires, and the
+// result is at most MaxAge from now. Zero means the end of the browser
+// session.
 func (a *attributes) end(now time.Time) time.Time {
 	limit := now.Add(MaxAge)
 	end := a.expires
@@ -112,11 +114,11 @@ func (a *attributes) end(now time.Time) time.Time {
 	return end
 }
 
-// allowed applies the rules of the name prefixes, whatever their case.
-// "__Host-Http-" also begins with "__Host-", so both rules count for it.
+// allowed applies the rules of the name prefixes, in any case. "__Host-Http-"
+// also begins with "__Host-", so both rules apply to it.
 func (a *attributes) allowed() bool {
-	// A nameless cookie is sent as its value alone, so the value could pretend
-	// to be a prefixed name.
+	// A nameless cookie is sent as its value alone, so the value could imitate
+	// a prefixed name.
 	name := strings.ToLower(a.name)
 	if name == "" {
 		value := strings.ToLower(a.value)
@@ -144,8 +146,8 @@ func (a *attributes) hostBound() bool {
 	return a.secure && a.domain == "" && a.pathGiven && a.path == "/"
 }
 
-// parseMaxAge takes digits with or without a minus; a value too large for a
-// duration is as good as MaxAge.
+// parseMaxAge accepts digits with or without a minus sign. A value too large
+// for a duration becomes MaxAge.
 func parseMaxAge(s string) (time.Duration, bool) {
 	digits := strings.TrimPrefix(s, "-")
 	if digits == "" || strings.ContainsFunc(digits, func(r rune) bool { return r < '0' || r > '9' }) {
@@ -161,7 +163,7 @@ func parseMaxAge(s string) (time.Duration, bool) {
 	return time.Duration(n) * time.Second, true
 }
 
-// parseDate knows the spellings that servers write; browsers guess at more.
+// parseDate accepts the formats that servers use. Browsers accept more.
 func parseDate(s string) (time.Time, bool) {
 	for _, layout := range []string{
 		http.TimeFormat, time.RFC1123, "Mon, 02-Jan-2006 15:04:05 MST", time.RFC850, time.ANSIC,
@@ -185,7 +187,7 @@ func parseSameSite(s string) http.SameSite {
 	return 0
 }
 
-// defaultPath is rfc6265bis section 5.1.4: the directory of the page.
+// defaultPath implements rfc6265bis section 5.1.4: the directory of the page.
 func defaultPath(u *url.URL) string {
 	p := u.Path
 	if i := strings.LastIndexByte(p, '/'); strings.HasPrefix(p, "/") && i > 0 {
@@ -194,7 +196,7 @@ func defaultPath(u *url.URL) string {
 	return "/"
 }
 
-// trim takes away what rfc6265bis calls whitespace: space and tab.
+// trim removes the whitespace of rfc6265bis: space and tab.
 func trim(s string) string { return strings.Trim(s, " \t") }
 
 func isControl(r rune) bool { return r < 0x20 && r != '\t' || r == 0x7f }

@@ -1,10 +1,11 @@
 package main
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,7 +13,8 @@ import (
 	"time"
 
 	"github.com/carryon-go/carryon/codec"
-	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/internal/cookiejar"
+	"github.com/carryon-go/carryon/internal/state"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
 	"github.com/carryon-go/carryon/session"
@@ -31,7 +33,6 @@ type inspection struct {
 	audience string
 	values   bool
 	idle     time.Duration
-	jars     []*jar // by base name, as they came
 }
 
 // inspect shows the sessions in the cookies on standard input.
@@ -57,6 +58,9 @@ func inspect(u *ui, args []string) error {
 		in.ring = ring
 	} else if in.values || in.audience != "" {
 		return usageError{errors.New("--values and --audience need --keys: without it nothing is opened")}
+	}
+	if in.idle > 0 && in.idle < time.Second {
+		return usageError{errors.New("--idle must be at least a second, or negative for no idle timeout")}
 	}
 	text, err := u.paste()
 	if err != nil {
@@ -84,192 +88,238 @@ func (u *ui) paste() (string, error) {
 	return string(text), nil
 }
 
-// A fragment is all cookies under one name and its numbered continuations.
-type fragment struct {
-	base, suffix string
-	pieces       map[int][]string // values by number; several if a name came twice
+// A program is the cookies that one program would take for its own.
+type program struct {
+	base    string
+	fixed   bool // one cookie of exactly that name, as of Config.FixedName
+	cookies []cookie
+	jar     cookiejar.Jar
+	found   middleware.Explanation
+	fault   error // why the library could not be asked
 }
 
-func (f *fragment) name() string {
-	if f.suffix == "" {
-		return f.base
+// programs sorts cookies by base name, in the order in which they came.
+func programs(cookies []cookie) (all []*program) {
+	type key struct {
+		base  string
+		fixed bool
 	}
-	return f.base + "." + f.suffix
-}
-
-// group sorts cookies into fragments, in the order in which they came.
-func group(cookies []cookie) (all []*fragment) {
-	byName := map[string]*fragment{}
+	known := map[key]*program{}
 	for _, c := range cookies {
-		base, suffix, piece := splitName(c.name)
-		f := &fragment{base: base, suffix: suffix, pieces: map[int][]string{}}
-		if known := byName[f.name()]; known != nil {
-			f = known
-		} else {
-			byName[f.name()] = f
-			all = append(all, f)
+		base, _, tagged := strings.Cut(c.name, ".")
+		k := key{base, !tagged}
+		if _, ok := cookiejar.Ours(c.name+"="+c.value, base, k.fixed); !ok || base == "" {
+			continue
 		}
-		if !slices.Contains(f.pieces[piece], c.value) {
-			f.pieces[piece] = append(f.pieces[piece], c.value)
+		if known[k] == nil {
+			known[k] = &program{base: base, fixed: k.fixed}
+			all = append(all, known[k])
 		}
+		known[k].cookies = append(known[k].cookies, c)
 	}
 	return all
 }
 
-// splitName reads base, base.suffix, base.piece and base.suffix.piece.
-func splitName(name string) (base, suffix string, piece int) {
-	base = name
-	if i := strings.LastIndexByte(base, '.'); i > 0 {
-		n, err := strconv.Atoi(base[i+1:])
-		if err == nil && 0 < n && n < codec.MaxPieces && strconv.Itoa(n) == base[i+1:] {
-			base, piece = base[:i], n
+// header is the Cookie header that a browser would send. A cookie without a
+// value comes of a line that removes it, so it is not there.
+func (p *program) header() string {
+	var all []string
+	for _, c := range p.cookies {
+		if c.value != "" {
+			all = append(all, c.name+"="+c.value)
 		}
 	}
-	if i := strings.LastIndexByte(base, '.'); i > 0 && core.IsSuffix(base[i+1:]) {
-		base, suffix = base[:i], base[i+1:]
-	}
-	return base, suffix, piece
+	return strings.Join(all, "; ")
 }
 
-// ours reports whether a fragment is one to show. Without a name to go by, it is
-// if it is named as we name, or begins as our values do.
-func (in *inspection) ours(f *fragment) bool {
+// name is the name of the cookie of a tag and a piece.
+func (p *program) name(tag string, piece int) string {
+	form := cookiejar.Form{Name: p.base, Fixed: p.fixed}
+	return strings.TrimSuffix(string(form.AppendName(nil, tag, piece)), "=")
+}
+
+// ours reports whether a program is one to show. Without a name to go by, it is
+// if a cookie has a tag of ours, or if the cookie begins as our values do.
+func (in *inspection) ours(p *program) bool {
 	if in.base != "" {
-		return f.base == in.base
+		return p.base == in.base
 	}
-	if strings.Contains(f.base, ".") { // no base has one
-		return false
-	}
-	for _, value := range f.pieces[0] {
-		if h, err := codec.Peek(value); err == nil && h.Format == 1 &&
-			codec.SealedLen(0) <= len(value) && len(value) <= codec.SealedLen(codec.MaxPlaintext) {
-			return true
-		}
-	}
-	return f.suffix != ""
+	return !p.fixed || slices.ContainsFunc(p.cookies, func(c cookie) bool { return looksSealed(c.value) })
+}
+
+// looksSealed reports whether the header of a value is plausible: a name such as
+// "session" may be anybody's.
+func looksSealed(value string) bool {
+	h, err := codec.Peek(value)
+	return err == nil && 1 <= h.Format && int(h.Format) <= len(formNames) &&
+		h.Total <= codec.MaxOverhead+codec.MaxPlaintext && len(value) == base64.RawURLEncoding.EncodedLen(h.Total)
 }
 
 func (in *inspection) report(cookies []cookie) error {
-	found := slices.DeleteFunc(group(cookies), func(f *fragment) bool { return !in.ours(f) })
+	found := slices.DeleteFunc(programs(cookies), func(p *program) bool { return !in.ours(p) })
 	if len(found) == 0 {
 		return hint(fmt.Errorf("none of the %s is a session of ours", count(len(cookies), "cookie")),
 			"name the session cookie with --name; cookies that scripts may not see are missing in document.cookie")
 	}
 	w := tabwriter.NewWriter(in.out, 0, 0, 2, ' ', 0)
-	for i, f := range found {
+	for i, p := range found {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintln(w, printable(f.name()))
-		for _, l := range in.describeFragment(f) {
-			fmt.Fprintf(w, "    %s\t%s\n", l.label, l.text)
-		}
-	}
-	if in.ring != nil {
-		for _, j := range in.jars {
-			fmt.Fprintf(w, "\n%s, all together\n", printable(j.base))
-			for _, l := range j.verdict(in.now(), in.idle) {
-				fmt.Fprintf(w, "    %s\t%s\n", l.label, l.text)
-			}
-		}
+		in.reportProgram(w, p)
 	}
 	return w.Flush()
 }
 
-// describeFragment reports the first way to read the fragment that opens, or
-// the first way if none does.
-func (in *inspection) describeFragment(f *fragment) []line {
-	lines := in.sizes(f)
-	var first []line
-	var refused error = &codec.Error{Reason: codec.Torn}
-	for _, value := range f.pieces[0] {
-		seal, opened, err := in.describeValue(f, value)
-		if opened != nil {
-			j := in.jarOf(f.base)
-			j.opened = append(j.opened, opened)
-			return append(lines, seal...)
-		}
-		if first == nil {
-			first, refused = seal, err
+// reportProgram describes each cookie of a program and, if there is a ring, says
+// what they are together.
+func (in *inspection) reportProgram(w io.Writer, p *program) {
+	for _, c := range p.cookies {
+		p.jar.Read([]string{c.name + "=" + c.value}, p.base, p.fixed)
+	}
+	all := make([]opening, len(p.jar.Groups))
+	d := description{values: in.values, now: in.now()}
+	for i := range all {
+		all[i] = in.open(p, &p.jar.Groups[i])
+		if c := all[i].content; c != nil && c.Kind == state.Head {
+			d.heads = append(d.heads, c)
 		}
 	}
-	if first == nil { // only further pieces came
-		first = []line{{"seal", refusal(refused)}}
+	if in.ring != nil {
+		in.explain(p)
 	}
-	if refused != nil {
-		in.jarOf(f.base).refuse(refused)
+	for i := range all {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		tag := p.jar.Groups[i].Tag
+		fmt.Fprintln(w, printable(p.name(tag, 0)))
+		printLines(w, in.describeGroup(p, &p.jar.Groups[i], all[i], d))
 	}
-	return append(lines, first...)
+	if in.ring != nil {
+		title := printable(p.base) + ", all together"
+		if p.fixed {
+			title = printable(p.base) + ", as Config.FixedName"
+		}
+		fmt.Fprintf(w, "\n%s\n", title)
+		printLines(w, p.verdict())
+	}
+}
+
+func printLines(w io.Writer, lines []line) {
+	for _, l := range lines {
+		fmt.Fprintf(w, "    %s\t%s\n", l.label, l.text)
+	}
+}
+
+func (in *inspection) describeGroup(p *program, g *cookiejar.Group, o opening, d description) []line {
+	lines := p.sizes(g)
+	if o.first == "" && g.Head && g.Last == 0 {
+		return append(lines, line{"value", "empty: a line that removes the cookie, or one that was removed"})
+	}
+	if h, err := codec.Peek(o.first); err == nil {
+		lines = append(lines, line{"format", strconv.Itoa(int(h.Format))}, line{"key", in.key(h)})
+	}
+	if left := g.Last + 1 - o.used; o.err == nil && left > 0 {
+		lines = append(lines, line{"", count(left, "piece") + " left over from an older value"})
+	}
+	switch {
+	case o.err != nil && o.sealed:
+		return append(lines, line{"seal", "good"}, line{"content", "refused: " + string(session.Malformed) + ": " + o.err.Error()})
+	case o.err != nil:
+		return append(lines, line{"seal", refusal(o.err)})
+	case in.ring == nil:
+		return append(lines, line{"seal", "not checked: that takes --keys FILE"})
+	}
+	lines = append(append(lines, line{"seal", "good"}), d.of(o.content)...)
+	return append(lines, counts(p.cookie(g.Tag))...)
 }
 
 // sizes says how much of what a browser keeps each piece takes.
-func (in *inspection) sizes(f *fragment) (lines []line) {
-	for _, piece := range slices.Sorted(maps.Keys(f.pieces)) {
-		name, label := f.name(), ""
-		if piece > 0 {
-			name += "." + strconv.Itoa(piece)
+func (p *program) sizes(g *cookiejar.Group) (lines []line) {
+	label := "size"
+	for i := range p.jar.Pieces {
+		piece := &p.jar.Pieces[i]
+		if piece.Tag != g.Tag {
+			continue
 		}
-		if len(lines) == 0 {
-			label = "size"
+		size := len(p.name(piece.Tag, piece.Index)) + len(piece.Value)
+		text := fmt.Sprintf("%d of %d bytes, name and value", size, cookieLimit)
+		if size > cookieLimit {
+			text += ": too large, browsers drop it"
 		}
-		for _, value := range f.pieces[piece] {
-			size := len(name) + len(value)
-			text := fmt.Sprintf("%d of %d bytes, name and value", size, cookieLimit)
-			if size > cookieLimit {
-				text += ": too large, browsers drop it"
-			}
-			if len(f.pieces) > 1 || piece > 0 {
-				text += fmt.Sprintf(" (piece %d)", piece)
-			}
-			if len(f.pieces[piece]) > 1 {
-				text += ", one of several under this name"
-			}
-			lines = append(lines, line{label, text})
-			label = ""
+		if g.Last > 0 {
+			text += fmt.Sprintf(" (piece %d)", piece.Index)
 		}
+		if p.doubled(piece) {
+			text += ", one of several under this name"
+		}
+		lines = append(lines, line{label, text})
+		label = ""
 	}
-	return append(lines, line{"pieces", strconv.Itoa(len(f.pieces))})
+	return append(lines, line{"pieces", strconv.Itoa(bits.OnesCount64(p.jar.Numbers(g.Tag)))})
 }
 
-// describeValue says what a fragment is, given its first piece, and opens it. The
-// error is why that is not possible; a value that only removes a cookie has none.
-func (in *inspection) describeValue(f *fragment, first string) (lines []line, opened *core.Fragment, err error) {
-	if first == "" {
-		return []line{{"value", "empty: a line that removes the cookie, or one that was removed"}}, nil, nil
-	}
-	if h, err := codec.Peek(first); err == nil {
-		lines = append(lines, line{"format", strconv.Itoa(int(h.Format))}, line{"key", in.key(h)})
-	}
-	value, used, err := formats().Join(func(i int) (string, bool) {
-		if i == 0 {
-			return first, true
-		}
-		if values := f.pieces[i]; len(values) > 0 {
-			return values[0], true
-		}
-		return "", false
+// doubled reports whether a name came with several values.
+func (p *program) doubled(piece *cookiejar.Piece) bool {
+	return slices.ContainsFunc(p.jar.Pieces, func(o cookiejar.Piece) bool {
+		return o.Tag == piece.Tag && o.Index == piece.Index && o.Value != piece.Value
 	})
-	if err != nil {
-		return append(lines, line{"seal", refusal(err)}), nil, err
+}
+
+// opening is what came of opening the cookies of one tag.
+type opening struct {
+	first   string        // the first piece
+	used    int           // pieces that the value has
+	sealed  bool          // the seal is good
+	content *state.Cookie // nil if it did not open, or if there is no ring
+	err     error         // why it did not open
+}
+
+// open opens a group. Of several readings it returns the one that the library
+// would take.
+func (in *inspection) open(p *program, g *cookiejar.Group) (best opening) {
+	r := p.jar.Readings(g)
+	for way := range r.Ways {
+		o := in.openReading(p, g.Tag, r.Reading(way))
+		switch {
+		case way == 0, o.err == nil && best.err != nil:
+			best = o
+		case p.fixed && o.content != nil && o.content.Newer(best.content):
+			best = o
+		}
+		if best.err == nil && !p.fixed {
+			break
+		}
 	}
-	if left := len(f.pieces) - used; left > 0 {
-		lines = append(lines, line{"", count(left, "piece") + " left over from an older value"})
+	return best
+}
+
+// openReading opens one reading of a group or, without a ring, puts its pieces
+// together.
+func (in *inspection) openReading(p *program, tag string, pieces []string) opening {
+	o := opening{first: pieces[0]}
+	piece := func(i int) (string, bool) {
+		if i >= len(pieces) || pieces[i] == "" {
+			return "", false
+		}
+		return pieces[i], true
 	}
 	if in.ring == nil {
-		return append(lines, line{"seal", "not checked: that takes --keys FILE"}), nil, nil
+		_, o.used, o.err = formats().Join(piece)
+		return o
 	}
-	b := codec.Binding{Audience: in.audience, Base: f.base, Suffix: f.suffix}
-	plaintext, _, err := formats().Open(nil, in.ring, in.now(), b, value)
-	if err != nil {
-		return append(lines, line{"seal", refusal(err)}), nil, err
+	var plaintext []byte
+	b := codec.Binding{Audience: in.audience, Base: p.base, Suffix: tag}
+	plaintext, _, o.used, o.err = formats().OpenPieces(nil, in.ring, in.now(), b, piece)
+	if o.err != nil {
+		return o
 	}
-	lines = append(lines, line{"seal", "good"})
-	opened, err = core.Decode(plaintext)
-	if err != nil {
-		return append(lines, line{"content", "refused: " + string(session.Malformed) + ": " + err.Error()}), nil, err
+	o.sealed = true
+	if o.content, o.err = state.Decode(plaintext); o.err == nil {
+		o.content.Tag = tag
 	}
-	opened.Suffix = f.suffix
-	return append(lines, describe(opened, in.values, in.now())...), opened, nil
+	return o
 }
 
 // key names the key of a value and, if there is a ring, its state.
@@ -277,8 +327,8 @@ func (in *inspection) key(h codec.Header) string {
 	if in.ring == nil {
 		return h.KeyID.String()
 	}
-	_, state := in.ring.Find(h.KeyID, in.now())
-	return h.KeyID.String() + ", " + state.String()
+	_, is := in.ring.Find(h.KeyID, in.now())
+	return h.KeyID.String() + ", " + is.String()
 }
 
 func refusal(err error) string {

@@ -1,8 +1,10 @@
 package main
 
 import (
-	"os"
-	"strconv"
+	"encoding/base64"
+	"encoding/hex"
+	"log/slog"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -11,8 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/codec"
-	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/fallback"
+	"github.com/carryon-go/carryon/internal/state"
 	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/middleware"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -23,64 +27,10 @@ func TestInspectScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"session": writeSession,
-			"fill":    fill,
+			"visit": visit,
+			"fill":  fill,
 		},
 	})
-}
-
-var began = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
-
-// sample is a session of one user, begun on 31 January 2026 for a day, with the
-// given number of bytes beside.
-func sample(size int) *core.Fragment {
-	ms := began.UnixMilli()
-	f := &core.Fragment{
-		Kind: core.Data, Root: core.Root{1, 2, 3}, Created: ms, End: ms + 24*3600_000, Seen: ms + 90_000,
-		Born: core.Stamp{At: ms, ID: 7},
-		Entries: []core.Entry{
-			{Name: "old", Stamp: core.Stamp{At: ms + 2000, ID: 9}, Gone: ms + 2000},
-			{Name: "user", Stamp: core.Stamp{At: ms + 1000, ID: 8}, Value: []byte("\xa1\x64Name\x66张三")},
-		},
-	}
-	if size > 0 {
-		value := append([]byte{0x59, byte(size >> 8), byte(size)}, make([]byte, size)...)
-		f.Entries = append([]core.Entry{{Name: "big", Stamp: core.Stamp{At: ms + 1000, ID: 8}, Value: value}}, f.Entries...)
-	}
-	f.Name()
-	return f
-}
-
-// session RING SIZE AUDIENCE: the variables C0, C1, … become the cookies
-// (name=value) of the sample session, in pieces of 4,000 characters, and COOKIE
-// all of them as a header has them.
-func writeSession(ts *testscript.TestScript, _ bool, args []string) {
-	ring, err := keyring.Parse([]byte(ts.ReadFile(args[0])))
-	ts.Check(err)
-	size, err := strconv.Atoi(args[1])
-	ts.Check(err)
-	f := sample(size)
-	b := codec.Binding{Audience: args[2], Base: "__Host-session", Suffix: f.Suffix}
-	value, err := codec.Seal(nil, ring.Active(began), b, f.Plaintext())
-	ts.Check(err)
-	pieces, err := codec.Split(value, func(int) int { return 4000 })
-	ts.Check(err)
-	var all []string
-	for i, p := range pieces {
-		name := b.Base + "." + b.Suffix
-		if i > 0 {
-			name += "." + strconv.Itoa(i)
-		}
-		ts.Setenv("C"+strconv.Itoa(i), name+"="+string(p))
-		all = append(all, name+"="+string(p))
-	}
-	ts.Setenv("COOKIE", strings.Join(all, "; "))
-}
-
-// fill FILE: every $VAR in the file is replaced by the variable.
-func fill(ts *testscript.TestScript, _ bool, args []string) {
-	text := os.Expand(ts.ReadFile(args[0]), ts.Getenv)
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
 }
 
 func TestReadCookies(t *testing.T) {
@@ -142,54 +92,79 @@ func TestReadCookiesRefuses(t *testing.T) {
 	}
 }
 
-func TestSplitName(t *testing.T) {
-	for name, want := range map[string]fragment{
-		"session":               {base: "session"},
-		"session.1":             {base: "session", pieces: map[int][]string{1: nil}},
-		"session.k7m2qv5xyd":    {base: "session", suffix: "k7m2qv5xyd"},
-		"session.k7m2qv5xyd.63": {base: "session", suffix: "k7m2qv5xyd", pieces: map[int][]string{63: nil}},
-		"session.2222222222":    {base: "session", suffix: "2222222222"},
-		"session.k7m2qv5xyd.64": {base: "session.k7m2qv5xyd.64"},
-		"session.k7m2qv5xyd.0":  {base: "session.k7m2qv5xyd.0"},
-		"session.k7m2qv5xyd.01": {base: "session.k7m2qv5xyd.01"},
-		"session.k7m2qv5xyd.+1": {base: "session.k7m2qv5xyd.+1"},
-		"session.K7M2QV5XYD":    {base: "session.K7M2QV5XYD"},
-		".k7m2qv5xyd":           {base: ".k7m2qv5xyd"},
-		"":                      {},
+func TestCookiesAreSortedByTheProgramWhoseNamesTheyHave(t *testing.T) {
+	for name, want := range map[string]*program{
+		"session":                   {base: "session", fixed: true},
+		"session.0k7m2qv5xy":        {base: "session"},
+		"session.1k7m2qv5xy.1":      {base: "session"},
+		"__Host-session.k7m2qv5xyd": {base: "__Host-session"},
+		"session.k7m2qv5xyd.63":     {base: "session"},
+		"session.0":                 nil,
+		"session.1":                 nil,
+		"session.2":                 nil,
+		"session.k7m2qv5xyd.64":     nil,
+		"session.k7m2qv5xyd.0":      nil,
+		"session.k7m2qv5xyd.01":     nil,
+		"session.k7m2qv5xyd.+1":     nil,
+		"session.k7m2qv5xyd.1.1":    nil,
+		"session.K7M2QV5XYD":        nil,
+		"a.session.k7m2qv5xyd":      nil,
+		".k7m2qv5xyd":               nil,
+		"":                          nil,
 	} {
-		base, suffix, piece := splitName(name)
-		require.Equal(t, want.base, base, name)
-		require.Equal(t, want.suffix, suffix, name)
-		if piece > 0 {
-			require.Contains(t, want.pieces, piece, name)
-		} else {
-			require.Empty(t, want.pieces, name)
+		got := programs([]cookie{{name, "x"}})
+		if want == nil {
+			require.Empty(t, got, name)
+			continue
 		}
+		require.Len(t, got, 1, name)
+		require.Equal(t, want.base, got[0].base, name)
+		require.Equal(t, want.fixed, got[0].fixed, name)
 	}
+	all := programs([]cookie{{"a.k7m2qv5xyd", "x"}, {"b.k7m2qv5xyd", "x"}, {"a", "x"}, {"a.k7m2qv5xyd.1", "y"}, {"a.k7m2qv5xyd.2", ""}})
+	require.Len(t, all, 3)
+	require.Equal(t, "a.k7m2qv5xyd=x; a.k7m2qv5xyd.1=y", all[0].header())
 }
 
-// What is wrong with cookies is told by the words of session.Reason, for each and
-// for all together.
-func TestVerdictsAreReasons(t *testing.T) {
+// sealingRing makes a ring whose key seals while the tests' visitors are there.
+func sealingRing(t testing.TB) *keyring.Ring {
 	ring, err := keyring.Generate(began.Add(-time.Hour))
 	require.NoError(t, err)
-	other, err := keyring.Generate(began.Add(-time.Hour))
+	return ring
+}
+
+// visited returns the cookies of a visitor who has done the steps.
+func visited(t testing.TB, ring *keyring.Ring, steps ...string) string {
+	t.Helper()
+	v, err := newVisitor(ring, nil)
 	require.NoError(t, err)
+	for _, word := range steps {
+		require.NoError(t, v.step(word), word)
+	}
+	return v.header()
+}
+
+// inspected returns the report on cookies at a time.
+func inspected(t testing.TB, ring *keyring.Ring, at time.Time, values bool, text string) string {
+	t.Helper()
+	cookies, err := readCookies(text)
+	require.NoError(t, err)
+	var out strings.Builder
+	u := &ui{out: &out, now: func() time.Time { return at }}
+	require.NoError(t, (&inspection{ui: u, ring: ring, idle: 2 * time.Hour, values: values}).report(cookies))
+	return out.String()
+}
+
+// What is wrong with cookies is told by the words of session.Reason, and it is
+// what a program would say of them.
+func TestVerdictIsTheReasonThatAProgramGives(t *testing.T) {
+	ring, other := sealingRing(t), sealingRing(t)
 	revoked, _, err := ring.Revoke(ring.Active(began).ID(), began)
 	require.NoError(t, err)
-	seal := func(f *core.Fragment) (name, value string) {
-		f.Name()
-		sealed, err := codec.Seal(nil, ring.Active(began), codec.Binding{Base: "__Host-session", Suffix: f.Suffix}, f.Plaintext())
-		require.NoError(t, err)
-		return "__Host-session." + f.Suffix, string(sealed)
-	}
-	name, value := seal(sample(0))
-	later := sample(0).Fresh()
-	later.Root, later.Born.At = core.Root{9}, later.Born.At+5000
-	newName, newValue := seal(later)
-	bye := (&core.View{Head: sample(0), MaxBorn: sample(0).Born.At}).Farewell(core.Root{8}, core.Write{Now: began.UnixMilli() + 60_000, ID: 5})
-	byeName, byeValue := seal(bye)
-	for _, c := range []struct {
+	good := visited(t, ring, "user")
+	name, value, _ := strings.Cut(good, "=")
+	listed := visited(t, ring, "user", "wait:1m", "set:a=20", "wait:20m", "set:b=20", "set:c=20", "set:d=20", "set:e=20", "wait:20m", "set:big=600")
+	for i, c := range []struct {
 		cookies string
 		ring    *keyring.Ring
 		after   time.Duration
@@ -198,37 +173,126 @@ func TestVerdictsAreReasons(t *testing.T) {
 		{name + "=" + value[:60] + "AAAAAAAA" + value[68:], ring, 0, session.BadSeal},
 		{"__Host-session.aaaaaaaaaa=" + value, ring, 0, session.BadSeal},
 		{name + "=" + value[:20] + "!" + value[21:], ring, 0, session.Malformed},
-		{name + "=AAAA", ring, 0, session.WrongLength},
+		{"__Host-session.aaaaaaaaaa=AAAA", ring, 0, session.WrongLength},
 		{name + "=" + value[:len(value)-8], ring, 0, session.Torn},
-		{name + "=B4" + value[2:], ring, 0, session.UnknownFormat},
-		{name + "=" + value, other, 0, session.UnknownKey},
-		{name + "=" + value, revoked, 0, session.DeadKey},
-		{name + "=" + value, ring, 3 * time.Hour, session.ExpiredIdle},
-		{name + "=" + value, ring, 25 * time.Hour, session.Expired},
-		{name + "=" + value + "; " + newName + "=" + newValue, ring, 0, session.Superseded},
-		{name + "=" + value + "; " + byeName + "=" + byeValue, ring, 0, session.LoggedOut},
+		{"__Host-session.aaaaaaaaaa=B4" + value[2:], ring, 0, session.UnknownFormat},
+		{good, other, 0, session.UnknownKey},
+		{good, revoked, 0, session.DeadKey},
+		{good, ring, 3 * time.Hour, session.ExpiredIdle},
+		{good, ring, 25 * time.Hour, session.Expired},
+		{visited(t, ring, "user", "destroy"), ring, 0, session.LoggedOut},
+		{good + "; " + visited(t, ring, "user", "wait:1s", "destroy"), ring, 0, session.LoggedOut},
+		{listed[:strings.LastIndex(listed, "; ")], ring, time.Hour, session.Torn}, // the head lists what the last cell has
 	} {
-		cookies, err := readCookies(c.cookies)
+		at := began.Add(c.after)
+		out := inspected(t, c.ring, at, false, c.cookies)
+		_, together, _ := strings.Cut(out, ", all together\n")
+		require.Contains(t, together, " "+string(c.want)+"\n", "case %d: %s", i, out)
+
+		sessions, err := middleware.New(middleware.Config{Keys: c.ring, Clock: func() time.Time { return at }, Logger: slog.New(slog.DiscardHandler)})
 		require.NoError(t, err)
-		var out strings.Builder
-		u := &ui{out: &out, now: func() time.Time { return began.Add(2*time.Minute + c.after) }}
-		require.NoError(t, (&inspection{ui: u, ring: c.ring, idle: 2 * time.Hour}).report(cookies))
-		_, together, _ := strings.Cut(out.String(), ", all together\n")
-		require.Contains(t, together, " "+string(c.want)+"\n", out.String())
+		_, x := sessions.Begin(t.Context(), middleware.Request{Method: http.MethodGet, Cookies: []string{c.cookies}})
+		require.Equal(t, c.want, sessions.From(x).Reason(), "case %d", i)
 	}
 }
 
-// The session's root is a secret from which names and record keys follow.
-func TestDescribeDoesNotShowTheRoot(t *testing.T) {
-	f := sample(0)
-	lines := describe(f, true, began)
-	var all strings.Builder
-	for _, l := range lines {
-		all.WriteString(l.label + " " + l.text + "\n")
+func TestCookieOfAnOlderSessionIsSaidNotToCount(t *testing.T) {
+	ring := sealingRing(t)
+	older := visited(t, ring, "user", "wait:1s", "renew")
+	newer := visited(t, ring, "wait:1m", "set:a=1", "renew", "user")
+	require.NotEqual(t, older, newer)
+	out := inspected(t, ring, began.Add(2*time.Minute), false, older+"; "+newer)
+	require.Equal(t, 1, strings.Count(out, "    counts   no: it is of another session, or another cookie has its entry\n"), out)
+	require.Contains(t, out, "    refused  superseded\n")
+}
+
+func TestPieceThatIsLeftOverDoesNotSpoilTheValue(t *testing.T) {
+	ring := sealingRing(t)
+	good := visited(t, ring, "user")
+	name, _, _ := strings.Cut(good, "=")
+	out := inspected(t, ring, began, false, good+"; "+name+".1=AAAA")
+	require.Contains(t, out, " 1 piece left over from an older value\n")
+	require.Contains(t, out, "    reason   none: ")
+}
+
+// A sibling domain can plant an older cookie of the visitor's own before the good
+// one.
+func TestOfSeveralCookiesOfAFixedNameTheNewestIsShown(t *testing.T) {
+	ring := sealingRing(t)
+	v, err := newVisitor(ring, func(c *middleware.Config) { c.FixedName = true })
+	require.NoError(t, err)
+	require.NoError(t, v.step("set:old=20"))
+	older := v.header()
+	require.NoError(t, v.step("wait:1m"))
+	require.NoError(t, v.step("set:new=20"))
+	for _, text := range []string{older + "; " + v.header(), v.header() + "; " + older} {
+		out := inspected(t, ring, v.clock.Now(), false, text)
+		require.Equal(t, 2, strings.Count(out, "one of several under this name"), out)
+		require.Contains(t, out, "entries  2\n")
+		require.Contains(t, out, `shows    "new", "old"`)
 	}
-	require.Contains(t, all.String(), f.Root.ID())
-	require.NotContains(t, all.String(), "010203")
-	require.NotContains(t, all.String(), "AQID")
+}
+
+// The head of a session that came back from the store has the times of writes
+// that were in cells before.
+func TestHeadThatCameBackFromTheStoreSaysWhenItsEntriesWereWritten(t *testing.T) {
+	ring := sealingRing(t)
+	v, err := newVisitor(ring, func(c *middleware.Config) {
+		var err error
+		c.Fallback, err = fallback.NewMemory(fallback.MemoryConfig{MaxBytes: 1 << 20, Clock: c.Clock})
+		require.NoError(t, err)
+	})
+	require.NoError(t, err)
+	for _, word := range []string{"user", "wait:1s", "set:a=20", "wait:1s", "set:big=60000", "wait:1s", "delete:big"} {
+		require.NoError(t, v.step(word), word)
+	}
+	out := inspected(t, ring, v.clock.Now(), false, v.header())
+	_, head, _ := strings.Cut(out, "kind     head\n")
+	require.Contains(t, head, `"a": 21 bytes, written 2026-01-31T12:00:01.000Z`, out)
+	require.Contains(t, head, `"user": 13 bytes`+"\n", out)
+	require.Contains(t, head, `"big": deleted 2026-01-31T12:00:03.000Z`, out)
+}
+
+// The session's root is a secret from which names and record keys follow.
+func TestRootIsNotShown(t *testing.T) {
+	ring := sealingRing(t)
+	text := visited(t, ring, "user", "set:a=20")
+	cookies, err := readCookies(text)
+	require.NoError(t, err)
+	out := inspected(t, ring, began, true, text)
+	roots := 0
+	for _, c := range cookies {
+		_, tag, _ := strings.Cut(c.name, ".")
+		plaintext, _, err := codec.Open(nil, ring, began, codec.Binding{Base: "__Host-session", Suffix: tag}, c.value)
+		require.NoError(t, err)
+		content, err := state.Decode(plaintext)
+		require.NoError(t, err)
+		if content.Kind != state.Head {
+			continue
+		}
+		roots++
+		require.Contains(t, out, content.Root.ID())
+		for _, form := range []string{hex.EncodeToString(content.Root[:]), base64.RawURLEncoding.EncodeToString(content.Root[:]), string(content.Root[:])} {
+			require.NotContains(t, out, form)
+		}
+	}
+	require.NotZero(t, roots)
+}
+
+// Cookies of other programs are often chunked under names such as ours.
+func TestOtherProgramsCookiesAreNotTakenForOurs(t *testing.T) {
+	for _, text := range []string{
+		"appSession.0=eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0; appSession.1=AAAAAAAAAAAAAAAAAAAAAAAA",
+		"__Secure-next-auth.session-token.0=eyJhbGciOiJkaXIi",
+		"session=AQIDBAUAAFAAAAAAAAAAAAAAAAAA; id=BAIDBAUAABUAAAAAAAAAAAAAAAAA",
+		"sid=s%3Aabc; session=MTcwMDAwMDAwMHxEdi1CQkFFQ180SUFBUkFCRUFBQVBf",
+	} {
+		cookies, err := readCookies(text)
+		require.NoError(t, err)
+		var out strings.Builder
+		err = (&inspection{ui: &ui{out: &out, now: time.Now}}).report(cookies)
+		require.ErrorContains(t, err, "is a session of ours", out.String())
+	}
 }
 
 // Whatever is pasted, reading it does not panic, and the report neither panics
@@ -240,8 +304,8 @@ func FuzzInspect(f *testing.F) {
 	} {
 		f.Add(text)
 	}
-	ring, err := keyring.Generate(began)
-	require.NoError(f, err)
+	ring := sealingRing(f)
+	f.Add("Cookie: " + visited(f, ring, "user", "set:a=20", "wait:1m", "delete:a"))
 	f.Fuzz(func(t *testing.T, text string) {
 		cookies, err := readCookies(text)
 		if err != nil {

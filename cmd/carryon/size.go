@@ -10,36 +10,59 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
+	"sync"
 	"text/tabwriter"
+	"time"
 
 	"github.com/carryon-go/carryon/codec"
-	"github.com/carryon-go/carryon/codec/deflate"
+	"github.com/carryon-go/carryon/internal/cookiejar"
 	"github.com/carryon-go/carryon/middleware"
 	"github.com/carryon-go/carryon/session"
 )
 
-// size tells what a session would take under the limits of each platform.
+// size says whether a session fits under the limits of each platform, what it
+// takes there, and what the largest value is that fits.
 func size(u *ui, args []string) error {
 	set := u.flags()
 	var c middleware.Config
-	n := set.Int("bytes", 0, "instead of a SESSION, take one entry of `N` bytes that do not compress")
+	n := set.Int("bytes", 0, "instead of a SESSION, take one entry of `N` random bytes")
 	set.StringVar(&c.Name, "name", "", "the cookie's base `NAME`; without it __Host-session")
-	set.IntVar(&c.Limits.Parallel, "parallel", 0, "keep room for `N` requests of one visitor that write at the same time; without it 6")
-	compress := set.Bool("compress", false, "with the compression of codec/deflate")
+	platform := set.String("platform", "", "only on the platform `NAME`: "+strings.Join(platformNames(), ", "))
 	rest, err := u.parse(set, args, -1)
 	if err != nil {
 		return err
 	}
-	if *compress {
-		c.Compression = deflate.New()
+	platforms := middleware.Platforms()
+	if *platform != "" {
+		i := slices.Index(platformNames(), *platform)
+		if i < 0 {
+			return usageError{fmt.Errorf("there is no platform %q; there are %s", *platform, strings.Join(platformNames(), ", "))}
+		}
+		platforms = platforms[i : i+1]
 	}
 	entries, err := u.sessionOf(rest, *n)
 	if err != nil {
 		return err
 	}
-	return u.sizes(c, entries)
+	return u.sizes(c, platforms, entries)
+}
+
+// platformNames are those of the platforms, as the table has them.
+func platformNames() (names []string) {
+	for _, p := range middleware.Platforms() {
+		names = append(names, platformName(p))
+	}
+	return names
+}
+
+func platformName(p middleware.Platform) string {
+	if p == middleware.Default {
+		return "default"
+	}
+	return string(p)
 }
 
 // sessionOf reads the SESSION that is named, or makes one of n bytes.
@@ -52,18 +75,23 @@ func (u *ui) sessionOf(args []string, n int) (map[string]any, error) {
 	case n < 0 || n > codec.MaxPlaintext:
 		return nil, usageError{fmt.Errorf("--bytes must be from 1 to %d", codec.MaxPlaintext)}
 	}
-	value := make([]byte, n)
-	_, _ = rand.NewChaCha8([32]byte{}).Read(value) // never fails; the same for everybody
-	return map[string]any{"session": value}, nil
+	return map[string]any{"session": random()[:n]}, nil
 }
+
+// random is as many random bytes as can be sealed; the same for everybody.
+var random = sync.OnceValue(func() []byte {
+	value := make([]byte, codec.MaxPlaintext)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(value) // never fails
+	return value
+})
 
 // readSession reads a JSON object, whose members are the entries.
 func (u *ui) readSession(name string) (map[string]any, error) {
 	in := u.in
 	if name != "-" {
 		file, err := os.Open(name)
-		if err != nil && strings.ContainsAny(name, "{[\"\n") { // may hold what a visitor entered
-			return nil, usageError{hint(errors.New("the SESSION is no file; it looks like JSON"), "to give JSON itself, pipe it to: carryon size -")}
+		if err != nil && (json.Valid([]byte(name)) || strings.ContainsAny(name, "{[\"\n")) { // may hold what a visitor entered
+			return nil, hint(usageError{errors.New("the SESSION is no file; it looks like JSON")}, "to give JSON itself, pipe it to: carryon size -")
 		}
 		if err != nil {
 			return nil, err
@@ -114,68 +142,121 @@ func kept(v any) any {
 }
 
 // sizes prints the table, a line for each platform.
-func (u *ui) sizes(c middleware.Config, entries map[string]any) error {
+func (u *ui) sizes(c middleware.Config, platforms []middleware.Platform, entries map[string]any) error {
+	c.Clock = slowly(u.now())
 	w := tabwriter.NewWriter(u.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "PLATFORM\tBYTES\tSEALED\tCOOKIES\tREQUEST\tCHANGE\tFITS")
+	fmt.Fprintln(w, "PLATFORM\tFITS\tCOOKIES\tREQUEST\tRESPONSE\tCHANGE\tLARGEST\tRAISE")
 	var f middleware.Footprint
 	fits := false
-	for _, c.Platform = range middleware.Platforms() {
+	for _, c.Platform = range platforms {
 		var err error
-		if f, err = middleware.Estimate(c, func(s *session.Session) { setAll(s, entries) }); err != nil {
+		if f, err = estimate(c, entries); err != nil {
 			return err
 		}
-		name := string(c.Platform)
-		if c.Platform == middleware.Default {
-			name = "(default)"
-		}
-		said := verdict(f)
-		fits = fits || !strings.HasPrefix(said, "no: ")
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", name, f.Session.Bytes, lengths(f), said)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\n", platformName(c.Platform), verdict(f), lengths(f), largest(c, f.Limits), raise(c, f, entries))
+		fits = fits || f.Fits()
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	u.note("REQUEST is in bytes of the Cookie header, CHANGE too: what a change of %q, the largest entry, adds to it", f.Largest)
-	u.note("it fits if %s of one visitor can write at the same time; other cookies of the program are not counted",
-		count(f.Limits.Parallel, "request"))
-	if !fits {
-		return hint(errors.New("the session fits no platform without a store"), "set Config.Fallback, or keep less in the session")
+	u.note("REQUEST is bytes of the Cookie header, RESPONSE of the Set-Cookie lines, CHANGE of those that change %q, the largest entry", f.Largest)
+	u.note("LARGEST is the most bytes for one value alone; RAISE is what Config.Limits would have to be; other cookies of the program are not counted")
+	u.note(`"cells": of writes of different entries that overlap none is lost; "whole": of writes that overlap the last response counts`)
+	if fits {
+		return nil
 	}
-	return nil
+	err := errors.New("the session fits no platform without a store")
+	if len(platforms) == 1 {
+		err = fmt.Errorf("the session does not fit %s without a store", platformName(c.Platform))
+	}
+	return hint(err, "keep less in the session, set Config.Fallback, or raise Config.Limits as far as your proxy or platform permits")
 }
 
-func setAll(s *session.Session, entries map[string]any) {
-	for _, name := range slices.Sorted(maps.Keys(entries)) {
-		session.Key[any](name).Set(s, entries[name])
+// slowly is a clock that shows an hour more each time. So the change that is
+// estimated comes well after the beginning; times that differ take bytes.
+func slowly(now time.Time) func() time.Time {
+	return func() time.Time {
+		now = now.Add(time.Hour)
+		return now
 	}
+}
+
+func estimate(c middleware.Config, entries map[string]any) (middleware.Footprint, error) {
+	return middleware.Estimate(c, func(s *session.Session) {
+		for _, name := range slices.Sorted(maps.Keys(entries)) {
+			session.Key[any](name).Set(s, entries[name])
+		}
+	})
+}
+
+// verdict says how a session of this size is kept.
+func verdict(f middleware.Footprint) string {
+	switch {
+	case !f.Fits():
+		return "no"
+	case f.Whole:
+		return "whole"
+	}
+	return "cells"
 }
 
 // lengths are the columns of what would be sent, if it can be cut into cookies.
 func lengths(f middleware.Footprint) string {
 	if f.Session.Cookies > codec.MaxPieces {
-		return fmt.Sprintf("%d\t-\t-\t-", f.Session.Sealed)
+		return "-\t-\t-\t-"
 	}
 	change := "-"
-	if f.Change.Cookies <= codec.MaxPieces {
-		change = strconv.Itoa(f.Change.Request)
+	if f.Fits() {
+		change = strconv.Itoa(f.Change.Response)
 	}
-	return fmt.Sprintf("%d\t%d\t%d\t%s", f.Session.Sealed, f.Session.Cookies, f.Session.Request, change)
+	return fmt.Sprintf("%d\t%d\t%d\t%s", f.Session.Cookies, f.Session.Request, f.Session.Response, change)
 }
 
-// verdict says whether it fits, or which limit it hits and by how much.
-func verdict(f middleware.Footprint) string {
-	var large *session.TooLargeError
-	excess := func() string {
-		limit, _, _ := strings.Cut(large.Limit, " (") // the name of its field
-		return fmt.Sprintf("%d of %d %s", large.Need, large.Max, limit)
-	}
-	switch {
-	case f.Session.Cookies > codec.MaxPieces:
-		return fmt.Sprintf("no: more than %d cookies", codec.MaxPieces)
-	case errors.As(f.ChangeErr, &large):
-		return "no: " + excess()
-	case errors.As(f.BeginErr, &large):
-		return "if it grows to this; at once it is " + excess()
-	}
-	return "yes"
+// largest returns how many bytes one value may have that is the whole session.
+func largest(c middleware.Config, l middleware.Limits) int {
+	return sort.Search(min(l.RequestBytes, codec.MaxPlaintext), func(n int) bool {
+		f, err := estimate(c, map[string]any{"session": random()[:n+1]})
+		return err != nil || !f.Fits()
+	})
 }
+
+// raise says which limits would have to be raised for the session to fit, and
+// to what: "-" if it fits, "no limit helps" if nothing that Config.Limits takes
+// has room for it.
+func raise(c middleware.Config, f middleware.Footprint, entries map[string]any) string {
+	if f.Fits() {
+		return "-"
+	}
+	was := f.Limits
+	c.Limits = most
+	fits := func() bool {
+		f, err := estimate(c, entries)
+		return err == nil && f.Fits()
+	}
+	if !fits() {
+		return "no limit helps"
+	}
+	var all []string
+	for _, l := range []struct {
+		field    string
+		least    int
+		it, most *int
+	}{
+		{"RequestBytes", was.RequestBytes, &c.Limits.RequestBytes, &most.RequestBytes},
+		{"ResponseBytes", was.ResponseBytes, &c.Limits.ResponseBytes, &most.ResponseBytes},
+		{"Cookies", was.Cookies, &c.Limits.Cookies, &most.Cookies},
+		{"SetCookieLines", was.SetCookieLines, &c.Limits.SetCookieLines, &most.SetCookieLines},
+	} {
+		more := sort.Search(*l.most-l.least, func(n int) bool {
+			*l.it = l.least + n
+			return fits()
+		})
+		if *l.it = l.least + more; more > 0 {
+			all = append(all, fmt.Sprintf("%s to %d", l.field, *l.it))
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// most is the most that Config.Limits may say.
+var most = middleware.Limits{RequestBytes: cookiejar.MaxBytes, ResponseBytes: 250_000, Cookies: 150, SetCookieLines: 64}

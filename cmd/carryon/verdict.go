@@ -1,74 +1,71 @@
 package main
 
 import (
-	"cmp"
-	"errors"
-	"time"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/carryon-go/carryon/codec"
-	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/codec/securecookieformat"
+	"github.com/carryon-go/carryon/codec/xchacha"
+	"github.com/carryon-go/carryon/middleware"
 	"github.com/carryon-go/carryon/session"
 )
 
-// jar is what the cookies of one base name held.
-type jar struct {
-	base    string
-	opened  []*core.Fragment
-	unknown int            // sealed by a key that the ring does not have
-	torn    int            // of which pieces are missing
-	reason  session.Reason // of those that did not open the one that says most
+// explain asks the library what it makes of a program's cookies.
+func (in *inspection) explain(p *program) {
+	sessions, err := middleware.New(middleware.Config{
+		Keys: in.ring, Formats: []codec.Format{xchacha.New(), securecookieformat.New()},
+		Name: p.base, FixedName: p.fixed, Audience: in.audience, IdleTimeout: in.idle,
+		Clock: in.now, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		p.fault = err
+		return
+	}
+	p.found = sessions.Explain(&http.Request{Method: http.MethodGet, Header: http.Header{"Cookie": {p.header()}}})
 }
 
-// jarOf finds, or begins, the jar of a base name.
-func (in *inspection) jarOf(base string) *jar {
-	for _, j := range in.jars {
-		if j.base == base {
-			return j
-		}
+// cookie returns what the library makes of the cookies of one tag; nil if it
+// was not asked, or if no cookie of that tag came.
+func (p *program) cookie(tag string) *middleware.Cookie {
+	i := slices.IndexFunc(p.found.Cookies, func(c middleware.Cookie) bool { return c.Tag == tag })
+	if i < 0 {
+		return nil
 	}
-	j := &jar{base: base}
-	in.jars = append(in.jars, j)
-	return j
+	return &p.found.Cookies[i]
 }
 
-// refuse counts a fragment that did not open, as a program does.
-func (j *jar) refuse(err error) {
-	reason := session.Malformed
-	var e *codec.Error
-	if errors.As(err, &e) {
-		reason = session.Reason(e.Reason)
-	}
-	switch reason {
-	case session.UnknownKey:
-		j.unknown++
-	case session.Torn:
-		j.torn++
-	}
-	if j.reason == "" || reason == session.UnknownKey {
-		j.reason = reason
-	}
-}
-
-// verdict is what a program makes of all cookies of a name together, in the words
-// of its events.
-func (j *jar) verdict(now time.Time, idle time.Duration) []line {
-	v := core.Merge(j.opened, j.unknown, core.Millis(now), max(idle.Milliseconds(), 0))
-	v.Closed, v.Frozen = string(j.reason), j.torn > 0
-	var lines []line
+// verdict is what the library makes of a program's cookies together, in the
+// words of its events.
+func (p *program) verdict() []line {
+	e := &p.found
 	switch {
-	case v.Verdict == core.Unstored:
-		lines = append(lines, line{"reason", "none so far: the session is in the store, which is not asked"})
-	case v.Head != nil:
-		lines = append(lines, line{"reason", "none: it is recognised, unless it was revoked"})
-	default:
-		lines = append(lines, line{"reason", string(session.ReasonOf(&v))})
+	case p.fault != nil:
+		return []line{{"reason", "not known: " + strings.ReplaceAll(p.fault.Error(), "\n", "; ")}}
+	case e.Reason == session.StoreDown:
+		return []line{{"reason", "none so far: the session is in the store, which is not asked"}}
+	case e.Reason == session.Recognised:
+		return append([]line{{"session", e.SessionID}, {"reason", "none: it is recognised, unless it was revoked"}}, p.refused()...)
 	}
+	return append([]line{{"reason", string(e.Reason)}}, p.refused()...)
+}
+
+// refused lists why single cookies did not count, where that is not the reason
+// of them all.
+func (p *program) refused() (lines []line) {
 	label := "refused"
-	for i, f := range v.Fragments {
-		if reason := session.ReasonOfFate(v.Fates[i]); reason != "" {
-			lines = append(lines, line{label, cmp.Or(f.Suffix, "the cookie") + ": " + string(reason)})
-			label = ""
+	for _, r := range p.found.Refused {
+		text := string(r.Reason)
+		if r.KeyID != "" {
+			text += " (key " + r.KeyID + ")"
 		}
+		if r.Reason == p.found.Reason || slices.ContainsFunc(lines, func(l line) bool { return l.text == text }) {
+			continue
+		}
+		lines = append(lines, line{label, text})
+		label = ""
 	}
 	return lines
 }

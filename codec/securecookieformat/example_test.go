@@ -9,8 +9,8 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-// First all replicas learn the format, then a key of the format goes into the
-// ring. Until that seals, sessions are sealed as before.
+// First deploy the format to all replicas, then add a key of the format to the
+// ring. Until that key is active, sessions are sealed as before.
 func Example() {
 	now := time.Now()
 	ring, err := keyring.Generate(now) // its key is of format 1
@@ -22,7 +22,7 @@ func Example() {
 		panic(err)
 	}
 	if err := formats.Check(ring, now); err != nil {
-		panic(err) // a key of a format that this program does not have
+		panic(err) // a key has a format that this program does not have
 	}
 	b := codec.Binding{Base: "__Host-session", Suffix: "k7m2qv5xyd"}
 	value, err := formats.Seal(nil, ring.Active(now), b, []byte("a session"))

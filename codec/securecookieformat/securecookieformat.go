@@ -1,20 +1,21 @@
-// Package securecookieformat seals by github.com/gorilla/securecookie (AES-256 in
-// counter mode, then HMAC-SHA-256), for who has to use a form that was audited
-// before. It is format 3 of SPEC.md:
+// Package securecookieformat seals with github.com/gorilla/securecookie
+// (AES-256 in counter mode, then HMAC-SHA-256). Use it only if you must use a
+// previously audited format. It is format 3 of SPEC.md:
 //
 //	value = header | date[8] | IV[16] | ciphertext | HMAC[32]
 //
-// What securecookie gives is text: base64 of a date, of base64, and of an HMAC.
-// Twice base64 in a third one would make a cookie more than twice as long as what
-// is in it, so both are taken off, and put on again before securecookie opens the
-// value: it sees its own text, to the letter.
+// The output of securecookie is base64 text, with another base64 inside. A
+// third base64 layer would make the cookie more than twice as long as its
+// content. So this package removes both layers when it seals, and restores the
+// exact text before securecookie opens it.
 //
-// securecookie's limits of age and length are off, for the ones of this library
-// are on. The name that it signs is the header and all that a value is bound to.
+// securecookie's limits of age and length are off, because this library has
+// its own. The name that securecookie signs consists of the header and the
+// binding.
 //
-// A program that is to open or seal the format passes [New]() in its formats; a
-// ring whose key says "format": 3 has it sealed. Formats 1 and 2 are the better
-// choice where nobody asks for this one: OWASP ASVS 5.0 disallows counter mode.
+// To use the format, pass [New]() to [codec.NewFormats]; a ring key with
+// "format": 3 then seals with it. Prefer formats 1 and 2 unless this one is
+// required: OWASP ASVS 5.0 disallows counter mode.
 package securecookieformat
 
 import (
@@ -37,13 +38,13 @@ func New() codec.Format { return format{} }
 const (
 	dateSize = 8
 	macSize  = sha256.Size
-	// front goes before every plaintext: securecookie seals an empty one, and does
-	// not open it.
+	// front is prepended to every plaintext, because securecookie seals an
+	// empty plaintext but refuses to open it.
 	front    = 0
 	overhead = codec.HeaderSize + dateSize + aes.BlockSize + 1 + macSize
 )
 
-// encoding is securecookie's base64, with padding.
+// encoding is the base64 of securecookie, with padding.
 var encoding = base64.URLEncoding
 
 type format struct{}
@@ -60,14 +61,15 @@ func (format) Sealer(derive func(string, int) []byte) (codec.Sealer, error) {
 type sealer struct{ sc *securecookie.SecureCookie }
 
 func (s sealer) Seal(value, ctx, plaintext []byte) []byte {
-	// On a copy: securecookie encrypts in place what NopEncoder hands it.
+	// securecookie encrypts the slice from NopEncoder in place, so it gets a
+	// copy.
 	own := append([]byte{front}, plaintext...)
 	text, err := s.sc.Encode(name(ctx, value), own)
 	if err == nil {
 		value, err = appendParts(value, text)
 	}
 	if err != nil {
-		panic("securecookieformat: " + err.Error()) // without randomness, or with another form of securecookie
+		panic("securecookieformat: " + err.Error()) // no randomness, or an unknown form of securecookie
 	}
 	return value
 }
@@ -82,16 +84,16 @@ func (s sealer) Open(dst, ctx, value []byte) ([]byte, bool) {
 	return append(dst, own[1:]...), true
 }
 
-// name is what securecookie signs in front of date and value. Its length comes
-// first, so that nothing else is read into it.
+// name returns the name that securecookie signs together with date and value.
+// It begins with a length, so that it is unambiguous.
 func name(ctx, header []byte) string {
 	b := binary.BigEndian.AppendUint32(make([]byte, 0, 128), uint32(len(ctx)))
 	return string(append(append(b, ctx...), header...))
 }
 
-var errForm = errors.New("securecookie gives another form than date|value|mac")
+var errForm = errors.New("securecookie returned another form than date|value|mac")
 
-// appendParts takes securecookie's text apart.
+// appendParts splits the text of securecookie into its parts.
 func appendParts(dst []byte, text string) ([]byte, error) {
 	raw, err := encoding.DecodeString(text)
 	if err != nil {
@@ -113,7 +115,7 @@ func appendParts(dst []byte, text string) ([]byte, error) {
 	return append(dst, rest[at+1:]...), nil
 }
 
-// whole puts the parts together again: the text that they came from.
+// whole restores the text from its parts.
 func whole(body []byte) string {
 	date, sealed, mac := body[:dateSize], body[dateSize:len(body)-macSize], body[len(body)-macSize:]
 	raw := make([]byte, 0, 20+1+encoding.EncodedLen(len(sealed))+1+macSize)

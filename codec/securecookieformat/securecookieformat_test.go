@@ -43,7 +43,7 @@ func subject() formattest.Subject {
 		},
 	}
 	if fips140.Enforced() {
-		s.Others = nil // XChaCha20 is forbidden there
+		s.Others = nil // FIPS 140 mode forbids XChaCha20
 	}
 	return s
 }
@@ -52,7 +52,7 @@ func TestFormat3(t *testing.T) { formattest.Run(t, subject()) }
 
 func FuzzOpen(f *testing.F) { formattest.Fuzz(f, subject()) }
 
-// read is format 3 by the formulas of SPEC.md, and without securecookie.
+// read opens format 3 by the formulas of SPEC.md, without securecookie.
 func read(secret []byte, id, ctx string, value []byte) ([]byte, bool) {
 	ke, _ := hkdf.Key(sha256.New, secret, nil, "carryon/3 encrypt"+id, 32)
 	km, _ := hkdf.Key(sha256.New, secret, nil, "carryon/3 sign"+id, 32)
@@ -80,8 +80,9 @@ type steps struct {
 	SecureCookie string
 }
 
-// The library itself opens what the vectors say is its text, and who holds its
-// keys and the name can seal what opens here: it is securecookie, and nothing but.
+// securecookie itself opens the text that the vectors give, and a program with
+// its keys and name can seal values that open here. So the format is
+// securecookie and nothing else.
 func TestItIsSecurecookie(t *testing.T) {
 	text, err := os.ReadFile(vectors)
 	require.NoError(t, err)
@@ -113,8 +114,8 @@ func unhex(t *testing.T, s string) []byte {
 	return b
 }
 
-// How old or how long a session may be is not securecookie's to say: its own
-// limits, a month and 4096 characters, would end sessions without a word.
+// securecookie's limits, a month and 4096 characters, must be off, because
+// they would end sessions silently.
 func TestTheLimitsAreOurs(t *testing.T) {
 	formats, err := codec.NewFormats(securecookieformat.New())
 	require.NoError(t, err)
@@ -132,7 +133,7 @@ func TestTheLimitsAreOurs(t *testing.T) {
 	})
 }
 
-// Even a whole MiB takes a third more than it is long, not more than twice that.
+// Even 1 MiB grows only by a third, not by more than a factor of two.
 func TestLength(t *testing.T) {
 	formats, err := codec.NewFormats(securecookieformat.New())
 	require.NoError(t, err)
@@ -145,19 +146,19 @@ func TestLength(t *testing.T) {
 	}
 }
 
-// All that securecookie uses is approved under FIPS 140.
+// All algorithms that securecookie uses are approved under FIPS 140.
 func TestFIPS140(t *testing.T) {
 	if fips140.Enabled() {
-		t.Skip("this is the run")
+		t.Skip("already in the child process")
 	}
 	if runtime.GOARCH == "wasm" {
-		t.Skip("WebAssembly starts no processes")
+		t.Skip("WebAssembly cannot start processes")
 	}
 	for _, mode := range []string{"on", "only"} {
 		run := exec.Command(os.Args[0], "-test.run=^(TestFormat3|TestTheLimitsAreOurs|TestItIsSecurecookie)$", "-test.v")
 		run.Env = append(os.Environ(), "GODEBUG=fips140="+mode)
 		out, err := run.CombinedOutput()
-		if strings.HasPrefix(string(out), "panic: fips140: FIPS 140-3 mode ") { // Go says so before any test runs
+		if strings.HasPrefix(string(out), "panic: fips140: FIPS 140-3 mode ") { // Go prints this before any test runs
 			t.Skipf("this build has no FIPS 140 mode: %s", out)
 		}
 		require.NoError(t, err, string(out))

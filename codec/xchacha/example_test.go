@@ -9,8 +9,8 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-// A program that has the format still seals as the ring's key says: it can be
-// given the format on all replicas first, and a key of the format after that.
+// The ring's key determines the format. So deploy the format to all replicas
+// first, and add a key of the format after that.
 func Example() {
 	now := time.Now()
 	ring, err := keyring.Generate(now) // its key is of format 1
@@ -21,7 +21,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println(formats.Check(ring, now)) // with every new ring
+	fmt.Println(formats.Check(ring, now)) // for every new ring
 
 	b := codec.Binding{Base: "__Host-session", Suffix: "k7m2qv5xyd"}
 	value, err := formats.Seal(nil, ring.Active(now), b, []byte("a session"))

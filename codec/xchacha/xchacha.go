@@ -1,14 +1,14 @@
-// Package xchacha seals by XChaCha20-Poly1305 in place of AES, for machines that
-// have no instructions for AES. It is format 2 of SPEC.md:
+// Package xchacha seals with XChaCha20-Poly1305 instead of AES, for machines
+// without AES instructions. It is format 2 of SPEC.md:
 //
 //	value = header | nonce[24] | ciphertext | Poly1305 tag[16] | HMAC[32]
 //
-// Like format 1 it encrypts, and then signs the whole by HMAC-SHA-256, which
-// commits it to one key and one place. A program that is to open or seal it
-// passes [New]() in its formats; a ring whose key says "format": 2 has it sealed.
-// Only who imports this package links golang.org/x/crypto.
+// Like format 1 it encrypts and then signs everything with HMAC-SHA-256, which
+// commits the value to one key and one binding. To use the format, pass
+// [New]() to [codec.NewFormats]; a ring key with "format": 2 then seals with
+// it. Only programs that import this package link golang.org/x/crypto.
 //
-// It is not approved under FIPS 140: in a program that runs with fips140=only,
+// The format is not approved under FIPS 140. With fips140=only,
 // [codec.Formats.Check] refuses a ring with such a key.
 package xchacha
 
@@ -50,14 +50,15 @@ func (s sealer) Open(dst, ctx, value []byte) ([]byte, bool) {
 	return s.Sealer.Open(dst, ctx, value, codec.HeaderSize)
 }
 
-// drawing is the AEAD with nonces of its own. With 24 random bytes two messages
-// share a nonce with a probability below 2^-32 for 2^80 messages under one key.
+// drawing is the AEAD with random nonces. With 24 random bytes, two messages
+// under one key share a nonce with a probability below 2^-32 for 2^80
+// messages.
 type drawing struct{ aead cipher.AEAD }
 
 func (d drawing) Seal(dst, plaintext, aad []byte) []byte {
 	at := len(dst)
 	dst = append(dst, make([]byte, nonceSize)...)
-	rand.Read(dst[at:]) // never fails: the program ends where no randomness is to be had
+	rand.Read(dst[at:]) // never fails: without randomness the program ends
 	return d.aead.Seal(dst, dst[at:], plaintext, aad)
 }
 

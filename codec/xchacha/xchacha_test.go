@@ -37,8 +37,8 @@ func TestFormat2(t *testing.T) {
 
 func FuzzOpen(f *testing.F) { formattest.Fuzz(f, subject) }
 
-// read is format 2 by the formulas of SPEC.md, over a ChaCha20 and a Poly1305 of
-// the generator's own.
+// read opens format 2 by the formulas of SPEC.md, with the generator's own
+// ChaCha20 and Poly1305.
 func read(secret []byte, id, ctx string, value []byte) ([]byte, bool) {
 	ke, _ := hkdf.Key(sha256.New, secret, nil, "carryon/2 encrypt"+id, 32)
 	km, _ := hkdf.Key(sha256.New, secret, nil, "carryon/2 sign"+id, 32)
@@ -58,7 +58,7 @@ func unhex(t *testing.T, s string) []byte {
 	return b
 }
 
-// The other ChaCha is itself held to the vectors of
+// The generator's ChaCha is checked against the vectors of
 // draft-irtf-cfrg-xchacha-03, sections 2.2.1 and A.3.1.
 func TestTheOtherXChaCha(t *testing.T) {
 	require.Equal(t, "82413b4227b27bfed30e42508a877d73a0f9e4d58a74a853c12ec41326d3ecdc", hex.EncodeToString(sealedform.HChaCha20(
@@ -78,20 +78,20 @@ func TestTheOtherXChaCha(t *testing.T) {
 	require.Equal(t, plaintext, string(back))
 }
 
-// In FIPS 140 mode the format works as long as the mode only asks; where it
-// forbids, a ring with a key of the format is refused at once, and by name.
+// In FIPS 140 mode the format works unless fips140=only is set. Then a ring
+// with a key of the format is refused at once, with the key's id.
 func TestFIPS140(t *testing.T) {
 	if fips140.Enabled() {
-		t.Skip("this is the run")
+		t.Skip("already in the child process")
 	}
 	if runtime.GOARCH == "wasm" {
-		t.Skip("WebAssembly starts no processes")
+		t.Skip("WebAssembly cannot start processes")
 	}
 	for _, mode := range []string{"on", "only"} {
 		run := exec.Command(os.Args[0], "-test.run=^(TestInFIPS140Mode|TestFormat2)$", "-test.v")
 		run.Env = append(os.Environ(), "GODEBUG=fips140="+mode)
 		out, err := run.CombinedOutput()
-		if strings.HasPrefix(string(out), "panic: fips140: FIPS 140-3 mode ") { // Go says so before any test runs
+		if strings.HasPrefix(string(out), "panic: fips140: FIPS 140-3 mode ") { // Go prints this before any test runs
 			t.Skipf("this build has no FIPS 140 mode: %s", out)
 		}
 		require.NoError(t, err, string(out))

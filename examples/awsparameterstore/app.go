@@ -10,17 +10,17 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// user is the name of who is logged in.
+// user is the name of the logged-in user.
 const user session.Key[string] = "user"
 
-// newApp is a home page, a login and a logout. Whether the name is really the
-// visitor's is not its matter here: see examples/login for the rest of a login.
+// newApp returns a home page, a login and a logout. It does not check the
+// visitor's identity: see examples/login for a complete login.
 func newApp(sessions *middleware.Sessions) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", home)
 	mux.HandleFunc("POST /login", login)
 	mux.HandleFunc("POST /logout", logout)
-	// Other sites' forms can log nobody in or out.
+	// Forms of other sites can neither log a visitor in nor out.
 	return sessions.Handler(http.NewCrossOriginProtection().Handler(mux))
 }
 
@@ -41,7 +41,7 @@ func login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s := session.From(r.Context())
-	s.Renew() // a new id: whoever planted the old session is left with nothing
+	s.Renew() // a new id: a session that an attacker planted becomes useless
 	user.Set(s, name)
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }

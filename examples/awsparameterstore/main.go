@@ -1,20 +1,20 @@
-// Command awsparameterstore serves sessions whose key ring is a SecureString of
-// AWS Systems Manager Parameter Store. It looks at the parameter once a minute:
-// a ring that was rotated there is in use on all replicas without a restart, and
-// nobody is logged out.
+// Command awsparameterstore serves sessions whose key ring is a SecureString
+// in AWS Systems Manager Parameter Store. It reads the parameter once a
+// minute: all replicas use a rotated ring without a restart, and no one is
+// logged out.
 //
 //	carryon keys init ring.json
 //	aws ssm put-parameter --name /carryon/session-keys --type SecureString --value file://ring.json
 //	go run ./examples/awsparameterstore -parameter /carryon/session-keys
 //
-// Region, credentials and endpoint come from where the SDK always looks: the
-// environment (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL_SSM), the shared files,
-// the role of the machine. The program needs no permission but ssm:GetParameter,
-// and kms:Decrypt if the parameter has a key of its own.
+// Region, credentials and endpoint come from the SDK's usual sources: the
+// environment (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL_SSM), the shared
+// files, or the role of the machine. The program needs only the permission
+// ssm:GetParameter, and kms:Decrypt if the parameter has its own key.
 //
-// A parameter has at most 4 KB, or 8 KB in the advanced tier, which costs: that
-// is less than a ring may have. docs/secrets.md says how far it goes, and how to
-// rotate.
+// A parameter has at most 4 KB, or 8 KB in the paid advanced tier. That is
+// less than the maximum size of a ring. docs/secrets.md says which rings fit,
+// and how to rotate.
 package main
 
 import (
@@ -40,7 +40,7 @@ import (
 func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "`address` to listen on (port 0: any free one)")
 	parameter := flag.String("parameter", "/carryon/session-keys", "`name` or ARN of the parameter that holds the key ring")
-	every := flag.Duration("every", time.Minute, "how old the ring may be before a request looks at the parameter again")
+	every := flag.Duration("every", time.Minute, "how old the ring may be before a request reads the parameter again")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -69,8 +69,8 @@ func run(ctx context.Context, addr, parameter string, every time.Duration) error
 	return serve(ctx, listener, newApp(sessions))
 }
 
-// openKeys follows the parameter. Without a good ring to begin with it fails: a
-// program that made its own would log everybody out.
+// openKeys returns keys that follow the parameter. It fails without a valid
+// ring, because a program that made its own ring would log everybody out.
 func openKeys(ctx context.Context, parameter string, every time.Duration) (*keyring.Keys, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -82,8 +82,8 @@ func openKeys(ctx context.Context, parameter string, every time.Duration) (*keyr
 	return keyring.Open(ctx, keyring.Func(fetch(client, parameter)), keyring.ReloadEvery(every))
 }
 
-// fetch returns what reads the newest version of the parameter. Without
-// decryption it would get the sealed text, and no error.
+// fetch returns a function that reads the newest version of the parameter.
+// Without decryption it would get ciphertext and no error.
 func fetch(client *ssm.Client, parameter string) func(context.Context) ([]byte, error) {
 	return func(ctx context.Context) ([]byte, error) {
 		out, err := client.GetParameter(ctx, &ssm.GetParameterInput{Name: &parameter, WithDecryption: aws.Bool(true)})
@@ -94,11 +94,12 @@ func fetch(client *ssm.Client, parameter string) func(context.Context) ([]byte, 
 	}
 }
 
-// grace is how long requests under way may take when the server ends. Connections that a
-// browser has opened ahead and not used yet take net/http five seconds.
+// grace is how long running requests may take when the server stops. net/http
+// waits five seconds for connections that a browser has opened but not used
+// yet.
 const grace = 9 * time.Second
 
-// serve answers until ctx ends, then lets the requests under way finish.
+// serve runs until ctx ends, then lets running requests finish.
 func serve(ctx context.Context, listener net.Listener, h http.Handler) error {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	done := make(chan error, 1)

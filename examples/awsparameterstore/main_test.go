@@ -25,7 +25,7 @@ func TestProgramFollowsTheParameter(t *testing.T) {
 	require.Subset(t, []string{"GetParameter"}, aws.Calls(), "the program has no permission for other calls")
 }
 
-// newFetch returns what the program reads the parameter with.
+// newFetch returns the function with which the program reads the parameter.
 func newFetch(t *testing.T, aws *managertest.AWS, parameter string) func(context.Context) ([]byte, error) {
 	aws.Setenv(t)
 	settings, err := config.LoadDefaultConfig(t.Context())
@@ -58,8 +58,8 @@ func marshal(t *testing.T, ring *keyring.Ring) []byte {
 	return text
 }
 
-// docs/secrets.md says how large a ring gets that does nothing but rotate, and
-// which of them a parameter can hold.
+// docs/secrets.md states the size of a ring that only rotates, and which of
+// these fit into a parameter.
 func TestHowLargeARingGets(t *testing.T) {
 	const day = 24 * time.Hour
 	for _, test := range []struct {
@@ -83,8 +83,8 @@ func TestHowLargeARingGets(t *testing.T) {
 	}
 }
 
-// largest is how large a ring gets before it begins to forget the ids of its first
-// keys, 402 days after those have died.
+// largest returns the size of a ring before it begins to forget the ids of its
+// first keys, 402 days after they expired.
 func largest(t *testing.T, every, overlap time.Duration) (most int) {
 	const day = 24 * time.Hour
 	ring := newRing(t)

@@ -1,16 +1,17 @@
 // Command awssecretsmanager serves sessions whose key ring is a secret in AWS
-// Secrets Manager. It looks at the secret once a minute: a ring that was rotated
-// there is in use on all replicas without a restart, and nobody is logged out.
+// Secrets Manager. It reads the secret once a minute: all replicas use a
+// rotated ring without a restart, and no one is logged out.
 //
 //	carryon keys init - >ring.json
 //	aws secretsmanager create-secret --name carryon/session-keys --secret-string file://ring.json
 //	go run ./examples/awssecretsmanager -secret carryon/session-keys
 //
-// Region, credentials and endpoint come from where the SDK always looks: the
+// Region, credentials and endpoint come from the SDK's usual sources: the
 // environment (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL_SECRETS_MANAGER), the
-// shared files, the role of the machine. The program needs no permission but
-// secretsmanager:GetSecretValue, and kms:Decrypt if the secret has a key of its
-// own. docs/secrets.md says how to rotate; examples/rotation-lambda does it.
+// shared files, or the role of the machine. The program needs only the
+// permission secretsmanager:GetSecretValue, and kms:Decrypt if the secret has
+// its own key. docs/secrets.md describes the rotation;
+// examples/rotation-lambda performs it.
 package main
 
 import (
@@ -35,7 +36,7 @@ import (
 func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "`address` to listen on (port 0: any free one)")
 	secret := flag.String("secret", "carryon/session-keys", "`name` or ARN of the secret that holds the key ring")
-	every := flag.Duration("every", time.Minute, "how old the ring may be before a request looks at the secret again")
+	every := flag.Duration("every", time.Minute, "how old the ring may be before a request reads the secret again")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -64,8 +65,8 @@ func run(ctx context.Context, addr, secret string, every time.Duration) error {
 	return serve(ctx, listener, newApp(sessions))
 }
 
-// openKeys follows the secret. Without a good ring to begin with it fails: a
-// program that made its own would log everybody out.
+// openKeys returns keys that follow the secret. It fails without a valid ring,
+// because a program that made its own ring would log everybody out.
 func openKeys(ctx context.Context, secret string, every time.Duration) (*keyring.Keys, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -77,8 +78,8 @@ func openKeys(ctx context.Context, secret string, every time.Duration) (*keyring
 	return keyring.Open(ctx, keyring.Func(fetch(client, secret)), keyring.ReloadEvery(every))
 }
 
-// fetch returns what reads the secret: the version with the label AWSCURRENT,
-// and never AWSPENDING, which has not been tested yet.
+// fetch returns a function that reads the version with the label AWSCURRENT,
+// never AWSPENDING, which has not been tested yet.
 func fetch(client *secretsmanager.Client, secret string) func(context.Context) ([]byte, error) {
 	return func(ctx context.Context) ([]byte, error) {
 		out, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &secret})
@@ -92,11 +93,12 @@ func fetch(client *secretsmanager.Client, secret string) func(context.Context) (
 	}
 }
 
-// grace is how long requests under way may take when the server ends. Connections that a
-// browser has opened ahead and not used yet take net/http five seconds.
+// grace is how long running requests may take when the server stops. net/http
+// waits five seconds for connections that a browser has opened but not used
+// yet.
 const grace = 9 * time.Second
 
-// serve answers until ctx ends, then lets the requests under way finish.
+// serve runs until ctx ends, then lets running requests finish.
 func serve(ctx context.Context, listener net.Listener, h http.Handler) error {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	done := make(chan error, 1)

@@ -25,7 +25,7 @@ func TestProgramFollowsTheSecret(t *testing.T) {
 	require.Subset(t, []string{"GetSecretValue"}, aws.Calls(), "the program has no permission for other calls")
 }
 
-// newFetch returns what the program reads the secret with.
+// newFetch returns the function with which the program reads the secret.
 func newFetch(t *testing.T, aws *managertest.AWS, secret string) func(context.Context) ([]byte, error) {
 	aws.Setenv(t)
 	settings, err := config.LoadDefaultConfig(t.Context())
@@ -59,7 +59,7 @@ func TestSecretMayBeBinary(t *testing.T) {
 	require.Equal(t, text, got)
 }
 
-// What is pending has not been tested: nobody but the rotation may see it.
+// The pending version has not been tested, so only the rotation may read it.
 func TestPendingVersionIsNotRead(t *testing.T) {
 	aws, text := managertest.NewAWS(t), ringText(t)
 	aws.PutSecret("keys", string(text))
@@ -75,7 +75,7 @@ func TestMissingSecretIsSaidByName(t *testing.T) {
 	require.ErrorContains(t, err, "ResourceNotFoundException")
 }
 
-// A ring cannot outgrow the secret: both end at 64 KB.
+// A ring cannot exceed the secret: both are limited to 64 KB.
 func TestLargestRingFits(t *testing.T) {
 	require.LessOrEqual(t, keyring.MaxSize, managertest.MaxSecret)
 }

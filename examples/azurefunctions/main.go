@@ -1,7 +1,8 @@
-// Command azurefunctions is a custom handler for Azure Functions: the host starts
-// it, tells it a port in FUNCTIONS_CUSTOMHANDLER_PORT, and passes requests on as they
-// are (enableForwardingHttpRequest in host.json). Set the application setting
-// CARRYON_KEYS to what "carryon keys init -" prints, or to a Key Vault reference.
+// Command azurefunctions is a custom handler for Azure Functions. The host
+// starts it, passes a port in FUNCTIONS_CUSTOMHANDLER_PORT, and forwards
+// requests unchanged (enableForwardingHttpRequest in host.json). Set the
+// application setting CARRYON_KEYS to the output of "carryon keys init -", or
+// to a Key Vault reference.
 package main
 
 import (

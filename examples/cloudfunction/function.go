@@ -1,12 +1,13 @@
-// Package cloudfunction is a Google Cloud Function with sessions. Deploy it with
-// the key ring in a secret:
+// Package cloudfunction is a Google Cloud Function with sessions. Store the
+// key ring in a secret and deploy the function:
 //
 //	carryon keys init - | gcloud secrets create session-keys --data-file=-
 //	gcloud functions deploy visits --runtime=go126 --entry-point=Visits --trigger-http \
 //	    --set-secrets=CARRYON_KEYS=session-keys:latest
 //
-// A secret in a variable is read when an instance starts, so that a rotated ring is
-// in use when the instances have been replaced: docs/secrets.md has what follows it live.
+// An instance reads a secret in a variable when it starts. So a rotated ring
+// takes effect when the instances have been replaced. docs/secrets.md shows
+// programs that follow a secret live.
 package cloudfunction
 
 import (

@@ -1,12 +1,12 @@
-// Command cloudrun is a service for Google Cloud Run: it listens on PORT, and at
-// SIGTERM finishes the requests under way, so that none loses its session. Deploy it
-// with the key ring in a secret:
+// Command cloudrun is a service for Google Cloud Run. It listens on PORT. At
+// SIGTERM it finishes the running requests, so that none loses its session.
+// Store the key ring in a secret and deploy the service:
 //
 //	carryon keys init - | gcloud secrets create session-keys --data-file=-
 //	gcloud run deploy notes --source=. --set-secrets=CARRYON_KEYS=session-keys:latest
 //
-// A secret in a variable is read when an instance starts; examples/gcpsecretmanager
-// follows it live.
+// An instance reads a secret in a variable when it starts;
+// examples/gcpsecretmanager follows a secret live.
 package main
 
 import (
@@ -30,7 +30,8 @@ import (
 
 const note session.Key[string] = "note"
 
-// grace is what Cloud Run waits after SIGTERM before it kills (10 s), less a second.
+// grace is one second less than the time between Cloud Run's SIGTERM and
+// SIGKILL (10 s).
 const grace = 9 * time.Second
 
 func main() {
@@ -51,7 +52,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// HOST is for a try at home; Cloud Run wants all addresses.
+	// HOST is for local tests; Cloud Run requires all addresses.
 	listener, err := net.Listen("tcp", net.JoinHostPort(os.Getenv("HOST"), cmp.Or(os.Getenv("PORT"), "8080")))
 	if err != nil {
 		return err
@@ -79,8 +80,8 @@ func newMux() *http.ServeMux {
 	return mux
 }
 
-// serve answers until ctx ends, then takes no more connections and lets the
-// requests under way finish.
+// serve runs until ctx ends, then accepts no new connections and lets running
+// requests finish.
 func serve(ctx context.Context, listener net.Listener, h http.Handler) error {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	done := make(chan error, 1)

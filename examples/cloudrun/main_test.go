@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { managertest.Main(m, main) }
 
 const patience = 30 * time.Second
 
-// environment is what Cloud Run gives a service, on this machine.
+// environment returns the environment of a Cloud Run service on this machine.
 func environment(t *testing.T) []string {
 	ring, err := keyring.Generate(time.Now())
 	require.NoError(t, err)
@@ -30,8 +30,8 @@ func environment(t *testing.T) []string {
 	return []string{"CARRYON_KEYS=" + string(text), "PORT=0", "HOST=127.0.0.1", "K_SERVICE=notes"}
 }
 
-// A request that is under way when the instance is to end is finished, and its
-// session is there on the next instance.
+// A request that is running when the instance stops is finished, and its
+// session exists on the next instance.
 func TestRequestUnderWayAtSIGTERM(t *testing.T) {
 	env := environment(t)
 	p := managertest.Start(t, env)
@@ -46,19 +46,19 @@ func TestRequestUnderWayAtSIGTERM(t *testing.T) {
 	answer := bufio.NewReader(conn)
 	line, err := answer.ReadString('\n')
 	require.NoError(t, err)
-	require.Contains(t, line, "100 Continue", "the handler reads")
+	require.Contains(t, line, "100 Continue", "the handler is reading")
 	_, err = answer.ReadString('\n')
 	require.NoError(t, err)
 
 	ended := make(chan int, 1)
-	go func() { ended <- p.Stop() }() // SIGTERM, and wait
+	go func() { ended <- p.Stop() }() // sends SIGTERM and waits
 	require.Eventually(t, func() bool {
 		c, err := net.Dial("tcp", u.Host)
 		if err == nil {
 			_ = c.Close()
 		}
 		return err != nil
-	}, patience, 10*time.Millisecond, "no more connections are taken")
+	}, patience, 10*time.Millisecond, "no new connections are accepted")
 	_, err = io.WriteString(conn, "hello")
 	require.NoError(t, err)
 	response, err := http.ReadResponse(answer, nil)

@@ -1,22 +1,23 @@
-// Command gcpsecretmanager serves sessions whose key ring is a secret in Google
-// Cloud Secret Manager. It looks at the secret's latest version once a minute: a
-// ring that was rotated there is in use on all replicas without a restart, and
-// nobody is logged out.
+// Command gcpsecretmanager serves sessions whose key ring is a secret in
+// Google Cloud Secret Manager. It reads the secret's latest version once a
+// minute: all replicas use a rotated ring without a restart, and no one is
+// logged out.
 //
 //	carryon keys init - | gcloud secrets create session-keys --data-file=-
 //	go run ./examples/gcpsecretmanager -secret projects/PROJECT/secrets/session-keys
 //
-// Credentials come from where the client library always looks: the variable
-// GOOGLE_APPLICATION_CREDENTIALS, gcloud's login, the service account of the
-// machine. The program needs no role but roles/secretmanager.secretAccessor on
-// this one secret. A regional secret is at an endpoint of its own:
+// Credentials come from the client library's usual sources: the variable
+// GOOGLE_APPLICATION_CREDENTIALS, gcloud's login, or the service account of
+// the machine. The program needs only the role
+// roles/secretmanager.secretAccessor on this secret. A regional secret has its
+// own endpoint:
 //
 //	-endpoint secretmanager.REGION.rep.googleapis.com:443 \
 //	-secret projects/PROJECT/locations/REGION/secrets/session-keys
 //
-// docs/secrets.md says how to rotate. With Google the latest version is seen
-// everywhere after minutes as a rule, but hours at worst: let a new key be staged
-// for a day.
+// docs/secrets.md describes the rotation. Google usually propagates the latest
+// version within minutes, but it can take hours, so keep a new key staged for
+// a day.
 package main
 
 import (
@@ -44,7 +45,7 @@ func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "`address` to listen on (port 0: any free one)")
 	secret := flag.String("secret", "", "resource `name` of the secret that holds the key ring: projects/PROJECT/secrets/NAME")
 	endpoint := flag.String("endpoint", "", "`host:port` of the service (default: secretmanager.googleapis.com:443)")
-	every := flag.Duration("every", time.Minute, "how old the ring may be before a request looks at the secret again")
+	every := flag.Duration("every", time.Minute, "how old the ring may be before a request reads the secret again")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -86,8 +87,8 @@ func newClient(ctx context.Context, endpoint string) (*secretmanager.Client, err
 	return secretmanager.NewClient(ctx, options...)
 }
 
-// openKeys follows the secret. Without a good ring to begin with it fails: a
-// program that made its own would log everybody out.
+// openKeys returns keys that follow the secret. It fails without a valid ring,
+// because a program that made its own ring would log everybody out.
 func openKeys(ctx context.Context, client *secretmanager.Client, secret string, every time.Duration) (*keyring.Keys, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -96,8 +97,8 @@ func openKeys(ctx context.Context, client *secretmanager.Client, secret string, 
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// fetch returns what reads the latest version of the secret, and checks the
-// checksum that comes with it.
+// fetch returns a function that reads the latest version of the secret and
+// verifies its checksum.
 func fetch(client *secretmanager.Client, secret string) func(context.Context) ([]byte, error) {
 	request := &secretmanagerpb.AccessSecretVersionRequest{Name: secret + "/versions/latest"}
 	return func(ctx context.Context) ([]byte, error) {
@@ -107,17 +108,18 @@ func fetch(client *secretmanager.Client, secret string) func(context.Context) ([
 		}
 		payload := version.GetPayload()
 		if payload.DataCrc32C != nil && payload.GetDataCrc32C() != int64(crc32.Checksum(payload.GetData(), castagnoli)) {
-			return nil, errors.New("the secret was damaged on its way: its checksum does not match; ask again")
+			return nil, errors.New("the secret was damaged in transit: its checksum does not match; try again")
 		}
 		return payload.GetData(), nil
 	}
 }
 
-// grace is how long requests under way may take when the server ends. Connections that a
-// browser has opened ahead and not used yet take net/http five seconds.
+// grace is how long running requests may take when the server stops. net/http
+// waits five seconds for connections that a browser has opened but not used
+// yet.
 const grace = 9 * time.Second
 
-// serve answers until ctx ends, then lets the requests under way finish.
+// serve runs until ctx ends, then lets running requests finish.
 func serve(ctx context.Context, listener net.Listener, h http.Handler) error {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	done := make(chan error, 1)

@@ -32,7 +32,7 @@ func TestProgramFollowsTheSecret(t *testing.T) {
 	})
 }
 
-// newFetch returns what the program reads the secret with.
+// newFetch returns the function with which the program reads the secret.
 func newFetch(t *testing.T, s *server, secret string) func(context.Context) ([]byte, error) {
 	for _, pair := range s.environment() {
 		variable, value, _ := strings.Cut(pair, "=")
@@ -44,7 +44,7 @@ func newFetch(t *testing.T, s *server, secret string) func(context.Context) ([]b
 	return fetch(client, secret)
 }
 
-// The roots of a process are read once, so all cases share a server.
+// A process reads its trusted roots only once, so all cases share a server.
 func TestFetch(t *testing.T) {
 	s := newServer(t)
 	read := newFetch(t, s, name)

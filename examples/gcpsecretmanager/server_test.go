@@ -39,29 +39,29 @@ const (
 	account = "web@example-project.iam.gserviceaccount.com"
 	name    = "projects/example-project/secrets/session-keys"
 
-	// maxSecret is how many bytes a version may have.
+	// maxSecret is the maximum size of a version in bytes.
 	maxSecret = 65536
 )
 
-// server speaks the one call of Secret Manager that the program makes, over
-// TLS, and checks that the call comes from the service account.
+// server implements the only call of Secret Manager that the program makes,
+// over TLS, and checks that the caller is the service account.
 type server struct {
 	secretmanagerpb.UnimplementedSecretManagerServiceServer
 	t        *testing.T
 	endpoint string
 	key      *rsa.PrivateKey // of the service account
-	files    string          // a folder with what the program needs to call
+	files    string          // a folder with the program's credentials
 
 	mu     sync.Mutex // guards the rest
-	latest []byte     // nil: there is no version
+	latest []byte     // nil: no version
 	number int
-	refuse error // nil: answer
-	spoil  bool  // damage what is sent
+	refuse error // nil: success
+	spoil  bool  // damage the response
 }
 
 func newServer(t *testing.T) *server {
 	if runtime.GOOS == "darwin" || runtime.GOOS == "windows" {
-		t.Skip("SSL_CERT_FILE, by which the program trusts this server, does not count on " + runtime.GOOS)
+		t.Skip("SSL_CERT_FILE, with which the program trusts this server, is ignored on " + runtime.GOOS)
 	}
 	s := &server{t: t, files: t.TempDir(), key: authority().key}
 	s.write("ca.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority().der}))
@@ -76,14 +76,15 @@ func newServer(t *testing.T) *server {
 	return s
 }
 
-// identity is a key, the service account's as well as the server's, and the
-// certificate that the program is told to trust.
+// identity is a key, used by the service account and by the server, and the
+// certificate that the program trusts.
 type identity struct {
 	key *rsa.PrivateKey
 	der []byte
 }
 
-// authority is one for all tests: a process reads its trusted roots once.
+// authority is shared by all tests, because a process reads its trusted roots
+// only once.
 var authority = sync.OnceValue(func() identity {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -106,7 +107,7 @@ func (i identity) certificate() *tls.Certificate {
 	return &tls.Certificate{Certificate: [][]byte{i.der}, PrivateKey: i.key}
 }
 
-// writeCredentials makes the file of a service account's key.
+// writeCredentials writes the file with the service account's key.
 func (s *server) writeCredentials() {
 	der, err := x509.MarshalPKCS8PrivateKey(s.key)
 	require.NoError(s.t, err)
@@ -123,7 +124,8 @@ func (s *server) write(file string, text []byte) {
 	require.NoError(s.t, os.WriteFile(filepath.Join(s.files, file), text, 0o600))
 }
 
-// environment is what the program needs to call as the service account.
+// environment returns the variables that the program needs to call as the
+// service account.
 func (s *server) environment() []string {
 	return []string{
 		"GOOGLE_APPLICATION_CREDENTIALS=" + filepath.Join(s.files, "account.json"),
@@ -146,10 +148,10 @@ func (s *server) set(refuse error, spoil bool) {
 	s.refuse, s.spoil = refuse, spoil
 }
 
-// AccessSecretVersion answers for the latest version of the one secret.
+// AccessSecretVersion returns the latest version of the only secret.
 func (s *server) AccessSecretVersion(ctx context.Context, in *secretmanagerpb.AccessSecretVersionRequest) (*secretmanagerpb.AccessSecretVersionResponse, error) {
 	if err := s.check(ctx, in); err != nil {
-		s.t.Errorf("a call that must not be made like this: %v", err)
+		s.t.Errorf("an invalid call: %v", err)
 		return nil, status.Error(codes.Unauthenticated, err.Error())
 	}
 	s.mu.Lock()
@@ -171,8 +173,8 @@ func (s *server) AccessSecretVersion(ctx context.Context, in *secretmanagerpb.Ac
 	}, nil
 }
 
-// check is what the documentation asks of a call: the resource in the routing
-// header, and who calls.
+// check checks the documented requirements of a call: the resource in the
+// routing header, and the caller.
 func (s *server) check(ctx context.Context, in *secretmanagerpb.AccessSecretVersionRequest) error {
 	md, _ := metadata.FromIncomingContext(ctx)
 	one := func(key string) string { return strings.Join(md.Get(key), "\n") }
@@ -186,7 +188,7 @@ func (s *server) check(ctx context.Context, in *secretmanagerpb.AccessSecretVers
 	return s.checkToken(token)
 }
 
-// checkToken checks a token that a service account signs for itself.
+// checkToken checks a token that a service account has signed itself.
 func (s *server) checkToken(token string) error {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -213,9 +215,9 @@ func (s *server) checkToken(token string) error {
 	case err != nil:
 		return err
 	case claims.Iss != account || claims.Sub != account:
-		return errors.New("the token is another account's")
+		return errors.New("the token belongs to another account")
 	case now > claims.Exp || now < claims.Iat-300 || claims.Exp-claims.Iat > 3700:
-		return errors.New("the token is not of now")
+		return errors.New("the token is not valid now")
 	case claims.Scope != "https://www.googleapis.com/auth/cloud-platform" && claims.Aud != "https://secretmanager.googleapis.com/":
 		return errors.New("the token is for something else: " + string(text))
 	}

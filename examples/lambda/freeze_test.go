@@ -26,7 +26,8 @@ import (
 	"github.com/carryon-go/carryon/middleware/lambdasession/lambdatest"
 )
 
-// connections counts those that Redis holds, but for its own.
+// connections returns the number of client connections of Redis, without its
+// own.
 func connections(t *testing.T, address string) int {
 	t.Helper()
 	o, err := redis.ParseURL(address)
@@ -38,7 +39,7 @@ func connections(t *testing.T, address string) int {
 	return strings.Count(list, "\n") - 1
 }
 
-// sealers are the keys that sealed the visitor's cookies.
+// sealers returns the keys that sealed the visitor's cookies.
 func (v *visitor) sealers() (ids []keyring.ID) {
 	v.Helper()
 	for _, name := range v.jar.Names() {
@@ -49,9 +50,9 @@ func (v *visitor) sealers() (ids []keyring.ID) {
 	return ids
 }
 
-// Frozen for longer than the ring is trusted and than Redis keeps a connection,
-// and with the ring rotated meanwhile, the function goes on as if nothing had
-// been: nobody is logged out, no request fails, and the new key seals.
+// The function is frozen for longer than the reload interval and Redis's
+// timeout, and the ring is rotated meanwhile. After that, no one is logged
+// out, no request fails, and the new key seals.
 func TestFreezeAndThaw(t *testing.T) {
 	address := startRedis(t)
 	aws := managertest.NewAWS(t)
@@ -65,8 +66,8 @@ func TestFreezeAndThaw(t *testing.T) {
 	require.Contains(t, v.call(200, "GET", "/api/session", ""), `"mode":"stored"`)
 	require.Contains(t, v.sealers(), ring.Active(time.Now()).ID())
 
-	for range 2 { // a second time on the connections of the first thaw
-		kept := false // from request to request; but Redis may be quicker than a slow machine
+	for range 2 { // the second time with the connections of the first thaw
+		kept := false // kept between requests, unless Redis is faster than a slow machine
 		for i := 0; i < 20 && !kept; i++ {
 			require.Len(t, v.call(200, "GET", "/api/values/big", ""), 50_000)
 			kept = connections(t, address) > 0
@@ -86,13 +87,13 @@ func TestFreezeAndThaw(t *testing.T) {
 		v.call(204, "PUT", "/api/values/more", "1")
 		other := newVisitor(t, v.client.Transport)
 		other.call(204, "PUT", "/api/values/name", "Bob")
-		require.Equal(t, []keyring.ID{ring.Active(time.Now()).ID()}, other.sealers(), "the rotated ring is in use")
+		require.Equal(t, []keyring.ID{ring.Active(time.Now()).ID()}, other.sealers(), "the rotated ring is used")
 	}
 	require.NotContains(t, f.Log(), `"level":"ERROR"`)
 }
 
-// cutter passes connections on to a server, and can cut all of them as a server
-// does that has waited for too long.
+// cutter forwards connections to a server, and can close all of them, as a
+// server does after a timeout.
 type cutter struct {
 	net.Listener
 	mu   sync.Mutex
@@ -128,7 +129,7 @@ func newCutter(t *testing.T, to string) *cutter {
 	return c
 }
 
-// cut closes all, and says how many there were.
+// cut closes all connections and returns their number.
 func (c *cutter) cut() (n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -139,13 +140,14 @@ func (c *cutter) cut() (n int) {
 	return n
 }
 
-// DynamoDB closes what was idle for long; the function then dials anew.
+// DynamoDB closes connections that were idle for long; the function then opens
+// new ones.
 func TestFreezeWithDynamoDB(t *testing.T) {
 	engine := os.Getenv("CARRYON_TEST_DYNAMODB")
 	if engine == "" {
 		const what = "CARRYON_TEST_DYNAMODB is not set"
 		if os.Getenv("CI") == "true" {
-			t.Fatal(what + "; CI may not go without")
+			t.Fatal(what + "; it is required in CI")
 		}
 		t.Skip(what)
 	}
@@ -160,7 +162,7 @@ func TestFreezeWithDynamoDB(t *testing.T) {
 	v.call(204, "PUT", "/api/values/big", strings.Repeat("x", 50_000))
 	for range 2 {
 		f.Freeze()
-		require.Positive(t, server.cut(), "connections are kept from request to request")
+		require.Positive(t, server.cut(), "connections are kept between requests")
 		f.Thaw()
 		require.Contains(t, v.call(200, "GET", "/api/session", ""), `"mode":"stored"`)
 		require.Len(t, v.call(200, "GET", "/api/values/big", ""), 50_000)
@@ -169,7 +171,7 @@ func TestFreezeWithDynamoDB(t *testing.T) {
 	require.NotContains(t, f.Log(), `"level":"ERROR"`)
 }
 
-// makeTable makes the table, as whoever sets up the function does.
+// makeTable creates the table, as the deployment does.
 func makeTable(t *testing.T, engine string) string {
 	table := "carryon_test." + rand.Text()[:12]
 	client := dynamodb.New(dynamodb.Options{

@@ -1,17 +1,17 @@
 // Command lambda serves the playground's page and API as an AWS Lambda
 // function behind an API Gateway REST or HTTP API, a function URL or a load
-// balancer; docs/serverless.md says how to set up each.
+// balancer. docs/serverless.md describes the setup of each.
 //
 //	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -tags lambda.norpc -trimpath -ldflags "-s -w" -o bootstrap ./examples/lambda
 //	zip function.zip bootstrap
 //
-// It is told by its environment:
+// Environment variables:
 //
-//	CARRYON_KEYS      the key ring itself, as "carryon keys init -" writes it; or
+//	CARRYON_KEYS      the key ring itself, as "carryon keys init -" prints it; or
 //	CARRYON_SECRET    the name of the secret in AWS Secrets Manager that holds it
-//	CARRYON_RELOAD    how old a ring from there may be, 1m if not set
-//	CARRYON_STORE     dynamodb:TABLE, redis://… or rediss://…, for what is too large for cookies; may be left out
-//	CARRYON_PLATFORM  whose limits hold, such as alb; apigateway if not set
+//	CARRYON_RELOAD    how old a ring from there may be, default 1m
+//	CARRYON_STORE     dynamodb:TABLE, redis://… or rediss://…, for sessions that are too large for cookies; optional
+//	CARRYON_PLATFORM  the platform whose limits apply, such as alb; default apigateway
 //	CARRYON_FIXED_NAME  1: one cookie, for a load balancer without multi-value headers
 //	CARRYON_STREAM    1: the function URL streams (InvokeMode RESPONSE_STREAM)
 package main
@@ -47,9 +47,9 @@ func main() {
 	}
 }
 
-// run serves; it returns only where that cannot begin.
+// run serves requests; it returns only if it cannot start.
 func run(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 9*time.Second) // Lambda gives a start ten
+	ctx, cancel := context.WithTimeout(ctx, 9*time.Second) // Lambda allows ten seconds for a start
 	defer cancel()
 	keys, err := openKeys(ctx)
 	if err != nil {
@@ -84,14 +84,14 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// openKeys reads the ring once, and one from a secret again when a request
-// finds that it is old: a frozen process has no timer.
+// openKeys reads the ring at startup. A ring from a secret is read again when
+// a request finds that it is old, because a frozen process has no timer.
 func openKeys(ctx context.Context) (keyring.Provider, error) {
 	secret := os.Getenv("CARRYON_SECRET")
 	if secret == "" {
 		return keyring.Open(ctx, keyring.Env("CARRYON_KEYS"))
 	}
-	var every time.Duration // the default
+	var every time.Duration // 0 means the default
 	if text := os.Getenv("CARRYON_RELOAD"); text != "" {
 		var err error
 		if every, err = time.ParseDuration(text); err != nil {
@@ -109,15 +109,15 @@ func openKeys(ctx context.Context) (keyring.Provider, error) {
 			return nil, err
 		}
 		if out.SecretString == nil {
-			return nil, errors.New("the secret holds no text")
+			return nil, errors.New("the secret contains no text")
 		}
 		return []byte(*out.SecretString), nil
 	}), keyring.ReloadEvery(every))
 }
 
-// openStore does not speak to the store, so that a start does not wait for it.
-// DynamoDB's table must be there: call dynamostore.Store.Migrate, and Check, when
-// the function is deployed.
+// openStore does not contact the store, so that a start does not wait for it.
+// The DynamoDB table must exist: call dynamostore.Store.Migrate and Check when
+// you deploy the function.
 func openStore(ctx context.Context, address string) (fallback.Store, error) {
 	if address == "" {
 		return nil, nil

@@ -15,8 +15,8 @@ import (
 	"github.com/carryon-go/carryon/middleware/lambdasession/lambdatest"
 )
 
-// startRedis starts a Redis that closes a connection on which nothing was said
-// for two seconds, and gives its address.
+// startRedis starts a Redis that closes connections that were idle for two
+// seconds, and returns its address.
 func startRedis(t *testing.T) string {
 	t.Helper()
 	path, err := exec.LookPath("redis-server")

@@ -1,3 +1,3 @@
-// Package loadbalanced is the test of run.sh, which starts nginx in front of
-// three replicas of the playground.
+// Package loadbalanced tests run.sh, which starts nginx in front of three
+// replicas of the playground.
 package loadbalanced

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# nginx in front of three replicas of the playground, which share a key file and
-# a Redis: run.sh start|stop|status. See README.md beside it.
+# Runs nginx in front of three replicas of the playground, which share a key file
+# and a Redis: run.sh start|stop|status. See README.md in this folder.
 #
-#	CARRYON_LB_PORT  nginx's port; the replicas have the next three and Redis the
-#	                 one after (default 8090)
-#	CARRYON_LB_DIR   where files, logs and process ids go; made by start and
-#	                 removed by stop
+#	CARRYON_LB_PORT  port of nginx; the replicas use the next three ports, Redis
+#	                 the one after (default 8090)
+#	CARRYON_LB_DIR   folder for files, logs and process ids; start creates it,
+#	                 stop removes it
 set -euo pipefail
 umask 077
 PATH=$PATH:/usr/sbin
@@ -21,15 +21,16 @@ die() { echo "loadbalanced: error: $*" >&2; exit 1; }
 case $port in *[!0-9]* | "") die "CARRYON_LB_PORT is not a number" ;; esac
 case $dir in /*) ;; *) die "CARRYON_LB_DIR is not an absolute path" ;; esac
 
-# process NAME prints its id if it runs. An id may be another's by now: what we
-# have started has our folder in its command line.
+# process NAME prints the process id if it is running. Since ids are reused, it
+# checks that the command line contains our folder.
 process() {
 	local pid
 	read -r pid 2>/dev/null <"$dir/$1.pid" || return 1
 	grep -qsF "$dir/" "/proc/$pid/cmdline" && echo "$pid"
 }
 
-# launch NAME COMMAND... starts what does not run, and keeps its id and its log.
+# launch NAME COMMAND... starts a process if it is not running, and records its
+# id and its log.
 launch() {
 	local name=$1
 	shift
@@ -38,7 +39,7 @@ launch() {
 	echo $! >"$dir/$name.pid"
 }
 
-# await NAME COMMAND... waits until the command succeeds, for some minutes at most.
+# await NAME COMMAND... waits until the command succeeds, at most a few minutes.
 await() {
 	local name=$1
 	shift
@@ -51,7 +52,7 @@ await() {
 	die "$name does not answer; is one of the ports $port to $redis taken?"
 }
 
-# ask PORT makes a request without a tool that may not be there.
+# ask PORT makes a request without external tools.
 ask() (
 	exec 3<>"/dev/tcp/127.0.0.1/$1"
 	printf 'GET /healthz HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n' >&3
@@ -60,18 +61,18 @@ ask() (
 )
 
 configure() {
-	# stop removes the folder, so that it has to be one that start has made; what
-	# somebody else has put there could be a trap.
+	# stop removes the folder, so start must have created it. Files of another
+	# user could be a trap.
 	if [ ! -e "$dir/ours" ] || [ ! -O "$dir/ours" ]; then
 		mkdir "$dir" || die "set CARRYON_LB_DIR to a folder that is not there yet"
 		echo "run.sh made this folder, and run.sh stop removes it" >"$dir/ours"
 	fi
-	# What is started again later is the same program as the others run.
+	# A replica that is restarted later must run the same program as the others.
 	[ -e "$dir/built" ] || (cd "$here/.." && go build -o "$dir/" ./playground github.com/carryon-go/carryon/cmd/carryon)
 	touch "$dir/built"
 	[ -e "$dir/keys.json" ] || "$dir/carryon" keys init "$dir/keys.json" 2>/dev/null
 
-	# An acknowledged write is on the disk, so that Redis may be killed as well.
+	# Acknowledged writes are on disk, so Redis may be killed too.
 	cat >"$dir/redis.conf" <<-END
 		bind 127.0.0.1
 		port $redis
@@ -83,12 +84,11 @@ configure() {
 		set-proc-title no
 	END
 
-	# What has not been sent to a replica yet goes to the next one at once.
-	# Whether a POST that was sent has been done nobody knows: nginx does not
-	# repeat it.
+	# A request that could not be sent goes to the next replica at once. nginx
+	# does not repeat a POST that was sent, because its result is unknown.
 	cat >"$dir/nginx.conf" <<-END
 		daemon off;
-		$([ "$(id -u)" -ne 0 ] || echo 'user root; # as all the others; another could not write to our folder')
+		$([ "$(id -u)" -ne 0 ] || echo 'user root; # like all processes; another user cannot write to our folder')
 		pid "$dir/nginx-master.pid";
 		worker_processes 1;
 		events {}
@@ -124,7 +124,7 @@ start() {
 	launch redis redis-server "$dir/redis.conf"
 	await redis redis-cli -h 127.0.0.1 -p "$redis" ping
 	for n in "${replicas[@]}"; do
-		# The address could hold a password: it goes by the environment.
+		# The address may contain a password, so it is passed in the environment.
 		CARRYON_STORE=redis://127.0.0.1:$redis launch "replica$n" "$dir/playground" \
 			-addr "127.0.0.1:$((port + n))" -keys "$dir/keys.json" -limits nginx
 	done
@@ -134,7 +134,7 @@ start() {
 	echo "http://127.0.0.1:$port/"
 }
 
-# end NAME asks a process to end, and makes it if it does not in ten seconds.
+# end NAME asks a process to end, and kills it after ten seconds.
 end() {
 	local pid
 	pid=$(process "$1") || return 0
@@ -149,7 +149,7 @@ end() {
 stop() {
 	local name
 	for name in nginx replica1 replica2 replica3 redis; do end "$name"; done
-	# It is removed with all that is in it, so it has to be the one that start made.
+	# The folder is removed with its content, so start must have created it.
 	if [ -O "$dir/ours" ]; then rm -rf -- "$dir"; fi
 }
 

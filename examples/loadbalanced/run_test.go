@@ -20,10 +20,10 @@ import (
 	"github.com/carryon-go/carryon/sessiontest"
 )
 
-// patience is how long something may take that must happen.
+// patience is how long a test waits for an expected event.
 const patience = time.Minute
 
-// site is what run.sh has started.
+// site is the set of processes that run.sh has started.
 type site struct {
 	t    *testing.T
 	port int
@@ -33,7 +33,7 @@ type site struct {
 func startSite(t *testing.T) *site {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("it builds a program and starts five")
+		t.Skip("builds a program and starts five")
 	}
 	for _, tool := range []string{"bash", "nginx", "redis-server", "redis-cli"} {
 		missing(t, tool)
@@ -48,7 +48,8 @@ func startSite(t *testing.T) *site {
 	return s
 }
 
-// missing skips the test where a program is not installed; CI installs it.
+// missing skips the test if a program is not installed. CI installs all of
+// them.
 func missing(t *testing.T, tool string) {
 	t.Helper()
 	_, err := exec.LookPath(tool)
@@ -56,12 +57,12 @@ func missing(t *testing.T, tool string) {
 		return
 	}
 	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is not installed, and CI=true wants it", tool)
+		t.Fatalf("%s is not installed; it is required with CI=true", tool)
 	}
 	t.Skipf("%s is not installed", tool)
 }
 
-// freePorts finds n free ports in a row, the first of which it gives.
+// freePorts returns the first of n consecutive free ports.
 func freePorts(t *testing.T, n int) int {
 	t.Helper()
 	for first := 21000; first < 31000; first += n {
@@ -91,7 +92,7 @@ func (s *site) run(what string) (string, error) {
 	return string(out), err
 }
 
-// start starts what does not run.
+// start starts all processes that are not running.
 func (s *site) start() {
 	s.t.Helper()
 	out, err := s.run("start")
@@ -99,7 +100,7 @@ func (s *site) start() {
 	require.Equal(s.t, "http://"+address(s.port)+"/\n", out)
 }
 
-// kill ends a process as a power cut does.
+// kill kills a process, like a power failure.
 func (s *site) kill(name string) {
 	s.t.Helper()
 	text, err := os.ReadFile(filepath.Join(s.dir, name+".pid"))
@@ -128,7 +129,7 @@ func (s *site) eventually(what string, done func() bool) {
 type visitor struct {
 	client *http.Client
 	url    string
-	stood  int // the last number that was acknowledged
+	stood  int // the last acknowledged number
 }
 
 func (s *site) visit() *visitor {
@@ -136,7 +137,8 @@ func (s *site) visit() *visitor {
 	return &visitor{url: url, client: &http.Client{Jar: &sessiontest.Jar{URL: url}, Timeout: patience}}
 }
 
-// ask gives the status, the text and who answered.
+// ask sends a request and returns the status, the text and the replica that
+// responded.
 func (v *visitor) ask(method, path, body string) (status int, text, replica string, err error) {
 	request, err := http.NewRequest(method, v.url+path, strings.NewReader(body))
 	if err != nil {
@@ -159,7 +161,7 @@ func (v *visitor) want(t *testing.T, status int, method, path, body string) (tex
 	return text, replica
 }
 
-// login makes a session of this size for the user.
+// login makes a session of the given size for the user.
 func (v *visitor) login(t *testing.T, user string, size int) {
 	t.Helper()
 	v.want(t, 204, "POST", "/api/bind", user)
@@ -168,7 +170,8 @@ func (v *visitor) login(t *testing.T, user string, size int) {
 
 func cart(user string, size int) string { return strings.Repeat(user, 1+size/len(user)) }
 
-// recognised checks that the visitor is who they were, and all they had is there.
+// recognised checks that the visitor is still logged in as the user, with the
+// complete cart.
 func (v *visitor) recognised(t *testing.T, user, mode string, size int) (replica string) {
 	t.Helper()
 	text, replica := v.want(t, 200, "GET", "/api/session", "")
@@ -177,12 +180,13 @@ func (v *visitor) recognised(t *testing.T, user, mode string, size int) (replica
 	require.Equal(t, user, picture.Subject)
 	require.Equal(t, mode, picture.Mode)
 	text, _ = v.want(t, 200, "GET", "/api/values/cart", "")
-	require.True(t, text == cart(user, size), "the cart is another")
+	require.True(t, text == cart(user, size), "the cart is a different one")
 	return replica
 }
 
-// write counts on and on until it is stopped. What is answered with 204 must be
-// there ever after; a replica that dies, or a Redis that is gone, may refuse.
+// write counts continuously until it is stopped. A number that got a 204 must
+// not disappear. A replica that dies, or a Redis that is down, may refuse a
+// number.
 func (v *visitor) write(stop chan struct{}) error {
 	for sent := 1; ; sent++ {
 		select {
@@ -197,12 +201,12 @@ func (v *visitor) write(stop chan struct{}) error {
 		case status == http.StatusNoContent:
 			v.stood = sent
 		case status < 500:
-			return fmt.Errorf("number %d was answered with %d %s", sent, status, text)
+			return fmt.Errorf("number %d got the response %d %s", sent, status, text)
 		}
 		status, text, _, err = v.ask("GET", "/api/values/n", "")
 		n, _ := strconv.Atoi(text)
 		if err == nil && status == http.StatusOK && (n < v.stood || n > sent) {
-			err = fmt.Errorf("number %d was acknowledged and %d sent, and a read gave %q", v.stood, sent, text)
+			err = fmt.Errorf("number %d was acknowledged and %d sent, and a read returned %q", v.stood, sent, text)
 		}
 		if err != nil {
 			return err
@@ -258,7 +262,7 @@ func TestLoginSurvivesTheDeathOfAnyReplica(t *testing.T) {
 	require.Equal(t, 5, strings.Count(out, ": runs, process "))
 }
 
-// What stop removes is a folder that start has made, and no other.
+// stop removes only a folder that start has created.
 func TestForeignFoldersAreLeftAlone(t *testing.T) {
 	missing(t, "bash")
 	s := &site{t: t, port: 21000, dir: t.TempDir()}

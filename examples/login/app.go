@@ -15,17 +15,17 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// User is who is logged in. What must agree belongs under one key, so a role
-// would go in here too.
+// User is the logged-in user. Values that must be consistent belong under one
+// key, so a role would be a field of User.
 type User struct {
 	Name  string
 	Since time.Time
 }
 
-// user is the one value that this program keeps in its sessions.
+// user is the only value that this program stores in sessions.
 const user session.Key[User] = "user"
 
-// maxName is how many characters a name may have.
+// maxName is the maximum length of a name in characters.
 const maxName = 40
 
 var (
@@ -37,17 +37,17 @@ var (
 	pages = parsePages("home", "login", "news", "error")
 )
 
-// page is what the templates know.
+// page is the data of the templates.
 type page struct {
 	Title   string
-	User    *User // nil: nobody is logged in
+	User    *User // nil: not logged in
 	Expires time.Time
 	News    []article
 
-	Next, Name, Problem string // of the login form
+	Next, Name, Problem string // for the login form
 }
 
-// newApp is the whole program as one handler.
+// newApp returns the whole program as one handler.
 func newApp(sessions *middleware.Sessions) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", home)
@@ -58,8 +58,9 @@ func newApp(sessions *middleware.Sessions) http.Handler {
 	mux.HandleFunc("GET /style.css", style)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("ok\n")) })
 
-	// SameSite=Lax keeps the cookie out of other sites' forms; this also keeps
-	// their forms from logging a visitor in, which needs no cookie at all.
+	// SameSite=Lax keeps the cookie out of other sites' form submissions.
+	// Cross-origin protection also prevents those forms from logging a visitor
+	// in, which requires no cookie.
 	guarded := http.NewCrossOriginProtection().Handler(mux)
 	return headers(sessions.Handler(guarded))
 }
@@ -87,7 +88,7 @@ func login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s := session.From(r.Context())
-	s.Renew() // a new id: whoever planted the old session is left with nothing
+	s.Bind(name) // a new id: a session that an attacker planted becomes useless
 	user.Set(s, User{Name: name, Since: time.Now()})
 	http.Redirect(w, r, next, http.StatusSeeOther)
 }
@@ -105,15 +106,15 @@ func news(w http.ResponseWriter, r *http.Request) {
 	render(w, r, http.StatusOK, "news", page{Title: "新闻", News: articles})
 }
 
-// membersOnly lets only visitors who are logged in through. Others are sent
-// to the login form, and from there to where they wanted to go; a program that
-// wants JSON gets 401.
+// membersOnly admits only logged-in visitors. It redirects others to the login
+// form, which redirects back after the login. A program that requests JSON
+// gets a 401.
 func membersOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Vary", "Accept")
 		s := session.From(r.Context())
 		if s.Load(r.Context()) != nil {
-			return // the session could not be read: answerError answers, not "please log in"
+			return // the session could not be read: answerError responds
 		}
 		if _, ok := user.Get(s); ok {
 			next.ServeHTTP(w, r)
@@ -123,14 +124,15 @@ func membersOnly(next http.Handler) http.Handler {
 			writeJSON(w, http.StatusUnauthorized, map[string]string{"error": "请先登录", "reason": string(s.Reason())})
 			return
 		}
-		// A slash needs no escaping in a query, and reads better without.
+		// A slash needs no escaping in a query and is easier to read.
 		next := strings.ReplaceAll(url.QueryEscape(r.URL.RequestURI()), "%2F", "/")
 		http.Redirect(w, r, "/login?next="+next, http.StatusSeeOther)
 	})
 }
 
-// localPath is next where that is a path of this very site, else "/": nobody
-// may use our login to send visitors elsewhere ("//evil.example", "/\evil").
+// localPath returns next if it is a path of this site, and "/" otherwise. So
+// the login cannot be used to redirect visitors to other sites
+// ("//evil.example", "/\evil").
 func localPath(next string) string {
 	u, err := url.Parse(next)
 	bad := func(r rune) bool { return r <= ' ' || r == '\\' || r == 0x7f }
@@ -141,7 +143,7 @@ func localPath(next string) string {
 	return next
 }
 
-// wantsJSON is a request that asks for JSON and not for a page.
+// wantsJSON reports whether a request asks for JSON and not for a page.
 func wantsJSON(r *http.Request) bool {
 	accept := r.Header.Get("Accept")
 	return strings.Contains(accept, "application/json") && !strings.Contains(accept, "text/html")
@@ -158,7 +160,7 @@ func write(w http.ResponseWriter, status int, name string, p page) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	if err := pages[name].ExecuteTemplate(w, "layout.html", p); err != nil {
-		slog.Error("login: the page broke off", "page", name, "error", err)
+		slog.Error("login: the page could not be written", "page", name, "error", err)
 	}
 }
 
@@ -168,10 +170,10 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	json.NewEncoder(w).Encode(v)
 }
 
-// answerError is what a visitor sees when the session could not be read or
-// kept; nothing of the page has been sent. Errors carry no secrets.
+// answerError is the response if the session could not be read or saved;
+// nothing of the page has been sent. Errors contain no secrets.
 func answerError(w http.ResponseWriter, r *http.Request, err error) {
-	slog.Error("login: the session could not be read or kept", "path", r.URL.Path, "error", err)
+	slog.Error("login: the session could not be read or saved", "path", r.URL.Path, "error", err)
 	write(w, http.StatusServiceUnavailable, "error", page{Title: "出错了"})
 }
 
@@ -189,8 +191,8 @@ func parsePages(names ...string) map[string]*template.Template {
 	return parsed
 }
 
-// headers are sent with every page: it loads nothing from elsewhere and is
-// shown in no frame.
+// headers adds headers to every page: the page loads nothing from other sites
+// and cannot be framed.
 func headers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

@@ -19,12 +19,12 @@ import (
 	"github.com/carryon-go/carryon/sessiontest"
 )
 
-// clock is a time that only a test moves.
+// clock is a clock that only the test moves.
 type clock struct{ now time.Time }
 
 func (c *clock) Now() time.Time { return c.now }
 
-// visitor is a browser in front of a fresh program.
+// visitor is a browser in front of a new program.
 type visitor struct {
 	*testing.T
 	jar   *sessiontest.Jar
@@ -41,7 +41,7 @@ func newVisitor(t *testing.T) *visitor {
 	return &visitor{t, &sessiontest.Jar{Clock: clock.Now}, newApp(sessions), clock}
 }
 
-// send has the program answer r; it gives the answer and the page.
+// send sends r to the program and returns the response and the page.
 func (v *visitor) send(r *http.Request) (*http.Response, string) {
 	v.Helper()
 	response := v.jar.Do(v.app, r)
@@ -72,7 +72,7 @@ func TestLoginGreetsAndLogsOut(t *testing.T) {
 	v := newVisitor(t)
 	_, page := v.get("/")
 	require.Contains(t, page, "未登录")
-	require.Empty(t, v.jar.Names(), "looking sets no cookie")
+	require.Empty(t, v.jar.Names(), "reading a page sets no cookie")
 
 	response := v.login("张三", "")
 	require.Equal(t, http.StatusSeeOther, response.StatusCode)
@@ -185,7 +185,7 @@ func TestFormsOfOtherSitesAreRefused(t *testing.T) {
 	_, page := v.get("/")
 	require.Contains(t, page, "你好 张三,欢迎回来")
 	response, _ := v.get("/logout")
-	require.Equal(t, http.StatusMethodNotAllowed, response.StatusCode, "a link logs nobody out")
+	require.Equal(t, http.StatusMethodNotAllowed, response.StatusCode, "a link cannot log a visitor out")
 }
 
 func TestEditedCookieIsNobody(t *testing.T) {
@@ -239,7 +239,7 @@ func TestKeyFileIsMadeOnce(t *testing.T) {
 	require.NoError(t, err)
 	info, err := os.Stat(path)
 	require.NoError(t, err)
-	if runtime.GOOS != "windows" { // which has no such modes
+	if runtime.GOOS != "windows" { // Windows has no such modes
 		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 	}
 

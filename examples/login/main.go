@@ -1,7 +1,7 @@
-// Command login is the tutorial that every session library starts with: a
-// home page, a login form, a page for members only, and a logout. No session
-// is stored on the server: restart it, or run a second one on another port with
-// the same key file, and the visitor is still logged in.
+// Command login is a classic session tutorial: a home page, a login form, a
+// page for members only, and a logout. The server stores no sessions. Restart
+// it, or run a second one on another port with the same key file: the visitor
+// is still logged in.
 //
 //	go run ./examples/login
 package main
@@ -25,7 +25,7 @@ import (
 
 func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "`address` to listen on (port 0: any free one)")
-	keys := flag.String("keys", "session-keys.json", "key `file`; made on the first run")
+	keys := flag.String("keys", "session-keys.json", "key `file`; created on the first run")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -57,10 +57,10 @@ func run(ctx context.Context, addr, keyFile string) error {
 	return serve(ctx, listener, newApp(sessions))
 }
 
-// createKeyFileOnFirstRun makes a key ring with one key where there is no file
-// yet, readable by its owner only. In production, "carryon keys init" does
-// this once, before the first deployment: a program that makes its keys itself
-// logs everybody out whenever the file is not there.
+// createKeyFileOnFirstRun creates a key ring with one key, readable only by
+// its owner, if the file does not exist. In production, run "carryon keys
+// init" once before the first deployment. A program that creates its own keys
+// logs everybody out whenever the file is missing.
 func createKeyFileOnFirstRun(path string) error {
 	ring, err := keyring.Generate(time.Now())
 	if err != nil {
@@ -85,11 +85,12 @@ func createKeyFileOnFirstRun(path string) error {
 	return file.Close()
 }
 
-// grace is how long requests under way may take when the server ends. Connections that a
-// browser has opened ahead and not used yet take net/http five seconds.
+// grace is how long running requests may take when the server stops. net/http
+// waits five seconds for connections that a browser has opened but not used
+// yet.
 const grace = 9 * time.Second
 
-// serve answers until ctx ends, then lets the requests under way finish.
+// serve runs until ctx ends, then lets running requests finish.
 func serve(ctx context.Context, listener net.Listener, h http.Handler) error {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	done := make(chan error, 1)
@@ -105,9 +106,9 @@ func serve(ctx context.Context, listener net.Listener, h http.Handler) error {
 	return <-done
 }
 
-// pageURL is the address to type into a browser on this machine. The session
-// cookie is Secure: browsers accept that over plain http on 127.0.0.1 and on
-// localhost only.
+// pageURL returns the address for a browser on this machine. The session
+// cookie is Secure; over plain http, browsers accept it only on 127.0.0.1 and
+// localhost.
 func pageURL(a *net.TCPAddr) string {
 	host := a.IP.String()
 	if a.IP.IsUnspecified() {

@@ -1,6 +1,6 @@
 package main
 
-// article is one piece of news.
+// article is a news item.
 type article struct {
 	Date  string `json:"date"`
 	Title string `json:"title"`

@@ -18,8 +18,8 @@ import (
 var errDynamo = errors.New("the address cannot be read; write dynamodb://TABLE?region=eu-central-1, " +
 	"and endpoint=http://127.0.0.1:4567 for one that is not Amazon's")
 
-// openDynamo takes dynamodb://TABLE?endpoint=…&region=…, and makes the table if
-// it is not there. Credentials come from where the SDK looks for them.
+// openDynamo accepts dynamodb://TABLE?endpoint=…&region=…, and creates the
+// table if it does not exist. Credentials come from the SDK's usual sources.
 func openDynamo(ctx context.Context, address string) (fallback.Store, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.User != nil || u.Path != "" {
@@ -40,8 +40,8 @@ func openDynamo(ctx context.Context, address string) (fallback.Store, error) {
 	return store, err
 }
 
-// dynamoOptions says where DynamoDB is. One on this machine looks at no
-// credentials, but the SDK would search the network for some.
+// dynamoOptions returns the location of DynamoDB. A local engine ignores
+// credentials, but without any the SDK would search the network for them.
 func dynamoOptions(region, endpoint string) (options []func(*config.LoadOptions) error) {
 	if endpoint != "" {
 		region = cmp.Or(region, os.Getenv("AWS_REGION"), "us-east-1")

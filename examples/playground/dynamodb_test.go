@@ -17,13 +17,13 @@ func TestOpensDynamoDB(t *testing.T) {
 	if engine == "" {
 		const what = "CARRYON_TEST_DYNAMODB is not set"
 		if os.Getenv("CI") == "true" {
-			t.Fatal(what + "; CI may not go without")
+			t.Fatal(what + "; it is required in CI")
 		}
 		t.Skip(what)
 	}
 	address := "dynamodb://carryon_test." + rand.Text()[:12] + "?region=eu-central-1&endpoint=" + url.QueryEscape(engine)
 	rec := fallback.Record{Revision: fallback.Revision{}.Next(), Data: []byte("sealed"), Expires: time.Now().Add(time.Hour)}
-	for i := range 2 { // the second finds the table of the first
+	for i := range 2 { // the second one finds the table of the first
 		store, done, err := openStore(t.Context(), address)
 		require.NoError(t, err)
 		if i == 0 {

@@ -1,5 +1,5 @@
-// Command playground is a page and a JSON API to poke at a session by hand and
-// by program.
+// Command playground serves a page and a JSON API for experiments with a
+// session.
 //
 //	go run ./examples/playground
 package main
@@ -23,7 +23,7 @@ import (
 	"github.com/carryon-go/carryon/middleware"
 )
 
-// options are the flags.
+// options holds the flags.
 type options struct {
 	playground.Options
 	addr, keys, store, mode string
@@ -32,19 +32,19 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.addr, "addr", "127.0.0.1:8080", "`address` to listen on (port 0: any free one)")
-	flag.StringVar(&o.keys, "keys", "", "key `file`, as \"carryon keys init\" makes it (default: keys that end with the program)")
+	flag.StringVar(&o.keys, "keys", "", "key `file`, as \"carryon keys init\" creates it (default: keys that end with the program)")
 	flag.StringVar(&o.Name, "name", middleware.DefaultName, "base `name` of the session cookies")
 	flag.DurationVar(&o.Lifetime, "lifetime", middleware.DefaultLifetime, "how long a session lives")
 	flag.DurationVar(&o.Idle, "idle", middleware.DefaultIdleTimeout, "how long it lives unused (negative: no limit)")
 	flag.DurationVar(&o.Touch, "touch", 0, "how old the last-seen time is when a read renews it (0: half of -idle, negative: always)")
-	flag.StringVar(&o.Limits, "limits", "", "`platform` whose limits hold, one of "+platformNames()+" (default: the library's)")
+	flag.StringVar(&o.Limits, "limits", "", "`platform` whose limits apply, one of "+platformNames()+" (default: the library's)")
 	flag.BoolVar(&o.FixedName, "fixed-name", false, "one cookie with exactly the name; the last response wins")
-	flag.StringVar(&o.store, "store", os.Getenv("CARRYON_STORE"), "`address` of the store of what is too large for cookies: "+storeForms+" (default: $CARRYON_STORE, or none)")
+	flag.StringVar(&o.store, "store", os.Getenv("CARRYON_STORE"), "`address` of the store for sessions that are too large for cookies: "+storeForms+" (default: $CARRYON_STORE, or none)")
 	flag.StringVar(&o.mode, "mode", "auto", "where sessions live: `auto`, cookies or stored")
 	flag.DurationVar(&o.StoreTimeout, "store-timeout", middleware.DefaultStoreTimeout, "how long a call of the store may take (negative: as long as the request)")
-	flag.BoolVar(&o.AbsentIfDown, "absent-if-store-down", false, "show visitors whose stored session cannot be had without one, in place of 503")
+	flag.BoolVar(&o.AbsentIfDown, "absent-if-store-down", false, "treat visitors whose store is unreachable as having no session, instead of responding 503")
 	flag.BoolVar(&o.WithoutRevocation, "without-revocation", false, "do not ask the store whether sessions in cookies have been ended")
-	flag.DurationVar(&o.Revocations, "revocation-max-age", middleware.DefaultRevocationMaxAge, "how old what is known of ended sessions may be (negative: ask always)")
+	flag.DurationVar(&o.Revocations, "revocation-max-age", middleware.DefaultRevocationMaxAge, "how old the knowledge about ended sessions may be (negative: always ask the store)")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -95,7 +95,7 @@ func openKeys(ctx context.Context, file string) (keyring.Provider, error) {
 	return keyring.Open(ctx, keyring.File(file))
 }
 
-// platformNames lists what -limits takes.
+// platformNames lists the values of -limits.
 func platformNames() string {
 	var names []string
 	for _, p := range middleware.Platforms() {
@@ -106,11 +106,12 @@ func platformNames() string {
 	return strings.Join(names, ", ")
 }
 
-// grace is how long requests under way may take when the server ends. Connections that a
-// browser has opened ahead and not used yet take net/http five seconds.
+// grace is how long running requests may take when the server stops. net/http
+// waits five seconds for connections that a browser has opened but not used
+// yet.
 const grace = 9 * time.Second
 
-// serve answers until ctx ends, then lets the requests under way finish.
+// serve runs until ctx ends, then lets running requests finish.
 func serve(ctx context.Context, listener net.Listener, h http.Handler) error {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	done := make(chan error, 1)
@@ -126,9 +127,9 @@ func serve(ctx context.Context, listener net.Listener, h http.Handler) error {
 	return <-done
 }
 
-// pageURL is the address to type into a browser on this machine. The session
-// cookie is Secure: browsers accept that over plain http on 127.0.0.1 and on
-// localhost only.
+// pageURL returns the address for a browser on this machine. The session
+// cookie is Secure; over plain http, browsers accept it only on 127.0.0.1 and
+// localhost.
 func pageURL(a *net.TCPAddr) string {
 	host := a.IP.String()
 	if a.IP.IsUnspecified() {

@@ -17,7 +17,7 @@ func TestUnknownPlatformIsNamed(t *testing.T) {
 	require.ErrorContains(t, err, "apigateway, ")
 }
 
-// Browsers open connections ahead and may never use them.
+// Browsers open connections in advance and may never use them.
 func TestServerEndsBesideAnUnusedConnection(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -27,7 +27,7 @@ func TestServerEndsBesideAnUnusedConnection(t *testing.T) {
 	unused, err := net.Dial("tcp", listener.Addr().String())
 	require.NoError(t, err)
 	defer func() { _ = unused.Close() }()
-	answer, err := http.Get("http://" + listener.Addr().String()) // by then the other has been taken
+	answer, err := http.Get("http://" + listener.Addr().String()) // the other connection has been accepted by then
 	require.NoError(t, err)
 	require.NoError(t, answer.Body.Close())
 	end()

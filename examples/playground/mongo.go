@@ -14,9 +14,9 @@ import (
 	"github.com/carryon-go/carryon/fallback/mongostore"
 )
 
-// openMongo takes what MongoDB's own programs take. The database is the one
-// of the address, or "carryon". readConcernLevel=majority is for a server that
-// stands alone.
+// openMongo accepts the same addresses as MongoDB's own programs. The database
+// is that of the address, or "carryon". Use readConcernLevel=majority for a
+// standalone server.
 func openMongo(ctx context.Context, address string) (fallback.Store, func() error, error) {
 	o, name, err := mongoOptions(address)
 	if err != nil {
@@ -39,8 +39,8 @@ func openMongo(ctx context.Context, address string) (fallback.Store, func() erro
 	return store, done, nil
 }
 
-// askMongo makes the index and reads what is not there: a server that cannot
-// read as it must says so now, and not to the first visitor.
+// askMongo creates the index and reads a missing record, so that a server
+// without the required reads fails now and not for the first visitor.
 func askMongo(ctx context.Context, store *mongostore.Store) error {
 	if err := store.Migrate(ctx); err != nil {
 		return err
@@ -54,10 +54,10 @@ func askMongo(ctx context.Context, store *mongostore.Store) error {
 
 var errMongoAddress = errors.New("the address cannot be read; write mongodb://user:password@host:27017/database?replicaSet=name")
 
-// mongoOptions gives what the address says, and the database's name.
+// mongoOptions returns the options and the database's name of an address.
 func mongoOptions(address string) (o *driver.ClientOptions, name string, err error) {
 	o = driver.Client().ApplyURI(address)
-	if o.Validate() != nil { // its text may have the password in it
+	if o.Validate() != nil { // the driver's error may contain the password
 		return nil, "", errMongoAddress
 	}
 	_, rest, _ := strings.Cut(address, "://")

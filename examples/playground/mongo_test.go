@@ -49,8 +49,8 @@ func TestMongoIsDown(t *testing.T) {
 	require.NotContains(t, err.Error(), "hunter2")
 }
 
-// startMongo starts the server that mongostore is tested on. It is no MongoDB,
-// but speaks its protocol.
+// startMongo starts the test server of mongostore, which is not a MongoDB but
+// speaks its protocol.
 func startMongo(t *testing.T) (address string) {
 	program := filepath.Join(t.TempDir(), "serve")
 	build := exec.Command("go", "build", "-o", program, "github.com/carryon-go/carryon/fallback/mongostore/internal/mongotest/serve")
@@ -63,7 +63,7 @@ func startMongo(t *testing.T) (address string) {
 	require.NoError(t, err)
 	require.NoError(t, server.Start())
 	t.Cleanup(func() {
-		_ = stdin.Close() // it ends with its input
+		_ = stdin.Close() // the server ends with its input
 		_ = server.Wait()
 	})
 	line, err := bufio.NewReader(stdout).ReadString('\n')
@@ -71,8 +71,8 @@ func startMongo(t *testing.T) (address string) {
 	return strings.TrimSpace(line)
 }
 
-// A session that is too large for cookies goes to the store, is read by
-// another replica, and comes back.
+// A session that is too large for cookies moves to the store, is read by
+// another replica, and moves back.
 func TestSessionsInMongo(t *testing.T) {
 	address := startMongo(t)
 	ring, err := keyring.Generate(time.Now().Add(-time.Hour))
@@ -106,7 +106,7 @@ type visitor struct {
 	app http.Handler
 }
 
-// want makes a call and checks its status; it gives the body.
+// want makes a call, checks its status and returns the body.
 func (v *visitor) want(status int, method, target, body string) []byte {
 	v.Helper()
 	response := v.jar.Do(v.app, v.jar.Request(method, target, strings.NewReader(body)))
@@ -116,7 +116,7 @@ func (v *visitor) want(status int, method, target, body string) []byte {
 	return text
 }
 
-// picture is what is of interest here of GET /api/session.
+// picture is the part of GET /api/session that the tests use.
 type picture struct {
 	Mode       string `json:"mode"`
 	StoreCalls int    `json:"store_calls"`

@@ -21,15 +21,15 @@ import (
 	"github.com/carryon-go/carryon/fallback/sqlstore"
 )
 
-// storeForms is what -store takes.
+// storeForms lists the forms of -store.
 const storeForms = "memory:[?bytes=N], sqlite:FILE, postgres://…, mysql://…, redis://…, redis://HOST:PORT,HOST:PORT for a cluster, " +
 	"mongodb://…, dynamodb://TABLE?region=…[&endpoint=…]"
 
-// patience is how long the program waits for its store when it starts.
+// patience is how long the program waits for its store at startup.
 const patience = 30 * time.Second
 
-// openStore opens what -store names; nil where it names nothing. The error holds
-// nothing of the address, which may have a password in it.
+// openStore opens the store of -store, or returns nil if the flag is empty.
+// The error contains nothing of the address, which may include a password.
 func openStore(ctx context.Context, address string) (store fallback.Store, done func() error, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -66,8 +66,8 @@ func openStore(ctx context.Context, address string) (store fallback.Store, done 
 	return store, done, nil
 }
 
-// checkStore logs which settings of the engine lose sessions or logouts. A
-// program that must lose none stops instead.
+// checkStore logs settings of the engine that lose sessions or logouts. A
+// program that must not lose any should stop instead.
 func checkStore(ctx context.Context, log *slog.Logger, name string, store fallback.Store) {
 	checker, ok := store.(fallback.Checker)
 	if !ok {
@@ -99,13 +99,13 @@ func openMemory(options string) (fallback.Store, error) {
 	return fallback.NewMemory(c)
 }
 
-// openSQL connects, and makes the table if it is not there.
+// openSQL connects, and creates the table if it does not exist.
 func openSQL(ctx context.Context, dialect sqlstore.Dialect, driver, name string) (fallback.Store, func() error, error) {
 	db, err := sql.Open(driver, name)
 	if err != nil {
 		return nil, nil, errAddress
 	}
-	db.SetMaxOpenConns(16) // of four replicas a small server takes as many
+	db.SetMaxOpenConns(16) // with four replicas, a small server has enough connections
 	db.SetMaxIdleConns(16)
 	store, err := sqlstore.New(db, sqlstore.Options{Dialect: dialect})
 	if err == nil {
@@ -120,12 +120,14 @@ func openSQL(ctx context.Context, dialect sqlstore.Dialect, driver, name string)
 
 var errAddress = errors.New("the address cannot be read")
 
-// sqliteName is the data source of a file that several processes write to.
+// sqliteName returns the data source of a file that several processes write
+// to.
 func sqliteName(file string) string {
 	return "file:" + strings.TrimPrefix(file, "//") + "?_pragma=journal_mode(WAL)&_pragma=busy_timeout(10000)&_txlock=immediate"
 }
 
-// mysqlName is what the driver calls mysql://user:password@host:port/database.
+// mysqlName converts mysql://user:password@host:port/database to the driver's
+// form.
 func mysqlName(address string) (string, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Path == "" {
@@ -148,8 +150,8 @@ func mysqlName(address string) (string, error) {
 	return name + separator + u.RawQuery, nil
 }
 
-// openRedis takes redis://user:password@host:port/db, and a list of hosts for a
-// cluster.
+// openRedis accepts redis://user:password@host:port/db, and a list of hosts
+// for a cluster.
 func openRedis(ctx context.Context, address string) (fallback.Store, func() error, error) {
 	options, err := redisOptions(address)
 	if err != nil {
@@ -188,10 +190,10 @@ func redisOptions(address string) (*redis.UniversalOptions, error) {
 	return o, nil
 }
 
-// modes are what -mode takes.
+// modes lists the values of -mode.
 var modes = []string{"auto", "cookies", "stored"}
 
-// storeName is what the page says of -store: its kind alone.
+// storeName returns the name of -store for the page: only its kind.
 func storeName(address string) string {
 	scheme, _, _ := strings.Cut(address, ":")
 	if strings.Contains(address, ",") && scheme != "mongodb" {

@@ -12,7 +12,7 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 )
 
-// checked is a store whose Check answers with an error.
+// checked is a store whose Check returns an error.
 type checked struct {
 	fallback.Store
 	err error

@@ -29,8 +29,8 @@ func TestBootstrap(t *testing.T) {
 	aws.EnableRotation(name, true)
 	f := lambdatest.Start(t, lambdatest.Build(t, "."), append(aws.Environment(), "CARRYON_ACTIVATE_IN=2h")...)
 
-	// Events of the shape that Secrets Manager sends, with and without a token
-	// for assumed roles, and with members that this function does not know yet.
+	// Events in the form of Secrets Manager, with and without a token for
+	// assumed roles, and with members that this function does not know.
 	token, err := aws.BeginRotation(name)
 	require.NoError(t, err)
 	for _, step := range []string{"createSecret", "setSecret", "testSecret", "finishSecret"} {
@@ -52,7 +52,7 @@ func TestBootstrap(t *testing.T) {
 	require.Len(t, next.Keys(), 2)
 	require.WithinRange(t, next.Keys()[1].Activates(), time.Now().Add(time.Hour), time.Now().Add(2*time.Hour+time.Second))
 
-	// An error reaches Secrets Manager, and the process goes on.
+	// An error is returned to Secrets Manager, and the process continues.
 	end := f.Invoke(fmt.Appendf(nil, `{"Step":"createSecret","SecretId":%q,"ClientRequestToken":"00000000-0000-0000-0000-000000000000"}`, aws.ARN(name)))
 	require.Equal(t, "error", end.Kind)
 	var report struct{ ErrorMessage, ErrorType string }
@@ -63,7 +63,7 @@ func TestBootstrap(t *testing.T) {
 	require.NotContains(t, f.Log(), `\"secret\"`)
 }
 
-// A wrong setting ends the process when it starts, with a sentence in its log.
+// An invalid setting ends the process at startup, with a clear log line.
 func TestBootstrapRefusesSettings(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the function")
@@ -78,7 +78,7 @@ func TestBootstrapRefusesSettings(t *testing.T) {
 	require.Contains(t, line.Error, "CARRYON_OVERLAP is 1h0m0s, and must be at least")
 }
 
-// What README.md lets the function do is what it does.
+// The policy in README.md allows exactly the calls that the function makes.
 func TestPolicyAllowsTheCallsMade(t *testing.T) {
 	r := newRotation(t)
 	r.aws.Calls()
@@ -87,7 +87,7 @@ func TestPolicyAllowsTheCallsMade(t *testing.T) {
 	token := r.begin()
 	require.NoError(t, r.step("createSecret", token))
 	r.now = r.now.Add(day)
-	require.Error(t, r.step("testSecret", token)) // which gives it up
+	require.Error(t, r.step("testSecret", token)) // gives up the pending version
 	made := map[string]bool{}
 	for _, call := range r.aws.Calls() {
 		made["secretsmanager:"+call] = true

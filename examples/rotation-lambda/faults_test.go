@@ -10,8 +10,8 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-// givenUp checks that a step has refused the pending ring, that the current one
-// stays, and that the next rotation works.
+// givenUp checks that a step has refused the pending ring, that the current
+// one is unchanged, and that the next rotation works.
 func (r *rotation) givenUp(err error, why string) {
 	r.Helper()
 	require.ErrorContains(r, err, why)
@@ -20,8 +20,8 @@ func (r *rotation) givenUp(err error, why string) {
 	r.rotate()
 }
 
-// Half of the delay may pass between the steps; then the servers would have too
-// little time left to see the new key before it seals.
+// Up to half of the delay may pass between the steps. After that, the servers
+// would have too little time to see the new key before it seals.
 func TestPendingRingGrowsOld(t *testing.T) {
 	for _, step := range []string{"testSecret", "finishSecret"} {
 		t.Run(step, func(t *testing.T) {
@@ -38,7 +38,7 @@ func TestPendingRingGrowsOld(t *testing.T) {
 	}
 }
 
-// Who revokes a key while a rotation is under way is not undone by it.
+// A rotation does not undo a concurrent revocation.
 func TestRevocationDuringARotation(t *testing.T) {
 	for _, step := range []string{"testSecret", "finishSecret"} {
 		t.Run(step, func(t *testing.T) {
@@ -56,8 +56,8 @@ func TestRevocationDuringARotation(t *testing.T) {
 	}
 }
 
-// The last moment at which somebody can put another ring: after finishSecret has
-// judged. Secrets Manager refuses to move the label then.
+// The latest moment for another ring is after the check in finishSecret.
+// Secrets Manager then refuses to move the label.
 func TestRevocationAtTheLastMoment(t *testing.T) {
 	r := newRotation(t)
 	token := r.begin()
@@ -74,12 +74,12 @@ func TestRevocationAtTheLastMoment(t *testing.T) {
 	})
 	require.ErrorContains(t, r.step("finishSecret", token), "InvalidParameterException")
 	require.Equal(t, ring.Fingerprint(), r.ring(managertest.Current).Fingerprint())
-	// Secrets Manager begins the steps anew, with the same token.
+	// Secrets Manager repeats the steps with the same token.
 	require.NoError(t, r.step("createSecret", token))
 	r.givenUp(r.step("testSecret", token), "would come back")
 }
 
-// Somebody has put something else as AWSPENDING.
+// Someone has stored something else as AWSPENDING.
 func TestPendingIsNotTheNextRing(t *testing.T) {
 	other, err := keyring.Generate(time.Now())
 	require.NoError(t, err)

@@ -20,7 +20,8 @@ type ringVersion struct {
 	ring   *keyring.Ring
 }
 
-// value reads the version with the label; the pending one must be the event's.
+// value reads the version with the label. The pending version must be that of
+// the event.
 func (r *rotator) value(ctx context.Context, e event, label string) (*ringVersion, error) {
 	in := &secretsmanager.GetSecretValueInput{SecretId: &e.SecretID, VersionStage: &label}
 	if label == pending {
@@ -37,20 +38,20 @@ func (r *rotator) value(ctx context.Context, e event, label string) (*ringVersio
 	return v, nil
 }
 
-// read is value for a ring.
+// read is value, but the version must be a ring.
 func (r *rotator) read(ctx context.Context, e event, label string) (*ringVersion, error) {
 	v, err := r.value(ctx, e, label)
 	if err == nil {
 		v.ring, err = keyring.Parse(v.text)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("rotation-lambda: the version %s is no ring to go by: %w", label, err)
+		return nil, fmt.Errorf("rotation-lambda: the version %s is no valid ring: %w", label, err)
 	}
 	return v, nil
 }
 
-// judge returns the current version if the pending one may take its place. If
-// not, it gives the pending one up.
+// judge returns the current version if the pending one may replace it.
+// Otherwise it gives up the pending one.
 func (r *rotator) judge(ctx context.Context, e event) (*ringVersion, error) {
 	old, err := r.read(ctx, e, current)
 	if err != nil {
@@ -66,10 +67,11 @@ func (r *rotator) judge(ctx context.Context, e event) (*ringVersion, error) {
 	return old, nil
 }
 
-// safe says who would lose a session if next took the place of old now, beyond
-// what old itself brings: a rotation does not mend that, and must not stop for it.
-// Some of the time for which the new key is staged may have passed, but not more
-// than half: the servers need the rest to see it.
+// safe returns an error if next must not replace old now because sessions
+// would be lost. It ignores losses that old itself causes, because a rotation
+// cannot repair them and must not stop for them. Up to half of the time for
+// which the new key is staged may have passed; the servers need the rest to
+// see the key.
 func (r *rotator) safe(old, next *ringVersion) error {
 	ring, err := keyring.Parse(next.text)
 	if err != nil {
@@ -90,15 +92,16 @@ func (r *rotator) safe(old, next *ringVersion) error {
 	return err
 }
 
-// giveUp takes the label AWSPENDING from a version that will not do any more. A
-// version cannot be changed, and as long as one is pending, Secrets Manager
-// begins no other rotation: without this somebody would have to do it by hand.
+// giveUp removes the label AWSPENDING from a version that must not be
+// published. A version cannot be changed, and Secrets Manager starts no other
+// rotation while one is pending, so someone would otherwise have to remove it
+// by hand.
 func (r *rotator) giveUp(ctx context.Context, e event, why error) error {
 	_, err := r.client.UpdateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{
 		SecretId: &e.SecretID, VersionStage: aws.String(pending), RemoveFromVersionId: &e.ClientRequestToken,
 	})
 	if err != nil {
-		return fmt.Errorf("rotation-lambda: the pending ring must not be published, and AWSPENDING could not be taken from it: %w", errors.Join(why, err))
+		return fmt.Errorf("rotation-lambda: the pending ring must not be published, and AWSPENDING could not be removed from it: %w", errors.Join(why, err))
 	}
-	return fmt.Errorf("rotation-lambda: the pending ring must not be published, so it is not pending any more; the next rotation begins anew, or now with: aws secretsmanager rotate-secret --secret-id ID: %w", why)
+	return fmt.Errorf("rotation-lambda: the pending ring must not be published, so it is not pending any more; the next rotation makes a new one, or start it now with: aws secretsmanager rotate-secret --secret-id ID: %w", why)
 }

@@ -1,21 +1,21 @@
-// Command rotation-lambda is a rotation function of AWS Secrets Manager: it
-// rotates a key ring that is kept there, on the schedule that Secrets Manager
-// keeps. README.md says how to build it, what it may do, and how to set it up.
+// Command rotation-lambda is a rotation function for AWS Secrets Manager. It
+// rotates a key ring that is stored there, on the schedule of Secrets Manager.
+// README.md describes how to build it, its permissions, and the setup.
 //
 // Secrets Manager calls it four times for each rotation:
 //
-//	createSecret  puts a ring with one more key, which is staged, as AWSPENDING
-//	setSecret     does nothing: there is no database to tell
-//	testSecret    looks whether anyone would lose a session to the pending ring
-//	finishSecret  looks again, and makes it AWSCURRENT
+//	createSecret  stores a ring with one more key, which is staged, as AWSPENDING
+//	setSecret     does nothing, because there is no database to update
+//	testSecret    checks whether the pending ring would lose any session
+//	finishSecret  checks again, and makes it AWSCURRENT
 //
 // A staged key opens and does not seal yet, so a ring can be published at any
-// time: the servers see it within a minute or so, and go over to the new key
-// together when its hour comes. What AWS calls pending, current and previous are
-// versions of the whole ring, and not the keys in it.
+// time. The servers see it within about a minute, and switch to the new key
+// together at its activation. The labels pending, current and previous of AWS
+// apply to versions of the whole ring, not to keys in it.
 //
-// Each step can be repeated, and can fail, at any time. Whatever happens, the
-// current version is a good ring, and nobody is logged out.
+// Each step can be repeated and can fail at any time. In every case the
+// current version is a valid ring, and no one is logged out.
 package main
 
 import (
@@ -33,12 +33,12 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-// minActivateIn is longer than a server takes to see a ring that looks once a
-// minute, as keyring.Func does, and meets a service that fails the first time.
+// minActivateIn is longer than a server needs to see a ring if it reads once a
+// minute, like keyring.Func, and the first read fails.
 const minActivateIn = 2 * time.Minute
 
 func main() {
-	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stdout, nil))) // CloudWatch reads it
+	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stdout, nil))) // for CloudWatch
 	r, err := newRotator(context.Background(), os.Getenv)
 	if err != nil {
 		slog.Error("rotation-lambda: cannot start", "error", err.Error())
@@ -47,7 +47,7 @@ func main() {
 	lambda.Start(r.handle)
 }
 
-// newRotator takes its settings from the environment.
+// newRotator reads its settings from the environment.
 func newRotator(ctx context.Context, env func(string) string) (*rotator, error) {
 	policy, err := readPolicy(env)
 	if err != nil {
@@ -60,9 +60,9 @@ func newRotator(ctx context.Context, env func(string) string) (*rotator, error) 
 	return &rotator{secretsmanager.NewFromConfig(settings), policy, time.Now}, nil
 }
 
-// readPolicy reads how long a key is staged (CARRYON_ACTIVATE_IN), for how long
-// it opens after it has retired (CARRYON_OVERLAP) and, to compare the latter
-// with, how long sessions live (CARRYON_LIFETIME).
+// readPolicy reads how long a key is staged (CARRYON_ACTIVATE_IN), how long it
+// opens after it retired (CARRYON_OVERLAP), and the lifetime of sessions, to
+// check the overlap (CARRYON_LIFETIME).
 func readPolicy(env func(string) string) (p keyring.Policy, err error) {
 	for _, setting := range []struct {
 		name    string
@@ -80,7 +80,7 @@ func readPolicy(env func(string) string) (p keyring.Policy, err error) {
 		}
 	}
 	if least := p.Lifetime + p.ActivateIn; p.Overlap < least {
-		return p, fmt.Errorf("rotation-lambda: CARRYON_OVERLAP is %v, and must be at least CARRYON_LIFETIME and CARRYON_ACTIVATE_IN together, %v: sessions would outlive the key that sealed them", p.Overlap, least)
+		return p, fmt.Errorf("rotation-lambda: CARRYON_OVERLAP is %v, and must be at least CARRYON_LIFETIME plus CARRYON_ACTIVATE_IN, %v: sessions would outlive the key that sealed them", p.Overlap, least)
 	}
 	return p, nil
 }

@@ -24,15 +24,15 @@ const (
 
 type event = events.SecretsManagerSecretRotationEvent
 
-// rotator carries out the steps.
+// rotator performs the steps.
 type rotator struct {
 	client *secretsmanager.Client
 	policy keyring.Policy
 	now    func() time.Time
 }
 
-// handle carries out one step. It returns an error for what Secrets Manager
-// should repeat, or tell somebody of: it does both.
+// handle performs one step. It returns an error for a step that Secrets
+// Manager should repeat and report.
 func (r *rotator) handle(ctx context.Context, e event) error {
 	step := map[string]func(context.Context, event) error{
 		"createSecret": r.create,
@@ -41,7 +41,7 @@ func (r *rotator) handle(ctx context.Context, e event) error {
 		"finishSecret": r.finish,
 	}[e.Step]
 	if step == nil {
-		return fmt.Errorf("rotation-lambda: there is no step %q; this function is to be called by Secrets Manager only", e.Step)
+		return fmt.Errorf("rotation-lambda: there is no step %q; only Secrets Manager may call this function", e.Step)
 	}
 	done, err := r.admit(ctx, e)
 	if err == nil && !done {
@@ -55,8 +55,9 @@ func (r *rotator) handle(ctx context.Context, e event) error {
 	return nil
 }
 
-// admit looks whether Secrets Manager really is rotating the secret to this
-// version. It is done if the version is current: a step comes a second time.
+// admit checks that Secrets Manager is rotating the secret to this version.
+// done means that the version is already current, because the step is
+// repeated.
 func (r *rotator) admit(ctx context.Context, e event) (done bool, err error) {
 	secret, err := r.client.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &e.SecretID})
 	if err != nil {
@@ -76,9 +77,9 @@ func (r *rotator) admit(ctx context.Context, e event) (done bool, err error) {
 	return false, nil
 }
 
-// create puts the next ring as the version that is pending. If it is there
-// already, this step was carried out before: another ring, with another key,
-// could not take its place.
+// create stores the next ring as the pending version. If there is a pending
+// ring, the step was performed before; a new ring would have another key and
+// cannot replace it.
 func (r *rotator) create(ctx context.Context, e event) error {
 	var missing *types.ResourceNotFoundException
 	if _, err := r.value(ctx, e, pending); !errors.As(err, &missing) {
@@ -106,22 +107,21 @@ func (r *rotator) create(ctx context.Context, e event) error {
 	_, err = r.client.PutSecretValue(ctx, put)
 	var exists *types.ResourceExistsException
 	if errors.As(err, &exists) {
-		return nil // another call of this step was faster; testSecret judges what it put
+		return nil // another call of this step was faster; testSecret checks its ring
 	}
 	return err
 }
 
-// next returns the text of the ring that comes after old. While a key is staged
-// that is old itself: somebody has rotated less than the propagation delay ago,
-// by hand or by a second rotation. One more key would bring nothing but keys
-// in an order that nobody planned; an error would bring an alarm and repetitions
-// for a ring that is as it should be. So the rotation goes through, and changes
-// nothing.
+// next returns the text of the ring that follows old. While a key is staged,
+// that is old itself: someone has rotated within the propagation delay, by
+// hand or with a second rotation. Another key would only lead to an unplanned
+// order of keys. An error would cause an alarm and retries although the ring
+// is correct. So the rotation succeeds without a change.
 func (r *rotator) next(old *ringVersion) ([]byte, error) {
 	next, change, err := old.ring.Rotate(r.now(), r.policy)
 	var staged *keyring.StagedError
 	if errors.As(err, &staged) {
-		slog.Info("rotation-lambda: a key is staged already, so the ring stays as it is", "key", staged.ID.String(), "active", staged.Activates)
+		slog.Info("rotation-lambda: a key is already staged, so the ring is unchanged", "key", staged.ID.String(), "active", staged.Activates)
 		return old.text, nil
 	}
 	if err != nil {
@@ -131,17 +131,17 @@ func (r *rotator) next(old *ringVersion) ([]byte, error) {
 	return next.Marshal()
 }
 
-// test judges the pending ring.
+// test checks the pending ring.
 func (r *rotator) test(ctx context.Context, e event) error {
 	_, err := r.judge(ctx, e)
 	return err
 }
 
-// finish makes the pending version the current one. It judges once more: time
-// has passed, and somebody may have put another ring meanwhile, to revoke a key
-// for example, which must not be undone. Should that happen between the two
-// calls, Secrets Manager refuses the second: it names the version that was
-// current when it was judged.
+// finish makes the pending version current. It checks the ring again, because
+// time has passed. Someone may also have stored another ring, for example to
+// revoke a key, which must not be undone. If that happens between the two
+// calls, Secrets Manager refuses the second one, because it names the version
+// that was current during the check.
 func (r *rotator) finish(ctx context.Context, e event) error {
 	old, err := r.judge(ctx, e)
 	if err != nil {

@@ -24,11 +24,11 @@ type rotation struct {
 }
 
 // newRotation makes a ring with one key of an hour ago, and the function with
-// the defaults.
+// default settings.
 func newRotation(t *testing.T) *rotation {
 	aws := managertest.NewAWS(t)
 	aws.Setenv(t)
-	t.Setenv("AWS_MAX_ATTEMPTS", "1") // a failure that a test plans is not tried again by the SDK
+	t.Setenv("AWS_MAX_ATTEMPTS", "1") // the SDK must not retry planned failures
 	function, err := newRotator(t.Context(), func(string) string { return "" })
 	require.NoError(t, err)
 	r := &rotation{t, aws, function, time.Date(2026, 3, 1, 2, 0, 0, 0, time.UTC)}
@@ -40,7 +40,7 @@ func newRotation(t *testing.T) *rotation {
 	return r
 }
 
-// put makes the ring current, as an operator does by hand.
+// put makes the ring current, like an operator by hand.
 func (r *rotation) put(ring *keyring.Ring) string {
 	text, err := ring.Marshal()
 	require.NoError(r, err)
@@ -67,7 +67,7 @@ func (r *rotation) begin() (token string) {
 	return token
 }
 
-// step sends the event of a step as Lambda does, as JSON.
+// step sends the event of a step as JSON, like Lambda.
 func (r *rotation) step(step, token string) error {
 	return r.send(map[string]string{"Step": step, "SecretId": r.aws.ARN(name), "ClientRequestToken": token})
 }
@@ -79,7 +79,7 @@ func (r *rotation) send(event map[string]string) error {
 	return err
 }
 
-// rotate is a whole rotation.
+// rotate performs a whole rotation.
 func (r *rotation) rotate() {
 	r.Helper()
 	token := r.begin()
@@ -100,7 +100,7 @@ func TestRotationStep(t *testing.T) {
 	added := next.Keys()[1]
 	require.Equal(t, keyring.Staged, added.State(r.now))
 	require.Equal(t, r.now.Add(time.Hour), added.Activates())
-	require.Equal(t, was, r.version(managertest.Current), "nobody sees it yet")
+	require.Equal(t, was, r.version(managertest.Current), "the pending version is not published")
 
 	require.NoError(t, r.step("setSecret", token))
 	require.NoError(t, r.step("testSecret", token))
@@ -114,7 +114,7 @@ func TestRotationStep(t *testing.T) {
 	require.Equal(t, added.ID(), next.Active(r.now.Add(time.Hour)).ID())
 }
 
-// Lambda promises at least one call of a step, so there may be more.
+// Lambda calls a step at least once, so it may be repeated.
 func TestEveryStepCanBeRepeated(t *testing.T) {
 	r := newRotation(t)
 	token := r.begin()
@@ -125,10 +125,10 @@ func TestEveryStepCanBeRepeated(t *testing.T) {
 			if ring == "" {
 				ring = r.ring(managertest.Pending).Fingerprint()
 			}
-			require.Equal(t, ring, r.ring(managertest.Pending).Fingerprint(), "a second ring was made")
+			require.Equal(t, ring, r.ring(managertest.Pending).Fingerprint(), "a second ring was created")
 		}
 	}
-	// The whole rotation a second time, after it is done.
+	// The whole rotation is repeated after its end.
 	r.aws.EndRotation(name)
 	for _, step := range []string{"createSecret", "setSecret", "testSecret", "finishSecret"} {
 		require.NoError(t, r.step(step, token), step)
@@ -136,7 +136,8 @@ func TestEveryStepCanBeRepeated(t *testing.T) {
 	require.Equal(t, ring, r.ring(managertest.Current).Fingerprint())
 }
 
-// Two calls of createSecret at a time: who comes second finds the version taken.
+// Of two concurrent calls of createSecret, the second finds that the version
+// exists.
 func TestCreateAtTheSameTime(t *testing.T) {
 	r := newRotation(t)
 	token := r.begin()
@@ -177,7 +178,7 @@ func TestOtherCallsAreRefused(t *testing.T) {
 		}},
 		{"nothing was created", "ResourceNotFoundException", func(r *rotation) error { return r.step("testSecret", r.begin()) }},
 		{"nothing was created, at the end", "ResourceNotFoundException", func(r *rotation) error { return r.step("finishSecret", r.begin()) }},
-		{"the current version is no ring", "AWSCURRENT is no ring", func(r *rotation) error {
+		{"the current version is no ring", "AWSCURRENT is no valid ring", func(r *rotation) error {
 			r.aws.PutSecret(name, `{"username":"admin"}`)
 			return r.step("createSecret", r.begin())
 		}},
@@ -208,7 +209,8 @@ func TestRotationTokenIsPassedOn(t *testing.T) {
 	require.Empty(t, r.aws.RotationToken(name, token))
 }
 
-// A binary secret stays one: the servers' code may read nothing else.
+// A binary secret stays binary, because the servers may not read any other
+// kind.
 func TestBinarySecretStaysBinary(t *testing.T) {
 	r := newRotation(t)
 	text, err := r.ring(managertest.Current).Marshal()
@@ -226,7 +228,7 @@ func TestRotationWhileAKeyIsStagedChangesNothing(t *testing.T) {
 	r.rotate()
 	_, before := r.aws.Version(name, managertest.Current)
 	r.now = r.now.Add(30 * time.Minute)
-	r.rotate() // succeeds, so that nobody is woken
+	r.rotate() // succeeds without an alarm
 	_, after := r.aws.Version(name, managertest.Current)
 	require.Equal(t, before, after)
 
@@ -235,8 +237,8 @@ func TestRotationWhileAKeyIsStagedChangesNothing(t *testing.T) {
 	require.Len(t, r.ring(managertest.Current).Keys(), 3, "the key is active now")
 }
 
-// A key that an operator has staged for less than the function would is theirs
-// to answer for.
+// A key that an operator has staged for a shorter time is the operator's
+// decision.
 func TestOperatorsShorterDelayIsNoFault(t *testing.T) {
 	r := newRotation(t)
 	ring, _, err := r.ring(managertest.Current).Rotate(r.now, keyring.Policy{ActivateIn: 10 * time.Minute})

@@ -16,18 +16,18 @@ import (
 
 const (
 	day = 24 * time.Hour
-	// lifetime is that of the sessions, the default of CARRYON_LIFETIME.
+	// lifetime is the lifetime of sessions, the default of CARRYON_LIFETIME.
 	lifetime = day
 )
 
 // year is a fleet that follows the secret while the function rotates it every
-// thirty days. One look in five fails, and so does one call of the function's in
-// seven; then Secrets Manager begins the steps anew.
+// thirty days. One read in five fails, and one call of the function in seven.
+// Secrets Manager then repeats the steps.
 type year struct {
 	*rotation
 	chance *rand.Rand
 	fleet  []*keyring.Keys
-	sealed map[keyring.ID]time.Time // when a key sealed last, on any server
+	sealed map[keyring.ID]time.Time // when a key last sealed, on any server
 
 	failures, rotations, restarts int
 }
@@ -42,14 +42,14 @@ func TestAYearOfRotationsLosesNoSession(t *testing.T) {
 		y.pass(3*time.Hour, 5*time.Minute)
 		y.pass(30*day-3*time.Hour, 4*time.Hour)
 	}
-	t.Logf("%d rotations, %d begun anew; %d looks failed; %d keys sealed", y.rotations, y.restarts, y.failures, len(y.sealed))
-	require.Len(t, y.sealed, y.rotations+1, "every key had its time")
+	t.Logf("%d rotations, %d restarted; %d reads failed; %d keys sealed", y.rotations, y.restarts, y.failures, len(y.sealed))
+	require.Len(t, y.sealed, y.rotations+1, "every key has sealed")
 	require.Positive(t, y.failures)
 	require.Positive(t, y.restarts)
 	require.Less(t, len(y.ring(managertest.Current).Keys()), 4, "old keys are pruned")
 }
 
-// server follows the secret as examples/awssecretsmanager does.
+// server follows the secret like examples/awssecretsmanager.
 func (y *year) server(every time.Duration) *keyring.Keys {
 	opened := false
 	fetch := func(context.Context) ([]byte, error) {
@@ -67,7 +67,7 @@ func (y *year) server(every time.Duration) *keyring.Keys {
 	return keys
 }
 
-// pass lets time pass, with a visit to every server at every step.
+// pass advances the time, with a visit to every server at every step.
 func (y *year) pass(d, step time.Duration) {
 	y.Helper()
 	for end := y.now.Add(d); y.now.Before(end); {
@@ -76,8 +76,8 @@ func (y *year) pass(d, step time.Duration) {
 	}
 }
 
-// visit begins a session on every server, and brings every session that may
-// still live to every server.
+// visit starts a session on every server, and presents every session that may
+// still be alive to every server.
 func (y *year) visit() {
 	y.Helper()
 	var rings []*keyring.Ring
@@ -94,8 +94,8 @@ func (y *year) visit() {
 	}
 }
 
-// rotate is a rotation as Secrets Manager carries it out: when a step fails, it
-// begins anew a while later, with the same token as long as that is pending.
+// rotate performs a rotation like Secrets Manager: if a step fails, it starts
+// again after a while, with the same token as long as that is pending.
 func (y *year) rotate() {
 	y.Helper()
 	y.rotations++
@@ -118,7 +118,7 @@ func (y *year) rotate() {
 		y.restarts++
 		y.pass(9*time.Minute, 3*time.Minute)
 	}
-	require.Fail(y, "no rotation in a hundred came to its end")
+	require.Fail(y, "no rotation in a hundred attempts finished")
 }
 
 func (y *year) steps(token string) (done bool) {

@@ -1,5 +1,5 @@
-// Package vercel_test is beside the folder api, in which Vercel takes every Go file
-// for a function.
+// Package vercel_test is outside of the folder api, because Vercel treats
+// every Go file in it as a function.
 package vercel_test
 
 import (

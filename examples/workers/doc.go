@@ -1,6 +1,7 @@
 //go:build !(js && wasm)
 
-// Command workers is a Cloudflare Worker: see main.go, which is for GOOS=js only.
+// Command workers is a Cloudflare Worker. See main.go, which is only for
+// GOOS=js.
 package main
 
 import "log"

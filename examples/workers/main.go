@@ -1,15 +1,15 @@
 //go:build js && wasm
 
-// Command workers is a Cloudflare Worker, built and deployed as
-// github.com/syumai/workers says (its template has the two files of JavaScript):
+// Command workers is a Cloudflare Worker. Build and deploy it as described at
+// github.com/syumai/workers, whose template has the two JavaScript files:
 //
 //	carryon keys init - | npx wrangler secret put CARRYON_KEYS
 //	GOOS=js GOARCH=wasm go build -o build/app.wasm .
 //	npx wrangler deploy
 //
-// It takes 2.4 MB of the 3 MB (compressed) that the free plan allows, and starts anew
-// for each request. For more than a few visitors a Cloudflare Container is the better
-// place: examples/cloudrun runs in one.
+// The compressed program has 2.4 MB of the 3 MB that the free plan allows, and
+// starts again for each request. For more than a few visitors, use a
+// Cloudflare Container; examples/cloudrun runs in one.
 package main
 
 import (
@@ -39,7 +39,8 @@ func main() {
 	workers.Serve(sessions.Handler(http.HandlerFunc(count)))
 }
 
-// secret is the Worker's: it has no environment of a process.
+// secret returns the Worker's secret, because a Worker has no process
+// environment.
 func secret(context.Context) ([]byte, error) { return []byte(cloudflare.Getenv("CARRYON_KEYS")), nil }
 
 func count(w http.ResponseWriter, r *http.Request) {

@@ -18,7 +18,7 @@ import (
 	"github.com/carryon-go/carryon/sessiontest"
 )
 
-// answer is what the Worker answered.
+// answer is a response of the Worker.
 type answer struct {
 	Status  int
 	Cookies []string
@@ -35,19 +35,19 @@ func build(t *testing.T) string {
 	return path
 }
 
-// node finds Node.js, or ends the test.
+// node returns the path of Node.js, or ends the test.
 func node(t *testing.T) string {
 	path, err := exec.LookPath("node")
 	if err != nil {
 		if os.Getenv("CI") == "true" {
-			t.Fatal("node is not installed, and CI=true wants it")
+			t.Fatal("node is not installed; it is required with CI=true")
 		}
 		t.Skip("node is not installed")
 	}
 	return path
 }
 
-// read skips what the Worker logs: Go's standard error is the console there.
+// read skips log lines of the Worker: Go's standard error goes to the console.
 func read(t *testing.T, lines *bufio.Reader) (a answer) {
 	for {
 		line, err := lines.ReadBytes('\n')

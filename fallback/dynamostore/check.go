@@ -12,14 +12,14 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 )
 
-// Check is as in [fallback.Checker]. It describes the table and its time to
-// live: two requests that cost nothing and need the rights of [CheckTable]. It
-// changes nothing.
+// Check implements [fallback.Checker]. It describes the table and its TTL with
+// two free requests, which need the rights of [CheckTable]. It changes
+// nothing.
 func (s *Store) Check(ctx context.Context) error {
 	out, err := s.client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: s.table})
 	if missing := (*types.ResourceNotFoundException)(nil); errors.As(err, &missing) {
 		return s.report([]fallback.Finding{{Setting: "table", Value: "missing", Effect: "nothing can be stored",
-			Fix: "create it, as by Store.Migrate"}})
+			Fix: "create it, for example with Store.Migrate"}})
 	}
 	if err != nil {
 		return s.fail(ctx, "describe the table", err)
@@ -27,7 +27,7 @@ func (s *Store) Check(ctx context.Context) error {
 	findings := checkDescription(out.Table)
 	ttl, err := s.client.DescribeTimeToLive(ctx, &dynamodb.DescribeTimeToLiveInput{TableName: s.table})
 	switch {
-	case code(err) == "UnknownOperationException": // an engine for tests
+	case code(err) == "UnknownOperationException": // a test engine
 	case err != nil:
 		return s.fail(ctx, "describe the time to live", err)
 	default:
@@ -43,11 +43,11 @@ func (s *Store) report(findings []fallback.Finding) error {
 func checkDescription(t *types.TableDescription) (findings []fallback.Finding) {
 	if err := checkTable(t); err != nil {
 		findings = append(findings, fallback.Finding{Setting: "KeySchema", Value: describeKeys(t), Effect: err.Error(),
-			Fix: "create the table as CloudFormation or Terraform print it"})
+			Fix: "create the table with the output of CloudFormation or Terraform"})
 	}
 	if len(t.Replicas) > 0 && t.MultiRegionConsistency != types.MultiRegionConsistencyStrong {
 		findings = append(findings, fallback.Finding{Setting: "Replicas", Value: fmt.Sprintf("%d other regions", len(t.Replicas)),
-			Effect: "of writes in two regions the later one stays, and a logout in one region can be undone by a write in another",
+			Effect: "of two writes in two regions only the later one remains, and a write in one region can undo a logout in another",
 			Fix:    "send each visitor to one region, or use a table in one region"})
 	}
 	return findings
@@ -76,10 +76,10 @@ func checkTTL(d *types.TimeToLiveDescription) []fallback.Finding {
 	case types.TimeToLiveStatusEnabled, types.TimeToLiveStatusEnabling:
 		if name := aws.ToString(d.AttributeName); name != ttlName {
 			return []fallback.Finding{{Setting: "TimeToLive", Value: "by the attribute " + name,
-				Effect: "expired records are never removed, and stay on the bill", Fix: "have it remove by the attribute " + ttlName}}
+				Effect: "expired records are never removed and cost storage", Fix: "set it to the attribute " + ttlName}}
 		}
 		return nil
 	}
 	return []fallback.Finding{{Setting: "TimeToLive", Value: string(d.TimeToLiveStatus),
-		Effect: "expired records are never removed, and stay on the bill", Fix: "enable it for the attribute " + ttlName + ", as by Store.Migrate"}}
+		Effect: "expired records are never removed and cost storage", Fix: "enable it for the attribute " + ttlName + ", for example with Store.Migrate"}}
 }

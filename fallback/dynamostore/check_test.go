@@ -28,7 +28,7 @@ func TestCheck(t *testing.T) {
 	replicas := []object{{"RegionName": "eu-west-1"}}
 	for name, test := range map[string]struct {
 		cloud *cloud
-		says  string // "" where nothing is wrong
+		says  string // "" if nothing is wrong
 	}{
 		"as it should be":   {&cloud{status: "ACTIVE", ttl: enabled}, ""},
 		"missing":           {&cloud{}, "table is missing"},
@@ -69,7 +69,7 @@ func TestCheckSaysWhatItMayNot(t *testing.T) {
 func TestCheckOfARealTable(t *testing.T) {
 	client, table := newTable(t)
 	store := newStore(t, client, dynamostore.Options{Table: table})
-	if err := store.Check(t.Context()); err != nil { // dynalite has no time to live
+	if err := store.Check(t.Context()); err != nil { // dynalite does not support TTL
 		require.ErrorContains(t, err, "TimeToLive is DISABLED")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -77,8 +77,8 @@ func TestCheckOfARealTable(t *testing.T) {
 	require.ErrorIs(t, store.Check(ctx), context.Canceled)
 }
 
-// Each request that the SDK sends again is told of; the last failure is the
-// caller's error.
+// Each request that the SDK retries is reported; the last failure is returned
+// to the caller.
 func TestAttemptsAreReported(t *testing.T) {
 	failures := 2
 	store, server := asked(t, func(call) *answer {
@@ -96,5 +96,5 @@ func TestAttemptsAreReported(t *testing.T) {
 
 	failures, told = 100, nil
 	require.Error(t, store.Delete(ctx, "id"))
-	require.Len(t, told, 2, "three attempts, of which the last is the error")
+	require.Len(t, told, 2, "three attempts; the last one is returned")
 }

@@ -13,19 +13,19 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 )
 
-// Client is what a [Store] needs of a *dynamodb.Client, so that a program can
-// pass one that traces or counts.
+// Client is the part of *dynamodb.Client that a [Store] uses. It allows a
+// program to pass a client that traces or counts.
 type Client interface {
 	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
 	PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error)
 	UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
 	DeleteItem(context.Context, *dynamodb.DeleteItemInput, ...func(*dynamodb.Options)) (*dynamodb.DeleteItemOutput, error)
 
-	// For Len and Clear.
+	// Used by Len and Clear.
 	Scan(context.Context, *dynamodb.ScanInput, ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error)
 	BatchWriteItem(context.Context, *dynamodb.BatchWriteItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchWriteItemOutput, error)
 
-	// For Migrate and Check.
+	// Used by Migrate and Check.
 	CreateTable(context.Context, *dynamodb.CreateTableInput, ...func(*dynamodb.Options)) (*dynamodb.CreateTableOutput, error)
 	DescribeTable(context.Context, *dynamodb.DescribeTableInput, ...func(*dynamodb.Options)) (*dynamodb.DescribeTableOutput, error)
 	DescribeTimeToLive(context.Context, *dynamodb.DescribeTimeToLiveInput, ...func(*dynamodb.Options)) (*dynamodb.DescribeTimeToLiveOutput, error)
@@ -41,19 +41,19 @@ const (
 	mostBackoff   = 400 * time.Millisecond
 )
 
-// ClientOptions sets what sessions need of a client:
+// ClientOptions sets the options of a client that sessions need:
 //
 //	client := dynamodb.NewFromConfig(cfg, dynamostore.ClientOptions)
 //
-// A request that is not answered for 1 second is sent again, on another
-// connection: the SDK waits without limit, as it does on a connection that
-// died while a Lambda was frozen. Before it sends again it waits up to 25 ms,
-// then 50, 100, ..., 400 at most, instead of up to 2 seconds, then 4. It keeps 100
-// idle connections instead of 10, so that a burst of requests does not dial anew.
-// Each attempt that is made again is reported to fallback.WithAttempts.
+// A request without an answer within 1 second is repeated on another
+// connection. By default the SDK waits without limit, for example on a
+// connection that died while a Lambda was frozen. The pause before a retry is
+// at most 25 ms, then 50, 100, ..., 400, instead of 2 seconds, then 4. The
+// client keeps 100 idle connections instead of 10, so that a burst of requests
+// opens no new ones. Each retry is reported to fallback.WithAttempts.
 //
-// An HTTPClient of the program's own kind and a Retryer that is not the SDK's
-// standard one stay as they are.
+// ClientOptions does not change a custom HTTPClient or a Retryer other than
+// the SDK's standard one.
 func ClientOptions(o *dynamodb.Options) {
 	if client, ok := o.HTTPClient.(*awshttp.BuildableClient); ok {
 		o.HTTPClient = client.WithTransportOptions(func(t *http.Transport) {
@@ -62,15 +62,16 @@ func ClientOptions(o *dynamodb.Options) {
 		})
 	}
 	if standard, ok := o.Retryer.(*retry.Standard); ok {
-		o.Retryer = brisk{standard}
+		o.Retryer = fastRetryer{standard}
 	}
 }
 
-// brisk is the SDK's retryer for a database that answers in milliseconds.
-type brisk struct{ *retry.Standard }
+// fastRetryer is the SDK's retryer for a database that answers in
+// milliseconds.
+type fastRetryer struct{ *retry.Standard }
 
-// GetRetryToken is asked before an attempt is made again.
-func (b brisk) GetRetryToken(ctx context.Context, failed error) (release func(error) error, err error) {
+// GetRetryToken is called before each retry.
+func (b fastRetryer) GetRetryToken(ctx context.Context, failed error) (release func(error) error, err error) {
 	release, err = b.Standard.GetRetryToken(ctx, failed)
 	if err == nil {
 		fallback.ReportAttempt(ctx, failed)
@@ -78,13 +79,13 @@ func (b brisk) GetRetryToken(ctx context.Context, failed error) (release func(er
 	return release, err
 }
 
-// RetryDelay says how long to wait after an attempt; the first is 1.
-func (brisk) RetryDelay(attempt int, _ error) (time.Duration, error) {
+// RetryDelay returns the pause after an attempt; the first attempt is 1.
+func (fastRetryer) RetryDelay(attempt int, _ error) (time.Duration, error) {
 	return backoff(attempt - 1), nil
 }
 
-// backoff draws how long to wait before a request is sent again, after some
-// that were.
+// backoff returns a random pause before a retry, given the number of earlier
+// retries.
 func backoff(again int) time.Duration {
 	most := mostBackoff
 	if again < 4 {

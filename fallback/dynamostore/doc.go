@@ -1,4 +1,4 @@
-// Package dynamostore keeps records in a table of Amazon DynamoDB, through
+// Package dynamostore stores records in a table of Amazon DynamoDB. It uses
 // github.com/aws/aws-sdk-go-v2.
 //
 //	cfg, err := config.LoadDefaultConfig(ctx)
@@ -6,56 +6,59 @@
 //	store, err := dynamostore.New(client, dynamostore.Options{})
 //	err = store.Migrate(ctx) // or what CloudFormation and Terraform print
 //
-// # Settings that matter
+// # Important settings
 //
-// [ClientOptions]: the SDK waits without limit for an answer, up to 2 seconds
-// before it sends a throttled request again, and keeps 10 idle connections.
-// Config.StoreTimeout ends a call in any case.
+// Use [ClientOptions]. By default the SDK waits without limit for an answer,
+// pauses up to 2 seconds before it repeats a throttled request, and keeps 10
+// idle connections. Config.StoreTimeout ends a call in any case.
 //
-// Make the client once, when the program starts, and not for each request. In
-// a Lambda that is outside of the handler: connections are there again after a
-// freeze, and the SDK drops those that were idle for more than 90 seconds. One
-// that died in between costs a second, and is tried again.
+// Create the client once at startup, not for each request. In a Lambda, create
+// it outside of the handler: connections survive a freeze, and the SDK drops
+// those that were idle for more than 90 seconds. A connection that died in
+// between costs one second before the retry.
 //
-// The rights that a program needs are printed by [Policy]: four actions. It
-// need not be allowed to create tables, or to scan them.
+// [Policy] prints the required rights: four actions. The program does not need
+// rights to create or scan tables.
 //
-// # What it promises
+// # Guarantees
 //
-// A call is one request for one item. Reads are strongly consistent, writes
-// are conditional: DynamoDB compares and swaps. It acknowledges a write
-// when two of three availability zones have it. A request that is sent again
-// because its answer was lost does no harm: a Save that stands is a success. One
-// that stood, and that another has followed meanwhile, is a conflict: its
-// changes are then made once more, and a counter counts twice.
+// A call is one request for one item. Reads are strongly consistent, and
+// writes are conditional: DynamoDB compares and swaps. It acknowledges a write
+// when two of three availability zones have it. Repeating a request whose
+// answer was lost does no harm: a Save that is already stored succeeds. If
+// another write has followed in the meantime, the repeated Save is a conflict.
+// The caller then applies its change a second time, so a counter counts twice.
 //
-// What cannot be done, throttling included, is an error once the SDK has tried
-// three times or the context has ended; it is never an answer about the record.
+// A request that fails, including by throttling, is an error after three
+// attempts of the SDK or when the context ends. It is never reported as a
+// result about the record.
 //
-// Global tables: with eventual consistency between regions, which is their
-// default, conditions see the own region only. Of two writes of one session in
-// two regions within a second or so the later one stays, though both were
-// acknowledged, and a write in one region can bring back what a logout in
-// another has deleted. Send each visitor to one region, or choose strong
+// Global tables use eventual consistency between regions by default, so
+// conditions apply only within one region. Of two writes of a session in two
+// regions within about a second, only the later one remains, although both
+// were acknowledged. A write in one region can restore a session after its
+// logout in another. Send each visitor to one region, or use strong
 // consistency between regions (untested; it has no TTL).
 //
-// DAX: reads ask for strong consistency, which its caches do not serve. It
-// costs and does not help.
+// DAX does not help, because its caches do not serve strongly consistent
+// reads.
 //
-// A table restored from a backup has sessions again that were ended since.
-// Call [Store.Clear] before it serves: whoever has a session in it must log in anew.
+// A table restored from a backup contains sessions that have ended since. Call
+// [Store.Clear] before you use it; all users whose sessions it contains must
+// then log in again.
 //
 // # Limits
 //
-// An item of DynamoDB has at most 400 KB. A record may have [MaxRecord] bytes,
-// where other stores take 1 MiB; more is fallback.ErrTooLarge. It is not
-// spread over several items: that could not be one step without
-// transactions, which cost double.
+// An item of DynamoDB has at most 400 KB. So a record may have [MaxRecord]
+// bytes, where other stores accept 1 MiB; a larger one is
+// fallback.ErrTooLarge. Several items per record would need transactions,
+// which cost twice as much.
 //
-// One item takes 3,000 read units and 1,000 write units a second, whatever the
-// table may have: a session of 100 KB can be written 10 times a second.
+// One item allows 3,000 read units and 1,000 write units per second, whatever
+// the capacity of the table. A session of 100 KB can be written 10 times per
+// second.
 //
-// # What it costs
+// # Costs
 //
 //	Load           a read unit for every 4 KB of the record, at least 1
 //	Save           a write unit for every 1 KB, at least 1; where it conflicts, too
@@ -77,18 +80,18 @@
 //	            are behind. DynamoDB removes the item then or, as it likes, days later
 //	sealed   B  the data; absent where there is none
 //
-// What has expired is found by nobody, whether it was removed or not. An item
-// that is none of these is an error, is not written over, and stays in a Clear;
-// Delete deletes it.
+// An expired item is never returned, whether it was removed or not. An item
+// with other attributes is an error. Save does not overwrite it and Clear
+// keeps it, but Delete deletes it.
 //
-// [Store.Check] tells of a table with another key, of a time to live that is off
-// or looks at another attribute, and of replicas in other regions.
+// [Store.Check] reports a table with another key, a TTL that is disabled or
+// uses another attribute, and replicas in other regions.
 //
-// Tested against dynalite 4, in continuous integration, and not against Amazon's
-// DynamoDB. (DynamoDB Local is not open source.) dynalite cannot do UpdateTimeToLive, which [Store.Migrate]
-// lets pass, and does not say what stands where a condition fails, so that a conflict there
-// is two requests. To run the suite on your account, in tables that it creates
-// and deletes:
+// Continuous integration tests the package against dynalite 4, not against
+// Amazon's DynamoDB. (DynamoDB Local is not open source.) dynalite does not
+// support UpdateTimeToLive, which [Store.Migrate] accepts, and does not return
+// the item of a failed condition, so a conflict takes two requests there. To
+// run the suite on your account, in tables that it creates and deletes:
 //
 //	CARRYON_TEST_DYNAMODB=https://dynamodb.eu-central-1.amazonaws.com AWS_REGION=eu-central-1 go test -v -run TestConformance ./fallback/dynamostore
 //

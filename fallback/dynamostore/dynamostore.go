@@ -14,24 +14,25 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 )
 
-// DefaultTable is the table's name where Options.Table is empty.
+// DefaultTable is used if Options.Table is empty.
 const DefaultTable = "carryon_records"
 
 var tableName = regexp.MustCompile(`^[A-Za-z0-9_.-]{3,255}$`)
 
-// Options says how a [Store] is made. The zero value is ready to use.
+// Options configures a [Store]. The zero value is ready to use.
 type Options struct {
-	// Table is the table's name, not its ARN; "" means [DefaultTable].
-	// Programs may share a table: their ids never meet. It should have no
-	// other items.
+	// Table is the name of the table, not its ARN; "" means [DefaultTable].
+	// Programs may share a table, because their ids never collide. It should
+	// contain no other items.
 	Table string
 
-	// Clock says what time it is; nil means time.Now.
+	// Clock returns the current time; nil means time.Now.
 	Clock func() time.Time
 }
 
-// Store is a [fallback.Store] in a table. It is a [fallback.Counter], a
-// [fallback.Clearer] and a [fallback.Checker]; DynamoDB sweeps by itself.
+// Store is a [fallback.Store] in a table. It is also a [fallback.Counter],
+// [fallback.Clearer] and [fallback.Checker]. DynamoDB removes expired records
+// itself.
 type Store struct {
 	client Client
 	table  *string
@@ -45,8 +46,8 @@ var (
 	_ fallback.Checker = (*Store)(nil)
 )
 
-// New makes a store over a client. It does not speak to DynamoDB;
-// [Store.Migrate] makes the table.
+// New returns a store over a client. It does not contact DynamoDB;
+// [Store.Migrate] creates the table.
 func New(client Client, o Options) (*Store, error) {
 	table, err := parseTable(o.Table)
 	if none, typed := client.(*dynamodb.Client); client == nil || typed && none == nil {
@@ -66,12 +67,12 @@ func parseTable(name string) (string, error) {
 		return DefaultTable, nil
 	}
 	if !tableName.MatchString(name) {
-		return "", fmt.Errorf("dynamostore: the table's name %q is not one of 3 to 255 letters, digits, _, - and dots", name)
+		return "", fmt.Errorf("dynamostore: invalid table name %q: use 3 to 255 letters, digits, _, - and dots", name)
 	}
 	return name, nil
 }
 
-// Load is as in [fallback.Store]: one GetItem, strongly consistent.
+// Load implements [fallback.Store] with one strongly consistent GetItem.
 func (s *Store) Load(ctx context.Context, id string) (fallback.Record, error) {
 	if err := fallback.CheckID(id); err != nil {
 		return fallback.Record{}, err
@@ -93,8 +94,8 @@ func (s *Store) Load(ctx context.Context, id string) (fallback.Record, error) {
 	return rec, nil
 }
 
-// The conditions of writes. What has expired by the caller's clock is as good
-// as absent; an item that some other program has written meets none of them.
+// The conditions of writes. A record that has expired by the caller's clock
+// does not exist. An item of another program meets none of the conditions.
 const (
 	ifFree    = "attribute_not_exists(id) OR (attribute_exists(rev) AND expires <= :now)"
 	ifAt      = "rev = :old AND expires > :now"
@@ -102,15 +103,15 @@ const (
 	setExpiry = "SET expires = :expires, #ttl = :ttl"
 )
 
-// Save is as in [fallback.Store]: one PutItem. Where it conflicts with a record
-// that is not there it takes a GetItem, too. It answers fallback.ErrTooLarge for
-// data of more than [MaxRecord] bytes.
+// Save implements [fallback.Store] with one PutItem. A conflict with a missing
+// record takes a GetItem as well. It returns fallback.ErrTooLarge for data of
+// more than [MaxRecord] bytes.
 func (s *Store) Save(ctx context.Context, id string, old fallback.Revision, new fallback.Record) error {
 	if err := fallback.CheckSave(id, old, new); err != nil {
 		return err
 	}
 	if len(new.Data) > MaxRecord {
-		return fmt.Errorf("%w: it has %d bytes, and an item of DynamoDB takes %d", fallback.ErrTooLarge, len(new.Data), MaxRecord)
+		return fmt.Errorf("%w: it has %d bytes, the limit for DynamoDB is %d", fallback.ErrTooLarge, len(new.Data), MaxRecord)
 	}
 	condition, values := ifFree, attributes{":now": number(s.now())}
 	if !old.IsZero() {
@@ -120,23 +121,24 @@ func (s *Store) Save(ctx context.Context, id string, old fallback.Revision, new 
 		TableName: s.table, Item: pack(id, new), ConditionExpression: &condition, ExpressionAttributeValues: values,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
-	stands := err == nil
+	done := err == nil
 	if failed := refused(err); failed != nil {
-		// Where it was sent before and the answer was lost, it stands.
-		stands, err = s.stands(ctx, id, failed.Item, new.Revision)
+		// If an earlier attempt succeeded and its answer was lost, the record
+		// has the new revision.
+		done, err = s.hasRevision(ctx, id, failed.Item, new.Revision)
 	}
 	if err != nil {
 		return s.fail(ctx, "save a record", err)
 	}
-	if !stands {
+	if !done {
 		return fallback.ErrConflict
 	}
 	return nil
 }
 
-// stands reports whether the record is at the revision. The refusal of a write
-// brings the item along if there is one; engines for tests leave it out.
-func (s *Store) stands(ctx context.Context, id string, item attributes, want fallback.Revision) (bool, error) {
+// hasRevision reports whether the record is at the revision. A refused write
+// returns the existing item; test engines omit it.
+func (s *Store) hasRevision(ctx context.Context, id string, item attributes, want fallback.Revision) (bool, error) {
 	if len(item) == 0 {
 		out, err := s.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: s.table, Key: key(id),
 			ConsistentRead: aws.Bool(true), ProjectionExpression: aws.String("rev, expires")})
@@ -149,8 +151,8 @@ func (s *Store) stands(ctx context.Context, id string, item attributes, want fal
 	return rec.Revision == want && rec.Expires.UnixMilli() > s.now(), err
 }
 
-// Touch is as in [fallback.Store]: one UpdateItem. DynamoDB counts it as a
-// write of the whole item.
+// Touch implements [fallback.Store] with one UpdateItem. DynamoDB bills it as
+// a write of the whole item.
 func (s *Store) Touch(ctx context.Context, id string, expires time.Time) error {
 	if err := errors.Join(fallback.CheckID(id), fallback.CheckExpiry(expires)); err != nil {
 		return err
@@ -170,7 +172,7 @@ func (s *Store) Touch(ctx context.Context, id string, expires time.Time) error {
 	return s.fail(ctx, "touch a record", err)
 }
 
-// Delete is as in [fallback.Store]: one DeleteItem.
+// Delete implements [fallback.Store] with one DeleteItem.
 func (s *Store) Delete(ctx context.Context, id string) error {
 	if err := fallback.CheckID(id); err != nil {
 		return err
@@ -181,7 +183,7 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 
 func (s *Store) now() int64 { return s.clock().UnixMilli() }
 
-// refused gives the answer that the condition of a write was not met, or nil.
+// refused returns the error of a failed condition, or nil.
 func refused(err error) *types.ConditionalCheckFailedException {
 	var failed *types.ConditionalCheckFailedException
 	if errors.As(err, &failed) {
@@ -190,8 +192,8 @@ func refused(err error) *types.ConditionalCheckFailedException {
 	return nil
 }
 
-// fail says what could not be done. A client's own time limit may have ended
-// together with the context's, and be what it reports.
+// fail adds the failed operation to an error. It also adds the error of an
+// ended context, because the client may report its own time limit instead.
 func (s *Store) fail(ctx context.Context, what string, err error) error {
 	if err == nil {
 		return nil
@@ -200,7 +202,7 @@ func (s *Store) fail(ctx context.Context, what string, err error) error {
 		return fmt.Errorf("dynamostore: cannot %s: %w: %w", what, ended, err)
 	}
 	if missing := (*types.ResourceNotFoundException)(nil); errors.As(err, &missing) {
-		return fmt.Errorf("dynamostore: cannot %s: there is no table %q here; create it, as by Store.Migrate: %w", what, *s.table, err)
+		return fmt.Errorf("dynamostore: cannot %s: there is no table %q here; create it, for example with Store.Migrate: %w", what, *s.table, err)
 	}
 	return fmt.Errorf("dynamostore: cannot %s: %w", what, err)
 }

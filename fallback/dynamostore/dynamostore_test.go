@@ -28,22 +28,22 @@ func newStore(t testing.TB, client dynamostore.Client, o dynamostore.Options) *d
 	return store
 }
 
-// engine gives the address of a DynamoDB. Where there is none the test is
-// skipped, and fails in CI, which starts one.
+// engine returns the address of a DynamoDB. If there is none, the test is
+// skipped, or fails in CI, which starts one.
 func engine(t testing.TB) string {
 	t.Helper()
 	address := os.Getenv("CARRYON_TEST_DYNAMODB")
 	if address == "" {
 		const what = "CARRYON_TEST_DYNAMODB is not set; start dynalite and set it to http://127.0.0.1:4567"
 		if os.Getenv("CI") == "true" {
-			t.Fatal(what + "; CI may not go without")
+			t.Fatal(what + "; it is required in CI")
 		}
 		t.Skip(what)
 	}
 	return address
 }
 
-// newTable makes a table that nobody has, and removes it in the end.
+// newTable creates an unused table and deletes it after the test.
 func newTable(t testing.TB) (*dynamodb.Client, string) {
 	t.Helper()
 	client, table := dial(t, engine(t), nil), "carryon-test."+rand.Text()[:12]
@@ -79,7 +79,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// What is documented to be in the table is what is there.
+// The stored form matches the documentation.
 func TestStoredForm(t *testing.T) {
 	client, table := newTable(t)
 	store := newStore(t, client, dynamostore.Options{Table: table, Clock: func() time.Time { return time.UnixMilli(1) }})
@@ -97,7 +97,7 @@ func TestStoredForm(t *testing.T) {
 		"id":      &types.AttributeValueMemberB{Value: []byte("\x00id")},
 		"rev":     &types.AttributeValueMemberB{Value: rev},
 		"expires": &types.AttributeValueMemberN{Value: "2000000000123"},
-		"ttl":     &types.AttributeValueMemberN{Value: "2000000061"}, // rounded up, and a minute
+		"ttl":     &types.AttributeValueMemberN{Value: "2000000061"}, // rounded up, plus a minute
 		"sealed":  &types.AttributeValueMemberB{Value: []byte("sealed\x00")},
 	}
 	require.Equal(t, want, item())
@@ -116,8 +116,8 @@ func binaryKey(id string) map[string]types.AttributeValue {
 	return map[string]types.AttributeValue{"id": &types.AttributeValueMemberB{Value: []byte(id)}}
 }
 
-// The engine counts names and all attributes; what MaxRecord says must fit
-// beside the longest of them.
+// The engine counts names and all attributes, so MaxRecord must leave space
+// for the longest of them.
 func TestLargestRecord(t *testing.T) {
 	client, table := newTable(t)
 	store := newStore(t, client, dynamostore.Options{Table: table})
@@ -136,7 +136,7 @@ func TestLargestRecord(t *testing.T) {
 	require.ErrorIs(t, err, fallback.ErrNotFound)
 }
 
-// An item of another program is neither read nor written over.
+// An item of another program is neither read nor overwritten.
 func TestForeignItems(t *testing.T) {
 	client, table := newTable(t)
 	store := newStore(t, client, dynamostore.Options{Table: table})
@@ -168,7 +168,7 @@ func TestForeignItems(t *testing.T) {
 			require.NotErrorIs(t, err, fallback.ErrNotFound)
 			err = store.Save(t.Context(), name, fallback.Revision{}, record(fallback.Revision{}, "new"))
 			require.Error(t, err)
-			if item["sealed"] == nil { // the engine for tests does not say what stands there
+			if item["sealed"] == nil { // the test engine does not return the existing item
 				require.ErrorContains(t, err, "use another table")
 				require.NotErrorIs(t, err, fallback.ErrConflict)
 			}
@@ -179,7 +179,7 @@ func TestForeignItems(t *testing.T) {
 	}
 }
 
-// Clear takes all pages and all batches, and nothing that others have written.
+// Clear deletes all pages and batches, and no items of other programs.
 func TestClearAndLenTakeEveryPage(t *testing.T) {
 	client, table := newTable(t)
 	store := newStore(t, client, dynamostore.Options{Table: table})
@@ -220,6 +220,6 @@ func TestNewRefuses(t *testing.T) {
 	}
 	for _, bad := range []string{"ab", "a/b", "tab\n", `x"y`, "sessiön", "arn:aws:dynamodb:x:1:table/y", strings.Repeat("x", 256)} {
 		_, err := dynamostore.New(dynamodb.New(dynamodb.Options{}), dynamostore.Options{Table: bad})
-		require.ErrorContains(t, err, "the table's name", bad)
+		require.ErrorContains(t, err, "invalid table name", bad)
 	}
 }

@@ -20,8 +20,8 @@ import (
 	"github.com/carryon-go/carryon/fallback/dynamostore"
 )
 
-// Throttled requests are sent again, and what is throttled on and on is an
-// error, not an answer.
+// Throttled requests are retried. A request that is always throttled is an
+// error, not a result.
 func TestThrottling(t *testing.T) {
 	for _, code := range []string{"ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"} {
 		left := atomic.Int64{}
@@ -44,7 +44,7 @@ func TestThrottling(t *testing.T) {
 	}
 }
 
-// The context ends what would be tried again.
+// The end of the context ends the retries.
 func TestThrottlingEndsWithTheContext(t *testing.T) {
 	s := serve(t, "", func(call) *answer { return failed("ThrottlingException") })
 	client := dial(t, s.URL, nil)
@@ -56,7 +56,7 @@ func TestThrottlingEndsWithTheContext(t *testing.T) {
 	require.NotErrorIs(t, err, fallback.ErrNotFound)
 }
 
-// patient would try for an hour.
+// patient would retry for an hour.
 type patient struct{ *dynamodb.Client }
 
 func (p patient) GetItem(ctx context.Context, in *dynamodb.GetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
@@ -68,8 +68,8 @@ func (p patient) GetItem(ctx context.Context, in *dynamodb.GetItemInput, _ ...fu
 	})
 }
 
-// The engine does a write, and its answer is lost: the SDK sends it again, and
-// so may the caller. It has happened once.
+// The engine executes a write and its answer is lost. The SDK repeats it, and
+// so may the caller. The write happens once.
 func TestLostAnswers(t *testing.T) {
 	_, table := newTable(t)
 	lose := atomic.Int64{}
@@ -83,7 +83,7 @@ func TestLostAnswers(t *testing.T) {
 	one, old := record(fallback.Revision{}, "one"), fallback.Revision{}
 	for i := range 6 {
 		lost := int64(i)
-		lose.Store(lost) // from 3 on the SDK gives up
+		lose.Store(lost) // with 3 or more, the SDK gives up
 		err := store.Save(t.Context(), "id", old, one)
 		if lost < 3 {
 			require.NoError(t, err, "%d answers lost", lost)
@@ -105,9 +105,9 @@ func TestLostAnswers(t *testing.T) {
 	require.ErrorIs(t, store.Save(t.Context(), "id", old, one), fallback.ErrConflict)
 }
 
-// Where answers are lost now and then, 8 writers of one record lose no write
-// that was acknowledged. One whose answer was lost may count twice: it is
-// told of a conflict if another has followed meanwhile.
+// If some answers are lost, 8 writers of one record lose no acknowledged
+// write. A write whose answer was lost may count twice, because it gets a
+// conflict if another one followed.
 func TestCounterOverABadLine(t *testing.T) {
 	_, table := newTable(t)
 	calls := atomic.Int64{}
@@ -142,11 +142,11 @@ func TestCounterOverABadLine(t *testing.T) {
 	n, err := strconv.Atoi(string(got.Data))
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, n, writers*each)
-	require.Equal(t, uint64(1+n), got.Revision.Number, "each state follows from the one before")
+	require.Equal(t, uint64(1+n), got.Revision.Number, "each state follows from the previous one")
 }
 
-// increment adds one, once: a Save whose fate is unknown is sent again until
-// it is known.
+// increment adds one. It repeats a Save whose result is unknown until it is
+// known.
 func increment(t *testing.T, store *dynamostore.Store) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -165,7 +165,7 @@ func increment(t *testing.T, store *dynamostore.Store) {
 			return
 		}
 	}
-	t.Error("an increment did not come to its end in a minute")
+	t.Error("an increment did not finish within a minute")
 }
 
 func TestDownServer(t *testing.T) {
@@ -180,7 +180,8 @@ func TestDownServer(t *testing.T) {
 	}
 }
 
-// A server that takes connections and says nothing must not hold a request.
+// A server that accepts connections and sends nothing must not block a
+// request.
 func TestSilentServerEndsWithTheContext(t *testing.T) {
 	address, _ := silent(t)
 	store := newStore(t, dial(t, address, nil), dynamostore.Options{})
@@ -190,7 +191,7 @@ func TestSilentServerEndsWithTheContext(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
-// Without a context that ends, the client gives up by itself and tries anew.
+// Without a context that ends, the client times out by itself and retries.
 func TestSilentServerIsTriedAgain(t *testing.T) {
 	address, dialed := silent(t)
 	store := newStore(t, dialWith(t, address, nil, dynamostore.ClientOptions), dynamostore.Options{})
@@ -232,7 +233,7 @@ func TestNoGoroutineStays(t *testing.T) {
 	}
 	require.NoError(t, store.Clear(t.Context()))
 	wire.cut()
-	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, 20*time.Second, 20*time.Millisecond, "the condition itself runs in one")
+	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= before+1 }, 20*time.Second, 20*time.Millisecond, "the condition itself runs in a goroutine")
 }
 
 func isConflict(err error) bool { return errors.Is(err, fallback.ErrConflict) }

@@ -11,16 +11,16 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 )
 
-// MaxRecord is how many bytes of data a record may have: an item of DynamoDB
-// has at most 409,600 bytes, its names and the other attributes included.
+// MaxRecord is the maximum size of a record's data in bytes. An item of
+// DynamoDB has at most 409,600 bytes, including all names and attributes.
 const MaxRecord = 400<<10 - 256
 
 // ttlGrace is how long an item outlives its record, for replicas whose clocks
 // are behind.
 const ttlGrace = time.Minute
 
-// The names of the attributes. They are part of an item's size, and what
-// conditions name is none of DynamoDB's reserved words.
+// The names of the attributes. They count toward an item's size. Those used in
+// conditions are not reserved words of DynamoDB.
 const (
 	keyName     = "id"
 	revName     = "rev"
@@ -31,8 +31,8 @@ const (
 
 type attributes = map[string]types.AttributeValue
 
-// errForeign is for an item that some other program has written.
-var errForeign = errors.New("the item is no record of this package; use another table")
+// errForeign reports an item that another program has written.
+var errForeign = errors.New("the item was not written by this package; use another table")
 
 func key(id string) attributes { return attributes{keyName: bytes([]byte(id))} }
 
@@ -47,24 +47,24 @@ func pack(id string, rec fallback.Record) attributes {
 	item[revName] = bytes(revision(rec.Revision))
 	item[expiresName] = number(rec.Expires.UnixMilli())
 	item[ttlName] = number(removal(rec.Expires))
-	if len(rec.Data) > 0 { // some engines refuse an empty one
+	if len(rec.Data) > 0 { // some engines refuse an empty value
 		item[sealedName] = bytes(rec.Data)
 	}
 	return item
 }
 
-// removal is when DynamoDB may remove the item, in seconds since 1970.
+// removal returns when DynamoDB may remove the item, in seconds since 1970.
 func removal(expires time.Time) int64 {
 	return expires.Add(ttlGrace + time.Second - time.Millisecond).Unix()
 }
 
-// revision gives the 24 bytes that are compared.
+// revision returns the 24 bytes that are compared.
 func revision(r fallback.Revision) []byte {
 	b := binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(r.Tag)), r.Number)
 	return append(b, r.Tag[:]...)
 }
 
-// unpack reads an item, or the part of one that has no data.
+// unpack reads an item, possibly without its data.
 func unpack(item attributes) (rec fallback.Record, err error) {
 	rev, ok := item[revName].(*types.AttributeValueMemberB)
 	if !ok || len(rev.Value) != 8+len(rec.Revision.Tag) {
@@ -100,7 +100,7 @@ func unpackExpiry(value types.AttributeValue) (time.Time, error) {
 	return time.UnixMilli(ms), nil
 }
 
-// foreign says whether an item that there is was written by another program.
+// foreign returns an error if an existing item was written by another program.
 func foreign(item attributes) error {
 	if len(item) == 0 {
 		return nil

@@ -12,16 +12,17 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// tablePoll is how long Migrate waits before it asks again how a table is.
+// tablePoll is the interval at which Migrate reads the status of a table.
 const tablePoll = 500 * time.Millisecond
 
-// Migrate creates the table, billed by request, if it is not there, waits until
-// it is, and has DynamoDB remove expired items. Any number of replicas may call
-// it when they start; a table that is as it should be is only looked at. For
-// who prefers to create it otherwise there are [CloudFormation] and [Terraform].
+// Migrate creates the table, billed by request, if it does not exist. It waits
+// until the table is active, and enables the removal of expired items. Any
+// number of replicas may call it at startup; a correct table is only read. If
+// you prefer to create the table otherwise, use [CloudFormation] or
+// [Terraform].
 //
-// It takes some 10 seconds where it creates the table. It needs the rights of
-// [CreateTable], and those to describe where the table is there.
+// Creating the table takes about 10 seconds. Migrate needs the rights of
+// [CreateTable], or only those to describe an existing table.
 func (s *Store) Migrate(ctx context.Context) error {
 	if err := s.createTable(ctx); err != nil {
 		return s.fail(ctx, "create the table", err)
@@ -29,7 +30,8 @@ func (s *Store) Migrate(ctx context.Context) error {
 	return s.fail(ctx, "have expired items removed", s.enableTTL(ctx))
 }
 
-// createTable creates the table if it is not there and returns when it is.
+// createTable creates the table if it does not exist, and returns when it is
+// active.
 func (s *Store) createTable(ctx context.Context) error {
 	for created := false; ; {
 		out, err := s.client.DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: s.table})
@@ -42,7 +44,7 @@ func (s *Store) createTable(ctx context.Context) error {
 				return err
 			}
 			created = true
-			continue // for a moment it may still be said to be missing
+			continue // it may be reported as missing for a moment
 		case err != nil && !errors.As(err, &missing):
 			return err
 		}
@@ -56,7 +58,8 @@ func coming(status types.TableStatus) bool {
 	return status == types.TableStatusCreating || status == types.TableStatusDeleting
 }
 
-// requestTable asks for the table. Another replica may have done so meanwhile.
+// requestTable requests the table. Another replica may have done so in the
+// meantime.
 func (s *Store) requestTable(ctx context.Context) error {
 	_, err := s.client.CreateTable(ctx, definition(*s.table))
 	if exists := (*types.ResourceInUseException)(nil); errors.As(err, &exists) {
@@ -65,7 +68,8 @@ func (s *Store) requestTable(ctx context.Context) error {
 	return err
 }
 
-// definition is the table, for Migrate. The printed forms say the same.
+// definition returns the table for Migrate. The printed forms describe the
+// same table.
 func definition(table string) *dynamodb.CreateTableInput {
 	return &dynamodb.CreateTableInput{
 		TableName:            &table,
@@ -75,23 +79,23 @@ func definition(table string) *dynamodb.CreateTableInput {
 	}
 }
 
-// checkTable says what is wrong with a table that somebody else has made.
+// checkTable returns an error if an existing table does not fit.
 func checkTable(t *types.TableDescription) error {
 	if t.TableStatus != types.TableStatusActive && t.TableStatus != types.TableStatusUpdating {
-		return fmt.Errorf("the table that is there is %s; see to it in the console", t.TableStatus)
+		return fmt.Errorf("the existing table is %s; check it in the console", t.TableStatus)
 	}
 	good := len(t.KeySchema) == 1 && aws.ToString(t.KeySchema[0].AttributeName) == keyName
 	for _, a := range t.AttributeDefinitions {
 		good = good && (aws.ToString(a.AttributeName) != keyName || a.AttributeType == types.ScalarAttributeTypeB)
 	}
 	if !good {
-		return fmt.Errorf("the table that is there has another key than %q of type B alone; use another table", keyName)
+		return fmt.Errorf("the existing table has another key than %q of type B alone; use another table", keyName)
 	}
 	return nil
 }
 
-// enableTTL has DynamoDB remove what has expired. Engines for tests that do
-// not know how are let be: a Store looks at each record's expiry itself.
+// enableTTL enables the removal of expired items. It ignores test engines that
+// do not support it, because a Store checks each record's expiry itself.
 func (s *Store) enableTTL(ctx context.Context) error {
 	done, err := s.hasTTL(ctx)
 	if done || err != nil {
@@ -102,7 +106,7 @@ func (s *Store) enableTTL(ctx context.Context) error {
 	if err == nil || code(err) == "UnknownOperationException" {
 		return nil
 	}
-	if done, _ := s.hasTTL(ctx); done { // another replica was faster
+	if done, _ := s.hasTTL(ctx); done { // another replica has set it
 		return nil
 	}
 	return err

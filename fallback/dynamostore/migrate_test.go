@@ -20,7 +20,8 @@ import (
 	"github.com/carryon-go/carryon/fallback/dynamostore"
 )
 
-// Replicas that start together make one table, and one that is there stays.
+// Replicas that start at the same time create one table, and an existing table
+// is kept.
 func TestMigrateTogether(t *testing.T) {
 	client, table := dial(t, engine(t), nil), "carryon-test."+rand.Text()[:12]
 	store := newStore(t, client, dynamostore.Options{Table: table})
@@ -42,16 +43,16 @@ func TestMigrateTogether(t *testing.T) {
 	require.Equal(t, 1, n)
 }
 
-// cloud is what a server knows of one table.
+// cloud is a simulated server with one table.
 type cloud struct {
 	mu      sync.Mutex
-	status  string // "" while there is none
-	polls   int    // how often it is still CREATING
+	status  string // "" if there is no table
+	polls   int    // number of polls during which the table is still CREATING
 	key     object
 	ttl     object
-	refuse  map[string]string // the codes that actions fail with
-	created object            // what CreateTable was asked
-	updated object            // what UpdateTimeToLive was asked
+	refuse  map[string]string // error code for each failing action
+	created object            // input of CreateTable
+	updated object            // input of UpdateTimeToLive
 }
 
 func (c *cloud) answer(request call) *answer {
@@ -115,11 +116,11 @@ func TestMigrateCreates(t *testing.T) {
 
 	ops, err = c.migrate(t)
 	require.NoError(t, err)
-	require.Equal(t, []string{"DescribeTable", "DescribeTimeToLive"}, ops, "what is there is only looked at")
+	require.Equal(t, []string{"DescribeTable", "DescribeTimeToLive"}, ops, "an existing table is only read")
 }
 
 func TestMigrateBesideAnother(t *testing.T) {
-	// Another replica is faster: it has just created the table, or set its TTL.
+	// Another replica has just created the table or set its TTL.
 	c := &cloud{ttl: disabled(), refuse: map[string]string{"CreateTable": "ResourceInUseException"}}
 	store, _ := asked(t, func(request call) *answer {
 		a := c.answer(request)
@@ -167,7 +168,7 @@ func TestMigrateEndsWithTheContext(t *testing.T) {
 	require.ErrorIs(t, store.Migrate(ctx), context.DeadlineExceeded)
 }
 
-// The template is the table that Migrate asks for.
+// The CloudFormation template matches the table that Migrate creates.
 func TestCloudFormation(t *testing.T) {
 	text, err := dynamostore.CloudFormation("mine")
 	require.NoError(t, err)
@@ -186,7 +187,7 @@ func TestCloudFormation(t *testing.T) {
 	require.Equal(t, wantedTable, table.Properties)
 	require.Contains(t, template.Outputs, "CarryonRecordsArn")
 
-	text, err = dynamostore.CloudFormation("1e3") // a name, not a number
+	text, err = dynamostore.CloudFormation("1e3") // a name that looks like a number
 	require.NoError(t, err)
 	require.NoError(t, yaml.Unmarshal([]byte(text), &template))
 	require.Equal(t, "1e3", template.Resources["CarryonRecords"].Properties["TableName"])
@@ -219,10 +220,10 @@ func TestPrintedNamesAreNames(t *testing.T) {
 
 const arn = "arn:aws:dynamodb:eu-central-1:123456789012:table/mine"
 
-// A policy allows what the calls do, and nothing else.
+// A policy allows exactly the requests that the calls make.
 func TestPolicyIsTheLeast(t *testing.T) {
 	rec := fallback.Record{Revision: fallback.Revision{}.Next(), Expires: time.UnixMilli(expires)}
-	records := func(s *dynamostore.Store) { // one of which conflicts
+	records := func(s *dynamostore.Store) { // including one that conflicts
 		_, _ = s.Load(t.Context(), "id")
 		_ = s.Save(t.Context(), "id", fallback.Revision{}, rec)
 		_ = s.Touch(t.Context(), "id", rec.Expires)

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// CloudFormation gives a template in YAML for the table that [Store.Migrate]
-// would create; "" means [DefaultTable].
+// CloudFormation returns a template in YAML for the table that [Store.Migrate]
+// creates; "" means [DefaultTable].
 func CloudFormation(table string) (string, error) {
 	table, err := parseTable(table)
 	if err != nil {
@@ -41,8 +41,8 @@ Outputs:
       Fn::GetAtt: [CarryonRecords, Arn]
 `
 
-// Terraform gives a resource of the provider hashicorp/aws for the table that
-// [Store.Migrate] would create; "" means [DefaultTable].
+// Terraform returns a resource of the provider hashicorp/aws for the table
+// that [Store.Migrate] creates; "" means [DefaultTable].
 func Terraform(table string) (string, error) {
 	table, err := parseTable(table)
 	if err != nil {
@@ -68,11 +68,10 @@ const terraform = `resource "aws_dynamodb_table" "carryon_records" {
 }
 `
 
-// Rights are what a program may do with the table beside reading and writing
-// records.
+// Rights are permissions in addition to reading and writing records.
 type Rights uint
 
-// The rights there are. They can be added up.
+// The available rights. They can be combined with |.
 const (
 	CountRecords Rights = 1 << iota // for Store.Len
 	ClearTable                      // for Store.Clear
@@ -82,9 +81,9 @@ const (
 
 var arn = regexp.MustCompile(`^arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]{12}:table/[A-Za-z0-9_.-]{3,255}$`)
 
-// Policy gives an IAM policy in JSON with the least that a program needs: four
-// actions on one table, and those that more asks for. The table is named by its ARN,
-// as in "arn:aws:dynamodb:eu-central-1:123456789012:table/carryon_records".
+// Policy returns a minimal IAM policy in JSON: four actions on one table, and
+// those for the additional rights. The table is given by its ARN, for example
+// "arn:aws:dynamodb:eu-central-1:123456789012:table/carryon_records".
 func Policy(tableARN string, more Rights) (string, error) {
 	if !arn.MatchString(tableARN) {
 		return "", errors.New("dynamostore: this is not the ARN of a table; " +

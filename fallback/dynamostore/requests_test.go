@@ -16,14 +16,14 @@ import (
 	"github.com/carryon-go/carryon/fallback/dynamostore"
 )
 
-// What the engine for tests does not have, or does not tell apart, is asserted
-// on the requests.
+// These tests check the requests, because the test engine lacks some features
+// or does not distinguish some cases.
 
 const now, expires = 1_000, 2_000_123
 
 func at(ms int64) func() time.Time { return func() time.Time { return time.UnixMilli(ms) } }
 
-// asked gives a store whose server answers as f does, and what it is asked.
+// asked returns a store whose server answers with f, and that server.
 func asked(t *testing.T, f func(call) *answer) (*dynamostore.Store, *server) {
 	s := serve(t, "", f)
 	return newStore(t, dial(t, s.URL, nil), dynamostore.Options{Table: "mine", Clock: at(now)}), s
@@ -102,7 +102,8 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// What stands there decides what a refused write means. DynamoDB sends it along.
+// The existing item, which DynamoDB returns, determines the meaning of a
+// refused write.
 func TestRefusedWrites(t *testing.T) {
 	one := fallback.Revision{}.Next()
 	two := fallback.Record{Revision: one.Next(), Expires: time.UnixMilli(expires)}
@@ -112,7 +113,7 @@ func TestRefusedWrites(t *testing.T) {
 	tests := []struct {
 		name  string
 		item  object
-		save  error // nil: it has happened before
+		save  error // nil: the write has happened before
 		touch error
 	}{
 		{"the same revision", stands(two.Revision, expires), nil, fallback.ErrNotFound},
@@ -143,7 +144,7 @@ type textError string
 
 func (e textError) Error() string { return string(e) }
 
-// same compares what is ours to compare: sentinels by identity, others by text.
+// same compares sentinels by identity and other errors by text.
 func same(t *testing.T, want, got error) {
 	t.Helper()
 	if text, ok := want.(textError); ok {
@@ -155,7 +156,7 @@ func same(t *testing.T, want, got error) {
 	require.ErrorIs(t, got, want)
 }
 
-// Where nothing stood there, or an engine does not say what did, it is read.
+// If there was no item, or an engine does not return it, the store reads it.
 func TestRefusedWritesWithoutTheItem(t *testing.T) {
 	one := fallback.Revision{}.Next()
 	two := fallback.Record{Revision: one.Next(), Expires: time.UnixMilli(expires)}
@@ -184,7 +185,7 @@ func TestRefusedWritesWithoutTheItem(t *testing.T) {
 	}
 }
 
-// An error of the engine is never an answer about the record.
+// An error of the engine is never a result about the record.
 func TestErrorsAreNoAnswers(t *testing.T) {
 	for _, code := range []string{"ResourceNotFoundException", "AccessDeniedException", "ValidationException",
 		"ReplicatedWriteConflictException", "TransactionConflictException", "UnrecognizedClientException", "LimitExceededException"} {
@@ -207,7 +208,8 @@ func everyCall(t *testing.T, store *dynamostore.Store) map[string]error {
 		"Save": store.Save(t.Context(), "id", fallback.Revision{}, rec), "Touch": store.Touch(t.Context(), "id", rec.Expires)}
 }
 
-// What BatchWriteItem has not done is sent again, and nothing else; not for ever.
+// Clear repeats the unprocessed part of a batch, and nothing else, a limited
+// number of times.
 func TestClearSendsAgainWhatWasNotDone(t *testing.T) {
 	keys := make([]any, 60)
 	for i := range keys {
@@ -219,7 +221,7 @@ func TestClearSendsAgainWhatWasNotDone(t *testing.T) {
 			return &answer{status: 200, body: object{"Items": keys, "Count": len(keys)}}
 		}
 		requests := c.body["RequestItems"].(object)["mine"].([]any)
-		done := min(len(requests), 10) // it takes ten at a time, and every other time none
+		done := min(len(requests), 10) // it processes ten at a time, and every other time none
 		if busy++; busy%2 == 0 {
 			done = 0
 		}

@@ -11,15 +11,15 @@ import (
 )
 
 const (
-	batchMost = 25 // what a BatchWriteItem takes
-	idleTries = 10 // batches in a row that DynamoDB does nothing of: some 2 s
+	batchMost = 25 // maximum for a BatchWriteItem
+	idleTries = 10 // consecutive batches without progress: about 2 s
 )
 
-// errBusy is for a table that takes no more writes for now.
+// errBusy reports that the table has no write capacity left.
 var errBusy = errors.New("the table has no write capacity left; call it again later")
 
-// Len is as in [fallback.Counter]. It reads the whole table, and costs a read
-// unit for every 4 KB of it.
+// Len implements [fallback.Counter]. It reads the whole table, which costs a
+// read unit per 4 KB.
 func (s *Store) Len(ctx context.Context) (n int, err error) {
 	err = s.scan(ctx, &dynamodb.ScanInput{
 		Select: types.SelectCount, FilterExpression: aws.String(ifLives),
@@ -31,14 +31,14 @@ func (s *Store) Len(ctx context.Context) (n int, err error) {
 	return n, s.fail(ctx, "count the records", err)
 }
 
-// Clear is as in [fallback.Clearer]: it reads the whole table and deletes the
-// records in batches of 25, those of other programs that share the table too,
-// and nothing that this package has not written. It costs a read unit for every
-// 4 KB and a write unit for every 1 KB. Deleting the table and calling [Store.Migrate]
-// costs nothing.
+// Clear implements [fallback.Clearer]. It reads the whole table and deletes
+// all records in batches of 25, including those of other programs that share
+// the table. It keeps items that this package has not written. It costs a read
+// unit per 4 KB and a write unit per 1 KB. Deleting the table and calling
+// [Store.Migrate] is free.
 //
-// Where the table's write capacity is used up it waits, and after about 2
-// seconds in which nothing went gives up; what has been deleted stays deleted.
+// If the table's write capacity is used up, Clear waits, and gives up after
+// about 2 seconds without progress. Deleted records stay deleted.
 func (s *Store) Clear(ctx context.Context) error {
 	err := s.scan(ctx, &dynamodb.ScanInput{
 		ProjectionExpression: aws.String(keyName),
@@ -47,7 +47,7 @@ func (s *Store) Clear(ctx context.Context) error {
 	return s.fail(ctx, "clear the table", err)
 }
 
-// scan gives all pages of a strongly consistent scan.
+// scan calls some for each page of a strongly consistent scan.
 func (s *Store) scan(ctx context.Context, in *dynamodb.ScanInput, some func(*dynamodb.ScanOutput) error) error {
 	in.TableName, in.ConsistentRead = s.table, aws.Bool(true)
 	for {
@@ -77,7 +77,7 @@ func (s *Store) deleteAll(ctx context.Context, keys []attributes) error {
 	return nil
 }
 
-// batch sends a batch, and again what DynamoDB has not done of it.
+// batch sends a batch, and repeats the part that DynamoDB has not processed.
 func (s *Store) batch(ctx context.Context, requests []types.WriteRequest) error {
 	for idle := 0; idle < idleTries; idle++ {
 		out, err := s.client.BatchWriteItem(ctx, &dynamodb.BatchWriteItemInput{

@@ -24,8 +24,9 @@ import (
 	"github.com/carryon-go/carryon/fallback/dynamostore"
 )
 
-// dial gives a client of an address, over a line that can be cut if it is not
-// nil. It waits long for answers: a test may not fail because the machine is slow.
+// dial returns a client for an address. If l is not nil, its connections can
+// be cut. The client waits long for answers, so that a slow machine does not
+// fail the test.
 func dial(t testing.TB, address string, l *line) *dynamodb.Client {
 	t.Helper()
 	return dialWith(t, address, l, dynamostore.ClientOptions, func(o *dynamodb.Options) {
@@ -35,8 +36,8 @@ func dial(t testing.TB, address string, l *line) *dynamodb.Client {
 	})
 }
 
-// dialWith gives a client with these options. What is not on this machine is
-// Amazon's, and gets your credentials.
+// dialWith returns a client with the given options. An address outside this
+// machine belongs to Amazon and gets your credentials.
 func dialWith(t testing.TB, address string, l *line, options ...func(*dynamodb.Options)) *dynamodb.Client {
 	t.Helper()
 	options = append([]func(*dynamodb.Options){func(o *dynamodb.Options) { l.install(t, o, address) }}, options...)
@@ -56,7 +57,7 @@ type line struct {
 	conns  []net.Conn
 }
 
-// install has a client use the line, which is cut when the test is over.
+// install makes a client use the line, which is cut after the test.
 func (l *line) install(t testing.TB, o *dynamodb.Options, address string) {
 	o.BaseEndpoint = aws.String(address)
 	if l == nil {
@@ -86,7 +87,7 @@ func (l *line) add(conn net.Conn) (net.Conn, error) {
 	return conn, nil
 }
 
-// cut breaks all connections, for ever.
+// cut closes all connections permanently.
 func (l *line) cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -96,17 +97,17 @@ func (l *line) cut() {
 	}
 }
 
-// call is a request as it came over the wire.
+// call is a request as received.
 type call struct {
 	op   string
 	body map[string]any
 }
 
-// answer is what a server says instead of what the engine would.
+// answer replaces the answer of the engine.
 type answer struct {
 	status int
 	body   any
-	lost   bool // the engine does it, and the connection breaks before it can say so
+	lost   bool // the engine executes the request, but the connection breaks before the answer
 }
 
 func failed(code string) *answer {
@@ -114,12 +115,12 @@ func failed(code string) *answer {
 		"__type": "com.amazonaws.dynamodb.v20120810#" + code, "message": "as the test wants it"}}
 }
 
-// server stands in front of the engine, or of none, and writes down what it is
-// asked.
+// server is a proxy in front of an engine, or stands alone. It records all
+// requests.
 type server struct {
 	*httptest.Server
 	engine string
-	answer func(call) *answer // nil means the engine's own
+	answer func(call) *answer // nil means the engine's answer
 
 	mu   sync.Mutex
 	seen []call

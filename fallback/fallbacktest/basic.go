@@ -12,37 +12,37 @@ import (
 
 var basicCases = []testCase{
 	{name: "missing", run: missing,
-		why: "a visitor whose record is gone must be told apart from one whose store is down"},
+		why: "a missing record must be distinguishable from a store that is down"},
 	{name: "round trip", run: roundTrip,
-		why: "what was saved on one replica is read on another"},
+		why: "a record saved on one replica must be readable on another"},
 	{name: "empty data", run: emptyData,
-		why: "markers of logouts have no data, and are there all the same"},
+		why: "markers of logouts have no data but must exist"},
 	{name: "every kind", run: everyKind,
-		why: "a store that drops records by their kind must keep each of them while it has room"},
+		why: "a store that evicts records by kind must keep all kinds while it has space"},
 	{name: "binary ids", run: binaryIDs,
-		why: "ids are hashes; one that is padded, folded or cut meets another visitor's record"},
+		why: "ids are hashes; a padded, case-folded or truncated id can collide with another visitor's"},
 	{name: "binary data", run: binaryData,
-		why: "sealed bytes are any bytes; one that changes makes the seal break"},
+		why: "sealed data is arbitrary bytes; one changed byte makes it invalid"},
 	{name: "large record", run: largeRecord,
-		why: "a session may have 1 MiB"},
+		why: "a session may have up to 1 MiB"},
 	{name: "every number", run: everyNumber,
-		why: "numbers go to 2^63-1 and tags are random: they may begin or end with zeros"},
+		why: "numbers go up to 2^63-1, and random tags may begin or end with zeros"},
 	{name: "own slices", run: ownSlices,
-		why: "a store that shares its bytes with a handler lets one request change another's session"},
+		why: "if a store shares its bytes, one request can change another's session"},
 	{name: "delete", run: deleteRecord,
 		why: "a logout must be final, and may be repeated"},
 	{name: "bad arguments", run: badArguments,
-		why: "use fallback.CheckSave and CheckID: what no store holds must be refused by all of them alike"},
+		why: "all stores must refuse the same invalid arguments; use fallback.CheckSave and CheckID"},
 }
 
 func missing(ctx context.Context, s Setup) error {
 	return first(
-		func() error { return absent(ctx, s.Store, id) },
+		func() error { return checkAbsent(ctx, s.Store, id) },
 		func() error {
-			return is(s.Store.Touch(ctx, id, s.now().Add(s.life())), fallback.ErrNotFound, "Touch of nothing")
+			return checkError(s.Store.Touch(ctx, id, s.now().Add(s.life())), fallback.ErrNotFound, "Touch of nothing")
 		},
 		func() error { return s.Store.Delete(ctx, id) },
-		func() error { return absent(ctx, s.other(), id) },
+		func() error { return checkAbsent(ctx, s.other(), id) },
 	)
 }
 
@@ -53,11 +53,11 @@ func roundTrip(ctx context.Context, s Setup) error {
 	}
 	next := s.record(rec.Revision, "two")
 	return first(
-		func() error { return stands(ctx, s.Store, id, rec) },
-		func() error { return stands(ctx, s.other(), id, rec) },
+		func() error { return checkRecord(ctx, s.Store, id, rec) },
+		func() error { return checkRecord(ctx, s.other(), id, rec) },
 		func() error { return s.other().Save(ctx, id, rec.Revision, next) },
-		func() error { return stands(ctx, s.Store, id, next) },
-		func() error { return absent(ctx, s.Store, id[1:]) },
+		func() error { return checkRecord(ctx, s.Store, id, next) },
+		func() error { return checkAbsent(ctx, s.Store, id[1:]) },
 	)
 }
 
@@ -69,8 +69,8 @@ func everyKind(ctx context.Context, s Setup) error {
 		if err := first(
 			func() error { return s.Store.Save(ctx, "kind "+k.String(), fallback.Revision{}, alone) },
 			func() error { return s.Store.Save(ctx, id, old, next) }, // it changes its kind
-			func() error { return stands(ctx, s.other(), "kind "+k.String(), alone) },
-			func() error { return stands(ctx, s.other(), id, next) },
+			func() error { return checkRecord(ctx, s.other(), "kind "+k.String(), alone) },
+			func() error { return checkRecord(ctx, s.other(), id, next) },
 		); err != nil {
 			return fmt.Errorf("a record of the kind %q: %w", k, err)
 		}
@@ -82,19 +82,20 @@ func everyKind(ctx context.Context, s Setup) error {
 func emptyData(ctx context.Context, s Setup) error {
 	for _, data := range [][]byte{nil, {}} {
 		rec := s.record(fallback.Revision{}, "")
-		rec.Data, rec.Pinned = data, true
+		rec.Data, rec.Kind = data, fallback.KindLoginEnd
 		name := fmt.Sprint("empty ", data == nil)
 		if err := s.Store.Save(ctx, name, fallback.Revision{}, rec); err != nil {
 			return fmt.Errorf("a Save without data: %w", err)
 		}
-		if err := stands(ctx, s.other(), name, rec); err != nil {
+		if err := checkRecord(ctx, s.other(), name, rec); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// strangeIDs differ only in what an engine could fold, pad, trim or quote.
+// strangeIDs returns ids that differ only in properties that an engine could
+// fold, pad, trim or quote.
 func strangeIDs() []string {
 	return []string{
 		"a", "A", "a ", " a", "a\x00", "\x00a", "\x00", "\x00\x00", "á", "a\u0301", "ａ", "ß", "ss",
@@ -114,7 +115,7 @@ func binaryIDs(ctx context.Context, s Setup) error {
 		saved[name] = rec
 	}
 	for name, rec := range saved {
-		if err := stands(ctx, s.other(), name, rec); err != nil {
+		if err := checkRecord(ctx, s.other(), name, rec); err != nil {
 			return fmt.Errorf("the id %q: %w", name, err)
 		}
 	}
@@ -122,7 +123,7 @@ func binaryIDs(ctx context.Context, s Setup) error {
 		if err := s.Store.Delete(ctx, name); err != nil {
 			return fmt.Errorf("a Delete of the id %q: %w", name, err)
 		}
-		if err := absent(ctx, s.Store, name); err != nil {
+		if err := checkAbsent(ctx, s.Store, name); err != nil {
 			return fmt.Errorf("the deleted id %q: %w", name, err)
 		}
 	}
@@ -141,7 +142,7 @@ func binaryData(ctx context.Context, s Setup) error {
 		if err := s.Store.Save(ctx, name, fallback.Revision{}, rec); err != nil {
 			return fmt.Errorf("a Save of the data %s: %w", short(data), err)
 		}
-		if err := stands(ctx, s.other(), name, rec); err != nil {
+		if err := checkRecord(ctx, s.other(), name, rec); err != nil {
 			return err
 		}
 	}
@@ -166,11 +167,11 @@ func largeRecord(ctx context.Context, s Setup) error {
 	}
 	more := s.record(rec.Revision, string(bytes.Repeat([]byte("x"), fallback.MaxRecord+1)))
 	return first(
-		func() error { return stands(ctx, s.other(), id, rec) },
+		func() error { return checkRecord(ctx, s.other(), id, rec) },
 		func() error {
-			return is(s.Store.Save(ctx, id, rec.Revision, more), fallback.ErrTooLarge, "Save of 1 MiB and a byte")
+			return checkError(s.Store.Save(ctx, id, rec.Revision, more), fallback.ErrTooLarge, "Save of 1 MiB and a byte")
 		},
-		func() error { return stands(ctx, s.Store, id, rec) },
+		func() error { return checkRecord(ctx, s.Store, id, rec) },
 	)
 }
 
@@ -191,14 +192,14 @@ func everyNumber(ctx context.Context, s Setup) error {
 		if err := s.Store.Save(ctx, id, old, rec); err != nil {
 			return fmt.Errorf("a Save of number %d over %d: %w", r.Number, old.Number, err)
 		}
-		if err := stands(ctx, s.other(), id, rec); err != nil {
+		if err := checkRecord(ctx, s.other(), id, rec); err != nil {
 			return err
 		}
 		old = r
 	}
 	near := last
 	near.Number--
-	return is(s.Store.Save(ctx, id, near, s.record(fallback.Revision{}, "")), fallback.ErrConflict,
+	return checkError(s.Store.Save(ctx, id, near, s.record(fallback.Revision{}, "")), fallback.ErrConflict,
 		"Save over a number that is one less than the greatest")
 }
 
@@ -211,7 +212,7 @@ func ownSlices(ctx context.Context, s Setup) error {
 		return err
 	}
 	copy(given, "xxxxx")
-	if err := stands(ctx, s.Store, id, rec); err != nil {
+	if err := checkRecord(ctx, s.Store, id, rec); err != nil {
 		return fmt.Errorf("after the caller wrote to the bytes it had saved: %w", err)
 	}
 	got, err := s.Store.Load(ctx, id)
@@ -220,7 +221,7 @@ func ownSlices(ctx context.Context, s Setup) error {
 	}
 	copy(got.Data, "yyyyy")
 	_ = append(got.Data, "zzzzz"...)
-	if err := stands(ctx, s.Store, id, rec); err != nil {
+	if err := checkRecord(ctx, s.Store, id, rec); err != nil {
 		return fmt.Errorf("after the caller wrote to the bytes it had loaded: %w", err)
 	}
 	return nil
@@ -234,9 +235,9 @@ func deleteRecord(ctx context.Context, s Setup) error {
 		}
 		err = first(
 			func() error { return s.other().Delete(ctx, id) },
-			func() error { return absent(ctx, s.Store, id) },
+			func() error { return checkAbsent(ctx, s.Store, id) },
 			func() error {
-				return is(s.Store.Touch(ctx, id, rec.Expires), fallback.ErrNotFound, "Touch of a deleted record")
+				return checkError(s.Store.Touch(ctx, id, rec.Expires), fallback.ErrNotFound, "Touch of a deleted record")
 			},
 			func() error { return s.Store.Delete(ctx, id) },
 		)
@@ -275,10 +276,10 @@ func badArguments(ctx context.Context, s Setup) error {
 			return fmt.Errorf("%s succeeded, want an error", what)
 		}
 		if name := sentinel(err); name != "" {
-			return fmt.Errorf("%s gave %q, want an error of another kind: it is a mistake in the program", what, name)
+			return fmt.Errorf("%s returned %q, want another error, because the arguments are invalid", what, name)
 		}
 	}
-	return stands(ctx, s.Store, id, rec)
+	return checkRecord(ctx, s.Store, id, rec)
 }
 
 func save(ctx context.Context, s Setup, id string, old fallback.Revision, rec fallback.Record) error {

@@ -10,12 +10,13 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 )
 
-// testCase is one rule of a store. run says in an error how it was broken.
+// testCase is one rule for stores. run returns an error that describes the
+// violation.
 type testCase struct {
 	name  string
 	why   string
 	run   func(context.Context, Setup) error
-	needs func(Setup) string // says what is missing; nil for nothing
+	needs func(Setup) string // returns what the setup lacks, or ""; nil means that nothing is needed
 }
 
 func (c testCase) skip(s Setup) string {
@@ -25,7 +26,7 @@ func (c testCase) skip(s Setup) string {
 	return c.needs(s)
 }
 
-// cases are all rules, the plain ones first.
+// cases lists all rules, simple ones first.
 var cases = join(basicCases, timeCases, swapCases, raceCases, faultCases, extraCases, modelCases)
 
 func join(lists ...[]testCase) (all []testCase) {
@@ -35,9 +36,9 @@ func join(lists ...[]testCase) (all []testCase) {
 	return all
 }
 
-const id = "7pY0r9tWq3mB1xKc5vZ8nH2jL4sD6fG_a-EuRiOwTyQ" // as the middleware makes them
+const id = "7pY0r9tWq3mB1xKc5vZ8nH2jL4sD6fG_a-EuRiOwTyQ" // in the form that the middleware creates
 
-// life is how long records live where nothing else is said.
+// life returns the default lifetime of records.
 func (s Setup) life() time.Duration {
 	if s.Advance == nil {
 		return 2 * time.Second
@@ -67,12 +68,12 @@ func (s Setup) other() fallback.Store {
 	return s.Other
 }
 
-// record makes a record that follows old.
+// record returns a new record whose revision follows old.
 func (s Setup) record(old fallback.Revision, data string) fallback.Record {
 	return fallback.Record{Revision: old.Next(), Data: []byte(data), Expires: s.now().Add(s.life())}
 }
 
-// create puts a first record under the id and returns it.
+// create saves a first record under the id and returns it.
 func (s Setup) create(ctx context.Context, id, data string) (fallback.Record, error) {
 	rec := s.record(fallback.Revision{}, data)
 	if err := s.Store.Save(ctx, id, fallback.Revision{}, rec); err != nil {
@@ -81,47 +82,47 @@ func (s Setup) create(ctx context.Context, id, data string) (fallback.Record, er
 	return rec, nil
 }
 
-// stands says what is wrong if the record under the id is not want.
-func stands(ctx context.Context, store fallback.Store, id string, want fallback.Record) error {
+// checkRecord returns an error if the record under the id is not want.
+func checkRecord(ctx context.Context, store fallback.Store, id string, want fallback.Record) error {
 	got, err := store.Load(ctx, id)
 	if err != nil {
-		return fmt.Errorf("a Load of a record that must be there (number %d): %w", want.Revision.Number, err)
+		return fmt.Errorf("a Load of an existing record (number %d): %w", want.Revision.Number, err)
 	}
 	if got.Revision != want.Revision {
-		return fmt.Errorf("a Load gave revision %d %x, want %d %x",
+		return fmt.Errorf("a Load returned revision %d %x, want %d %x",
 			got.Revision.Number, got.Revision.Tag, want.Revision.Number, want.Revision.Tag)
 	}
 	if !bytes.Equal(got.Data, want.Data) {
-		return fmt.Errorf("a Load gave %d bytes %s, want the %d bytes %s that were saved",
+		return fmt.Errorf("a Load returned %d bytes %s, want the saved %d bytes %s",
 			len(got.Data), short(got.Data), len(want.Data), short(want.Data))
 	}
 	if got.Expires.UnixMilli() != want.Expires.UnixMilli() {
-		return fmt.Errorf("a Load gave the expiry %s, want %s, to the millisecond", got.Expires.UTC(), want.Expires.UTC())
+		return fmt.Errorf("a Load returned the expiry %s, want %s (to the millisecond)", got.Expires.UTC(), want.Expires.UTC())
 	}
 	return nil
 }
 
-// absent says what is wrong if there is a record under the id.
-func absent(ctx context.Context, store fallback.Store, id string) error {
+// checkAbsent returns an error if there is a record under the id.
+func checkAbsent(ctx context.Context, store fallback.Store, id string) error {
 	rec, err := store.Load(ctx, id)
 	if err == nil {
-		return fmt.Errorf("a Load gave number %d with %d bytes, want ErrNotFound", rec.Revision.Number, len(rec.Data))
+		return fmt.Errorf("a Load returned number %d with %d bytes, want ErrNotFound", rec.Revision.Number, len(rec.Data))
 	}
-	return is(err, fallback.ErrNotFound, "Load of a record that is not there")
+	return checkError(err, fallback.ErrNotFound, "Load of a record that is not there")
 }
 
-// is says what is wrong with an error that is not want.
-func is(err, want error, what string) error {
+// checkError returns an error if err is not want.
+func checkError(err, want error, what string) error {
 	switch {
 	case errors.Is(err, want):
 		return nil
 	case err == nil:
 		return fmt.Errorf("%s succeeded, want the error %q", what, want)
 	}
-	return fmt.Errorf("%s: got the error %q, want one for which errors.Is gives %q", what, err, want)
+	return fmt.Errorf("%s: got the error %q, want errors.Is with %q", what, err, want)
 }
 
-// sentinel names the answer that err is, if it is one about the record.
+// sentinel returns the text of the sentinel that err wraps, or "".
 func sentinel(err error) string {
 	for _, s := range []error{fallback.ErrNotFound, fallback.ErrConflict, fallback.ErrTooLarge, fallback.ErrFull} {
 		if errors.Is(err, s) {
@@ -138,7 +139,7 @@ func short(b []byte) string {
 	return fmt.Sprintf("%x", b)
 }
 
-// first gives the first error of the steps and does not take the rest.
+// first runs the steps in order and returns the first error.
 func first(steps ...func() error) error {
 	for _, step := range steps {
 		if err := step(); err != nil {

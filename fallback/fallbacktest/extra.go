@@ -11,10 +11,10 @@ import (
 )
 
 var extraCases = []testCase{
-	{name: "Counter", run: counting, needs: needsCounter, why: "it counts what is there, and nothing that has expired"},
-	{name: "Clearer", run: clearing, needs: needsClearer, why: "it leaves nothing, and the store goes on working"},
-	{name: "Checker", run: checking, needs: needsChecker, why: "it changes no record, and tells an outage from a setting"},
-	{name: "Sweeper", run: sweeping, needs: needsSweeper, why: "it takes what has expired, no more than asked, and nothing that lives"},
+	{name: "Counter", run: counting, needs: needsCounter, why: "Len counts all records except expired ones"},
+	{name: "Clearer", run: clearing, needs: needsClearer, why: "after Clear the store is empty and usable"},
+	{name: "Checker", run: checking, needs: needsChecker, why: "Check changes no record, and distinguishes an outage from a wrong setting"},
+	{name: "Sweeper", run: sweeping, needs: needsSweeper, why: "Sweep removes expired records only, and at most limit"},
 }
 
 func needsCounter(s Setup) string {
@@ -57,14 +57,14 @@ func checking(ctx context.Context, s Setup) error {
 		return fmt.Errorf("a Check: %w", err)
 	}
 	if err := first(
-		func() error { return stands(ctx, s.other(), id, rec) },
+		func() error { return checkRecord(ctx, s.other(), id, rec) },
 		func() error { return counts(ctx, s, 1, "after a Check") },
 	); err != nil {
 		return err
 	}
 	ended, cancel := context.WithCancel(ctx)
 	cancel()
-	return is(checker.Check(ended), context.Canceled, "Check with a context that has ended")
+	return checkError(checker.Check(ended), context.Canceled, "Check with a context that has ended")
 }
 
 func needsSweeper(s Setup) string {
@@ -74,8 +74,8 @@ func needsSweeper(s Setup) string {
 	return ""
 }
 
-// mixed saves live records, and as many that end sooner.
-func mixed(ctx context.Context, s Setup, n int) error {
+// saveMixed saves n records with a long lifetime and n with a short one.
+func saveMixed(ctx context.Context, s Setup, n int) error {
 	for i := range n {
 		rec := s.record(fallback.Revision{}, "live")
 		rec.Expires = s.now().Add(4 * s.life())
@@ -107,7 +107,7 @@ func counts(ctx context.Context, s Setup, want int, when string) error {
 func counting(ctx context.Context, s Setup) error {
 	return first(
 		func() error { return counts(ctx, s, 0, "at first") },
-		func() error { return mixed(ctx, s, 20) },
+		func() error { return saveMixed(ctx, s, 20) },
 		func() error { return counts(ctx, s, 40, "after 40 new records") },
 		func() error { s.wait(s.life() + time.Millisecond); return nil },
 		func() error { return counts(ctx, s, 20, "after half of them have expired") },
@@ -117,14 +117,14 @@ func counting(ctx context.Context, s Setup) error {
 }
 
 func clearing(ctx context.Context, s Setup) error {
-	if err := mixed(ctx, s, 20); err != nil {
+	if err := saveMixed(ctx, s, 20); err != nil {
 		return err
 	}
 	if err := s.Store.(fallback.Clearer).Clear(ctx); err != nil {
 		return fmt.Errorf("a Clear: %w", err)
 	}
 	for i := range 20 {
-		if err := absent(ctx, s.other(), "live "+strconv.Itoa(i)); err != nil {
+		if err := checkAbsent(ctx, s.other(), "live "+strconv.Itoa(i)); err != nil {
 			return fmt.Errorf("after Clear: %w", err)
 		}
 	}
@@ -135,14 +135,14 @@ func clearing(ctx context.Context, s Setup) error {
 	if err != nil {
 		return fmt.Errorf("after Clear: %w", err)
 	}
-	return stands(ctx, s.other(), id, rec)
+	return checkRecord(ctx, s.other(), id, rec)
 }
 
 func sweeping(ctx context.Context, s Setup) error {
 	if s.Advance == nil {
-		return nil // nobody wants to wait for a minute
+		return nil // the test would have to wait for a minute
 	}
-	if err := mixed(ctx, s, 20); err != nil {
+	if err := saveMixed(ctx, s, 20); err != nil {
 		return err
 	}
 	s.wait(2 * s.life())

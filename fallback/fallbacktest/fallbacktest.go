@@ -1,4 +1,4 @@
-// Package fallbacktest is what every [fallback.Store] must pass. Run it
+// Package fallbacktest is the conformance suite of [fallback.Store]. Run it
 // against the real engine:
 //
 //	func TestConformance(t *testing.T) {
@@ -12,8 +12,8 @@
 //		})
 //	}
 //
-// Outside of tests, for a command that asks whether an engine will do, there
-// is [Check].
+// To check an engine outside of tests, for example from a command, use
+// [Check].
 package fallbacktest
 
 import (
@@ -27,40 +27,40 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 )
 
-// Setup is what one case runs on. Only Store is needed.
+// Setup is the environment of one case. Only Store is required.
 type Setup struct {
-	// Store is the store to test. It must be empty where it can be counted or
-	// cleared; a prefix or a table of its own will do.
+	// Store is the store to test. If it is a Counter or Clearer, it must be
+	// empty; use a separate prefix or table.
 	Store fallback.Store
 
-	// Other is a second store over the same records, as another replica has
-	// it. Where it is nil, Store stands in for it.
+	// Other is a second store over the same records, like that of another
+	// replica. If it is nil, Store is used.
 	Other fallback.Store
 
-	// Now is the clock that the stores read, and Advance moves it. Where they
-	// are nil it is time.Now, and the suite sleeps for some seconds in all.
+	// Now is the clock of the stores, and Advance moves it. If they are nil,
+	// the suite uses time.Now and sleeps for some seconds in total.
 	Now     func() time.Time
 	Advance func(time.Duration)
 
-	// Skewed makes a store over the same records whose clock is ahead by d.
-	// Where it is nil, clock error is not tested.
+	// Skewed returns a store over the same records whose clock is ahead by d.
+	// If it is nil, clock error is not tested.
 	Skewed func(d time.Duration) fallback.Store
 
-	// Break makes the engine unreachable for Store, as by closing its
-	// connection. Where it is nil, outages are not tested.
+	// Break makes the engine unreachable for Store, for example by closing its
+	// connection. If it is nil, outages are not tested.
 	Break func()
 
-	// MaxRecord is how many bytes the engine takes, if that is fewer than
-	// fallback.MaxRecord. 0 means fallback.MaxRecord.
+	// MaxRecord is the largest record in bytes that the engine accepts, if
+	// that is less than fallback.MaxRecord. 0 means fallback.MaxRecord.
 	MaxRecord int
 
-	// DangerouslyLastWriterWins says that the engine cannot compare and swap
-	// in one step: the races are left out. Such a store loses writes that
-	// meet, and a late one can bring back what a logout has deleted.
+	// DangerouslyLastWriterWins skips the race cases, for an engine that
+	// cannot compare and swap atomically. Such a store loses concurrent
+	// writes, and a late write can bring back a session after its logout.
 	DangerouslyLastWriterWins bool
 }
 
-// Run runs every case as a subtest, each on a setup of its own.
+// Run runs every case as a subtest with its own setup.
 func Run(t *testing.T, open func(t *testing.T) Setup) {
 	t.Helper()
 	for _, c := range cases {
@@ -76,8 +76,9 @@ func Run(t *testing.T, open func(t *testing.T) Setup) {
 	}
 }
 
-// Check runs every case and returns what failed, or nil. It stops when ctx
-// ends. open is called for each case; close, if not nil, when it is over.
+// Check runs every case and returns the failures, or nil. It stops when ctx
+// ends. Check calls open for each case and then the returned close function,
+// if it is not nil.
 func Check(ctx context.Context, open func() (s Setup, close func(), err error)) error {
 	var failed []error
 	for _, c := range cases {
@@ -105,24 +106,24 @@ func check(ctx context.Context, c testCase, open func() (Setup, func(), error)) 
 	return c.run(ctx, s)
 }
 
-// Clock is a clock that stands still until it is moved. It is safe for
+// Clock is a clock that moves only when Advance is called. It is safe for
 // concurrent use.
 type Clock struct {
 	mu  sync.Mutex
 	now time.Time
 }
 
-// NewClock gives a clock that shows the present.
+// NewClock returns a clock that shows the current time.
 func NewClock() *Clock { return &Clock{now: time.Now()} }
 
-// Now says what time it is.
+// Now returns the time of the clock.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now
 }
 
-// Advance moves the clock.
+// Advance moves the clock forward by d.
 func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

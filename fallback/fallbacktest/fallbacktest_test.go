@@ -14,7 +14,7 @@ import (
 	"github.com/carryon-go/carryon/fallback/fallbacktest"
 )
 
-// wrong is a store with one fault. A nil func leaves a method as it is.
+// wrong is a store with one fault. A nil func keeps the behaviour of Memory.
 type wrong struct {
 	*fallback.Memory
 	load   func(ctx context.Context, id string) (fallback.Record, error)
@@ -59,7 +59,8 @@ func (w *wrong) Delete(ctx context.Context, id string) error {
 	return w.delete(ctx, id)
 }
 
-// faults are what engines and drivers get wrong, and the case that must see it.
+// faults lists typical faults of engines and drivers, and the case that must
+// detect each.
 var faults = map[string]struct {
 	seenBy string
 	make   func(m *fallback.Memory, clock *fallbacktest.Clock) *wrong
@@ -68,7 +69,7 @@ var faults = map[string]struct {
 		return &wrong{Memory: m, save: func(ctx context.Context, id string, old fallback.Revision, rec fallback.Record) error {
 			got, err := m.Load(ctx, id)
 			if err != nil && old.IsZero() || err == nil && (got.Revision == old || got.Revision == rec.Revision) {
-				time.Sleep(time.Millisecond) // what the network takes
+				time.Sleep(time.Millisecond) // network delay
 				return force(ctx, m, id, rec)
 			}
 			return fallback.ErrConflict
@@ -200,14 +201,14 @@ var faults = map[string]struct {
 	}},
 }
 
-// force saves a record whatever stands there.
+// force saves a record and ignores the stored revision.
 func force(ctx context.Context, m *fallback.Memory, id string, rec fallback.Record) error {
 	if err := m.Delete(ctx, id); err != nil {
 		return err
 	}
 	err := m.Save(ctx, id, fallback.Revision{}, rec)
 	if errors.Is(err, fallback.ErrConflict) {
-		return nil // another one has forced its own in between
+		return nil // another call has saved in between
 	}
 	return err
 }
@@ -249,8 +250,8 @@ func TestCheckSaysWhatCannotBeOpened(t *testing.T) {
 	require.ErrorContains(t, err, "no engine")
 }
 
-// Without a clock to move, the suite waits: here in a bubble, whose time is
-// not ours.
+// Without a clock to advance, the suite sleeps. This test runs in a synctest
+// bubble with simulated time.
 func TestRunsInRealTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()

@@ -11,11 +11,11 @@ import (
 
 var faultCases = []testCase{
 	{name: "cancelled context", run: cancelled,
-		why: "a visitor who hangs up is neither logged out nor left with half a write"},
+		why: "a visitor who disconnects must not be logged out or cause half a write"},
 	{name: "contexts that end on the way", run: cancelledOnTheWay,
-		why: "a record is in the old state or in the new one, whenever its writer gives up"},
+		why: "a cancelled write must leave either the old record or the new one"},
 	{name: "outage", run: outage, needs: needsBreak,
-		why: "a store that is down is not a store without the record: the visitor would be logged out"},
+		why: "if an outage looks like a missing record, the visitor is logged out"},
 }
 
 func needsBreak(s Setup) string {
@@ -25,7 +25,7 @@ func needsBreak(s Setup) string {
 	return ""
 }
 
-// everyCall makes each call of a store once.
+// everyCall makes every call of the store once.
 func everyCall(ctx context.Context, s Setup, old, next fallback.Record) map[string]error {
 	calls := map[string]error{
 		"Load":              load(ctx, s, id),
@@ -57,18 +57,18 @@ func cancelled(ctx context.Context, s Setup) error {
 	defer cancel()
 	for _, dead := range []context.Context{ended, late} {
 		for what, err := range everyCall(dead, s, rec, s.record(rec.Revision, "two")) {
-			if err := is(err, dead.Err(), what+" under a context that has ended"); err != nil {
+			if err := checkError(err, dead.Err(), what+" under a context that has ended"); err != nil {
 				return err
 			}
 			if name := sentinel(err); name != "" {
-				return fmt.Errorf("%s under a context that has ended gave %q too", what, name)
+				return fmt.Errorf("%s under a context that has ended also returned %q", what, name)
 			}
 		}
 	}
-	if err := stands(ctx, s.other(), id, rec); err != nil {
+	if err := checkRecord(ctx, s.other(), id, rec); err != nil {
 		return fmt.Errorf("after calls under a context that has ended: %w", err)
 	}
-	return absent(ctx, s.Store, id+"new")
+	return checkAbsent(ctx, s.Store, id+"new")
 }
 
 func cancelledOnTheWay(ctx context.Context, s Setup) error {
@@ -82,32 +82,32 @@ func cancelledOnTheWay(ctx context.Context, s Setup) error {
 		saved := s.Store.Save(brief, id, rec.Revision, next)
 		cancel()
 		if name := sentinel(saved); name != "" {
-			return fmt.Errorf("a Save that was given up gave %q", name)
+			return fmt.Errorf("a cancelled Save returned %q", name)
 		}
-		if rec, err = settled(ctx, s, saved, rec, next); err != nil {
+		if rec, err = resolveWrite(ctx, s, saved, rec, next); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// settled finds out which of two states stands. A write that was given up may
-// still arrive; who wants to know saves it again.
-func settled(ctx context.Context, s Setup, saved error, old, next fallback.Record) (fallback.Record, error) {
+// resolveWrite determines which of two states is stored. A cancelled write may
+// still arrive, so it saves the record again.
+func resolveWrite(ctx context.Context, s Setup, saved error, old, next fallback.Record) (fallback.Record, error) {
 	if saved == nil {
-		return next, stands(ctx, s.other(), id, next)
+		return next, checkRecord(ctx, s.other(), id, next)
 	}
 	got, err := s.other().Load(ctx, id)
 	if err != nil {
-		return old, fmt.Errorf("a Load after a Save that was given up: %w", err)
+		return old, fmt.Errorf("a Load after a cancelled Save: %w", err)
 	}
 	if got.Revision != old.Revision && got.Revision != next.Revision {
-		return old, errors.New("after a Save that was given up there stands what nobody has written")
+		return old, errors.New("after a cancelled Save the store has neither the old nor the new record")
 	}
 	if err := s.Store.Save(ctx, id, old.Revision, next); err != nil {
-		return old, fmt.Errorf("the same Save again, after it was given up: %w", err)
+		return old, fmt.Errorf("the same Save again, after it was cancelled: %w", err)
 	}
-	return next, stands(ctx, s.other(), id, next)
+	return next, checkRecord(ctx, s.other(), id, next)
 }
 
 func outage(ctx context.Context, s Setup) error {
@@ -118,10 +118,10 @@ func outage(ctx context.Context, s Setup) error {
 	s.Break()
 	for what, err := range everyCall(ctx, s, rec, s.record(rec.Revision, "two")) {
 		if err == nil {
-			return fmt.Errorf("%s succeeded though the engine cannot be reached", what)
+			return fmt.Errorf("%s succeeded although the engine is unreachable", what)
 		}
 		if name := sentinel(err); name != "" {
-			return fmt.Errorf("%s gave %q though the engine cannot be reached and so cannot know", what, name)
+			return fmt.Errorf("%s returned %q although the engine is unreachable", what, name)
 		}
 	}
 	return nil

@@ -12,7 +12,7 @@ import (
 
 var modelCases = []testCase{
 	{name: "random calls", run: randomCalls, needs: needsClock,
-		why: "whatever the order of the calls, the store is a map whose entries expire"},
+		why: "for any order of calls, the store behaves as a map whose entries expire"},
 }
 
 func needsClock(s Setup) string {
@@ -22,12 +22,12 @@ func needsClock(s Setup) string {
 	return ""
 }
 
-// model is the store as it should be.
+// model is a reference implementation of a store.
 type model struct {
 	Setup
 	random *rand.Rand
 	rows   map[string]fallback.Record
-	seen   []fallback.Revision // any of them may come back as an old one
+	seen   []fallback.Revision // revisions that a later Save may use as its old one
 }
 
 func randomCalls(ctx context.Context, s Setup) error {
@@ -66,9 +66,9 @@ func (m *model) step(ctx context.Context, id string) error {
 		return m.save(ctx, store, id)
 	}
 	if rec, ok := m.live(id); ok {
-		return stands(ctx, store, id, rec)
+		return checkRecord(ctx, store, id, rec)
 	}
-	return absent(ctx, store, id)
+	return checkAbsent(ctx, store, id)
 }
 
 func (m *model) expires() time.Time {
@@ -80,7 +80,7 @@ func (m *model) touch(ctx context.Context, store fallback.Store, id string) erro
 	expires := m.expires()
 	err := store.Touch(ctx, id, expires)
 	if !ok {
-		return is(err, fallback.ErrNotFound, "Touch of a record that is not there")
+		return checkError(err, fallback.ErrNotFound, "Touch of a record that is not there")
 	}
 	rec.Expires = expires
 	m.rows[id] = rec
@@ -103,7 +103,7 @@ func (m *model) save(ctx context.Context, store fallback.Store, id string) error
 	m.seen = append(m.seen, next.Revision)
 	err := store.Save(ctx, id, old, next)
 	if !right {
-		return is(err, fallback.ErrConflict, "Save at a revision that does not stand")
+		return checkError(err, fallback.ErrConflict, "Save at a revision that is not current")
 	}
 	m.rows[id] = next
 	return err

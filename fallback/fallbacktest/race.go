@@ -11,36 +11,37 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 )
 
-// writers is how many race. Fewer than 16 let a wrong store pass.
+// writers is the number of concurrent callers. With fewer than 16, a faulty
+// store can pass.
 const writers = 32
 
 var raceCases = []testCase{
 	{name: "race of writers", run: raceWriters, needs: needsSwap,
-		why: "of those who saw one revision exactly one may win, or the others' writes are lost"},
+		why: "of all writers with the same old revision exactly one may win, or writes are lost"},
 	{name: "race of creators", run: raceCreators, needs: needsSwap,
-		why: "two tabs that move one session into the store at once must meet there"},
+		why: "if two tabs move one session into the store, one of them must get a conflict"},
 	{name: "race of creators over an expired record", run: raceOverExpired, needs: needsSwap,
-		why: "replacing what has expired is a compare-and-swap too"},
+		why: "replacing an expired record is also a compare-and-swap"},
 	{name: "counter", run: counter, needs: needsSwap,
-		why: "whoever loads, changes and saves until it holds loses no write"},
+		why: "a caller that loads, changes and saves until it succeeds must lose no write"},
 	{name: "delete against save", run: deleteAgainstSave, needs: needsSwap,
-		why: "after a logout nothing stands, in whichever order the two arrive"},
+		why: "after a logout there is no record, in either order of arrival"},
 	{name: "delete against touch", run: deleteAgainstTouch, needs: needsSwap,
 		why: "a touch that reads before a logout and writes after it would undo it"},
 	{name: "touch against save", run: touchAgainstSave, needs: needsSwap,
-		why: "a touch that writes back what it has read would undo a write"},
+		why: "a touch that writes back the record it has read would undo a write"},
 }
 
 func needsSwap(s Setup) string {
 	if s.DangerouslyLastWriterWins {
-		return "the last writer wins in this store: writes that meet are lost"
+		return "the last writer wins in this store: concurrent writes are lost"
 	}
 	return ""
 }
 
-// together runs n calls at once, half of them on the other replica, and gives
-// their errors.
-func together(s Setup, n int, call func(store fallback.Store, i int) error) []error {
+// concurrently runs n calls at once, half of them on the other replica, and
+// returns their errors.
+func concurrently(s Setup, n int, call func(store fallback.Store, i int) error) []error {
 	errs := make([]error, n)
 	start := make(chan struct{})
 	var group sync.WaitGroup
@@ -59,14 +60,14 @@ func together(s Setup, n int, call func(store fallback.Store, i int) error) []er
 	return errs
 }
 
-// oneWinner races n saves at the revision old and checks that one of them won,
-// and stands.
+// oneWinner runs concurrent saves at the revision old, and checks that exactly
+// one wins and is stored.
 func oneWinner(ctx context.Context, s Setup, id string, old fallback.Revision) (fallback.Record, error) {
 	records := make([]fallback.Record, writers)
 	for i := range records {
 		records[i] = s.record(old, "writer "+strconv.Itoa(i))
 	}
-	errs := together(s, writers, func(store fallback.Store, i int) error {
+	errs := concurrently(s, writers, func(store fallback.Store, i int) error {
 		return store.Save(ctx, id, old, records[i])
 	})
 	won := -1
@@ -83,7 +84,7 @@ func oneWinner(ctx context.Context, s Setup, id string, old fallback.Revision) (
 	if won < 0 {
 		return fallback.Record{}, fmt.Errorf("none of %d writers won number %d", writers, old.Number+1)
 	}
-	return records[won], stands(ctx, s.Store, id, records[won])
+	return records[won], checkRecord(ctx, s.Store, id, records[won])
 }
 
 func raceWriters(ctx context.Context, s Setup) error {
@@ -122,7 +123,7 @@ func counter(ctx context.Context, s Setup) error {
 	if err != nil {
 		return err
 	}
-	errs := together(s, writers, func(store fallback.Store, _ int) error {
+	errs := concurrently(s, writers, func(store fallback.Store, _ int) error {
 		for range each {
 			if err := increment(ctx, s, store); err != nil {
 				return err
@@ -143,8 +144,8 @@ func counter(ctx context.Context, s Setup) error {
 	return nil
 }
 
-// increment loads, adds and saves until it wins. Each time it loses, another
-// has won, so that it ends.
+// increment loads, adds and saves until it wins. Each conflict means that
+// another caller has won, so the loop ends.
 func increment(ctx context.Context, s Setup, store fallback.Store) error {
 	for {
 		rec, err := store.Load(ctx, id)
@@ -153,7 +154,7 @@ func increment(ctx context.Context, s Setup, store fallback.Store) error {
 		}
 		n, err := strconv.Atoi(string(rec.Data))
 		if err != nil {
-			return fmt.Errorf("the counter is %q, which nobody wrote", rec.Data)
+			return fmt.Errorf("the counter is %q, which is not a written value", rec.Data)
 		}
 		err = store.Save(ctx, id, rec.Revision, s.record(rec.Revision, strconv.Itoa(n+1)))
 		if !errors.Is(err, fallback.ErrConflict) {
@@ -171,7 +172,7 @@ func deleteAgainstSave(ctx context.Context, s Setup) error {
 			return err
 		}
 		next := s.record(rec.Revision, "two")
-		errs := together(s, 2, func(store fallback.Store, who int) error {
+		errs := concurrently(s, 2, func(store fallback.Store, who int) error {
 			if who == i%2 {
 				return store.Delete(ctx, id)
 			}
@@ -183,8 +184,8 @@ func deleteAgainstSave(ctx context.Context, s Setup) error {
 		if err := errors.Join(errs...); err != nil {
 			return err
 		}
-		if err := absent(ctx, s.Store, id); err != nil {
-			return fmt.Errorf("after a Delete beside a Save: %w", err)
+		if err := checkAbsent(ctx, s.Store, id); err != nil {
+			return fmt.Errorf("after a concurrent Delete and Save: %w", err)
 		}
 	}
 	return nil
@@ -196,7 +197,7 @@ func deleteAgainstTouch(ctx context.Context, s Setup) error {
 		if err != nil {
 			return err
 		}
-		errs := together(s, 2, func(store fallback.Store, who int) error {
+		errs := concurrently(s, 2, func(store fallback.Store, who int) error {
 			if who == i%2 {
 				return store.Delete(ctx, id)
 			}
@@ -208,8 +209,8 @@ func deleteAgainstTouch(ctx context.Context, s Setup) error {
 		if err := errors.Join(errs...); err != nil {
 			return err
 		}
-		if err := absent(ctx, s.Store, id); err != nil {
-			return fmt.Errorf("after a Delete beside a Touch: %w", err)
+		if err := checkAbsent(ctx, s.Store, id); err != nil {
+			return fmt.Errorf("after a concurrent Delete and Touch: %w", err)
 		}
 	}
 	return nil
@@ -222,18 +223,18 @@ func touchAgainstSave(ctx context.Context, s Setup) error {
 	}
 	for i := range rounds {
 		next := s.record(rec.Revision, "round "+strconv.Itoa(i))
-		next.Expires = rec.Expires // so that either order gives the same
-		errs := together(s, 4, func(store fallback.Store, who int) error {
+		next.Expires = rec.Expires // so that both orders give the same result
+		errs := concurrently(s, 4, func(store fallback.Store, who int) error {
 			if who == i%4 {
 				return store.Save(ctx, id, rec.Revision, next)
 			}
 			return store.Touch(ctx, id, rec.Expires)
 		})
 		if err := errors.Join(errs...); err != nil {
-			return fmt.Errorf("a Save beside touches: %w", err)
+			return fmt.Errorf("a Save during touches: %w", err)
 		}
-		if err := stands(ctx, s.Store, id, next); err != nil {
-			return fmt.Errorf("after a Save beside touches: %w", err)
+		if err := checkRecord(ctx, s.Store, id, next); err != nil {
+			return fmt.Errorf("after a Save during touches: %w", err)
 		}
 		rec = next
 	}

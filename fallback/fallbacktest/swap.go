@@ -9,15 +9,15 @@ import (
 
 var swapCases = []testCase{
 	{name: "create asserts absence", run: createOnce,
-		why: "two tabs that move one session into the store at once must meet, not overwrite each other"},
+		why: "if two tabs move one session into the store, neither may overwrite the other"},
 	{name: "save compares the revision", run: compares,
-		why: "a writer who has not seen the newest state would undo it"},
-	{name: "save never revives", run: savesNothing,
+		why: "a writer with an old revision would undo the newest state"},
+	{name: "save never revives", run: neverCreates,
 		why: "a late write would undo a logout"},
 	{name: "save may be repeated", run: repeated,
-		why: "a driver sends a write again when its answer was lost; that is no conflict"},
-	{name: "records are apart", run: apart,
-		why: "what is written under one id may touch no other"},
+		why: "a driver repeats a write whose answer was lost; that is no conflict"},
+	{name: "records are apart", run: independent,
+		why: "a write under one id must not affect another"},
 }
 
 func createOnce(ctx context.Context, s Setup) error {
@@ -28,9 +28,9 @@ func createOnce(ctx context.Context, s Setup) error {
 	again := s.record(fallback.Revision{}, "again")
 	return first(
 		func() error {
-			return is(s.other().Save(ctx, id, fallback.Revision{}, again), fallback.ErrConflict, "Save of a second new record")
+			return checkError(s.other().Save(ctx, id, fallback.Revision{}, again), fallback.ErrConflict, "Save of a second new record")
 		},
-		func() error { return stands(ctx, s.Store, id, rec) },
+		func() error { return checkRecord(ctx, s.Store, id, rec) },
 	)
 }
 
@@ -41,7 +41,7 @@ func compares(ctx context.Context, s Setup) error {
 	}
 	two := s.record(one.Revision, "two")
 	if err := s.Store.Save(ctx, id, one.Revision, two); err != nil {
-		return fmt.Errorf("a Save at the revision that stands: %w", err)
+		return fmt.Errorf("a Save at the current revision: %w", err)
 	}
 	number, tag := two.Revision, two.Revision
 	number.Number++
@@ -52,24 +52,24 @@ func compares(ctx context.Context, s Setup) error {
 		"the right number, another tag": tag,
 		"a revision of another record":  fallback.Revision{}.Next(),
 	} {
-		err := is(s.other().Save(ctx, id, old, s.record(two.Revision, "wrong")), fallback.ErrConflict, "Save with "+what)
+		err := checkError(s.other().Save(ctx, id, old, s.record(two.Revision, "wrong")), fallback.ErrConflict, "Save with "+what)
 		if err != nil {
 			return err
 		}
-		if err := stands(ctx, s.Store, id, two); err != nil {
+		if err := checkRecord(ctx, s.Store, id, two); err != nil {
 			return fmt.Errorf("after a Save with %s: %w", what, err)
 		}
 	}
 	return nil
 }
 
-func savesNothing(ctx context.Context, s Setup) error {
+func neverCreates(ctx context.Context, s Setup) error {
 	never := fallback.Revision{}.Next()
-	if err := is(s.Store.Save(ctx, id, never, s.record(never, "two")), fallback.ErrConflict,
-		"Save over a record that never was"); err != nil {
+	if err := checkError(s.Store.Save(ctx, id, never, s.record(never, "two")), fallback.ErrConflict,
+		"Save over a record that never existed"); err != nil {
 		return err
 	}
-	if err := absent(ctx, s.Store, id); err != nil {
+	if err := checkAbsent(ctx, s.Store, id); err != nil {
 		return err
 	}
 	rec, err := s.create(ctx, id, "one")
@@ -79,10 +79,10 @@ func savesNothing(ctx context.Context, s Setup) error {
 	return first(
 		func() error { return s.Store.Delete(ctx, id) },
 		func() error {
-			return is(s.other().Save(ctx, id, rec.Revision, s.record(rec.Revision, "two")), fallback.ErrConflict,
+			return checkError(s.other().Save(ctx, id, rec.Revision, s.record(rec.Revision, "two")), fallback.ErrConflict,
 				"Save over a deleted record")
 		},
-		func() error { return absent(ctx, s.Store, id) },
+		func() error { return checkAbsent(ctx, s.Store, id) },
 	)
 }
 
@@ -100,16 +100,16 @@ func repeated(ctx context.Context, s Setup) error {
 		}
 	}
 	return first(
-		func() error { return stands(ctx, s.Store, id, two) },
+		func() error { return checkRecord(ctx, s.Store, id, two) },
 		func() error {
-			return is(s.Store.Save(ctx, id, fallback.Revision{}, one), fallback.ErrConflict,
+			return checkError(s.Store.Save(ctx, id, fallback.Revision{}, one), fallback.ErrConflict,
 				"Save of a new record, repeated after a later one")
 		},
-		func() error { return stands(ctx, s.Store, id, two) },
+		func() error { return checkRecord(ctx, s.Store, id, two) },
 	)
 }
 
-func apart(ctx context.Context, s Setup) error {
+func independent(ctx context.Context, s Setup) error {
 	one, err := s.create(ctx, id, "one")
 	if err != nil {
 		return err
@@ -122,11 +122,11 @@ func apart(ctx context.Context, s Setup) error {
 	next := s.record(one.Revision, "three")
 	return first(
 		func() error {
-			return is(s.Store.Save(ctx, near, one.Revision, next), fallback.ErrConflict, "Save at another record's revision")
+			return checkError(s.Store.Save(ctx, near, one.Revision, next), fallback.ErrConflict, "Save at another record's revision")
 		},
 		func() error { return s.Store.Save(ctx, id, one.Revision, next) },
-		func() error { return stands(ctx, s.other(), near, two) },
+		func() error { return checkRecord(ctx, s.other(), near, two) },
 		func() error { return s.Store.Delete(ctx, near) },
-		func() error { return stands(ctx, s.other(), id, next) },
+		func() error { return checkRecord(ctx, s.other(), id, next) },
 	)
 }

@@ -10,21 +10,21 @@ import (
 
 var timeCases = []testCase{
 	{name: "expiry", run: expiry,
-		why: "engines remove expired records late, so the store must check when it reads"},
+		why: "engines remove expired records late, so the store must check expiry on every read"},
 	{name: "expired is never revived", run: neverRevived,
-		why: "a session that has ended must stay ended, however late a write or a touch arrives"},
-	{name: "expired may be created anew", run: createOverExpired,
-		why: "a record that has expired is as good as absent, whether or not the engine has removed it"},
+		why: "an ended session must stay ended, even if a write or a touch arrives late"},
+	{name: "expired may be created again", run: createOverExpired,
+		why: "an expired record does not exist, even if the engine has not removed it"},
 	{name: "expired on arrival", run: expiredOnArrival,
 		why: "a slow request may save a session that has ended meanwhile"},
 	{name: "save moves the expiry", run: saveMovesExpiry,
-		why: "the new record's expiry counts, in both directions"},
+		why: "Save must set the new expiry, whether earlier or later"},
 	{name: "touch", run: touch,
-		why: "a visitor who only reads must not be logged out, nor make a writer's revision stale"},
+		why: "a reading visitor must stay logged in, and must not make a writer's revision stale"},
 	{name: "touch with the same expiry", run: touchSame,
-		why: "MySQL says that a row which stays as it was was not updated; it is there all the same"},
+		why: "MySQL reports an unchanged row as not updated, although it exists"},
 	{name: "clock error", run: clockError, needs: needsSkewed,
-		why: "a replica whose clock is some seconds ahead must not destroy what the others still use"},
+		why: "a replica with a fast clock must not remove records that others still use"},
 }
 
 func needsSkewed(s Setup) string {
@@ -39,19 +39,19 @@ func expiry(ctx context.Context, s Setup) error {
 	if err != nil {
 		return err
 	}
-	if s.Advance != nil { // real time cannot be stopped at the edge
+	if s.Advance != nil { // real time cannot be stopped before the expiry
 		s.wait(s.life() - 2*time.Millisecond)
-		if err := stands(ctx, s.other(), id, rec); err != nil {
+		if err := checkRecord(ctx, s.other(), id, rec); err != nil {
 			return fmt.Errorf("2 ms before its expiry: %w", err)
 		}
 		s.wait(2 * time.Millisecond)
 	} else {
 		s.wait(s.life() + time.Millisecond)
 	}
-	if err := absent(ctx, s.Store, id); err != nil {
+	if err := checkAbsent(ctx, s.Store, id); err != nil {
 		return fmt.Errorf("after its expiry: %w", err)
 	}
-	return absent(ctx, s.other(), id)
+	return checkAbsent(ctx, s.other(), id)
 }
 
 func neverRevived(ctx context.Context, s Setup) error {
@@ -63,17 +63,17 @@ func neverRevived(ctx context.Context, s Setup) error {
 	next := s.record(rec.Revision, "two")
 	return first(
 		func() error {
-			return is(s.Store.Touch(ctx, id, next.Expires), fallback.ErrNotFound, "Touch of an expired record")
+			return checkError(s.Store.Touch(ctx, id, next.Expires), fallback.ErrNotFound, "Touch of an expired record")
 		},
 		func() error {
-			return is(s.other().Save(ctx, id, rec.Revision, next), fallback.ErrConflict, "Save over an expired record")
+			return checkError(s.other().Save(ctx, id, rec.Revision, next), fallback.ErrConflict, "Save over an expired record")
 		},
-		func() error { return absent(ctx, s.Store, id) },
+		func() error { return checkAbsent(ctx, s.Store, id) },
 		func() error { return s.Store.Delete(ctx, id) },
 		func() error {
-			return is(s.Store.Save(ctx, id, rec.Revision, next), fallback.ErrConflict, "Save over a deleted record")
+			return checkError(s.Store.Save(ctx, id, rec.Revision, next), fallback.ErrConflict, "Save over a deleted record")
 		},
-		func() error { return absent(ctx, s.other(), id) },
+		func() error { return checkAbsent(ctx, s.other(), id) },
 	)
 }
 
@@ -86,11 +86,11 @@ func createOverExpired(ctx context.Context, s Setup) error {
 	if err != nil {
 		return fmt.Errorf("over an expired record: %w", err)
 	}
-	if err := stands(ctx, s.other(), id, rec); err != nil {
+	if err := checkRecord(ctx, s.other(), id, rec); err != nil {
 		return err
 	}
 	again := s.record(fallback.Revision{}, "three")
-	return is(s.Store.Save(ctx, id, fallback.Revision{}, again), fallback.ErrConflict, "Save of a second new record")
+	return checkError(s.Store.Save(ctx, id, fallback.Revision{}, again), fallback.ErrConflict, "Save of a second new record")
 }
 
 func expiredOnArrival(ctx context.Context, s Setup) error {
@@ -99,7 +99,7 @@ func expiredOnArrival(ctx context.Context, s Setup) error {
 	if err := s.Store.Save(ctx, id, fallback.Revision{}, old); err != nil {
 		return fmt.Errorf("a Save of a record that expired a second ago: %w", err)
 	}
-	if err := absent(ctx, s.other(), id); err != nil {
+	if err := checkAbsent(ctx, s.other(), id); err != nil {
 		return err
 	}
 	rec, err := s.create(ctx, id, "new")
@@ -111,7 +111,7 @@ func expiredOnArrival(ctx context.Context, s Setup) error {
 	if err := s.Store.Save(ctx, id, rec.Revision, next); err != nil {
 		return fmt.Errorf("a Save that ends a record an hour ago: %w", err)
 	}
-	return absent(ctx, s.Store, id)
+	return checkAbsent(ctx, s.Store, id)
 }
 
 func saveMovesExpiry(ctx context.Context, s Setup) error {
@@ -125,7 +125,7 @@ func saveMovesExpiry(ctx context.Context, s Setup) error {
 		return err
 	}
 	s.wait(s.life() + s.life()/2)
-	if err := stands(ctx, s.other(), id, later); err != nil {
+	if err := checkRecord(ctx, s.other(), id, later); err != nil {
 		return fmt.Errorf("after a Save that set a later expiry: %w", err)
 	}
 	sooner := s.record(later.Revision, "sooner")
@@ -134,7 +134,7 @@ func saveMovesExpiry(ctx context.Context, s Setup) error {
 		return err
 	}
 	s.wait(s.life()/2 + time.Millisecond)
-	if err := absent(ctx, s.other(), id); err != nil {
+	if err := checkAbsent(ctx, s.other(), id); err != nil {
 		return fmt.Errorf("after a Save that set an earlier expiry: %w", err)
 	}
 	return nil
@@ -150,19 +150,19 @@ func touch(ctx context.Context, s Setup) error {
 		return fmt.Errorf("a Touch: %w", err)
 	}
 	s.wait(s.life() + s.life()/2)
-	if err := stands(ctx, s.Store, id, rec); err != nil {
+	if err := checkRecord(ctx, s.Store, id, rec); err != nil {
 		return fmt.Errorf("after a Touch: %w", err)
 	}
 	next := s.record(rec.Revision, "two")
 	if err := s.Store.Save(ctx, id, rec.Revision, next); err != nil {
-		return fmt.Errorf("a Save after a Touch, at the revision that was there before it: %w", err)
+		return fmt.Errorf("a Save after a Touch, at the revision from before the Touch: %w", err)
 	}
 	next.Expires = s.now().Add(s.life() / 4)
 	if err := s.Store.Touch(ctx, id, next.Expires); err != nil {
 		return fmt.Errorf("a Touch to an earlier time: %w", err)
 	}
 	s.wait(s.life()/4 + time.Millisecond)
-	return absent(ctx, s.other(), id)
+	return checkAbsent(ctx, s.other(), id)
 }
 
 func touchSame(ctx context.Context, s Setup) error {
@@ -175,7 +175,7 @@ func touchSame(ctx context.Context, s Setup) error {
 			return fmt.Errorf("a Touch that changes nothing: %w", err)
 		}
 	}
-	return stands(ctx, s.other(), id, rec)
+	return checkRecord(ctx, s.other(), id, rec)
 }
 
 func clockError(ctx context.Context, s Setup) error {
@@ -186,8 +186,8 @@ func clockError(ctx context.Context, s Setup) error {
 	const ahead = 5 * time.Second
 	fast := s.Skewed(ahead)
 	s.wait(s.life() - ahead/2)
-	if err := absent(ctx, fast, id); err != nil {
-		return fmt.Errorf("where the clock is ahead: %w", err)
+	if err := checkAbsent(ctx, fast, id); err != nil {
+		return fmt.Errorf("on the replica with the fast clock: %w", err)
 	}
 	if sweeper, ok := fast.(fallback.Sweeper); ok {
 		if _, err := sweeper.Sweep(ctx, 100); err != nil {
@@ -197,10 +197,10 @@ func clockError(ctx context.Context, s Setup) error {
 	next := s.record(rec.Revision, "two")
 	return first(
 		func() error {
-			return is(fast.Save(ctx, id, rec.Revision, next), fallback.ErrConflict, "Save where it has expired already")
+			return checkError(fast.Save(ctx, id, rec.Revision, next), fallback.ErrConflict, "Save on the replica where the record has expired")
 		},
-		func() error { return stands(ctx, s.Store, id, rec) },
+		func() error { return checkRecord(ctx, s.Store, id, rec) },
 		func() error { return s.Store.Save(ctx, id, rec.Revision, next) },
-		func() error { return stands(ctx, fast, id, next) },
+		func() error { return checkRecord(ctx, fast, id, next) },
 	)
 }

@@ -12,20 +12,20 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 )
 
-// Check is as in [fallback.Checker]. It asks for the server's version, the
-// collection's options and its indexes, reads a record that does not exist, with
-// the store's read concern, and deletes it, with the store's write concern: a
-// majority that does not answer is found out now. It changes nothing.
+// Check implements [fallback.Checker]. It reads the server's version, the
+// collection's options and its indexes. It also reads and deletes a record
+// that does not exist, with the store's read and write concerns, to detect a
+// majority that does not answer. It changes nothing.
 func (s *Store) Check(ctx context.Context) error {
-	engine, findings, err := s.checkServer(alone(ctx))
+	engine, findings, err := s.checkServer(withoutSession(ctx))
 	if err == nil {
 		var more []fallback.Finding
-		more, err = s.checkCollection(alone(ctx))
+		more, err = s.checkCollection(withoutSession(ctx))
 		findings = append(findings, more...)
 	}
 	if err == nil {
 		var more []fallback.Finding
-		more, err = s.checkConcerns(alone(ctx))
+		more, err = s.checkConcerns(withoutSession(ctx))
 		findings = append(findings, more...)
 	}
 	if err != nil {
@@ -47,12 +47,12 @@ func (s *Store) checkServer(ctx context.Context) (engine string, findings []fall
 		major, _, _ := strings.Cut(info.Version, ".")
 		if n, err := strconv.Atoi(major); err == nil && n < 4 {
 			findings = append(findings, fallback.Finding{Setting: "version", Value: info.Version,
-				Effect: "the driver does not speak to it", Fix: "use MongoDB 4.2 or later"})
+				Effect: "the driver does not support it", Fix: "use MongoDB 4.2 or later"})
 		}
 		return "MongoDB " + info.Version, findings, nil
 	}
 	return "FerretDB " + info.Ferret, []fallback.Finding{{Setting: "server", Value: "FerretDB 1",
-		Effect: "of two writers of one session both can be told that they won, and writes and logouts are lost",
+		Effect: "two concurrent writers can both be told that they won, so writes and logouts are lost",
 		Fix:    "use MongoDB, or sqlstore over the same PostgreSQL"}}, nil
 }
 
@@ -65,7 +65,7 @@ func (s *Store) checkCollection(ctx context.Context) (findings []fallback.Findin
 	for _, spec := range specs {
 		if capped, ok := spec.Options.Lookup("capped").BooleanOK(); ok && capped {
 			findings = append(findings, fallback.Finding{Setting: "capped", Value: "true",
-				Effect: "when it is full, the oldest records are dropped, logouts too", Fix: "use another collection"})
+				Effect: "when it is full, the oldest records are dropped, including logouts", Fix: "use another collection"})
 		}
 	}
 	indexes, err := s.many.Indexes().ListSpecifications(ctx)
@@ -87,7 +87,7 @@ func checkIndexes(indexes []mongo.IndexSpecification) (findings []fallback.Findi
 		case i.ExpireAfterSeconds != nil:
 			findings = append(findings, fallback.Finding{Setting: "index " + i.Name,
 				Value:  "expireAfterSeconds " + strconv.Itoa(int(*i.ExpireAfterSeconds)),
-				Effect: "it removes records that replicas whose clocks are behind still use", Fix: "drop it and call Store.Migrate"})
+				Effect: "it removes records that replicas with slow clocks still use", Fix: "drop it and call Store.Migrate"})
 		case i.Unique != nil && *i.Unique:
 			findings = append(findings, fallback.Finding{Setting: "index " + i.Name, Value: "unique",
 				Effect: "it refuses records", Fix: "drop it"})
@@ -95,7 +95,7 @@ func checkIndexes(indexes []mongo.IndexSpecification) (findings []fallback.Findi
 	}
 	if !removes {
 		findings = append(findings, fallback.Finding{Setting: "index " + IndexName, Value: "missing",
-			Effect: "records that have expired are never removed", Fix: "call Store.Migrate, or run what Schema returns"})
+			Effect: "records that have expired are never removed", Fix: "call Store.Migrate, or run the command of Schema"})
 	}
 	return findings
 }
@@ -104,7 +104,7 @@ func (s *Store) checkConcerns(ctx context.Context) ([]fallback.Finding, error) {
 	const id = "carryon check"
 	_, err := s.Load(ctx, id)
 	if errors.Is(err, errAlone) {
-		return []fallback.Finding{{Setting: "readConcern", Value: "linearizable", Effect: "the server stands alone and refuses every read",
+		return []fallback.Finding{{Setting: "readConcern", Value: "linearizable", Effect: "a standalone server refuses every read",
 			Fix: "make it a replica set, or set Options.MajorityReads"}}, nil
 	}
 	if err != nil && !errors.Is(err, fallback.ErrNotFound) {

@@ -15,7 +15,8 @@ import (
 	"github.com/carryon-go/carryon/fallback/mongostore/internal/mongotest"
 )
 
-// found gives the findings of a Check, and fails the test if it could not ask.
+// found returns the findings of a Check, and fails the test for any other
+// error.
 func found(t *testing.T, store *mongostore.Store) string {
 	t.Helper()
 	err := store.Check(t.Context())
@@ -47,7 +48,7 @@ func TestCheckFindsIndexes(t *testing.T) {
 	require.Contains(t, text, "index carryon_expires is missing")
 }
 
-// answer has the server answer a command in another way.
+// answer replaces the server's answer to a command.
 func answer(server *mongotest.Server, command string, documents ...any) {
 	server.Inject(command, mongotest.Fault{Reply: bson.D{{Key: "ok", Value: 1.0}, {Key: "cursor", Value: bson.D{
 		{Key: "id", Value: int64(0)}, {Key: "ns", Value: "app.records"}, {Key: "firstBatch", Value: bson.A(documents)}}}}})
@@ -66,7 +67,7 @@ func TestCheckFindsSettings(t *testing.T) {
 
 	server.Inject("buildInfo", mongotest.Fault{Reply: bson.D{{Key: "ok", Value: 1.0}, {Key: "version", Value: "7.0.42"},
 		{Key: "ferretdbVersion", Value: "v1.24.2"}}})
-	require.Contains(t, found(t, store), "FerretDB v1.24.2: server is FerretDB 1: of two writers")
+	require.Contains(t, found(t, store), "FerretDB v1.24.2: server is FerretDB 1: two concurrent writers")
 
 	server.Inject("buildInfo", mongotest.Fault{Reply: bson.D{{Key: "ok", Value: 1.0}, {Key: "version", Value: "3.6.23"}}})
 	require.Contains(t, found(t, store), "version is 3.6.23")
@@ -92,15 +93,15 @@ func TestCheckAsksForTheConcerns(t *testing.T) {
 	require.ErrorIs(t, store.Check(ctx), context.Canceled)
 }
 
-// A role with readWrite on the database may call Check; a smaller one is told
-// what it may not.
+// A role with readWrite on the database may call Check. With a smaller role,
+// Check reports the missing right.
 func TestCheckSaysWhatItMayNot(t *testing.T) {
 	server, _, store := own(t)
 	server.Inject("listIndexes", mongotest.Fault{Reply: mongotest.ErrorReply(13, "Unauthorized", "not authorized on app")})
 	require.ErrorContains(t, store.Check(t.Context()), "not authorized")
 }
 
-// A role that may not create indexes starts where the index is there.
+// A role that may not create indexes suffices if the index exists.
 func TestMigrateNeedsNoRightsWhereTheIndexIs(t *testing.T) {
 	server, _, store := own(t)
 	denied := mongotest.Fault{Reply: mongotest.ErrorReply(13, "Unauthorized", "not authorized on app")}

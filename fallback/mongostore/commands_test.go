@@ -24,13 +24,13 @@ var (
 	reflectInt64  = reflect.TypeFor[int64]()
 )
 
-// nothing is an encoder that a program could have registered: it writes
+// nothing is an encoder that a program could have registered and that writes
 // something else.
 func nothing(_ bson.EncodeContext, w bson.ValueWriter, _ reflect.Value) error {
 	return w.WriteString("nothing")
 }
 
-// weak is a client that is set as sessions must not be kept.
+// weak returns client options that are unsuitable for sessions.
 func weak(o *options.ClientOptions) {
 	registry := bson.NewRegistry()
 	registry.RegisterTypeEncoder(reflectBinary, bson.ValueEncoderFunc(nothing))
@@ -40,8 +40,8 @@ func weak(o *options.ClientOptions) {
 		SetBSONOptions(&options.BSONOptions{IntMinSize: true, OmitEmpty: true})
 }
 
-// sent gives what the last call sent: name and document, one line a command,
-// without what the driver adds by itself.
+// sent returns the commands of the last call, one per line, without the fields
+// that the driver adds.
 func sent(server *mongotest.Server) (lines []string) {
 	for _, c := range server.Commands() {
 		var doc, kept bson.D
@@ -78,8 +78,8 @@ const (
 		`"singleBatch":true,` + readJSON + `}`
 )
 
-// Every command is what the documentation promises, whatever the program has
-// set: to the byte, but for the order in which the driver puts options.
+// Every command matches the documentation exactly, except for the order of
+// options, whatever the program has configured.
 func TestCommands(t *testing.T) {
 	server := startServer(t, mongotest.Options{})
 	client := connect(t, server.URI(), weak)
@@ -147,8 +147,8 @@ func TestMajorityReads(t *testing.T) {
 	require.NotErrorIs(t, err, fallback.ErrNotFound)
 }
 
-// What a handler does in a transaction of its own may be undone; what the
-// store was told to keep may not.
+// A handler may abort its own transaction. That must not undo writes of the
+// store.
 func TestTransactionsOfTheProgram(t *testing.T) {
 	server, collection, store := own(t)
 	session, err := collection.Database().Client().StartSession()

@@ -1,64 +1,66 @@
-// Package mongostore keeps records in a collection of MongoDB, through the
+// Package mongostore stores records in a collection of MongoDB. It uses the
 // official driver, go.mongodb.org/mongo-driver/v2.
 //
 //	client, err := mongo.Connect(options.Client().ApplyURI("mongodb://10.0.0.1,10.0.0.2,10.0.0.3/?replicaSet=rs0"))
 //	store, err := mongostore.New(client.Database("app").Collection(mongostore.DefaultCollection), mongostore.Options{})
 //	err = store.Migrate(ctx) // or run what mongostore.Schema prints
 //
-// Tested, in continuous integration, with the real driver against a strict
-// server of our own that speaks the protocol in the test's process, and against
-// FerretDB 1.24.2, without the races. It has not been tested against a real
-// MongoDB. To run the suite on yours, in a clone of the repository and in a
-// database that the suite creates and drops:
+// Continuous integration runs the real driver against a strict test server
+// that speaks the protocol, and against FerretDB 1.24.2 without the races. The
+// package has not been tested against a real MongoDB. To run the suite on
+// yours, use a clone of the repository; the suite creates and drops its own
+// database:
 //
 //	MONGODB_URI='mongodb://127.0.0.1/?replicaSet=rs0' go test -v -run RealMongoDB ./fallback/mongostore
 //
-// # Settings that matter
+// # Important settings
 //
-// The collection's and the client's write concern, read concern, read
-// preference, registry and BSON options do not matter: the store sets its own.
-// A session of MongoDB in the context does not either: no call takes part in a
-// transaction of the program's, which could undo it.
+// The store sets its own write concern, read concern, read preference,
+// registry and BSON options, and ignores those of the collection and the
+// client. It also ignores a MongoDB session in the context, so no call is part
+// of a transaction that the program could abort.
 //
-// MongoDB must be a replica set, of one member at least, or sharded. A server
-// that stands alone refuses linearizable reads; Options.MajorityReads does
-// without.
+// MongoDB must be a replica set, of at least one member, or sharded. A
+// standalone server refuses linearizable reads; with Options.MajorityReads it
+// works.
 //
-// Services and programs that speak the protocol and are not MongoDB may let two
-// writers win where one may: run the suite there first, as above. FerretDB 1
-// does, over PostgreSQL and over SQLite: of 160 increments that it acknowledged,
-// 30 to 60 were kept. It has no index that removes what has expired either.
-// [Store.Check] names it, and other settings that lose records.
+// Other services and programs that speak the protocol may let two writers win
+// where only one may. Run the suite there first, as above. FerretDB 1 has this
+// fault, with PostgreSQL and with SQLite: of 160 acknowledged increments, 30
+// to 60 were kept. It also lacks the index that removes expired records.
+// [Store.Check] reports FerretDB 1 and other settings that lose records.
 //
-// Give the store a collection of its own. If it is sharded, then by _id,
-// hashed: by another key, _id would not be unique. No other unique index, no
-// validator that forbids what is stored, no capped collection.
+// Use a separate collection for the store. If it is sharded, use a hashed _id
+// as the shard key; otherwise _id would not be unique. The collection must not
+// have another unique index, a validator that refuses the documents, or a size
+// limit (capped).
 //
-// Let the client have a Timeout, or each call a context that ends, as the
-// middleware gives it: a write that no majority takes waits until then.
+// Set a Timeout on the client, or use a context that ends for each call, as
+// the middleware does. A write that no majority accepts waits until then.
 //
-// # What it promises
+// # Guarantees
 //
 // A call is one command on one document, found by its _id. Compare-and-swap is
-// a filter that names the revision. Creating is an insert, which the unique
-// _id refuses where something stands; only then, and where a Save or a Touch
-// finds nothing, further calls ask what stands there.
+// a filter with the revision. Creating is an insert, which the unique _id
+// refuses if a record exists. Only in that case, and if a Save or a Touch
+// matches nothing, further calls read the current record.
 //
-// What was acknowledged is in the journals of a majority: it survives the
-// death of any minority, and failovers. The driver may send a write again when
-// its answer was lost, and so may the caller; that does no harm.
+// An acknowledged write is in the journals of a majority. It survives
+// failovers and the loss of any minority. The driver or the caller may repeat
+// a write whose answer was lost; that does no harm.
 //
-// A Load is linearizable: the primary asks a majority whether it still is the
-// primary before it answers, so that a session cannot be shown after its
-// logout was acknowledged; without a majority nothing is read. That costs each Load a round trip between members,
-// and a line of some 100 bytes in the oplog. With Options.MajorityReads it
-// costs nothing, and a primary that was cut off and does not know it yet
-// shows, for about ten seconds (electionTimeoutMillis), states that are over
-// to those who still reach it; it cannot write them.
+// A Load is linearizable: the primary confirms with a majority that it still
+// is the primary. So a session is never visible after its logout was
+// acknowledged, and nothing can be read without a majority. Each Load costs a
+// round trip between members and about 100 bytes in the oplog.
+// Options.MajorityReads avoids that cost. A primary that was cut off and has
+// not noticed then shows outdated records for about ten seconds
+// (electionTimeoutMillis) to clients that still reach it. It cannot write
+// them.
 //
-// MongoDB removes what has expired one minute after its expiry, by its own
-// clock, and looks once in a minute. The minute is for replicas whose clocks
-// are behind. What has expired is found by nobody meanwhile.
+// MongoDB removes an expired record one minute after its expiry, by its own
+// clock, and checks once a minute. That minute is for replicas whose clocks
+// are behind. An expired record is never returned.
 //
 // # What is stored
 //
@@ -68,10 +70,10 @@
 //	data     binary    sealed
 //	expires  date      to the millisecond
 //
-// Ids are binary and not text: any bytes can be one, and a collection's
-// collation, which can take two texts for the same or sort digits as numbers,
-// does not look at them. Binary _ids are what every UUID is that a Java or
-// .NET program stores, so that whatever speaks the protocol has met them.
+// Ids are binary because any bytes can be an id, and because a collection's
+// collation does not apply to binary values. A collation can treat two texts
+// as equal or sort digits as numbers. Binary _ids are common, since Java and
+// .NET programs store UUIDs that way.
 //
 // # For users of connect-mongo
 //
@@ -100,6 +102,6 @@
 //	events create, touch,   Config.Observer: kind "store call"
 //	update, set, destroy
 //
-// The collection of connect-mongo cannot be used further: its TTL index has no
-// minute of grace, and [Store.Migrate] says so.
+// The collection of connect-mongo cannot be reused, because its TTL index
+// lacks the minute of grace. [Store.Migrate] reports that.
 package mongostore

@@ -21,21 +21,23 @@ const (
 // headFields are the fields that [Store.head] reads.
 var headFields = bson.D{{Key: fieldNumber, Value: 1}, {Key: fieldTag, Value: 1}, {Key: fieldExpires, Value: 1}}
 
-// byID is the filter for a record, and the beginning of its document.
+// byID returns the filter for a record, which is also the start of its
+// document.
 func byID(id string) bson.D { return bson.D{{Key: fieldID, Value: binary([]byte(id))}} }
 
-// live finds a record that has not expired. What is compared with a date finds
-// dates only: of a document that is not ours, nothing.
+// live returns the filter for a record that has not expired. A comparison with
+// a date matches only dates, so it never matches a document of another
+// program.
 func live(id string, now time.Time) bson.D { return append(byID(id), unexpired(now)...) }
 
 func unexpired(now time.Time) bson.D { return compare("$gt", now) }
 
-// standing finds a record that has not expired, at a revision.
-func standing(id string, r fallback.Revision, now time.Time) bson.D {
+// atRevision returns the filter for a live record at a revision.
+func atRevision(id string, r fallback.Revision, now time.Time) bson.D {
 	return append(live(id, now), revision(r)...)
 }
 
-// expired finds a record that has expired.
+// expired returns the filter for an expired record.
 func expired(id string, now time.Time) bson.D { return append(byID(id), compare("$lte", now)...) }
 
 func compare(operator string, now time.Time) bson.D {
@@ -48,10 +50,10 @@ func revision(r fallback.Revision) bson.D {
 
 func binary(b []byte) bson.Binary { return bson.Binary{Subtype: bson.TypeBinaryGeneric, Data: b} }
 
-// date is a time in milliseconds since 1970, rounded down, as BSON has it.
+// date converts a time to BSON: milliseconds since 1970, rounded down.
 func date(t time.Time) bson.DateTime { return bson.DateTime(t.UnixMilli()) }
 
-// pack makes a document, without its _id.
+// pack returns the document of a record without its _id.
 func pack(rec fallback.Record) bson.D {
 	return append(revision(rec.Revision),
 		bson.E{Key: fieldData, Value: binary(rec.Data)}, bson.E{Key: fieldExpires, Value: date(rec.Expires)})

@@ -12,8 +12,7 @@ import (
 	"github.com/carryon-go/carryon/fallback/mongostore/internal/mongotest"
 )
 
-// What is documented to be in MongoDB is what is there, before and after a
-// touch.
+// The stored form matches the documentation, before and after a touch.
 func TestStoredForm(t *testing.T) {
 	server, collection, _ := own(t)
 	store := newStore(t, collection, mongostore.Options{Clock: func() time.Time { return time.UnixMilli(1) }})
@@ -41,8 +40,8 @@ func TestStoredForm(t *testing.T) {
 	require.Equal(t, want(2_100_000_000_000), stored())
 }
 
-// A document of another program is neither read as a record nor written over,
-// and is not told as a record that is missing.
+// A document of another program is neither read nor overwritten, and is not
+// reported as a missing record.
 func TestForeignDocuments(t *testing.T) {
 	id := bson.E{Key: "_id", Value: bson.Binary{Data: []byte("id")}}
 	number := bson.E{Key: "number", Value: int64(1)}
@@ -69,7 +68,7 @@ func TestForeignDocuments(t *testing.T) {
 			_, loaded := store.Load(t.Context(), "id")
 			errs := []error{loaded, store.Save(t.Context(), "id", fallback.Revision{}, rec),
 				store.Save(t.Context(), "id", fallback.Revision{}.Next(), rec)}
-			if name != "of connect-mongo" && doc[len(doc)-1] != expires { // what has a date can be given another
+			if name != "of connect-mongo" && doc[len(doc)-1] != expires { // a document with a date can be touched
 				errs = append(errs, store.Touch(t.Context(), "id", rec.Expires))
 			}
 			for _, err := range errs {
@@ -96,8 +95,8 @@ func TestForeignData(t *testing.T) {
 	}
 }
 
-// Documents of others in the collection are not counted as records unless they
-// look like one, and their ids, of whatever kind, are not ours.
+// Documents of other programs are not counted unless they look like a record,
+// and their ids of any type do not match.
 func TestNeighbours(t *testing.T) {
 	server, collection, store := own(t)
 	for _, id := range []any{"id", bson.NewObjectID(), bson.Binary{Subtype: bson.TypeBinaryUUID, Data: []byte("id")}} {
@@ -114,7 +113,7 @@ func TestNeighbours(t *testing.T) {
 	require.Len(t, server.Docs("app.records"), 3)
 }
 
-// The server refuses a document that is too large for it, and not for us.
+// The server may have a smaller limit than this package.
 func TestTooLargeForTheServer(t *testing.T) {
 	server, _, store := own(t)
 	refused := bson.D{{Key: "ok", Value: 1}, {Key: "n", Value: 0}, {Key: "writeErrors", Value: bson.A{

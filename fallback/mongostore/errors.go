@@ -11,19 +11,19 @@ import (
 )
 
 var (
-	// errForeign is for a document that some other program has written.
-	errForeign = errors.New("the document is none of this package's; give the store a collection of its own")
+	// errForeign reports a document that another program has written.
+	errForeign = errors.New("the document was not written by this package; give the store a collection of its own")
 
-	// errRefused is where MongoDB says that a key is taken, and nothing stands
-	// under the id.
-	errRefused = errors.New("an index refuses the record, and not that of _id; " +
-		"drop unique indexes, and shard by nothing but _id")
+	// errRefused reports that MongoDB refuses a duplicate key although no
+	// document has the id.
+	errRefused = errors.New("an index other than that of _id refuses the record; " +
+		"drop other unique indexes, and shard only by _id")
 
-	errAlone = errors.New("the server is no member of a replica set and cannot read linearizably; " +
+	errAlone = errors.New("the server is not a member of a replica set and cannot read linearizably; " +
 		"start it with --replSet and call rs.initiate(), or set Options.MajorityReads")
 )
 
-// The codes that the server answers with.
+// Error codes of the server.
 const (
 	codeUnauthorized  = 13
 	codeIndexOptions  = 85 // IndexOptionsConflict
@@ -32,8 +32,8 @@ const (
 	codeTooLarge      = 10334 // BSONObjectTooLarge
 )
 
-// refusal is a write that the server refused. The driver's text would have the
-// key in it, or the whole document.
+// refusal is a write that the server refused. It hides the driver's text,
+// which contains the key or the whole document.
 type refusal struct{ mongo.WriteException }
 
 func (r refusal) Error() string {
@@ -49,8 +49,8 @@ func (r refusal) Error() string {
 
 func (r refusal) Unwrap() error { return r.WriteException }
 
-// fail says what could not be done. A call's own time limit may have ended
-// together with the context's, and be what the driver reports.
+// fail adds the failed operation to an error. It also adds the error of an
+// ended context, because the driver may report its own time limit instead.
 func fail(ctx context.Context, what string, err error) error {
 	if err == nil {
 		return nil

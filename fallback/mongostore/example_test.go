@@ -13,8 +13,8 @@ import (
 	"github.com/carryon-go/carryon/middleware"
 )
 
-// The client connects when it is first used; Migrate, which a program calls
-// when it starts, would do that.
+// The client connects on first use. A program would call Migrate at startup,
+// which connects.
 func Example() {
 	client, err := mongo.Connect(options.Client().ApplyURI("mongodb://10.0.0.1,10.0.0.2,10.0.0.3/?replicaSet=rs0"))
 	if err != nil {

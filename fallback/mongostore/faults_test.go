@@ -20,7 +20,7 @@ import (
 
 func once(o *options.ClientOptions) { o.SetRetryWrites(false).SetRetryReads(false) }
 
-// noAnswer checks that an error says nothing about the record.
+// noAnswer checks that an error contains no result about the record.
 func noAnswer(t *testing.T, err error, args ...any) {
 	t.Helper()
 	require.Error(t, err, args...)
@@ -29,10 +29,9 @@ func noAnswer(t *testing.T, err error, args ...any) {
 	}
 }
 
-// A Save whose answer was lost is sent again, by a caller who does not know
-// whether it arrived.
+// A caller that does not know whether a Save arrived repeats it.
 func TestLostAnswers(t *testing.T) {
-	t.Parallel() // it waits for the driver, which looks for its server twice a second
+	t.Parallel() // slow: the driver looks for its server twice a second
 	for _, arrived := range []bool{true, false} {
 		server := startServer(t, mongotest.Options{})
 		store := newStore(t, connect(t, server.URI(), once).Database("app").Collection("records"), mongostore.Options{})
@@ -62,9 +61,10 @@ func TestLostAnswers(t *testing.T) {
 	}
 }
 
-// The driver does the same by itself, and the server knows the write again.
+// The driver also repeats writes, and the server recognises the repeated
+// write.
 func TestRetryableWrites(t *testing.T) {
-	t.Parallel() // it waits for the driver, which looks for its server twice a second
+	t.Parallel() // slow: the driver looks for its server twice a second
 	server, _, store := own(t)
 	one := record(fallback.Revision{}, "one")
 	for _, after := range []bool{true, false} {
@@ -94,7 +94,7 @@ func TestRetryableWrites(t *testing.T) {
 	require.Zero(t, server.Pending())
 }
 
-// The server has taken the write and cannot say that a majority has it.
+// The server has accepted the write but cannot confirm that a majority has it.
 func TestNoMajority(t *testing.T) {
 	server, _, store := own(t)
 	rec := record(fallback.Revision{}, "one")
@@ -107,9 +107,9 @@ func TestNoMajority(t *testing.T) {
 	require.NoError(t, store.Save(t.Context(), "id", fallback.Revision{}, rec))
 }
 
-// What a server says when it cannot tell is no answer about the record.
+// A server error is not a result about the record.
 func TestErrorsAreNoAnswers(t *testing.T) {
-	t.Parallel() // it waits for the driver, which looks for its server twice a second
+	t.Parallel() // slow: the driver looks for its server twice a second
 	server := startServer(t, mongotest.Options{})
 	store := newStore(t, connect(t, server.URI(), once).Database("app").Collection("records"), mongostore.Options{})
 	rec := record(fallback.Revision{}, "one")
@@ -128,11 +128,11 @@ func TestErrorsAreNoAnswers(t *testing.T) {
 		}
 		server.Inject("update", fault)
 		noAnswer(t, store.Touch(t.Context(), "id", rec.Expires), name)
-		// A Save that found nothing asks what stands, and is not told.
+		// A Save that matches nothing reads the record, and that read fails.
 		server.Inject("find", fault)
 		noAnswer(t, calls["update"](), name)
 	}
-	// After these the driver looks for a primary, for half a second.
+	// After these errors the driver looks for a primary for half a second.
 	for code, name := range map[int32]string{10107: "NotWritablePrimary", 189: "PrimarySteppedDown", 11600: "InterruptedAtShutdown"} {
 		for _, command := range []string{"find", "update"} {
 			server.Inject(command, mongotest.Fault{Reply: mongotest.ErrorReply(code, name, "mongotest: "+name)})
@@ -147,7 +147,7 @@ func taken() bson.D {
 		{Key: "code", Value: 11000}, {Key: "errmsg", Value: "E11000 duplicate key error collection: app.records index: tag_1 dup key: { tag: 'secret' }"}}}}}
 }
 
-// What was in the way of a new record may be gone before anybody can look.
+// The record that prevented an insert may be deleted before it can be read.
 func TestCreateBesideADeletion(t *testing.T) {
 	server, _, store := own(t)
 	server.Inject("insert", mongotest.Fault{Reply: taken()}, mongotest.Fault{Reply: taken()})
@@ -158,8 +158,8 @@ func TestCreateBesideADeletion(t *testing.T) {
 	require.Equal(t, rec.Revision, got.Revision)
 }
 
-// Another unique index can refuse every record; that is no conflict, which the
-// middleware would try to solve again and again.
+// Another unique index can refuse every record. That is no conflict, which the
+// middleware would retry.
 func TestAnotherUniqueIndex(t *testing.T) {
 	server, _, store := own(t)
 	for range 4 {
@@ -167,14 +167,14 @@ func TestAnotherUniqueIndex(t *testing.T) {
 	}
 	err := store.Save(t.Context(), "id", fallback.Revision{}, record(fallback.Revision{}, "one"))
 	noAnswer(t, err)
-	require.ErrorContains(t, err, "drop unique indexes")
+	require.ErrorContains(t, err, "drop other unique indexes")
 	server.Inject("update", mongotest.Fault{Reply: taken()})
 	err = store.Save(t.Context(), "id", fallback.Revision{}.Next(), record(fallback.Revision{}, "one"))
 	noAnswer(t, err)
 	require.ErrorContains(t, err, "code 11000")
 }
 
-// The driver's error of a refused write has the document in it.
+// The driver's error for a refused write contains the document.
 func TestErrorsTellNothingOfTheRecord(t *testing.T) {
 	server, _, store := own(t)
 	server.Inject("insert", mongotest.Fault{Reply: bson.D{{Key: "ok", Value: 1}, {Key: "n", Value: 0}, {Key: "writeErrors", Value: bson.A{
@@ -183,13 +183,13 @@ func TestErrorsTellNothingOfTheRecord(t *testing.T) {
 	err := store.Save(t.Context(), "id", fallback.Revision{}, record(fallback.Revision{}, "one"))
 	require.EqualError(t, err, "mongostore: cannot save a record: the server refuses the write: code 121")
 	var driver mongo.WriteException
-	require.ErrorAs(t, err, &driver, "who wants it can have it")
+	require.ErrorAs(t, err, &driver, "the driver's error is available")
 	server.Inject("update", mongotest.Fault{Reply: taken()})
 	err = store.Save(t.Context(), "id", fallback.Revision{}.Next(), record(fallback.Revision{}, "one"))
 	require.NotContains(t, err.Error(), "secret")
 }
 
-// calls makes each call of a store once.
+// calls makes every call of a store once.
 func calls(ctx context.Context, store *mongostore.Store) map[string]error {
 	rec := record(fallback.Revision{}, "one")
 	_, loaded := store.Load(ctx, "id")
@@ -202,7 +202,7 @@ func calls(ctx context.Context, store *mongostore.Store) map[string]error {
 }
 
 // unreachable checks that every call ends with its context, and that nothing
-// of it is left when the client has been disconnected and the server stopped.
+// is left after the client has disconnected and the server has stopped.
 func unreachable(t *testing.T, start func() (uri string, stop func())) {
 	before := runtime.NumGoroutine()
 	uri, stop := start()
@@ -218,7 +218,7 @@ func unreachable(t *testing.T, start func() (uri string, stop func())) {
 	require.Less(t, time.Since(began), 10*time.Second, "by itself the driver waits for 30 s, each time")
 	require.NoError(t, client.Disconnect(t.Context()))
 	stop()
-	for runtime.NumGoroutine() > before { // not require.Eventually, which is a goroutine itself
+	for runtime.NumGoroutine() > before { // not require.Eventually, which starts a goroutine
 		if time.Since(began) > time.Minute {
 			stacks := make([]byte, 1<<20)
 			require.LessOrEqual(t, runtime.NumGoroutine(), before, "%s", stacks[:runtime.Stack(stacks, true)])
@@ -235,7 +235,8 @@ func TestServerIsDown(t *testing.T) {
 	})
 }
 
-// A server that takes connections and says nothing must not hold a request.
+// A server that accepts connections and sends nothing must not block a
+// request.
 func TestServerIsSilent(t *testing.T) {
 	unreachable(t, func() (string, func()) {
 		server := startServer(t, mongotest.Options{})
@@ -247,7 +248,7 @@ func TestServerIsSilent(t *testing.T) {
 	})
 }
 
-// A server that stops answering in the middle.
+// A server that stops answering during a call.
 func TestServerStops(t *testing.T) {
 	server, _, store := own(t)
 	require.NoError(t, store.Delete(t.Context(), "id"))
@@ -272,7 +273,7 @@ func TestServerStops(t *testing.T) {
 		noAnswer(t, err)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		for _, c := range server.Commands() {
-			require.False(t, c.Doc.Lookup("maxTimeMS").IsZero(), "%s: the server gives up, too", c.Name)
+			require.False(t, c.Doc.Lookup("maxTimeMS").IsZero(), "%s: the server also has a time limit", c.Name)
 		}
 		cancel()
 		ctx, cancel = context.WithCancel(t.Context())
@@ -284,7 +285,8 @@ func TestServerStops(t *testing.T) {
 	}
 }
 
-// Errors go into logs. The driver's name the hosts, and not the password.
+// Errors are logged. The driver's errors contain the hosts, but not the
+// password.
 func TestErrorsHaveNoPassword(t *testing.T) {
 	client := connect(t, "mongodb://app:hunter2@127.0.0.1:1/?replicaSet=rs0")
 	store := newStore(t, client.Database("app").Collection("records"), mongostore.Options{})

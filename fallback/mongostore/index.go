@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// IndexName is the name of the index by which MongoDB removes what has
-	// expired.
+	// IndexName is the name of the index with which MongoDB removes expired
+	// records.
 	IndexName = "carryon_expires"
 
 	// grace is how many seconds a document outlives its record, for replicas
@@ -24,12 +24,11 @@ const (
 var errIndex = errors.New("the collection has another index on the field expires, or one of the name " + IndexName +
 	", with other options (connect-mongo makes one); give the store a collection of its own, or drop that index")
 
-// Migrate makes the collection and its index if they are not there. Any number
-// of replicas may call it when they start. It needs the right to create
-// indexes, or, where the index is there already, the right to list them; see
-// [Schema].
+// Migrate creates the collection and its index if they do not exist. Any
+// number of replicas may call it at startup. It needs the right to create
+// indexes or, if the index exists, to list them; see [Schema].
 func (s *Store) Migrate(ctx context.Context) error {
-	_, err := s.many.Indexes().CreateOne(alone(ctx), mongo.IndexModel{
+	_, err := s.many.Indexes().CreateOne(withoutSession(ctx), mongo.IndexModel{
 		Keys:    bson.D{{Key: fieldExpires, Value: 1}},
 		Options: options.Index().SetName(IndexName).SetExpireAfterSeconds(grace),
 	})
@@ -40,21 +39,21 @@ func (s *Store) Migrate(ctx context.Context) error {
 	return fail(ctx, "create the index", err)
 }
 
-// hasIndex reports whether the index is there, for a program that may not
-// create it.
+// hasIndex reports whether the index exists, for a program that may not create
+// it.
 func (s *Store) hasIndex(ctx context.Context) bool {
-	indexes, err := s.many.Indexes().ListSpecifications(alone(ctx))
+	indexes, err := s.many.Indexes().ListSpecifications(withoutSession(ctx))
 	return err == nil && len(checkIndexes(indexes)) == 0
 }
 
-// Schema gives the command for mongosh that makes the index, for who prefers to
-// run it by hand. It does nothing if it was run before. The collection may be
-// empty, which means [DefaultCollection].
+// Schema returns the mongosh command that creates the index, if you prefer to
+// run it by hand. The command can be repeated. An empty collection means
+// [DefaultCollection].
 func Schema(collection string) string {
 	if collection == "" {
 		collection = DefaultCollection
 	}
-	quoted, _ := json.Marshal(collection) // a string: it cannot fail
+	quoted, _ := json.Marshal(collection) // marshalling a string cannot fail
 	return fmt.Sprintf("db.getCollection(%s).createIndex({ %s: 1 }, { name: %q, expireAfterSeconds: %d })\n",
 		quoted, fieldExpires, IndexName, grace)
 }

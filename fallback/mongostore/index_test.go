@@ -54,8 +54,8 @@ func TestMigrateMeetsAnotherIndex(t *testing.T) {
 	}
 }
 
-// The server removes what expired a minute ago, by its own clock, and nothing
-// that a replica whose clock is behind may still use.
+// The server removes a record one minute after its expiry by its own clock,
+// and no record that a replica with a slow clock may still use.
 func TestServerRemovesWhatHasExpired(t *testing.T) {
 	clock := fallbacktest.NewClock()
 	server := startServer(t, mongotest.Options{Clock: clock.Now})

@@ -15,28 +15,28 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 )
 
-// DefaultCollection is a name for the collection, for who has no other.
+// DefaultCollection is a default name for the collection.
 const DefaultCollection = "carryon_records"
 
-// Options says how a [Store] is made. The zero value is ready to use.
+// Options configures a [Store]. The zero value is ready to use.
 type Options struct {
-	// MajorityReads reads with the read concern "majority" instead of
-	// "linearizable": faster, and possible on a server that stands alone, and
-	// on services that do not know the other. In exchange, for about ten
-	// seconds after a failover, those who still reach the old primary may be
-	// shown a session after its logout.
+	// MajorityReads uses the read concern "majority" instead of
+	// "linearizable". It is faster, and also works on a standalone server and
+	// on services without linearizable reads. The drawback: for about ten
+	// seconds after a failover, replicas that still reach the old primary may
+	// see a session after its logout.
 	MajorityReads bool
 
-	// Clock says what time it is; nil means time.Now.
+	// Clock returns the current time; nil means time.Now.
 	Clock func() time.Time
 }
 
-// Store is a [fallback.Store] in a collection. It is a [fallback.Counter],
-// a [fallback.Clearer] and a [fallback.Checker]; MongoDB sweeps by itself once
-// [Store.Migrate] has run.
+// Store is a [fallback.Store] in a collection. It is also a
+// [fallback.Counter], [fallback.Clearer] and [fallback.Checker]. After
+// [Store.Migrate], MongoDB removes expired records itself.
 type Store struct {
-	one  *mongo.Collection // for what reads one record, and for all writes
-	many *mongo.Collection // for what reads many
+	one  *mongo.Collection // for reads of one record, and for all writes
+	many *mongo.Collection // for reads of many records
 	opt  Options
 }
 
@@ -47,8 +47,8 @@ var (
 	_ fallback.Checker = (*Store)(nil)
 )
 
-// New makes a store over a collection. The client stays the caller's to
-// disconnect. It does not speak to the server; [Store.Migrate] makes the index.
+// New returns a store over a collection. The caller disconnects the client.
+// New does not contact the server; [Store.Migrate] creates the index.
 func New(collection *mongo.Collection, o Options) (*Store, error) {
 	if collection == nil {
 		return nil, errors.New("mongostore: no collection; use client.Database(name).Collection(name)")
@@ -64,8 +64,8 @@ func New(collection *mongo.Collection, o Options) (*Store, error) {
 	return s, nil
 }
 
-// withConcern replaces whatever the collection has from its program that
-// could make a call weaker, or a document other than documented.
+// withConcern overrides all settings of the collection that could weaken a
+// call or change the form of a document.
 func withConcern(collection *mongo.Collection, read *readconcern.ReadConcern) *mongo.Collection {
 	journaled := true
 	return collection.Clone(options.Collection().
@@ -76,16 +76,16 @@ func withConcern(collection *mongo.Collection, read *readconcern.ReadConcern) *m
 		SetBSONOptions(&options.BSONOptions{}))
 }
 
-// alone takes the session of MongoDB out of a context. With it, the call would
-// be part of a transaction that the program may undo.
-func alone(ctx context.Context) context.Context { return mongo.NewSessionContext(ctx, nil) }
+// withoutSession removes a MongoDB session from a context. Otherwise the call
+// would be part of a transaction that the program may abort.
+func withoutSession(ctx context.Context) context.Context { return mongo.NewSessionContext(ctx, nil) }
 
-// Load is as in [fallback.Store]: one find.
+// Load implements [fallback.Store] with one find.
 func (s *Store) Load(ctx context.Context, id string) (fallback.Record, error) {
 	if err := fallback.CheckID(id); err != nil {
 		return fallback.Record{}, err
 	}
-	doc, err := s.one.FindOne(alone(ctx), byID(id)).Raw()
+	doc, err := s.one.FindOne(withoutSession(ctx), byID(id)).Raw()
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return fallback.Record{}, fallback.ErrNotFound
 	}
@@ -102,9 +102,8 @@ func (s *Store) Load(ctx context.Context, id string) (fallback.Record, error) {
 	return rec, nil
 }
 
-// Save is as in [fallback.Store]: one insert or update where it succeeds, two
-// for a new record over one that has expired, and a find more where it
-// conflicts.
+// Save implements [fallback.Store] with one insert or update. A new record
+// over an expired one takes two calls, and a conflict one more find.
 func (s *Store) Save(ctx context.Context, id string, old fallback.Revision, new fallback.Record) error {
 	if err := fallback.CheckSave(id, old, new); err != nil {
 		return err
@@ -113,7 +112,7 @@ func (s *Store) Save(ctx context.Context, id string, old fallback.Revision, new 
 	if old.IsZero() {
 		save = s.create
 	}
-	done, err := save(alone(ctx), id, old, new)
+	done, err := save(withoutSession(ctx), id, old, new)
 	if err != nil {
 		return fail(ctx, "save a record", err)
 	}
@@ -123,22 +122,24 @@ func (s *Store) Save(ctx context.Context, id string, old fallback.Revision, new 
 	return nil
 }
 
-// update replaces what stands at the revision old.
+// update replaces the record at the revision old.
 func (s *Store) update(ctx context.Context, id string, old fallback.Revision, new fallback.Record) (bool, error) {
-	done, err := s.replace(ctx, standing(id, old, s.opt.Clock()), new)
+	done, err := s.replace(ctx, atRevision(id, old, s.opt.Clock()), new)
 	if done || err != nil {
 		return done, err
 	}
-	// Where it was sent before and the answer was lost, it stands.
+	// If an earlier attempt succeeded and its answer was lost, the record has
+	// the new revision.
 	rec, err := s.head(ctx, id)
 	return s.live(rec) && rec.Revision == new.Revision, err
 }
 
-// tries is how often a record is created where what was in the way is gone a
-// moment later. More than once means a deletion in that very moment.
+// tries is how often a record is created if the existing one has disappeared
+// before it could be read. More than one retry means that the record was
+// deleted at that moment.
 const tries = 4
 
-// create puts a record where none stands, or only one that has expired.
+// create stores a record if there is none or only an expired one.
 func (s *Store) create(ctx context.Context, id string, _ fallback.Revision, new fallback.Record) (bool, error) {
 	for range tries {
 		_, err := s.one.InsertOne(ctx, append(byID(id), pack(new)...))
@@ -157,13 +158,14 @@ func (s *Store) create(ctx context.Context, id string, _ fallback.Revision, new 
 	return false, errRefused
 }
 
-// replace puts the record in the place of the one that the filter finds.
+// replace replaces the document that matches the filter.
 func (s *Store) replace(ctx context.Context, filter bson.D, rec fallback.Record) (bool, error) {
 	result, err := s.one.ReplaceOne(ctx, filter, pack(rec))
 	return err == nil && result.MatchedCount > 0, err
 }
 
-// head reads a record without its data; the zero Record if there is none.
+// head reads a record without its data. It returns the zero Record if there is
+// none.
 func (s *Store) head(ctx context.Context, id string) (fallback.Record, error) {
 	doc, err := s.one.FindOne(ctx, byID(id), options.FindOne().SetProjection(headFields)).Raw()
 	if errors.Is(err, mongo.ErrNoDocuments) {
@@ -175,46 +177,47 @@ func (s *Store) head(ctx context.Context, id string) (fallback.Record, error) {
 	return unpackHead(doc)
 }
 
-// Touch is as in [fallback.Store]: one update, and a find where it finds
-// nothing.
+// Touch implements [fallback.Store] with one update, and one find if the
+// update matches nothing.
 func (s *Store) Touch(ctx context.Context, id string, expires time.Time) error {
 	if err := errors.Join(fallback.CheckID(id), fallback.CheckExpiry(expires)); err != nil {
 		return err
 	}
 	set := bson.D{{Key: "$set", Value: bson.D{{Key: fieldExpires, Value: date(expires)}}}}
-	result, err := s.one.UpdateOne(alone(ctx), live(id, s.opt.Clock()), set)
+	result, err := s.one.UpdateOne(withoutSession(ctx), live(id, s.opt.Clock()), set)
 	if err == nil && result.MatchedCount == 0 {
-		// A document that is not ours is no record that is missing.
-		if _, err = s.head(alone(ctx), id); err == nil {
+		// A document of another program is an error, not a missing record.
+		if _, err = s.head(withoutSession(ctx), id); err == nil {
 			return fallback.ErrNotFound
 		}
 	}
 	return fail(ctx, "touch a record", err)
 }
 
-// Delete is as in [fallback.Store]: one delete.
+// Delete implements [fallback.Store] with one delete.
 func (s *Store) Delete(ctx context.Context, id string) error {
 	if err := fallback.CheckID(id); err != nil {
 		return err
 	}
-	_, err := s.one.DeleteOne(alone(ctx), byID(id))
+	_, err := s.one.DeleteOne(withoutSession(ctx), byID(id))
 	return fail(ctx, "delete a record", err)
 }
 
-// Len is as in [fallback.Counter]: one aggregation, which reads the index.
+// Len implements [fallback.Counter] with one aggregation, which reads the
+// index.
 func (s *Store) Len(ctx context.Context) (int, error) {
-	n, err := s.many.CountDocuments(alone(ctx), unexpired(s.opt.Clock()))
+	n, err := s.many.CountDocuments(withoutSession(ctx), unexpired(s.opt.Clock()))
 	return int(n), fail(ctx, "count the records", err)
 }
 
-// Clear is as in [fallback.Clearer]: it removes all documents of the
-// collection, whoever has written them.
+// Clear implements [fallback.Clearer]. It removes all documents of the
+// collection, including those of other programs.
 func (s *Store) Clear(ctx context.Context) error {
-	_, err := s.many.DeleteMany(alone(ctx), bson.D{})
+	_, err := s.many.DeleteMany(withoutSession(ctx), bson.D{})
 	return fail(ctx, "clear the records", err)
 }
 
-// live reports whether a record stands; the zero Record does not.
+// live reports whether a record exists and has not expired.
 func (s *Store) live(rec fallback.Record) bool {
 	return !rec.Revision.IsZero() && rec.Expires.UnixMilli() > s.opt.Clock().UnixMilli()
 }

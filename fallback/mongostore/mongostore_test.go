@@ -19,7 +19,7 @@ import (
 	"github.com/carryon-go/carryon/fallback/mongostore/internal/mongotest"
 )
 
-// startServer starts a server of the test's own, which ends with it.
+// startServer starts a test server, which ends with the test.
 func startServer(t testing.TB, o mongotest.Options) *mongotest.Server {
 	t.Helper()
 	server, err := mongotest.Start(o)
@@ -36,7 +36,7 @@ func connect(t testing.TB, uri string, change ...func(*options.ClientOptions)) *
 	}
 	client, err := mongo.Connect(o)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = client.Disconnect(context.Background()) }) // a test may have done it
+	t.Cleanup(func() { _ = client.Disconnect(context.Background()) }) // a test may have disconnected already
 	return client
 }
 
@@ -47,7 +47,7 @@ func newStore(t testing.TB, collection *mongo.Collection, o mongostore.Options) 
 	return store
 }
 
-// own starts a server and gives it, a collection of it, and a store there.
+// own starts a server and returns it with a collection and a store.
 func own(t testing.TB) (*mongotest.Server, *mongo.Collection, *mongostore.Store) {
 	t.Helper()
 	server := startServer(t, mongotest.Options{})
@@ -55,13 +55,13 @@ func own(t testing.TB) (*mongotest.Server, *mongo.Collection, *mongostore.Store)
 	return server, collection, newStore(t, collection, mongostore.Options{})
 }
 
-// record makes a record that follows a revision.
+// record returns a record that follows a revision.
 func record(old fallback.Revision, data string) fallback.Record {
 	return fallback.Record{Revision: old.Next(), Data: []byte(data), Expires: time.Now().Add(time.Hour)}
 }
 
-// migrate makes the index, where the server knows indexes that remove: FerretDB
-// 1 does not, and without one nothing that has expired is found either.
+// migrate creates the index if the server supports TTL indexes. FerretDB 1
+// does not; expired records are not returned there either.
 func migrate(t *testing.T, store *mongostore.Store) {
 	t.Helper()
 	err := store.Migrate(t.Context())
@@ -72,7 +72,7 @@ func migrate(t *testing.T, store *mongostore.Store) {
 	require.NoError(t, err)
 }
 
-// conform runs the suite in a database of the server that the uri names.
+// conform runs the suite in a database of the server with the given URI.
 func conform(t *testing.T, uri, db string, o mongostore.Options, change ...func(*fallbacktest.Setup)) {
 	t.Helper()
 	fallbacktest.Run(t, func(t *testing.T) fallbacktest.Setup {
@@ -109,7 +109,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// patient is a store whose calls are not given up once they have begun.
+// patient is a store whose calls do not end with their context.
 type patient struct{ *mongostore.Store }
 
 func (p patient) Save(ctx context.Context, id string, old fallback.Revision, new fallback.Record) error {
@@ -126,16 +126,16 @@ func (p patient) Touch(ctx context.Context, id string, expires time.Time) error 
 	return p.Store.Touch(context.WithoutCancel(ctx), id, expires)
 }
 
-// FerretDB is another's server with the same protocol. Version 1 replaces a
-// document in two steps, so that two writers can both win, and a write that is
-// given up can lose the document: the races are left out, nothing is given up,
-// and Check says so.
+// FerretDB is another server with the same protocol. Version 1 replaces a
+// document in two steps, so two writers can both win, and a cancelled write
+// can lose the document. So the races and cancellations are skipped, and Check
+// must report the problem.
 func TestConformanceOverFerretDB(t *testing.T) {
 	uri := os.Getenv("CARRYON_TEST_FERRETDB")
 	if uri == "" {
 		const what = "CARRYON_TEST_FERRETDB names no FerretDB 1"
 		if os.Getenv("CI") == "true" {
-			t.Fatal(what + "; CI may not go without")
+			t.Fatal(what + "; it is required in CI")
 		}
 		t.Skip(what)
 	}
@@ -144,7 +144,7 @@ func TestConformanceOverFerretDB(t *testing.T) {
 	store := newStore(t, client.Database(db).Collection("checked"), mongostore.Options{MajorityReads: true})
 	require.NoError(t, store.Save(t.Context(), "id", fallback.Revision{}, record(fallback.Revision{}, "one")))
 	text := found(t, store)
-	require.Contains(t, text, "both can be told that they won")
+	require.Contains(t, text, "both be told that they won")
 	require.Contains(t, text, "index carryon_expires is missing")
 	conform(t, uri, db, mongostore.Options{MajorityReads: true}, func(s *fallbacktest.Setup) {
 		s.DangerouslyLastWriterWins = true
@@ -152,7 +152,7 @@ func TestConformanceOverFerretDB(t *testing.T) {
 	})
 }
 
-// Whoever has a MongoDB can ask it.
+// If you have a MongoDB, you can run the suite against it.
 func TestConformanceOfARealMongoDB(t *testing.T) {
 	uri := os.Getenv("MONGODB_URI")
 	if uri == "" {
@@ -162,7 +162,7 @@ func TestConformanceOfARealMongoDB(t *testing.T) {
 	t.Cleanup(func() { _ = client.Database(db).Drop(context.Background()) })
 	var hello bson.M
 	require.NoError(t, client.Database("admin").RunCommand(t.Context(), bson.D{{Key: "hello", Value: 1}}).Decode(&hello))
-	alone := hello["setName"] == nil && hello["msg"] != "isdbgrid" // the latter is a router
+	alone := hello["setName"] == nil && hello["msg"] != "isdbgrid" // the latter is a mongos router
 	if !alone {
 		t.Run("linearizable", func(t *testing.T) { conform(t, uri, db, mongostore.Options{}) })
 	}

@@ -13,9 +13,8 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 )
 
-// Check is as in [fallback.Checker]. It sends INFO and, where that is
-// allowed, CONFIG GET to the server or to every master of a Cluster. It changes
-// nothing.
+// Check implements [fallback.Checker]. It sends INFO and, if allowed, CONFIG
+// GET to the server or to every master of a Cluster. It changes nothing.
 func (s *Store) Check(ctx context.Context) error {
 	var mu sync.Mutex
 	var engine string
@@ -40,7 +39,7 @@ func (s *Store) Check(ctx context.Context) error {
 	return fallback.NewCheckError(engine, all)
 }
 
-// eachServer calls f for the server, or for every master at once.
+// eachServer calls f for the server, or for all masters in parallel.
 func (s *Store) eachServer(ctx context.Context, f func(context.Context, redis.Cmdable) error) error {
 	each := func(ctx context.Context, node *redis.Client) error { return f(ctx, node) }
 	switch client := s.client.(type) {
@@ -52,7 +51,7 @@ func (s *Store) eachServer(ctx context.Context, f func(context.Context, redis.Cm
 	return f(ctx, s.client)
 }
 
-// info is what a server says of itself.
+// info holds the fields of INFO.
 type info map[string]string
 
 func infoOf(ctx context.Context, node redis.Cmdable) (info, error) {
@@ -76,8 +75,8 @@ func (i info) engine() string {
 	return "Redis " + i["redis_version"]
 }
 
-// configOf reads settings that INFO does not have. Where the server does not
-// tell, as managed ones often do not, they are missing.
+// configOf reads settings that INFO does not contain. Settings that the server
+// does not reveal, as with many managed services, are missing.
 func configOf(ctx context.Context, node redis.Cmdable) map[string]string {
 	all := map[string]string{}
 	for _, name := range []string{"appendfsync", "save"} {
@@ -92,15 +91,14 @@ func configOf(ctx context.Context, node redis.Cmdable) map[string]string {
 func lostWithoutAOF(c map[string]string) string {
 	switch save, known := c["save"]; {
 	case known && save == "":
-		return "a restart loses every record, logouts too"
+		return "a restart loses every record, including logouts"
 	case known:
-		return "a restart loses what came since the last snapshot, logouts too"
+		return "a restart loses all writes since the last snapshot, including logouts"
 	}
-	return "a restart loses what came since the last snapshot, or every record where there are no snapshots"
+	return "a restart loses all writes since the last snapshot, or every record if there are no snapshots"
 }
 
-// merge adds the findings that are not there yet: the masters of a Cluster are
-// mostly set alike.
+// merge adds new findings. Most masters of a Cluster have the same settings.
 func merge(all, more []fallback.Finding) []fallback.Finding {
 	for _, f := range more {
 		if !slices.Contains(all, f) {
@@ -118,7 +116,7 @@ func olderThan(version string, major, minor int) bool {
 	return a < major || a == major && b < minor
 }
 
-// findings says what is wrong with a server.
+// findings returns the problems of a server.
 func (s *Store) findings(i info, c map[string]string) (all []fallback.Finding) {
 	when := func(wrong bool, setting, value, effect, fix string) {
 		if wrong {
@@ -130,13 +128,13 @@ func (s *Store) findings(i info, c map[string]string) (all []fallback.Finding) {
 	policy := i["maxmemory_policy"]
 	when(policy != "" && policy != "noeviction", "maxmemory_policy", policy,
 		"when memory is short, logouts and revocations are dropped and stolen copies work again", "set it to noeviction")
-	when(i["role"] != "" && i["role"] != "master", "role", i["role"], "it takes no writes and reads are late", "connect to the master")
+	when(i["role"] != "" && i["role"] != "master", "role", i["role"], "it refuses writes, and its data lags behind", "connect to the master")
 	when(i["aof_enabled"] == "0", "aof_enabled", "0", lostWithoutAOF(c), "set appendonly to yes and appendfsync to always")
 	fsync, known := c["appendfsync"]
 	when(i["aof_enabled"] == "1" && known && fsync != "always" && s.opt.Replicas == 0, "appendfsync", fsync,
-		"a crash of the machine loses the last second, logouts too", "set it to always, or set Options.Replicas")
+		"a crash of the machine loses the writes of the last second, including logouts", "set it to always, or set Options.Replicas")
 	replicas, _ := strconv.Atoi(i["connected_slaves"])
 	when(replicas < s.opt.Replicas, "connected_slaves", i["connected_slaves"],
-		"every write waits and fails, for Options.Replicas asks for "+strconv.Itoa(s.opt.Replicas), "add replicas, or set it lower")
+		"every write waits and fails, because Options.Replicas is "+strconv.Itoa(s.opt.Replicas), "add replicas, or set it lower")
 	return all
 }

@@ -7,10 +7,10 @@ import (
 )
 
 // NewClient is redis.NewUniversalClient with the settings that sessions need,
-// where o leaves them unset: those of [ClusterOptions] for a Cluster (more than
-// one address, or IsClusterMode), and for a single server or Sentinel
-// (MasterName) that a call ends when its context does and that a server which
-// does not answer is not dialed five times. o is not changed.
+// if o does not set them. For a Cluster (more than one address, or
+// IsClusterMode) these are the settings of [ClusterOptions]. For a single
+// server or Sentinel (MasterName), a call ends with its context, and a server
+// that does not answer is not dialed five times. o is not changed.
 func NewClient(o *redis.UniversalOptions) redis.UniversalClient {
 	own := *o
 	own.ContextTimeoutEnabled = true
@@ -32,11 +32,11 @@ const (
 	dialerRetryTimeout = 10 * time.Millisecond
 )
 
-// ClusterOptions sets, where they are zero, the options by which a client
-// notices that a master has died, and returns o: ClusterStateReloadInterval to
-// 500 ms (the default is 60 s), DialerRetries to 1 (5) and DialerRetryTimeout
-// to 10 ms (100 ms). It sets ContextTimeoutEnabled, without which a call goes
-// on when its context has ended.
+// ClusterOptions sets options so that a client detects a dead master quickly,
+// and returns o. It changes only zero values: ClusterStateReloadInterval
+// becomes 500 ms (default 60 s), DialerRetries 1 (5), and DialerRetryTimeout
+// 10 ms (100 ms). It also sets ContextTimeoutEnabled; without it a call
+// continues after its context has ended.
 func ClusterOptions(o *redis.ClusterOptions) *redis.ClusterOptions {
 	o.ContextTimeoutEnabled = true
 	if o.ClusterStateReloadInterval == 0 {

@@ -1,58 +1,61 @@
-// Package redisstore keeps records in Redis (or Valkey): a single server, one
-// behind Sentinel, or a Cluster, through github.com/redis/go-redis/v9.
+// Package redisstore stores records in Redis or Valkey: a single server,
+// Sentinel, or a Cluster. It uses github.com/redis/go-redis/v9.
 //
 //	client := redisstore.NewClient(&redis.UniversalOptions{Addrs: []string{"10.0.0.1:6379"}})
 //	store, err := redisstore.New(client, redisstore.Options{})
 //
-// [NewClient] takes what redis.NewUniversalClient takes, and sets what
-// sessions need; who makes a client otherwise should read on.
+// [NewClient] accepts the same options as redis.NewUniversalClient and sets
+// what sessions need. If you create the client yourself, read the next
+// section.
 //
-// # Settings that matter
+// # Important settings
 //
-// A Cluster's client reads anew which node has what only when a node tells it
-// to, and every ClusterStateReloadInterval: 60 seconds. A master that died
-// tells nothing, so that its keys fail for a minute, though a replica has taken
-// over after two seconds. And it tries five times to connect to a dead
-// node before it asks another: DialerRetries. Measured, with a master killed
-// under load: 59 seconds of errors with the defaults, 2.5 with what
-// [ClusterOptions] sets.
+// By default, the client of a Cluster reloads the cluster's state only when a
+// node tells it to, and every ClusterStateReloadInterval, 60 seconds. A dead
+// master tells nothing, so its keys fail for a minute, although a replica
+// takes over after two seconds. The client also tries five times to connect to
+// a dead node before it asks another one (DialerRetries). Measured with a
+// master killed under load: 59 seconds of errors with the defaults, 2.5
+// seconds with [ClusterOptions].
 //
-// A client that reads from replicas (ReadOnly, RouteByLatency,
-// RouteRandomly) gives states that are over: [New] refuses those it can see.
+// Do not read from replicas (ReadOnly, RouteByLatency, RouteRandomly), because
+// they return outdated records. [New] refuses such a client if it can detect
+// it.
 //
-// Redis must not evict: set maxmemory-policy to noeviction. When memory is
-// short, every other policy drops logouts and revocations, and stolen copies
-// work again: the volatile policies too, for every key of this package has an
-// expiry. Managed Redis often starts with volatile-lru. [Store.Check] reports the
-// policy, what is kept on disk, and the version.
+// Set maxmemory-policy to noeviction. When memory runs out, every other policy
+// drops logouts and revocations, and stolen copies work again. That includes
+// the volatile policies, because every key of this package has an expiry.
+// Managed Redis often uses volatile-lru. [Store.Check] reports the policy, the
+// persistence, and the version.
 //
-// Redis 6.2 or later is needed (SET with PXAT), or Valkey.
+// Redis 6.2 or later is required (SET with PXAT), or Valkey.
 //
 // # Access control
 //
-// The smallest ACL for a program that calls neither Len, Clear nor Check:
+// The minimal ACL for a program that does not call Len, Clear or Check:
 //
 //	ACL SETUSER carryon on >PASSWORD ~carryon:* resetchannels +get +getrange +set +setrange +pexpireat +unlink +eval +evalsha
 //
-// Len and Clear need +scan as well, Check needs +info (and +config|get, to see
-// appendfsync), Options.Replicas needs +wait, and a Cluster +cluster|slots and,
-// while slots move, +asking. With fewer commands a write is an error, and leaves
-// no key behind that would stay for ever.
+// Len and Clear also need +scan. Check needs +info (and +config|get, to read
+// appendfsync). Options.Replicas needs +wait. A Cluster needs +cluster|slots
+// and, while slots move, +asking. Without a required command, writes fail and
+// leave no key that would never expire.
 //
-// # What it promises
+// # Guarantees
 //
-// A call is one command on one key, so that a Cluster needs no hash tags:
-// GET to read, one script to write. The client may send a script again when
-// its answer was lost; that does no harm.
+// A call is one command on one key: GET to read, a script to write. So a
+// Cluster needs no hash tags. The client may repeat a script whose answer was
+// lost; that does no harm.
 //
-// Redis acknowledges before its replicas and its disk have the write. A
-// failover can lose the last writes of about a second, unless Options.Replicas
-// waits for a replica to have them; a restart loses what appendfsync has not
-// put on disk, with always nothing. The record is then as it was before,
-// never a mix; whoever holds a newer revision gets fallback.ErrConflict.
+// Redis acknowledges a write before its replicas and its disk have it. A
+// failover can lose about the last second of writes, unless Options.Replicas
+// waits for a replica. A restart loses the writes that appendfsync has not yet
+// written; with appendfsync always, it loses nothing. A record then has its
+// earlier state, never a mix of two writes, and a caller with a newer revision
+// gets fallback.ErrConflict.
 //
-// Each key has an expiry of its own, a minute after the record's, for replicas
-// whose clocks are behind; what has expired is found by nobody meanwhile.
+// Each key expires one minute after its record, for replicas whose clocks are
+// behind. An expired record is never returned during that minute.
 //
 // # What is stored
 //
@@ -66,7 +69,7 @@
 //	prefix          Options.Prefix; "carryon:" where connect-redis has "sess:"
 //	ttl             Config.Lifetime and Config.IdleTimeout; not the store's to decide
 //	disableTTL      none: each key expires, and so does each session
-//	disableTouch    Config.IdleTimeout below 0. Config.TouchAfter touches seldom,
+//	disableTouch    Config.IdleTimeout below 0. Config.TouchAfter touches rarely,
 //	                without asking Redis whether it is time
 //	serializer      none: values are CBOR, sealed before the store sees them
 //	scanCount       none: [Store.Len] and [Store.Clear] scan by themselves

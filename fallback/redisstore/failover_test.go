@@ -23,7 +23,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	logging.Disable() // it says of each dead node that it is dead
+	logging.Disable() // it logs every dead node
 	log.SetOutput(io.Discard)
 	os.Exit(m.Run())
 }
@@ -32,7 +32,7 @@ func writeFile(name, text string) error { return os.WriteFile(name, []byte(text)
 
 func TestClusterConforms(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it starts six servers")
+		t.Skip("starts six servers")
 	}
 	_, addresses := startCluster(t)
 	conform(t, &redis.UniversalOptions{Addrs: addresses})
@@ -40,7 +40,7 @@ func TestClusterConforms(t *testing.T) {
 
 func TestClusterSurvivesAMaster(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it starts six servers and kills one")
+		t.Skip("starts six servers and kills one")
 	}
 	nodes, addresses := startCluster(t)
 	client := clusterClient(t, addresses)
@@ -58,7 +58,7 @@ func TestClusterSurvivesAMaster(t *testing.T) {
 
 func TestSentinelSurvivesAMaster(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it starts six servers and kills one")
+		t.Skip("starts six servers and kills one")
 	}
 	master, sentinels := startSentinel(t)
 	client := dial(t, &redis.UniversalOptions{Addrs: sentinels, MasterName: "mine"})
@@ -66,8 +66,8 @@ func TestSentinelSurvivesAMaster(t *testing.T) {
 	failover(t, store, func() { waitForReplica(t, client.(*redis.Client)) }, master.kill)
 }
 
-// waitForReplica returns when a replica has all that the master has now. (WAIT
-// counts only what its own connection has written.)
+// waitForReplica returns when a replica has the master's current data. (WAIT
+// counts only the writes of its own connection.)
 func waitForReplica(t *testing.T, master *redis.Client) {
 	wanted := int64(-1)
 	eventually(t, "a replica has what the master has", func() bool {
@@ -79,7 +79,7 @@ func waitForReplica(t *testing.T, master *redis.Client) {
 	})
 }
 
-// offset reads the number that follows a name, -1 if there is none.
+// offset returns the number that follows a name, or -1.
 func offset(info, name string) int64 {
 	_, rest, found := strings.Cut(info, name)
 	digits := rest[:max(0, strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' }))]
@@ -92,15 +92,16 @@ func offset(info, name string) int64 {
 
 const visitors = 60
 
-// visitor is a session that writes on and on, and remembers what it was told.
+// visitor is a session that writes continuously and records the results.
 type visitor struct {
 	id     string
-	rec    fallback.Record // the last that was acknowledged
-	behind int             // how many acknowledged writes the failover lost, in all
+	rec    fallback.Record // the last acknowledged record
+	behind int             // number of acknowledged writes that the failover lost
 }
 
-// failover writes to many records, kills, and checks what is left: all that
-// had reached a replica, no record that is a mix, and writes that go on.
+// failover writes to many records, kills a server, and checks the result: all
+// data that reached a replica is there, no record mixes two writes, and writes
+// continue.
 func failover(t *testing.T, store *redisstore.Store, settle func(), kill func()) time.Duration {
 	settled := make([]fallback.Record, visitors)
 	for i := range settled {
@@ -132,7 +133,7 @@ func failover(t *testing.T, store *redisstore.Store, settle func(), kill func())
 	}
 	for i, rec := range settled {
 		got, err := store.Load(t.Context(), "settled "+strconv.Itoa(i))
-		require.NoError(t, err, "a replica had it")
+		require.NoError(t, err, "a replica had the record")
 		require.Equal(t, rec.Revision, got.Revision)
 		require.Equal(t, rec.Data, got.Data)
 	}
@@ -146,7 +147,7 @@ func next(rec fallback.Record) fallback.Record {
 	return fallback.Record{Revision: r, Data: fmt.Appendf(nil, "%d %x", r.Number, r.Tag), Expires: time.Now().Add(time.Hour)}
 }
 
-// write saves on and on, and replies to each answer as a session does.
+// write saves continuously and reacts to each result as a session does.
 func (v *visitor) write(t *testing.T, store *redisstore.Store, stop chan struct{}, outage *worst) {
 	for {
 		select {
@@ -176,8 +177,8 @@ func (v *visitor) again(t *testing.T, store *redisstore.Store) error {
 	return err
 }
 
-// reload finds what stands. Nobody else writes to this record: it is what was
-// given up and arrived after all, or an earlier state, after a failover.
+// reload loads the current record. Only this visitor writes to it, so it is a
+// cancelled write that arrived, or an earlier state after a failover.
 func (v *visitor) reload(t *testing.T, ctx context.Context, store *redisstore.Store) {
 	got, err := store.Load(ctx, v.id)
 	switch {
@@ -194,7 +195,7 @@ func (v *visitor) reload(t *testing.T, ctx context.Context, store *redisstore.St
 	v.rec = got
 }
 
-// worst measures how long each visitor could not write.
+// worst measures for how long each visitor could not write.
 type worst struct {
 	mu     sync.Mutex
 	last   map[string]time.Time
@@ -221,7 +222,7 @@ func (w *worst) longest() time.Duration {
 	return w.most
 }
 
-// over reports whether some visitor had to wait, and all of them write again.
+// over reports whether a visitor had to wait, and all of them write again.
 func (w *worst) over() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

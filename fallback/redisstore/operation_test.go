@@ -15,7 +15,8 @@ import (
 	"github.com/carryon-go/carryon/fallback/redisstore"
 )
 
-// A foreign key under the prefix, of any type, is not counted and is no error.
+// A foreign key under the prefix, of any type, is not counted and causes no
+// error.
 func TestLenPassesOverForeignKeys(t *testing.T) {
 	client := connect(t)
 	prefix := newPrefix(t, options())
@@ -39,10 +40,10 @@ func TestLenPassesOverForeignKeys(t *testing.T) {
 	require.Equal(t, 1, n)
 }
 
-// smallestACL is what the documentation says that a store needs.
+// smallestACL lists the commands that the documentation requires.
 var smallestACL = []string{"get", "getrange", "set", "setrange", "pexpireat", "unlink", "eval", "evalsha"}
 
-// user makes a user with these commands and returns a store of theirs.
+// user creates a user with the given commands and returns a store for it.
 func user(t *testing.T, admin redis.UniversalClient, server *server, commands ...string) *redisstore.Store {
 	t.Helper()
 	rules := []any{"ACL", "SETUSER", "app", "reset", "on", "nopass", "~" + redisstore.DefaultPrefix + "*"}
@@ -55,8 +56,8 @@ func user(t *testing.T, admin redis.UniversalClient, server *server, commands ..
 	return newStore(t, client, redisstore.Options{})
 }
 
-// The smallest ACL of the documentation suffices for all calls of the
-// middleware, and none of its commands can be left out.
+// The minimal ACL of the documentation suffices for all calls of the
+// middleware, and each of its commands is required.
 func TestSmallestACL(t *testing.T) {
 	server := startServer(t)
 	admin := dial(t, &redis.UniversalOptions{Addrs: []string{server.address}})
@@ -76,7 +77,7 @@ func TestSmallestACL(t *testing.T) {
 		}
 		return failed
 	}
-	for range 2 { // with the scripts in the server's cache, and without
+	for range 2 { // once with the scripts in the server's cache, once without
 		require.NoError(t, admin.ScriptFlush(t.Context()).Err())
 		require.NoError(t, calls(user(t, admin, server, smallestACL...)))
 	}
@@ -91,8 +92,8 @@ func TestSmallestACL(t *testing.T) {
 	require.NoError(t, store.Clear(t.Context()))
 }
 
-// A write that an ACL forbids in part is an error and leaves no key that would
-// stay for ever, and none that is changed.
+// A write that an ACL partly forbids is an error. It leaves no key without an
+// expiry and changes no key.
 func TestWritesThatAnACLForbidsLeaveNothing(t *testing.T) {
 	server := startServer(t)
 	admin := dial(t, &redis.UniversalOptions{Addrs: []string{server.address}})
@@ -116,7 +117,7 @@ func TestWritesThatAnACLForbidsLeaveNothing(t *testing.T) {
 			for _, id := range []string{"old", "new"} {
 				ttl, err := admin.PTTL(t.Context(), redisstore.DefaultPrefix+id).Result()
 				require.NoError(t, err)
-				require.NotEqual(t, time.Duration(-1), ttl, "a key without an expiry stays for ever")
+				require.NotEqual(t, time.Duration(-1), ttl, "a key without an expiry is never removed")
 			}
 		})
 	}
@@ -136,8 +137,8 @@ func keyOf(t *testing.T, client redis.UniversalClient, id string) key {
 	return key{value, expires}
 }
 
-// Each policy does what Check and the documentation say of it: a server whose
-// memory is full drops ends of sessions, or refuses writes.
+// Each policy behaves as Check and the documentation say: with full memory,
+// the server drops logout markers or refuses writes.
 func TestPoliciesThatEvict(t *testing.T) {
 	for policy, forgets := range map[string]bool{
 		"noeviction": false, "allkeys-lru": true, "allkeys-lfu": true, "allkeys-random": true,
@@ -174,7 +175,7 @@ func TestPoliciesThatEvict(t *testing.T) {
 				return
 			}
 			require.Equal(t, ends, left)
-			require.Positive(t, refused, "what cannot be kept is an error")
+			require.Positive(t, refused, "a record without space is an error")
 			require.NotContains(t, err.Error(), "maxmemory_policy")
 		})
 	}
@@ -209,18 +210,18 @@ func TestCheckFindsSettings(t *testing.T) {
 	require.ErrorIs(t, store.Check(ctx), context.Canceled)
 }
 
-// A managed Redis knows no CONFIG, and an ACL may forbid INFO.
+// Managed Redis services often lack CONFIG, and an ACL may forbid INFO.
 func TestCheckNeedsOnlyInfo(t *testing.T) {
 	server := startServer(t)
 	admin := dial(t, &redis.UniversalOptions{Addrs: []string{server.address}})
 	require.NoError(t, admin.ConfigSet(t.Context(), "appendonly", "yes").Err())
-	require.NoError(t, user(t, admin, server, "info").Check(t.Context()), "what cannot be known is no finding")
+	require.NoError(t, user(t, admin, server, "info").Check(t.Context()), "an unknown setting is no finding")
 	require.ErrorContains(t, user(t, admin, server, "get").Check(t.Context()), "NOPERM")
 }
 
 func TestCheckAsksEveryMaster(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it starts six servers")
+		t.Skip("starts six servers")
 	}
 	nodes, addresses := startCluster(t)
 	client := clusterClient(t, addresses)
@@ -238,10 +239,10 @@ func TestCheckAsksEveryMaster(t *testing.T) {
 	require.ErrorContains(t, store.Check(t.Context()), "maxmemory_policy is volatile-lru")
 }
 
-// What a Cluster and Options.Replicas need beside.
+// The additional commands for a Cluster and for Options.Replicas.
 func TestSmallestACLOfACluster(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it starts six servers")
+		t.Skip("starts six servers")
 	}
 	nodes, addresses := startCluster(t)
 	for address := range nodes {

@@ -10,18 +10,18 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 )
 
-// Where the parts of a stored record are. The expiry is decimal because Lua
-// compares strings as the server's language sorts them, and has no 64-bit
-// integers; milliseconds until 9999 are exact in its numbers.
+// The offsets of the parts in a stored record. The expiry is decimal because
+// Lua has no 64-bit integers and compares strings by the server's locale. Its
+// numbers represent milliseconds until 9999 exactly.
 const (
 	magic     = "c1"
 	numberAt  = len(magic)
 	tagAt     = numberAt + 8
 	expiresAt = tagAt + 16
-	dataAt    = expiresAt + 16 // 42: the scripts know it
+	dataAt    = expiresAt + 16 // 42, which the scripts also use
 )
 
-// errForeign is for a key that some other program has written.
+// errForeign reports a key that another program has written.
 var errForeign = errors.New("the key holds no record of this package; use another prefix")
 
 func pack(rec fallback.Record) []byte {
@@ -32,7 +32,8 @@ func pack(rec fallback.Record) []byte {
 	return append(b, rec.Data...)
 }
 
-// revision gives the 24 bytes that are compared, none for the zero revision.
+// revision returns the 24 bytes that are compared, or none for the zero
+// revision.
 func revision(r fallback.Revision) []byte {
 	if r.IsZero() {
 		return []byte{}

@@ -11,38 +11,41 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 )
 
-// DefaultPrefix is what keys begin with where Options.Prefix is empty.
+// DefaultPrefix is the prefix of keys if Options.Prefix is empty.
 const DefaultPrefix = "carryon:"
 
 // keyGrace is how long a key outlives its record, for replicas whose clocks
 // are behind the server's.
 const keyGrace = time.Minute
 
-// Options says how a [Store] is made. The zero value is ready to use.
+// Options configures a [Store]. The zero value is ready to use.
 type Options struct {
-	// Prefix is what the keys begin with; "" means [DefaultPrefix]. Programs
-	// may share it: their ids never meet. At most 256 bytes.
+	// Prefix is the prefix of all keys; "" means [DefaultPrefix]. Programs may
+	// share it, because their ids never collide. The maximum is 256 bytes.
 	Prefix string
 
-	// Replicas is how many replicas must have a write before it is acknowledged;
-	// 0 means none, as Redis does by itself. With 1, a failover loses no
-	// acknowledged write where the replica that takes over is the one that had
-	// it: with one replica for each master always, with more of them nearly
-	// always, for the one that is furthest on is preferred. A write that too few
-	// replicas have is an error, though it stands: so have one replica more than
-	// you wait for, or writes are refused when one is down.
+	// Replicas is how many replicas must have a write before it is
+	// acknowledged; 0 means none, the default of Redis. With 1, a failover
+	// loses no acknowledged write if the new master is the replica that had
+	// it. That is always true with one replica per master. With more replicas
+	// it is nearly always true, because the most current one is preferred. If
+	// too few replicas have a write, the call fails although the write is
+	// stored. So use one more replica than you wait for; otherwise writes fail
+	// while one is down.
 	Replicas int
 
-	// ReplicaTimeout is how long a write waits for them, in whole milliseconds; 0
-	// means 500 ms. It should be less than half of Config.StoreTimeout.
+	// ReplicaTimeout is how long a write waits for the replicas, in whole
+	// milliseconds; 0 means 500 ms. It should be less than half of
+	// Config.StoreTimeout.
 	ReplicaTimeout time.Duration
 
-	// Clock says what time it is; nil means time.Now.
+	// Clock returns the current time; nil means time.Now.
 	Clock func() time.Time
 }
 
-// Store is a [fallback.Store] in Redis. It is a [fallback.Counter], a
-// [fallback.Clearer] and a [fallback.Checker]; Redis sweeps by itself.
+// Store is a [fallback.Store] in Redis. It is also a [fallback.Counter],
+// [fallback.Clearer] and [fallback.Checker]. Redis removes expired records
+// itself.
 type Store struct {
 	client redis.UniversalClient
 	opt    Options
@@ -55,14 +58,14 @@ var (
 	_ fallback.Checker = (*Store)(nil)
 )
 
-// New makes a store over a client, which stays the caller's to close. It does
-// not speak to the server.
+// New returns a store over a client. The caller closes the client. New does
+// not contact the server.
 func New(client redis.UniversalClient, o Options) (*Store, error) {
 	if client == nil {
 		return nil, errors.New("redisstore: no client; use redisstore.NewClient")
 	}
 	if cluster, ok := client.(*redis.ClusterClient); ok && cluster.Options().ReadOnly {
-		return nil, errors.New("redisstore: the client reads from replicas, which are late; " +
+		return nil, errors.New("redisstore: the client reads from replicas, which lag behind the master; " +
 			"leave ReadOnly, RouteByLatency and RouteRandomly off")
 	}
 	if len(o.Prefix) > 256 {
@@ -83,7 +86,7 @@ func New(client redis.UniversalClient, o Options) (*Store, error) {
 	return &Store{client: client, opt: o}, nil
 }
 
-// Load is as in [fallback.Store]: one GET.
+// Load implements [fallback.Store] with one GET.
 func (s *Store) Load(ctx context.Context, id string) (fallback.Record, error) {
 	if err := fallback.CheckID(id); err != nil {
 		return fallback.Record{}, err
@@ -105,24 +108,24 @@ func (s *Store) Load(ctx context.Context, id string) (fallback.Record, error) {
 	return rec, nil
 }
 
-// Save is as in [fallback.Store]: one script, and with Options.Replicas a WAIT
-// in the same round trip.
+// Save implements [fallback.Store] with one script, and with Options.Replicas
+// a WAIT in the same round trip.
 func (s *Store) Save(ctx context.Context, id string, old fallback.Revision, new fallback.Record) error {
 	if err := fallback.CheckSave(id, old, new); err != nil {
 		return err
 	}
-	stands, err := s.run(ctx, saveScript, s.opt.Prefix+id,
+	done, err := s.run(ctx, saveScript, s.opt.Prefix+id,
 		revision(old), pack(new), s.now(), gone(new.Expires))
 	if err != nil {
 		return fail(ctx, "save a record", err)
 	}
-	if !stands {
+	if !done {
 		return fallback.ErrConflict
 	}
 	return nil
 }
 
-// Touch is as in [fallback.Store]: one script, as with Save.
+// Touch implements [fallback.Store] with one script, like Save.
 func (s *Store) Touch(ctx context.Context, id string, expires time.Time) error {
 	if err := errors.Join(fallback.CheckID(id), fallback.CheckExpiry(expires)); err != nil {
 		return err
@@ -138,7 +141,7 @@ func (s *Store) Touch(ctx context.Context, id string, expires time.Time) error {
 	return nil
 }
 
-// Delete is as in [fallback.Store]: one UNLINK.
+// Delete implements [fallback.Store] with one UNLINK.
 func (s *Store) Delete(ctx context.Context, id string) error {
 	if err := fallback.CheckID(id); err != nil {
 		return err
@@ -150,8 +153,8 @@ func (s *Store) now() int64 { return s.opt.Clock().UnixMilli() }
 
 func gone(expires time.Time) int64 { return expires.Add(keyGrace).UnixMilli() }
 
-// fail says what could not be done. A client's own time limit may have ended
-// together with the context's, and be what it reports.
+// fail adds the failed operation to an error. It also adds the error of an
+// ended context, because the client may report its own time limit instead.
 func fail(ctx context.Context, what string, err error) error {
 	switch {
 	case err == nil:

@@ -25,8 +25,8 @@ func newStore(t testing.TB, client redis.UniversalClient, o redisstore.Options) 
 	return store
 }
 
-// connect gives a client of a running Redis. Where there is none the test is
-// skipped, and fails in CI, which starts it.
+// connect returns a client of a running Redis. If there is none, the test is
+// skipped, or fails in CI, which starts one.
 func connect(t testing.TB) redis.UniversalClient {
 	t.Helper()
 	return dial(t, &redis.UniversalOptions{Addrs: []string{cmp.Or(os.Getenv("CARRYON_TEST_REDIS"), "127.0.0.1:6379")}})
@@ -39,7 +39,7 @@ func dial(t testing.TB, o *redis.UniversalOptions) redis.UniversalClient {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	if err := client.Ping(ctx).Err(); err != nil {
-		missing(t, "Redis is not there: %v", err)
+		missing(t, "Redis is not running: %v", err)
 	}
 	return client
 }
@@ -47,18 +47,18 @@ func dial(t testing.TB, o *redis.UniversalOptions) redis.UniversalClient {
 func missing(t testing.TB, format string, args ...any) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
-		t.Fatalf(format+"; CI may not go without", args...)
+		t.Fatalf(format+"; it is required in CI", args...)
 	}
 	t.Skipf(format, args...)
 }
 
-// newPrefix gives a prefix that nobody has, and clears it in the end. It has
-// all that a pattern must not take for its own.
+// newPrefix returns an unused prefix with all special characters of patterns,
+// and clears it after the test.
 func newPrefix(t testing.TB, o *redis.UniversalOptions) string {
 	t.Helper()
 	prefix := "carryon-test*?[a]\\:" + rand.Text()[:12] + ":"
 	t.Cleanup(func() {
-		client := redisstore.NewClient(o) // a test may have closed its own
+		client := redisstore.NewClient(o) // a test may have closed its own client
 		defer client.Close()
 		require.NoError(t, newStore(t, client, redisstore.Options{Prefix: prefix}).Clear(context.Background()))
 	})
@@ -89,7 +89,7 @@ func options() *redis.UniversalOptions {
 
 func TestConformance(t *testing.T) { conform(t, options()) }
 
-// What is documented to be in Redis is what is there.
+// The stored form matches the documentation.
 func TestStoredForm(t *testing.T) {
 	client := connect(t)
 	prefix := newPrefix(t, options())
@@ -107,7 +107,7 @@ func TestStoredForm(t *testing.T) {
 
 	ends, err := client.PExpireTime(t.Context(), prefix+"id").Result()
 	require.NoError(t, err)
-	require.Equal(t, int64(2_000_000_000_123+60_000), ends.Milliseconds(), "a minute for those whose clocks are behind")
+	require.Equal(t, int64(2_000_000_000_123+60_000), ends.Milliseconds(), "one minute for replicas whose clocks are behind")
 
 	require.NoError(t, store.Touch(t.Context(), "id", time.UnixMilli(2_100_000_000_000)))
 	ends, err = client.PExpireTime(t.Context(), prefix+"id").Result()
@@ -115,7 +115,7 @@ func TestStoredForm(t *testing.T) {
 	require.Equal(t, int64(2_100_000_060_000), ends.Milliseconds())
 }
 
-// A key of another program is neither read nor written over.
+// A key of another program is neither read nor overwritten.
 func TestForeignKeys(t *testing.T) {
 	client := connect(t)
 	prefix := newPrefix(t, options())
@@ -142,7 +142,8 @@ func TestForeignKeys(t *testing.T) {
 	require.NotErrorIs(t, err, fallback.ErrNotFound)
 }
 
-// Clear takes what begins with the prefix, not what the prefix would match.
+// Clear removes keys that begin with the prefix, not keys that match it as a
+// pattern.
 func TestClearLeavesOtherPrefixes(t *testing.T) {
 	client := connect(t)
 	mine, other := newPrefix(t, options()), newPrefix(t, options())
@@ -166,7 +167,8 @@ func TestClearLeavesOtherPrefixes(t *testing.T) {
 	require.Equal(t, int64(1), client.Exists(t.Context(), other+"id").Val())
 }
 
-// A server that has lost its scripts, as after a restart, gets them again.
+// A server that has lost its scripts, for example after a restart, gets them
+// again.
 func TestScriptsAreSentAgain(t *testing.T) {
 	server := startServer(t)
 	client := dial(t, &redis.UniversalOptions{Addrs: []string{server.address}})
@@ -216,10 +218,11 @@ func TestClientsAreSet(t *testing.T) {
 			require.Equal(t, 1, client.Options().DialerRetries)
 		}
 	}
-	require.False(t, single.ContextTimeoutEnabled, "the caller's options are the caller's")
+	require.False(t, single.ContextTimeoutEnabled, "the caller's options are unchanged")
 }
 
-// A server that takes connections and says nothing must not hold a request.
+// A server that accepts connections and sends nothing must not block a
+// request.
 func TestSilentServerEndsWithTheContext(t *testing.T) {
 	client := redisstore.NewClient(&redis.UniversalOptions{Addrs: []string{silent(t)}})
 	defer client.Close()
@@ -229,5 +232,5 @@ func TestSilentServerEndsWithTheContext(t *testing.T) {
 	began := time.Now()
 	_, err := store.Load(ctx, "id")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.Less(t, time.Since(began), 2500*time.Millisecond, "the client's own limit is 3 s, four times over")
+	require.Less(t, time.Since(began), 2500*time.Millisecond, "the client's own limit is four times 3 s")
 }

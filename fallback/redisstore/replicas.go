@@ -9,16 +9,16 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// defaultReplicaTimeout is Options.ReplicaTimeout where it is 0.
+// defaultReplicaTimeout is used if Options.ReplicaTimeout is 0.
 const defaultReplicaTimeout = 500 * time.Millisecond
 
-// redirects is how often a Cluster may send a write to another node: slots are
-// moved one at a time, and a failover moves them once.
+// redirects is how often a Cluster may redirect a write: slots move one at a
+// time, and a failover moves them once.
 const redirects = 4
 
-// run runs a script on one key. With Options.Replicas it succeeds when so many
-// replicas have what it did: the script and WAIT go over one connection, in one
-// round trip.
+// run runs a script on one key. With Options.Replicas it succeeds only if that
+// many replicas have the result. The script and WAIT then use one connection
+// and one round trip.
 func (s *Store) run(ctx context.Context, script *redis.Script, key string, args ...any) (bool, error) {
 	if s.opt.Replicas == 0 {
 		return script.Run(ctx, s.client, []string{key}, args...).Bool()
@@ -46,10 +46,11 @@ func (s *Store) runOn(ctx context.Context, node *redis.Client, asking bool, scri
 	if asking {
 		pipe.Do(ctx, "ASKING")
 	}
-	// By its text, not its hash: a pipeline cannot go back to send the text.
+	// Send the script's text instead of its hash, because a pipeline cannot
+	// send the text later.
 	done := script.Eval(ctx, pipe, []string{key}, args...)
 	reached := pipe.Do(ctx, "WAIT", s.opt.Replicas, s.opt.ReplicaTimeout.Milliseconds())
-	_, _ = pipe.Exec(ctx) // the commands have its errors
+	_, _ = pipe.Exec(ctx) // each command has its own error
 	ok, err := done.Bool()
 	if err != nil || !ok {
 		return false, err
@@ -61,16 +62,16 @@ func (s *Store) runOn(ctx context.Context, node *redis.Client, asking bool, scri
 	return err == nil, err
 }
 
-// master is the server that has a key.
+// master returns the server of a key.
 func (s *Store) master(ctx context.Context, key string) (*redis.Client, error) {
 	if cluster, ok := s.client.(*redis.ClusterClient); ok {
 		return cluster.MasterForKey(ctx, key)
 	}
-	return s.client.(*redis.Client), nil // New has made sure
+	return s.client.(*redis.Client), nil // New has checked the type
 }
 
-// nodeAt is the node to which a Cluster has redirected. What the client knows of
-// the Cluster is old then.
+// nodeAt returns the node to which a Cluster has redirected. The client's
+// state of the Cluster is outdated then.
 func (s *Store) nodeAt(ctx context.Context, address, key string) (node *redis.Client, err error) {
 	cluster, ok := s.client.(*redis.ClusterClient)
 	if !ok {
@@ -95,16 +96,17 @@ func (s *Store) nodeAt(ctx context.Context, address, key string) (node *redis.Cl
 	if err != nil {
 		return nil, err
 	}
-	time.Sleep(20 * time.Millisecond) // the new state is on its way
+	time.Sleep(20 * time.Millisecond) // wait for the new state
 	return cluster.MasterForKey(ctx, key)
 }
 
-// checkReplicas says what is wrong with Options.Replicas and ReplicaTimeout.
+// checkReplicas returns an error if Options.Replicas or ReplicaTimeout is
+// invalid.
 func checkReplicas(client redis.UniversalClient, o Options) error {
 	switch {
 	case o.Replicas < 0:
 		return errors.New("redisstore: Options.Replicas is negative; use 0 to wait for none")
-	case o.ReplicaTimeout != 0 && o.ReplicaTimeout < time.Millisecond: // 0 ms would be for ever
+	case o.ReplicaTimeout != 0 && o.ReplicaTimeout < time.Millisecond: // 0 ms would wait forever
 		return errors.New("redisstore: Options.ReplicaTimeout is less than a millisecond; use 0 for 500 ms")
 	case o.Replicas == 0:
 		return nil
@@ -113,5 +115,5 @@ func checkReplicas(client redis.UniversalClient, o Options) error {
 	case *redis.Client, *redis.ClusterClient:
 		return nil
 	}
-	return errors.New("redisstore: Options.Replicas needs a client of redisstore.NewClient; it is not known which server this one asks")
+	return errors.New("redisstore: Options.Replicas needs a client of redisstore.NewClient, because the server of a key must be known")
 }

@@ -45,7 +45,7 @@ func TestConformanceWithReplicas(t *testing.T) {
 	})
 }
 
-// What no replica has is not acknowledged, and is when one has it.
+// A write is acknowledged only when a replica has it.
 func TestWritesWaitForAReplica(t *testing.T) {
 	master, replica := startPair(t)
 	client := dial(t, &redis.UniversalOptions{Addrs: []string{master.address}})
@@ -62,7 +62,7 @@ func TestWritesWaitForAReplica(t *testing.T) {
 	err := store.Save(t.Context(), "id", rec.Revision, second)
 	require.ErrorContains(t, err, "0 of 1 replicas have the write")
 	require.False(t, errors.Is(err, fallback.ErrConflict) || errors.Is(err, fallback.ErrNotFound))
-	require.ErrorIs(t, store.Save(t.Context(), "id", rec.Revision, next(rec)), fallback.ErrConflict, "it stands all the same")
+	require.ErrorIs(t, store.Save(t.Context(), "id", rec.Revision, next(rec)), fallback.ErrConflict, "the write is stored nevertheless")
 
 	startReplica(t, master)
 	eventually(t, "the same write is acknowledged", func() bool {
@@ -73,10 +73,10 @@ func TestWritesWaitForAReplica(t *testing.T) {
 	require.Equal(t, second.Revision, got.Revision)
 }
 
-// A Cluster sends a write on where its slot has moved to, or is moving to.
+// A write follows a slot of a Cluster that has moved or is moving.
 func TestWritesFollowASlot(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it starts six servers")
+		t.Skip("starts six servers")
 	}
 	nodes, addresses := startCluster(t)
 	client := clusterClient(t, addresses)

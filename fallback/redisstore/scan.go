@@ -8,12 +8,12 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// scanCount is how many keys a step of a scan looks at.
+// scanCount is the number of keys per step of a scan.
 const scanCount = 1000
 
-// Len is as in [fallback.Counter]. It looks at every key of the server, some
-// at a time; where keys come and go meanwhile it is an estimate. Keys of other
-// programs are not counted.
+// Len implements [fallback.Counter]. It reads every key of the server in
+// steps. The result is an estimate if keys are added or removed meanwhile.
+// Keys of other programs are not counted.
 func (s *Store) Len(ctx context.Context) (int, error) {
 	var n atomic.Int64
 	now := s.now()
@@ -23,11 +23,11 @@ func (s *Store) Len(ctx context.Context) (int, error) {
 		for i, key := range keys {
 			heads[i] = pipe.GetRange(ctx, key, 0, int64(dataAt-1))
 		}
-		_, _ = pipe.Exec(ctx) // the commands have its errors
+		_, _ = pipe.Exec(ctx) // each command has its own error
 		for _, head := range heads {
 			b, err := head.Bytes()
 			if redis.HasErrorPrefix(err, "WRONGTYPE") {
-				continue // another program's
+				continue // a key of another program
 			}
 			if err != nil {
 				return err
@@ -41,12 +41,12 @@ func (s *Store) Len(ctx context.Context) (int, error) {
 	return int(n.Load()), fail(ctx, "count the records", err)
 }
 
-// Clear is as in [fallback.Clearer]: it removes all keys that begin with the
-// prefix, some at a time, whoever has written them.
+// Clear implements [fallback.Clearer]. It removes all keys with the prefix in
+// steps, including keys that other programs have written.
 func (s *Store) Clear(ctx context.Context) error {
 	err := s.scan(ctx, func(keys []string) error {
 		pipe := s.client.Pipeline()
-		for _, key := range keys { // one by one: in a Cluster they are apart
+		for _, key := range keys { // one by one, because in a Cluster they are on different nodes
 			pipe.Unlink(ctx, key)
 		}
 		_, err := pipe.Exec(ctx)
@@ -55,7 +55,8 @@ func (s *Store) Clear(ctx context.Context) error {
 	return fail(ctx, "clear the records", err)
 }
 
-// scan gives all keys with the prefix, of every master at once.
+// scan calls some with the keys that have the prefix, for all masters in
+// parallel.
 func (s *Store) scan(ctx context.Context, some func(keys []string) error) error {
 	return s.eachServer(ctx, func(ctx context.Context, node redis.Cmdable) error { return s.scanNode(ctx, node, some) })
 }
@@ -74,5 +75,5 @@ func (s *Store) scanNode(ctx context.Context, node redis.Cmdable, some func(keys
 	}
 }
 
-// glob escapes what has a meaning in a pattern.
+// glob escapes the special characters of a pattern.
 var glob = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace

@@ -2,15 +2,15 @@ package redisstore
 
 import "github.com/redis/go-redis/v9"
 
-// Each script looks at one key and changes that key only. What has expired by
-// the caller's clock is as good as absent, whatever the server's clock says.
-// What a script has done stays when one of its later commands is refused, so
-// that no key may be without an expiry between two commands.
+// Each script reads and changes only its own key. A record that has expired by
+// the caller's clock does not exist, whatever the server's clock says. If a
+// later command of a script is refused, its earlier commands remain. So no key
+// may be without an expiry between two commands.
 
-// saveScript compares and swaps. ARGV: the old revision or "", the new
-// record, now, when the key goes. It answers 1 if the record stands. Where it
-// stood before, its first bytes are written once more: WAIT waits for the last
-// write of its connection, and that one may have been another's.
+// saveScript compares and swaps. ARGV: the old revision or "", the new record,
+// now, the expiry of the key. It returns 1 if the record is stored. If it was
+// stored before, the script rewrites its first bytes, because WAIT waits only
+// for the last write of its own connection.
 var saveScript = redis.NewScript(`
 local head = redis.call('GETRANGE', KEYS[1], 0, 41)
 if head ~= '' and (#head < 42 or string.sub(head, 1, 2) ~= 'c1') then
@@ -30,8 +30,8 @@ redis.call('SET', KEYS[1], ARGV[2], 'PXAT', ARGV[4])
 return 1
 `)
 
-// touchScript moves the expiry of a record that stands. ARGV: the expiry in 16
-// digits, now, when the key goes. It answers 1 if there was one.
+// touchScript changes the expiry of a live record. ARGV: the expiry in 16
+// digits, now, the expiry of the key. It returns 1 if there was a record.
 var touchScript = redis.NewScript(`
 local head = redis.call('GETRANGE', KEYS[1], 0, 41)
 if head == '' then return 0 end

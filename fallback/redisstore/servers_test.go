@@ -17,15 +17,15 @@ import (
 	"github.com/carryon-go/carryon/fallback/redisstore"
 )
 
-// server is a Redis of the test's own.
+// server is a Redis server of the test.
 type server struct {
 	port    int
 	address string
 	command *exec.Cmd
 }
 
-// startServer starts a Redis on a free port of 127.0.0.1; it keeps nothing and
-// ends with the test.
+// startServer starts a Redis server on a free port of 127.0.0.1. It stores
+// nothing on disk and ends with the test.
 func startServer(t testing.TB, args ...string) *server {
 	t.Helper()
 	return start(t, "redis-server", args...)
@@ -51,14 +51,14 @@ func start(t testing.TB, program string, args ...string) *server {
 	return s
 }
 
-// kill ends it as a power cut does. It may be killed again.
+// kill kills the server, like a power failure. It may be called again.
 func (s *server) kill() {
 	_ = s.command.Process.Kill()
 	_ = s.command.Wait()
 }
 
-// freePort finds a port which is free together with the one 10,000 above it,
-// where the nodes of a Cluster speak with each other.
+// freePort finds a free port for which the port 10,000 above is also free.
+// Nodes of a Cluster use that one among themselves.
 func freePort(t testing.TB) int {
 	t.Helper()
 	for range 1000 {
@@ -79,7 +79,7 @@ func free(port int) bool {
 	return listener.Close() == nil
 }
 
-// silent is a server that takes connections and never speaks.
+// silent starts a server that accepts connections and never sends anything.
 func silent(t testing.TB) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -95,7 +95,7 @@ func silent(t testing.TB) string {
 	return listener.Addr().String()
 }
 
-// eventually waits for what takes a moment; a minute means never.
+// eventually waits until done returns true, at most a minute.
 func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	for began := time.Now(); !done(); time.Sleep(20 * time.Millisecond) {
@@ -105,7 +105,7 @@ func eventually(t testing.TB, what string, done func() bool) {
 	}
 }
 
-// startCluster starts three masters with a replica each.
+// startCluster starts three masters with one replica each.
 func startCluster(t *testing.T) (nodes map[string]*server, addresses []string) {
 	t.Helper()
 	nodes = map[string]*server{}

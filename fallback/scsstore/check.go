@@ -11,8 +11,8 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 )
 
-// Check is as in [fallback.Checker]. What a scs store is over is not known, so
-// that Check tries it: it writes a small record and one of Options.MaxRecord
+// Check implements [fallback.Checker]. The engine of a scs store is unknown,
+// so Check tests it. It writes a small record and one of Options.MaxRecord
 // bytes, reads them back and deletes them. They expire after two minutes.
 func (s *Store) Check(ctx context.Context) error {
 	id := "check " + rand.Text()
@@ -26,7 +26,7 @@ func (s *Store) Check(ctx context.Context) error {
 	if whole && err == nil {
 		return nil
 	}
-	effect := "the engine does not keep a record of this size whole"
+	effect := "the engine truncates a record of this size"
 	if err != nil {
 		effect = fmt.Sprintf("the engine refuses a record of this size (%v)", err)
 	}
@@ -34,7 +34,8 @@ func (s *Store) Check(ctx context.Context) error {
 		Effect: effect, Fix: "widen the engine's column, or set it lower"}})
 }
 
-// keeps writes a record of so many bytes and reports whether it comes back.
+// keeps writes a record of the given size and reports whether it is read back
+// unchanged.
 func (s *Store) keeps(ctx context.Context, id string, size int) (whole bool, err error) {
 	now := s.opt.Clock()
 	want := fallback.Record{Revision: fallback.Revision{}.Next(), Data: make([]byte, size), Expires: now.Add(time.Minute)}

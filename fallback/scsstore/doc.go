@@ -1,75 +1,75 @@
-// Package scsstore keeps records in any store that was made for
-// github.com/alexedwards/scs/v2, of which there are more than twenty: Badger,
-// Bolt, CockroachDB, Consul, etcd, Firestore, GORM, LevelDB, Memcached, SQL
-// Server, and what a program has written for itself.
+// Package scsstore stores records in any store that was written for
+// github.com/alexedwards/scs/v2. There are more than twenty, such as Badger,
+// Bolt, CockroachDB, Consul, etcd, Firestore, GORM, LevelDB, Memcached and SQL
+// Server, and your own.
 //
 //	store, err := scsstore.New(badgerstore.New(db), scsstore.Options{})
 //
-// Where Carryon has a store for the engine, use that one: it is faster and
-// promises more.
+// If Carryon has a store for your engine, use that one. It is faster and gives
+// stronger guarantees.
 //
 // # The last writer wins
 //
-// Stores of scs can find, commit and delete. None of them can compare and
-// swap. So this package reads, compares and writes, and lets the calls for one
-// record wait for each other, in this Store of this process:
+// Stores of scs can find, commit and delete, but cannot compare and swap. So
+// this package reads, compares and writes, and serialises the calls for one
+// record within one Store:
 //
-//   - One process with one Store over the engine: all that [fallback.Store]
-//     promises holds. A Save that was given up, because its context ended or
-//     the connection broke, can still arrive at the engine later, and then
-//     undoes what was saved meanwhile.
-//   - Several replicas, or several Stores over the same records: of two writes
-//     of one session that meet, the last one stays and the other is lost, though
-//     it was acknowledged. A write or a touch that meets a logout, a Renew or a
-//     revocation can bring back what that has deleted, until it expires. Visits
-//     of one session to one replica only (sticky sessions) make it rare, not
-//     impossible.
+//   - One process with one Store over the engine: all guarantees of
 //
-// Of the conformance suite in fallbacktest, everything passes in the first
-// case. In the second these do not hold: race of writers, race of creators,
-// race of creators over an expired record, counter, delete against save,
-// delete against touch, touch against save. A test of such an engine says so
-// with Setup.DangerouslyLastWriterWins.
+// [fallback.Store] hold, with one exception. A cancelled Save, because its
+// context ended or the connection broke, can still arrive at the engine later
+// and then undo a newer Save.
+//   - Several replicas, or several Stores over the same records: of two concurrent
+//
+// writes of one session, the later one remains and the other is lost, although
+// it was acknowledged. A write or touch concurrent with a logout, a Renew or a
+// revocation can restore what was deleted, until it expires. Sticky sessions
+// make that rare, but not impossible.
+//
+// In the first case, the store passes the whole conformance suite in
+// fallbacktest. In the second case, these cases fail: race of writers, race of
+// creators, race of creators over an expired record, counter, delete against
+// save, delete against touch, touch against save. A test of such an engine
+// must set Setup.DangerouslyLastWriterWins.
 //
 // # Calls
 //
 // Load is one Find. Save and Touch are a Find and a Commit. Delete is one
-// Delete. A store that is a scs.CtxStore is given the context. One that is not
-// cannot be interrupted: a call takes as long as the engine lets it, whatever
-// Config.StoreTimeout says, and the context is asked before each step.
+// Delete. A scs.CtxStore gets the context. Any other store cannot be
+// interrupted: a call takes as long as the engine needs, even beyond
+// Config.StoreTimeout. The context is checked before each step.
 //
-// Len and Clear have the engine send all that it has. If the scs store cannot
-// list (as scs.IterableStore and scs.IterableCtxStore can), their error is
+// For Len and Clear, the engine sends all its records. If the scs store cannot
+// list (see scs.IterableStore and scs.IterableCtxStore), the error is
 // errors.ErrUnsupported.
 //
 // # What is stored
 //
-// The token is 43 characters of URL-safe base64, as those of scs are: the
+// The token is 43 characters of URL-safe base64, like those of scs: the
 // SHA-256 of the prefix and the id. It fits the columns that the stores of scs
-// document, and survives those that do not tell upper from lower case.
+// document, including case-insensitive ones.
 //
-// The value is "c1" and URL-safe base64 without padding of: the revision's
-// number (8 bytes, big endian) and tag (16), the expiry in milliseconds since
-// 1970 (8), the length of the id (1) and the id, the length of the sealed data
-// (4) and the data. So it is text, which every engine can hold, and a third
-// longer than the data. One that was cut short, or that another program has
-// written, is an error and not a missing record.
+// The value is "c1" followed by unpadded URL-safe base64. The encoded parts
+// are: the revision's number (8 bytes, big endian) and tag (16), the expiry in
+// milliseconds since 1970 (8), the length of the id (1) and the id, the length
+// of the sealed data (4) and the data. So the value is text, which every
+// engine can store, and a third longer than the data. A truncated value, or
+// one of another program, is an error and not a missing record.
 //
-// The engine is told an expiry one minute after the record's, for replicas
-// whose clocks are behind; what has expired is found by nobody meanwhile. A
-// record that has expired when it arrives is deleted instead.
+// In the engine, a record expires one minute later, for replicas whose clocks
+// are behind. An expired record is never returned during that minute. A record
+// that has expired on arrival is deleted instead.
 //
 // # Engines
 //
-// Many hold less than the 1 MiB that a record may have: say so in
-// Options.MaxRecord. [Store.Check] tries it. The schema that scs's mysqlstore documents has a BLOB,
-// which ends at 65,535 bytes: make it a MEDIUMBLOB, or set MaxRecord to 48,000.
-// Its TIMESTAMP ends in 2038.
+// Many engines store less than 1 MiB per record: set Options.MaxRecord to
+// their limit. [Store.Check] tests it. The documented schema of scs's
+// mysqlstore has a BLOB, which is limited to 65,535 bytes: use a MEDIUMBLOB,
+// or set MaxRecord to 48,000. Its TIMESTAMP ends in 2038.
 //
-// scs.SessionManager.Iterate reads all that its store has, and cannot read
-// what is written here: where a program uses both, give each a table or a
-// prefix of its own.
+// scs.SessionManager.Iterate reads all values of its store and fails for those
+// of this package. If a program uses both, give each its own table or prefix.
 //
-// An engine that drops what it likes when it is full, such as Memcached, also
-// drops the markers of logouts.
+// An engine that evicts records when it is full, such as Memcached, also
+// evicts the markers of logouts.
 package scsstore

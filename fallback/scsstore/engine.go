@@ -8,16 +8,16 @@ import (
 	"github.com/alexedwards/scs/v2"
 )
 
-// engine is a scs store, all of whose calls take a context.
+// engine is a scs store whose calls all take a context.
 type engine struct {
 	find   func(ctx context.Context, t token) ([]byte, bool, error)
 	commit func(ctx context.Context, t token, value []byte, expires time.Time) error
 	delete func(ctx context.Context, t token) error
-	all    func(ctx context.Context) (map[string][]byte, error) // nil where the store cannot list
+	all    func(ctx context.Context) (map[string][]byte, error) // nil if the store cannot list
 }
 
-// newEngine takes the methods with a context where there are any: then those
-// without one may panic.
+// newEngine uses the methods with a context if there are any, because those
+// without one may panic then.
 func newEngine(over scs.Store) engine {
 	e := plain(over)
 	if with, ok := over.(scs.CtxStore); ok {
@@ -44,11 +44,11 @@ func plain(over scs.Store) engine {
 		delete: func(_ context.Context, t token) error { return over.Delete(string(t)) }}
 }
 
-// latest is the last time that fits 64 bits of nanoseconds, in which some
+// latest is the last time that fits into 64 bits of nanoseconds, as some
 // engines count.
 var latest = time.Unix(0, math.MaxInt64)
 
-// checked asks the context before each call, which not every store does.
+// checked checks the context before each call, which not every store does.
 func (e engine) checked() engine {
 	c := engine{find: func(ctx context.Context, t token) ([]byte, bool, error) {
 		if err := ctx.Err(); err != nil {

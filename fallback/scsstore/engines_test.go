@@ -12,16 +12,17 @@ import (
 	"github.com/alexedwards/scs/v2/memstore"
 )
 
-// memory is scs's own store, without the goroutine that nobody could end.
+// memory returns scs's own store, without its goroutine, which cannot be
+// stopped.
 func memory() *memstore.MemStore { return memstore.NewWithCleanupInterval(0) }
 
-// engine is a scs store that lists, can fail, and tells what it is asked.
+// engine is a scs store that can list, can fail, and records its calls.
 type engine struct {
 	scs.Store
 	mu     sync.Mutex
 	down   error
 	calls  []string
-	before func(call string) // outside of the lock
+	before func(call string) // called without the lock
 }
 
 func (e *engine) note(call string) error {
@@ -77,7 +78,7 @@ func (e *engine) All() (map[string][]byte, error) {
 	return e.Store.(scs.IterableStore).All()
 }
 
-// ctxEngine has methods with a context only, as scs's goredisstore.
+// ctxEngine has only methods with a context, like scs's goredisstore.
 type ctxEngine struct{ e *engine }
 
 func (c ctxEngine) Find(string) ([]byte, bool, error)      { panic("no context") }
@@ -97,9 +98,9 @@ func (c ctxEngine) CommitCtx(ctx context.Context, token string, b []byte, expiry
 
 func (c ctxEngine) DeleteCtx(ctx context.Context, token string) error { return c.e.Delete(token) }
 
-// narrow is an engine that holds what the poorest may: text, tokens of 43
-// characters whose case it does not know, and no list. What has expired when
-// it arrives it keeps for ever, as Redis does.
+// narrow is an engine with minimal abilities: text values, case-insensitive
+// tokens of 43 characters, and no list. Like Redis, it keeps a record forever
+// that has expired on arrival.
 type narrow struct {
 	mu   sync.Mutex
 	rows map[string]row

@@ -11,7 +11,7 @@ import (
 	"github.com/carryon-go/carryon/middleware"
 )
 
-// Any store of scs will do: memstore stands for the engine.
+// Any store of scs works; this example uses memstore.
 func Example() {
 	store, err := scsstore.New(memstore.New(), scsstore.Options{Prefix: "shop:"})
 	if err != nil {

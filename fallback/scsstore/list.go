@@ -8,11 +8,11 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 )
 
-// errNoList is for a scs store that cannot list.
-var errNoList = fmt.Errorf("the scs store is no scs.IterableStore: %w", errors.ErrUnsupported)
+// errNoList reports a scs store that cannot list.
+var errNoList = fmt.Errorf("the scs store is not a scs.IterableStore: %w", errors.ErrUnsupported)
 
-// Len is as in [fallback.Counter]. The engine sends all that it has. If the scs
-// store cannot list, the error is errors.ErrUnsupported.
+// Len implements [fallback.Counter]. The engine sends all its records. If the
+// scs store cannot list, the error is errors.ErrUnsupported.
 func (s *Store) Len(ctx context.Context) (int, error) {
 	n, now := 0, s.now()
 	err := s.each(ctx, func(_ token, rec fallback.Record) error {
@@ -24,8 +24,8 @@ func (s *Store) Len(ctx context.Context) (int, error) {
 	return n, fail(ctx, "count the records", err)
 }
 
-// Clear is as in [fallback.Clearer]: it deletes the records with this prefix,
-// one by one. The engine sends all that it has. If the scs store cannot list,
+// Clear implements [fallback.Clearer]. It deletes the records with this prefix
+// one by one. The engine sends all its records. If the scs store cannot list,
 // the error is errors.ErrUnsupported.
 func (s *Store) Clear(ctx context.Context) error {
 	err := s.each(ctx, func(t token, _ fallback.Record) error {
@@ -34,9 +34,9 @@ func (s *Store) Clear(ctx context.Context) error {
 	return fail(ctx, "clear the records", err)
 }
 
-// each calls f for the records that were written with this prefix. Those of
-// others, and scs's own sessions, are passed over: their tokens do not follow
-// from their ids.
+// each calls f for the records with this prefix. It skips records of other
+// programs and scs's own sessions, because their tokens do not match their
+// ids.
 func (s *Store) each(ctx context.Context, f func(token, fallback.Record) error) error {
 	if s.engine.all == nil {
 		return errNoList

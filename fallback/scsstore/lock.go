@@ -5,9 +5,8 @@ import (
 	"hash/crc32"
 )
 
-// locks let those wait for each other who change the same record. There are
-// 256 of them, however many records there are: two in 256 wait for each other
-// without need.
+// locks serialise changes of the same record. There are 256 locks for all
+// records, so one call in 256 waits unnecessarily.
 type locks []chan struct{}
 
 func newLocks() locks {
@@ -18,8 +17,8 @@ func newLocks() locks {
 	return l
 }
 
-// with runs f while nobody else changes the record. Its error is f's, or the
-// context's if that ends before it is f's turn.
+// with runs f while no other call changes the record. It returns the error of
+// f, or that of the context if it ends first.
 func (l locks) with(ctx context.Context, t token, f func() error) error {
 	lock := l[t.bucket()]
 	select {
@@ -27,9 +26,9 @@ func (l locks) with(ctx context.Context, t token, f func() error) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { <-lock }() // f may panic: it calls a stranger's code
+	defer func() { <-lock }() // f calls foreign code, which may panic
 	return f()
 }
 
-// bucket spreads tokens evenly.
+// bucket distributes tokens evenly.
 func (t token) bucket() uint32 { return crc32.ChecksumIEEE([]byte(t)) % 256 }

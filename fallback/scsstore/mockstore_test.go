@@ -12,8 +12,7 @@ import (
 	"github.com/carryon-go/carryon/fallback/scsstore"
 )
 
-// The mock that scs has for its own tests panics at a call that was not
-// announced, or has another token, value or expiry.
+// scs's own mock panics at an unexpected call, token, value or expiry.
 func TestAnnouncedCallsOfTheMock(t *testing.T) {
 	engine := memory()
 	real, err := scsstore.New(engine, scsstore.Options{})
@@ -41,7 +40,7 @@ func TestAnnouncedCallsOfTheMock(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, first.Data, got.Data)
 
-	mock.ExpectFind(token, value, true, nil) // and no Commit
+	mock.ExpectFind(token, value, true, nil) // no Commit is expected
 	require.ErrorIs(t, store.Save(t.Context(), "id", fallback.Revision{}, fallback.Record{
 		Revision: first.Revision.Next(), Expires: first.Expires}), fallback.ErrConflict)
 

@@ -10,27 +10,27 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 )
 
-// The parts of a value, before base64.
+// The parts of a value before base64 encoding.
 const (
 	magic     = "c1"
 	tagAt     = 8
 	expiresAt = tagAt + 16
 	idAt      = expiresAt + 8
-	lengthOf  = 4 // bytes that say how long the data is
+	lengthOf  = 4 // length of the data
 )
 
-// text is strict: a value has one form only.
+// text is a strict encoding: each value has only one form.
 var text = base64.RawURLEncoding.Strict()
 
-// longest is the most that a value can have.
+// longest is the maximum length of a value.
 var longest = len(magic) + text.EncodedLen(idAt+1+fallback.MaxID+lengthOf+fallback.MaxRecord)
 
-// errForeign is for a token that some other program has written, and for a
-// value that the engine did not keep whole.
-var errForeign = errors.New("the value is no record of this package, or was cut short; " +
-	"use a table or prefix of its own, and a column that holds what Options.MaxRecord allows")
+// errForeign reports a token that another program has written, or a value that
+// the engine has truncated.
+var errForeign = errors.New("the value was not written by this package, or was truncated; " +
+	"use a table or prefix of its own, and a column that is large enough for Options.MaxRecord")
 
-// token is where a record is in the engine.
+// token is the key of a record in the engine.
 type token string
 
 func (s *Store) token(id string) token {
@@ -54,13 +54,13 @@ func pack(id string, rec fallback.Record) []byte {
 	return text.AppendEncode([]byte(magic), b)
 }
 
-// unpack gives a record, whose Data is the caller's own, and its id.
+// unpack returns a record and its id. The caller owns the record's Data.
 func unpack(value []byte) (rec fallback.Record, id string, err error) {
 	if len(value) > longest || len(value) < len(magic) || string(value[:len(magic)]) != magic {
 		return rec, "", errForeign
 	}
 	b, err := text.AppendDecode(nil, value[len(magic):])
-	if err != nil || len(b) < idAt+1 || text.EncodedLen(len(b)) != len(value)-len(magic) { // it skips line ends
+	if err != nil || len(b) < idAt+1 || text.EncodedLen(len(b)) != len(value)-len(magic) { // the decoder skips line ends
 		return rec, "", errForeign
 	}
 	dataAt := idAt + 1 + int(b[idAt]) + lengthOf

@@ -9,7 +9,7 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 )
 
-// Whatever an engine gives back is refused or is what was written.
+// Any value from an engine is refused, or is a value that was written.
 func FuzzUnpack(f *testing.F) {
 	rec := fallback.Record{Revision: fallback.Revision{}.Next(), Data: []byte("data"), Expires: time.UnixMilli(1 << 40)}
 	f.Add(pack("id", rec))

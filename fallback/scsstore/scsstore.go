@@ -11,37 +11,38 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 )
 
-// DefaultPrefix is what tokens are derived with where Options.Prefix is empty.
+// DefaultPrefix is used if Options.Prefix is empty.
 const DefaultPrefix = "carryon:"
 
-// grace is how long the engine keeps a record that has expired, for replicas
-// whose clocks are behind.
+// grace is how long the engine keeps an expired record, for replicas whose
+// clocks are behind.
 const grace = time.Minute
 
-// Options says how a store is made. The zero value is ready to use.
+// Options configures a [Store]. The zero value is ready to use.
 type Options struct {
-	// Prefix keeps the records of programs apart that share an engine; ""
-	// means [DefaultPrefix]. It goes into the hash that a token is, and cannot
-	// be seen in it. Programs may share it: their ids never meet.
+	// Prefix separates the records of programs that share an engine; "" means
+	// [DefaultPrefix]. It is part of the hash in a token and not visible
+	// there. Programs may use the same prefix, because their ids never
+	// collide.
 	Prefix string
 
-	// MaxRecord is how many bytes of sealed data the engine takes; its value
-	// has a third more and 150 bytes. 0 means fallback.MaxRecord, and more
-	// cannot be. A longer record is answered with fallback.ErrTooLarge.
+	// MaxRecord is the maximum size in bytes of sealed data in the engine; the
+	// value is a third longer plus 150 bytes. 0 means fallback.MaxRecord, the
+	// upper limit. A longer record is refused with fallback.ErrTooLarge.
 	MaxRecord int
 
-	// Clock says what time it is; nil means time.Now.
+	// Clock returns the current time; nil means time.Now.
 	Clock func() time.Time
 }
 
-// New makes a store over one of scs, which stays the caller's to close. It
-// does not speak to the engine.
+// New returns a store over a store of scs. The caller closes that store. New
+// does not contact the engine.
 func New(over scs.Store, o Options) (*Store, error) {
 	if over == nil {
 		return nil, errors.New("scsstore: no scs store; give New one")
 	}
 	if o.MaxRecord < 0 || o.MaxRecord > fallback.MaxRecord {
-		return nil, fmt.Errorf("scsstore: Options.MaxRecord is 0 to %d bytes", fallback.MaxRecord)
+		return nil, fmt.Errorf("scsstore: Options.MaxRecord must be 0 to %d bytes", fallback.MaxRecord)
 	}
 	if o.MaxRecord == 0 {
 		o.MaxRecord = fallback.MaxRecord
@@ -55,10 +56,10 @@ func New(over scs.Store, o Options) (*Store, error) {
 	return &Store{engine: newEngine(over), locks: newLocks(), opt: o}, nil
 }
 
-// Store is a [fallback.Store] over a store of scs. It is a [fallback.Checker],
-// and, if the scs store can list, a [fallback.Counter] and a [fallback.Clearer].
-// Make one for each engine in a process and share it: only the calls of one
-// Store wait for each other.
+// Store is a [fallback.Store] over a store of scs. It is also a
+// [fallback.Checker] and, if the scs store can list, a [fallback.Counter] and
+// a [fallback.Clearer]. Create one for each engine in a process and share it,
+// because only calls of the same Store are serialised.
 type Store struct {
 	engine engine
 	locks  locks
@@ -72,7 +73,7 @@ var (
 	_ fallback.Checker = (*Store)(nil)
 )
 
-// Load is as in [fallback.Store]: one Find.
+// Load implements [fallback.Store] with one Find.
 func (s *Store) Load(ctx context.Context, id string) (fallback.Record, error) {
 	if err := fallback.CheckID(id); err != nil {
 		return fallback.Record{}, err
@@ -87,7 +88,8 @@ func (s *Store) Load(ctx context.Context, id string) (fallback.Record, error) {
 	return rec, nil
 }
 
-// Save is as in [fallback.Store], within this process: a Find and a Commit.
+// Save implements [fallback.Store] within this process, with a Find and a
+// Commit.
 func (s *Store) Save(ctx context.Context, id string, old fallback.Revision, new fallback.Record) error {
 	if err := fallback.CheckSave(id, old, new); err != nil {
 		return err
@@ -95,32 +97,33 @@ func (s *Store) Save(ctx context.Context, id string, old fallback.Revision, new 
 	if len(new.Data) > s.opt.MaxRecord {
 		return fmt.Errorf("%w: it has %d bytes and Options.MaxRecord is %d", fallback.ErrTooLarge, len(new.Data), s.opt.MaxRecord)
 	}
-	return s.change(ctx, id, "save a record", func(stands fallback.Record, found bool) (fallback.Record, error) {
-		if found && stands.Revision == new.Revision {
-			return stands, nil // it has happened before
+	return s.change(ctx, id, "save a record", func(current fallback.Record, found bool) (fallback.Record, error) {
+		if found && current.Revision == new.Revision {
+			return current, nil // it has happened before
 		}
-		if stands.Revision != old { // zero where nothing stands
-			return stands, fallback.ErrConflict
+		if current.Revision != old { // zero if there is no record
+			return current, fallback.ErrConflict
 		}
 		return new, nil
 	})
 }
 
-// Touch is as in [fallback.Store], within this process: a Find and a Commit.
+// Touch implements [fallback.Store] within this process, with a Find and a
+// Commit.
 func (s *Store) Touch(ctx context.Context, id string, expires time.Time) error {
 	if err := errors.Join(fallback.CheckID(id), fallback.CheckExpiry(expires)); err != nil {
 		return err
 	}
-	return s.change(ctx, id, "touch a record", func(stands fallback.Record, found bool) (fallback.Record, error) {
+	return s.change(ctx, id, "touch a record", func(current fallback.Record, found bool) (fallback.Record, error) {
 		if !found {
-			return stands, fallback.ErrNotFound
+			return current, fallback.ErrNotFound
 		}
-		stands.Expires = expires
-		return stands, nil
+		current.Expires = expires
+		return current, nil
 	})
 }
 
-// Delete is as in [fallback.Store]: one Delete.
+// Delete implements [fallback.Store] with one Delete.
 func (s *Store) Delete(ctx context.Context, id string) error {
 	if err := fallback.CheckID(id); err != nil {
 		return err
@@ -129,22 +132,22 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	return fail(ctx, "delete a record", s.locks.with(ctx, t, func() error { return s.engine.delete(ctx, t) }))
 }
 
-// change puts what decide makes of a record in its place. The error that
-// decide gives is the answer.
+// change replaces a record by the result of decide. It returns the error of
+// decide.
 func (s *Store) change(ctx context.Context, id, what string, decide func(fallback.Record, bool) (fallback.Record, error)) error {
 	t := s.token(id)
 	var answer error
 	err := s.locks.with(ctx, t, func() error {
-		stands, found, err := s.find(ctx, id)
+		current, found, err := s.find(ctx, id)
 		if err != nil {
 			return err
 		}
-		next, err := decide(stands, found)
+		next, err := decide(current, found)
 		switch {
 		case err != nil:
 			answer = err
 			return nil
-		case found && next.Revision == stands.Revision && next.Expires.Equal(stands.Expires):
+		case found && next.Revision == current.Revision && next.Expires.Equal(current.Expires):
 			return nil
 		}
 		return s.put(ctx, t, id, next)
@@ -155,7 +158,7 @@ func (s *Store) change(ctx context.Context, id, what string, decide func(fallbac
 	return answer
 }
 
-// find gives the record that stands there, or the zero one.
+// find returns the current record, or the zero record.
 func (s *Store) find(ctx context.Context, id string) (fallback.Record, bool, error) {
 	value, found, err := s.engine.find(ctx, s.token(id))
 	if err != nil || !found {
@@ -173,8 +176,8 @@ func (s *Store) find(ctx context.Context, id string) (fallback.Record, bool, err
 	return rec, true, nil
 }
 
-// put writes a record. To some engines an expiry that has passed means none,
-// so that a record which has expired is deleted.
+// put writes a record. It deletes an expired record instead, because some
+// engines treat a past expiry as none.
 func (s *Store) put(ctx context.Context, t token, id string, rec fallback.Record) error {
 	if rec.Expires.UnixMilli() <= s.now() {
 		return s.engine.delete(ctx, t)
@@ -184,8 +187,8 @@ func (s *Store) put(ctx context.Context, t token, id string, rec fallback.Record
 
 func (s *Store) now() int64 { return s.opt.Clock().UnixMilli() }
 
-// fail says what could not be done. The engine's own error may hide that the
-// context has ended.
+// fail adds the failed operation to an error. It also adds the error of an
+// ended context, which the engine's own error may hide.
 func fail(ctx context.Context, what string, err error) error {
 	if err == nil {
 		return nil

@@ -26,8 +26,8 @@ func newStore(t testing.TB, over scs.Store, o scsstore.Options) *scsstore.Store 
 	return store
 }
 
-// conform runs the suite over an engine: in one process nothing is left out,
-// and with two the races.
+// conform runs the suite over an engine: all cases with one process, and all
+// except the races with two.
 func conform(t *testing.T, open func(t *testing.T) (over scs.Store, down func())) {
 	for _, replicas := range []int{1, 2} {
 		t.Run(map[int]string{1: "one process", 2: "two replicas"}[replicas], func(t *testing.T) {
@@ -84,7 +84,7 @@ func TestListsOnlyWhereTheEngineDoes(t *testing.T) {
 	require.ErrorIs(t, newStore(t, newNarrow(), scsstore.Options{}).Clear(t.Context()), errors.ErrUnsupported)
 }
 
-// cutting keeps values only up to a length, in silence, or refuses them.
+// cutting truncates values silently, or refuses long ones.
 type cutting struct {
 	scs.Store
 	most   int
@@ -118,8 +118,8 @@ func TestCheckTriesTheEngine(t *testing.T) {
 	require.False(t, errors.As(err, new(*fallback.CheckError)))
 }
 
-// What the documentation says of replicas is so: the late of two writes stays,
-// and a logout is undone.
+// The documented behaviour of several replicas: of two writes the later one
+// remains, and a logout is undone.
 func TestBetweenReplicasTheLastWriterWins(t *testing.T) {
 	over := &engine{Store: memory()}
 	a, b := newStore(t, over, scsstore.Options{}), newStore(t, over, scsstore.Options{})
@@ -129,7 +129,7 @@ func TestBetweenReplicasTheLastWriterWins(t *testing.T) {
 	meet := func(f func()) {
 		over.before = func(call string) {
 			if call == "commit" {
-				over.before = nil // for what f does
+				over.before = nil // not during f
 				f()
 			}
 		}
@@ -139,12 +139,12 @@ func TestBetweenReplicasTheLastWriterWins(t *testing.T) {
 	require.NoError(t, a.Save(t.Context(), "id", one.Revision, mine))
 	got, err := b.Load(t.Context(), "id")
 	require.NoError(t, err)
-	require.Equal(t, "mine", string(got.Data), "theirs was acknowledged, and is lost")
+	require.Equal(t, "mine", string(got.Data), "the other write was acknowledged and is lost")
 
 	meet(func() { require.NoError(t, b.Delete(t.Context(), "id")) })
 	require.NoError(t, a.Touch(t.Context(), "id", time.Now().Add(2*time.Hour)))
 	_, err = b.Load(t.Context(), "id")
-	require.NoError(t, err, "the touch has brought it back")
+	require.NoError(t, err, "the touch has restored the record")
 }
 
 func TestCallsOfTheEngine(t *testing.T) {
@@ -157,7 +157,7 @@ func TestCallsOfTheEngine(t *testing.T) {
 		require.Equal(t, want, over.since())
 	}
 	check(s.Save(t.Context(), "id", fallback.Revision{}, rec), "find", "commit")
-	check(s.Save(t.Context(), "id", fallback.Revision{}, rec), "find") // again
+	check(s.Save(t.Context(), "id", fallback.Revision{}, rec), "find") // the same Save again
 	_, err := s.Load(t.Context(), "id")
 	check(err, "find")
 	check(s.Touch(t.Context(), "id", time.Now().Add(time.Minute)), "find", "commit")
@@ -166,7 +166,7 @@ func TestCallsOfTheEngine(t *testing.T) {
 	check(s.Delete(t.Context(), "id"), "delete")
 }
 
-// spy tells of what is committed.
+// spy records what is committed.
 type spy struct {
 	scs.Store
 	committed func(token, value string, expiry time.Time)
@@ -177,7 +177,7 @@ func (s spy) Commit(token string, b []byte, expiry time.Time) error {
 	return s.Store.Commit(token, b, expiry)
 }
 
-// What is documented to be in the engine is what is there.
+// The stored form matches the documentation.
 func TestStoredForm(t *testing.T) {
 	expires := time.UnixMilli(0x0102030405).Add(999 * time.Microsecond)
 	over := spy{memory(), func(token, value string, expiry time.Time) {
@@ -195,7 +195,8 @@ func TestStoredForm(t *testing.T) {
 		Revision: fallback.Revision{Number: 0x0102030405060708, Tag: [16]byte{0xaa, 15: 0xbb}}}))
 }
 
-// An engine that counts nanoseconds in 64 bits does not lose what ends late.
+// An engine that counts nanoseconds in 64 bits must not lose a record with a
+// late expiry.
 func TestExpiryOfTheYear9999(t *testing.T) {
 	s := newStore(t, memory(), scsstore.Options{})
 	rec := record(fallback.Revision{}, "one")
@@ -206,8 +207,8 @@ func TestExpiryOfTheYear9999(t *testing.T) {
 	require.True(t, got.Expires.Equal(rec.Expires))
 }
 
-// What another has written, or the engine did not keep whole, is an error: a
-// missing record would be a logout.
+// A value of another program, or a truncated one, is an error. A missing
+// record would be a logout.
 func TestForeignValues(t *testing.T) {
 	over := memory()
 	s := newStore(t, over, scsstore.Options{})
@@ -239,10 +240,10 @@ func TestForeignValues(t *testing.T) {
 		}
 	}
 	require.NoError(t, s.Delete(t.Context(), "id"))
-	require.NoError(t, s.Save(t.Context(), "id", fallback.Revision{}, rec), "after a Delete it is free again")
+	require.NoError(t, s.Save(t.Context(), "id", fallback.Revision{}, rec), "after a Delete the id can be used again")
 }
 
-// Programs and scs itself may share an engine.
+// Several programs and scs itself may share an engine.
 func TestSharesTheEngine(t *testing.T) {
 	over := memory()
 	mine := newStore(t, over, scsstore.Options{Prefix: "mine"})
@@ -271,14 +272,14 @@ func TestMaxRecord(t *testing.T) {
 		fallback.ErrTooLarge)
 	for _, wrong := range []int{-1, fallback.MaxRecord + 1} {
 		_, err := scsstore.New(memory(), scsstore.Options{MaxRecord: wrong})
-		require.ErrorContains(t, err, "MaxRecord is 0 to")
+		require.ErrorContains(t, err, "MaxRecord must be 0 to")
 	}
 	_, err := scsstore.New(nil, scsstore.Options{})
 	require.ErrorContains(t, err, "give New one")
 }
 
-// Who waits for another's change of the record gives up when its context ends,
-// and a store that panics leaves nobody waiting.
+// A call that waits for another change of the record ends with its context. If
+// a store panics, no call keeps waiting.
 func TestWaitingEndsWithTheContext(t *testing.T) {
 	over := &engine{Store: memory()}
 	s := newStore(t, over, scsstore.Options{})
@@ -287,7 +288,7 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 		if call == "commit" {
 			close(entered)
 			<-leave
-			panic("a bug of the engine's")
+			panic("a bug of the engine")
 		}
 	}
 	var group sync.WaitGroup
@@ -307,7 +308,7 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 	require.NoError(t, s.Delete(t.Context(), "id"))
 }
 
-// The context that an engine is given is the caller's.
+// The engine gets the caller's context.
 func TestContextReachesTheEngine(t *testing.T) {
 	type key struct{}
 	over := asks{ctxEngine{&engine{Store: memory()}}, func(ctx context.Context) { require.Equal(t, "mine", ctx.Value(key{})) }}

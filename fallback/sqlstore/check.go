@@ -10,9 +10,9 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 )
 
-// verify asks MySQL, once, what would make a write that it acknowledges be
-// lost or cut: autocommit that is off, and columns that are too narrow where
-// sql_mode makes a warning of that. Other engines have neither.
+// verify checks once whether MySQL would lose or truncate acknowledged writes:
+// whether autocommit is off, and whether columns are too narrow, which only
+// causes a warning in some sql_modes. Other engines have neither problem.
 func (s *Store) verify(ctx context.Context) error {
 	if s.opt.Dialect != MySQL || s.ready.Load() {
 		return nil
@@ -21,7 +21,7 @@ func (s *Store) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t, err := s.look(ctx)
+	t, err := s.inspect(ctx)
 	if isMySQL(err, myDenied) {
 		t, err = table{}, nil
 	}
@@ -29,7 +29,7 @@ func (s *Store) verify(ctx context.Context) error {
 		return err
 	}
 	findings := autocommit(settings[0])
-	if t.exists { // otherwise the statement says so
+	if t.exists { // otherwise the statement itself fails
 		findings = append(findings, t.findings(s)...)
 	}
 	if len(findings) == 0 {
@@ -46,7 +46,7 @@ func autocommit(value string) []fallback.Finding {
 		Fix: "remove it from the DSN, and from init_connect and my.cnf"}}
 }
 
-// settings reads one row of text.
+// settings reads one row of text columns.
 func (s *Store) settings(ctx context.Context, query string) (values []string, err error) {
 	var row *sql.Rows
 	if row, err = s.db.QueryContext(ctx, query); err != nil {
@@ -62,7 +62,7 @@ func (s *Store) settings(ctx context.Context, query string) (values []string, er
 		into[i] = &texts[i]
 	}
 	if !row.Next() {
-		return nil, errors.Join(row.Err(), errors.New("the server does not say how it is set"))
+		return nil, errors.Join(row.Err(), errors.New("the server returned no settings"))
 	}
 	if err := row.Scan(into...); err != nil {
 		return nil, err
@@ -73,12 +73,12 @@ func (s *Store) settings(ctx context.Context, query string) (values []string, er
 	return values, row.Err()
 }
 
-// Check is as in [fallback.Checker]. It examines the table as [Store.Migrate]
-// does, and the settings of one connection: its isolation, how durable a commit
-// is, and whether the server takes writes. It changes nothing, and needs the
-// rights to read and write rows.
+// Check implements [fallback.Checker]. It checks the table as [Store.Migrate]
+// does, and the settings of one connection: its isolation, the durability of a
+// commit, and whether the server accepts writes. It changes nothing and needs
+// only the rights to read and write rows.
 func (s *Store) Check(ctx context.Context) error {
-	t, err := s.look(ctx)
+	t, err := s.inspect(ctx)
 	if err != nil {
 		return s.fail(ctx, "read the catalogue", err)
 	}
@@ -110,9 +110,9 @@ func (s *Store) checkPostgres(ctx context.Context) (string, []fallback.Finding, 
 	var f findings
 	f.when(atoi(v[1]) < 90500, "server_version", v[0], "it has no INSERT … ON CONFLICT", "use PostgreSQL 9.5 or later")
 	f.when(v[2] != "read committed" && v[2] != "read uncommitted", "default_transaction_isolation", v[2],
-		"statements fail because of other records and are sent again, in a transaction of three round trips",
+		"conflicts with other records make statements fail; each retry takes a transaction of three round trips",
 		"ALTER ROLE … SET default_transaction_isolation = 'read committed'")
-	f.when(v[3] == "off", "synchronous_commit", v[3], "a crash loses what was acknowledged in the last moments, logouts too",
+	f.when(v[3] == "off", "synchronous_commit", v[3], "a crash loses the last acknowledged writes, including logouts",
 		"set it to on for this role")
 	f.when(v[4] == "off", "fsync", v[4], "a crash of the machine can lose the database", "set it to on")
 	f.when(v[5] == "off", "full_page_writes", v[5], "a crash of the machine can corrupt the database", "set it to on")
@@ -138,25 +138,25 @@ func (s *Store) checkMySQL(ctx context.Context) (string, []fallback.Finding, err
 	}
 	f := findings(autocommit(v[1]))
 	f.when(!strings.Contains(v[2], "STRICT_"), "sql_mode", strconv.Quote(v[2]),
-		"a value that a column does not hold is cut instead of refused", "add STRICT_TRANS_TABLES")
-	const packet = 2 << 20 // a record, and the statement around it with every byte escaped
+		"a value that is too long for a column is truncated instead of refused", "add STRICT_TRANS_TABLES")
+	const packet = 2 << 20 // a record and its statement, with every byte escaped
 	f.when(atoi(v[3]) < packet, "max_allowed_packet", v[3], "records near 1 MiB are refused", "set it to 16M")
 	f.when(v[4] != "0" && v[4] != "OFF", "read_only", v[4], "the server takes no writes: it is a replica, or set so",
 		"connect to the primary")
 	f.when(v[5] != "1", "innodb_flush_log_at_trx_commit", v[5],
-		"a crash loses what was acknowledged in the last second, logouts too", "set it to 1")
+		"a crash loses the acknowledged writes of the last second, including logouts", "set it to 1")
 	f.when(strings.EqualFold(isolation[0], "READ-UNCOMMITTED"), "transaction_isolation", isolation[0],
 		"a read can see a write that is then rolled back", "use READ-COMMITTED or REPEATABLE-READ")
 	f.when(strings.EqualFold(isolation[0], "SERIALIZABLE"), "transaction_isolation", isolation[0],
 		"reads wait for writers, and deadlocks are frequent", "use READ-COMMITTED or REPEATABLE-READ")
 	if engine := s.storageEngine(ctx); engine != "" {
 		f.when(!strings.EqualFold(engine, "InnoDB"), "engine of "+s.name.table, engine,
-			"a crash can lose or corrupt what was acknowledged", "ALTER TABLE "+s.name.table+" ENGINE=InnoDB")
+			"a crash can lose or corrupt acknowledged writes", "ALTER TABLE "+s.name.table+" ENGINE=InnoDB")
 	}
 	return "MySQL " + v[0], f, nil
 }
 
-// storageEngine returns the engine of the table, "" if it is not known.
+// storageEngine returns the engine of the table, or "" if it is unknown.
 func (s *Store) storageEngine(ctx context.Context) (engine string) {
 	_ = s.readMaps(ctx, func(r map[string]string) {
 		_, rest, _ := strings.Cut(r["create table"], ") ENGINE=")
@@ -176,7 +176,7 @@ func (s *Store) checkSQLite(ctx context.Context) (string, []fallback.Finding, er
 	f.when(olderThan(v[0], 3, 24), "sqlite_version", v[0], "it has no INSERT … ON CONFLICT", "use SQLite 3.24 or later")
 	f.when(v[1] == "memory" || v[1] == "off", "journal_mode", v[1], "a crash loses or corrupts the database", "set it to wal")
 	f.when(v[2] == "0", "synchronous", v[2], "a crash of the machine can corrupt the database", "set it to normal or full")
-	f.when(v[3] == "0", "busy_timeout", v[3], "writers that meet fail with SQLITE_BUSY", "set it to 5000")
+	f.when(v[3] == "0", "busy_timeout", v[3], "concurrent writers fail with SQLITE_BUSY", "set it to 5000")
 	f.when(v[4] == "1", "query_only", v[4], "the connection takes no writes", "set it to off")
 	return "SQLite " + v[0], f, nil
 }

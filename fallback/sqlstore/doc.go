@@ -1,5 +1,5 @@
-// Package sqlstore keeps records in a table of PostgreSQL, MySQL, MariaDB or
-// SQLite. It uses database/sql only: the program brings the driver.
+// Package sqlstore stores records in a table of PostgreSQL, MySQL, MariaDB or
+// SQLite. It uses only database/sql: the program imports the driver.
 //
 //	db, err := sql.Open("pgx", "postgres://app@db/app")
 //	store, err := sqlstore.New(db, sqlstore.Options{Dialect: sqlstore.Postgres})
@@ -7,46 +7,47 @@
 //
 // # Drivers
 //
-// Every driver of these engines should do. Tested: github.com/jackc/pgx/v5,
-// github.com/go-sql-driver/mysql, modernc.org/sqlite.
+// Any driver for these engines should work. Tested drivers:
+// github.com/jackc/pgx/v5, github.com/go-sql-driver/mysql, modernc.org/sqlite.
 //
-// MySQL and MariaDB: it does not matter whether the DSN has clientFoundRows.
-// Statements are prepared once for each connection, so that a call is one
-// round trip. Behind a pooler that does not pass on prepared statements, set
-// Options.WithoutPrepare and, in the DSN, interpolateParams=true. The first write
-// of a Store looks at the table and at autocommit: while the columns do not hold
-// what is written, or autocommit is off, every write is an error. The server's
-// max_allowed_packet must exceed 2 MiB, as by default it does.
+// MySQL and MariaDB: clientFoundRows in the DSN makes no difference.
+// Statements are prepared once per connection, so a call takes one round trip.
+// If a pooler does not support prepared statements, set Options.WithoutPrepare
+// and add interpolateParams=true to the DSN. The first write of a Store checks
+// the columns and autocommit. Every write fails while the columns are too
+// small or autocommit is off. The server's max_allowed_packet must exceed 2
+// MiB, as it does by default.
 //
-// PostgreSQL behind PgBouncer in transaction mode: tell pgx not to prepare, with
-// default_query_exec_mode=exec in the DSN.
+// PostgreSQL behind PgBouncer in transaction mode: set
+// default_query_exec_mode=exec in the DSN, so that pgx does not prepare
+// statements.
 //
-// SQLite: let writers wait for each other, or they fail with SQLITE_BUSY:
+// SQLite: set a busy timeout, or concurrent writers fail with SQLITE_BUSY:
 //
 //	file:sessions.db?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)&_txlock=immediate
 //
-// A database in memory needs db.SetMaxOpenConns(1), or each connection has its own.
+// For a database in memory, call db.SetMaxOpenConns(1); otherwise each
+// connection has its own database.
 //
-// # What it promises
+// # Guarantees
 //
-// Each call is one statement that commits by itself, or some that are safe to
-// repeat. A statement that the engine gives up because of another one, as a
-// deadlock or a serialization failure, is repeated up to five times, with
-// pauses drawn at random; fallback.WithAttempts tells of each. PostgreSQL then
-// runs it under READ COMMITTED, by name, so that records do not fail each other
-// where the default isolation is stricter. A Save that was given up every time
-// is fallback.ErrConflict.
+// Each call is one auto-committed statement, or several that are safe to
+// repeat. A statement that the engine aborts because of a deadlock or a
+// serialization failure is retried up to five times with random pauses;
+// fallback.WithAttempts reports each retry. On PostgreSQL, retries run under
+// READ COMMITTED, because under a stricter default isolation unrelated records
+// can conflict. A Save that fails every time returns fallback.ErrConflict.
 //
-// What was acknowledged is as safe as a commit in that database: with
-// asynchronous replication a failover can lose the last of them. Read from the
-// primary; a replica that lags shows states that are over. [Store.Check] names
-// the settings that lose more.
+// An acknowledged write is as durable as a commit in that database. With
+// asynchronous replication, a failover can lose the last writes. Always read
+// from the primary, because a replica that lags returns outdated records.
+// [Store.Check] reports settings that lose more.
 //
-// Expired records are never found. They are removed in small batches in
-// passing, by one in a hundred Saves, and by [Store.Sweep].
+// Expired records are never returned. One in a hundred Saves removes a small
+// batch of them, and so does [Store.Sweep].
 //
-// The table holds hashed ids, revisions, sealed data and times. Nothing in it
-// can be read without a visitor's cookies.
+// The table holds hashed ids, revisions, sealed data and times. The data
+// cannot be read without a visitor's cookies.
 //
 // # For users of connect-pg-simple and express-mysql-session
 //
@@ -59,9 +60,9 @@
 //	createDatabaseTable
 //	ttl, expiration                        Config.Lifetime and Config.IdleTimeout
 //	disableTouch                           Config.IdleTimeout below 0; Config.TouchAfter
-//	                                       touches seldom, without asking the database
+//	                                       touches rarely, without asking the database
 //	pruneSessionInterval, clearExpired,    Options.SweepEvery and SweepBatch: expired rows
-//	checkExpirationInterval                go in passing, without a timer. Or [Store.Sweep]
+//	checkExpirationInterval                are removed by Saves, without a timer. Or [Store.Sweep]
 //	pruneSessionRandomizedInterval         none: SweepEvery is a chance, so replicas do
 //	                                       not sweep together
 //	endConnectionOnClose                   none: the *sql.DB stays yours to close

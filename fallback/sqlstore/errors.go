@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// The drivers' types are not ours to import. Those of PostgreSQL have a method
-// for the code; MySQL's driver has the number in its text, and SQLite's too.
+// This package must not import the drivers. PostgreSQL's errors have a method
+// that returns the code; the errors of MySQL's and SQLite's drivers contain it
+// in their text.
 
-// sqlState returns PostgreSQL's code of an error, "" if it has none.
+// sqlState returns the PostgreSQL code of an error, or "".
 func sqlState(err error) string {
 	var state interface{ SQLState() string }
 	if errors.As(err, &state) {
@@ -19,7 +20,7 @@ func sqlState(err error) string {
 	return ""
 }
 
-// isMySQL reports whether an error is one of MySQL's with one of these numbers.
+// isMySQL reports whether an error is a MySQL error with one of the numbers.
 func isMySQL(err error, numbers ...int) bool {
 	if err == nil || sqlState(err) != "" {
 		return false
@@ -35,8 +36,8 @@ func isMySQL(err error, numbers ...int) bool {
 
 // MySQL's numbers.
 const (
-	myDuplicateEntry  = 1062 // a unique key has the value already
-	myRecordChanged   = 1020 // MariaDB: since the transaction's snapshot
+	myDuplicateEntry  = 1062 // duplicate value for a unique key
+	myRecordChanged   = 1020 // MariaDB: the record changed since the transaction's snapshot
 	myLockWait        = 1205 // lock wait timeout exceeded
 	myDeadlock        = 1213
 	myUnknownStmt     = 1243 // unknown prepared statement handler
@@ -49,9 +50,9 @@ const (
 	myDenied          = 1142
 )
 
-// givenUp reports whether the engine has undone a statement because of another
-// one: a deadlock, or a serialization failure.
-func givenUp(err error) bool {
+// isAborted reports whether the engine aborted a statement because of another
+// one: a deadlock or a serialization failure.
+func isAborted(err error) bool {
 	switch sqlState(err) {
 	case "40001", "40P01":
 		return true
@@ -59,27 +60,28 @@ func givenUp(err error) bool {
 	return isMySQL(err, myDeadlock, myRecordChanged, myLockWait)
 }
 
-// lostStatement reports whether the server does not know a statement that was
-// prepared, as behind a pooler that has changed the connection.
+// lostStatement reports whether the server does not know a prepared statement,
+// for example because a pooler changed the connection.
 func lostStatement(err error) bool { return isMySQL(err, myUnknownStmt, myRePrepare) }
 
-// cannotPrepare reports whether the server prepares no statement, or no more.
+// cannotPrepare reports whether the server cannot prepare this statement, or
+// any more statements.
 func cannotPrepare(err error) bool { return isMySQL(err, myNotPreparable, myTooManyPrepared) }
 
-// duplicate reports whether a record could not be inserted because one stands
-// under its key.
+// duplicate reports whether an insert failed because a record with its key
+// exists.
 func duplicate(err error) bool { return isMySQL(err, myDuplicateEntry) }
 
-// passing reports whether DDL failed because of what others do at the moment:
-// they hold a lock, or create the same.
-func passing(err error) bool {
+// isTransient reports whether DDL failed because of concurrent sessions: they
+// hold a lock or create the same objects.
+func isTransient(err error) bool {
 	switch sqlState(err) {
 	case "55P03", // lock_not_available
 		"23505", "42P07", "42710", "42P06": // another replica has created it
 		return true
 	}
 	text := err.Error()
-	return givenUp(err) || isMySQL(err, myDuplicateIndex, myTableExists) ||
+	return isAborted(err) || isMySQL(err, myDuplicateIndex, myTableExists) ||
 		strings.Contains(text, "tuple concurrently updated") || // PostgreSQL, XX000
 		strings.Contains(text, "SQLITE_BUSY") || strings.Contains(text, "already exists")
 }

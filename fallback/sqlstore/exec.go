@@ -13,33 +13,33 @@ import (
 )
 
 const (
-	// tries is how often a statement is sent that the engine gives up because
+	// tries is how often a statement is sent if the engine aborts it because
 	// of another one. All statements of a store may be repeated.
 	tries = 6
 
-	// firstPause and mostPause bound the pause before a statement is sent
-	// again. It is drawn at random, so that those who met do not meet again.
+	// firstPause and maxPause limit the pause between two attempts. The pause
+	// is random, so that conflicting statements do not conflict again.
 	firstPause = 4 * time.Millisecond
-	mostPause  = 64 * time.Millisecond
+	maxPause   = 64 * time.Millisecond
 )
 
-// statementCache keeps the statements that were prepared.
+// statementCache holds prepared statements.
 type statementCache struct {
 	mu    sync.Mutex
 	known map[string]*sql.Stmt
 }
 
-// prepared returns the statement for a query, or nil where it is better sent as
-// it is. The drivers of PostgreSQL keep statements by themselves, or must not
-// because of a pooler in between. The driver of MySQL would prepare and close
-// one for each call, which takes three round trips.
+// prepared returns the prepared statement for a query, or nil if the query
+// should be sent directly. PostgreSQL's drivers cache statements themselves,
+// or must not prepare because of a pooler. MySQL's driver would prepare and
+// close a statement for each call, which takes three round trips.
 func (s *Store) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
 	if s.opt.Dialect == Postgres || s.opt.WithoutPrepare {
 		return nil, nil
 	}
-	s.kept.mu.Lock()
-	statement := s.kept.known[query]
-	s.kept.mu.Unlock()
+	s.prepareCache.mu.Lock()
+	statement := s.prepareCache.known[query]
+	s.prepareCache.mu.Unlock()
 	if statement != nil {
 		return statement, nil
 	}
@@ -50,42 +50,43 @@ func (s *Store) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.keep(query, statement), nil
+	return s.cache(query, statement), nil
 }
 
-// keep keeps the first statement if several callers prepare the same query.
-func (s *Store) keep(query string, statement *sql.Stmt) *sql.Stmt {
-	s.kept.mu.Lock()
-	defer s.kept.mu.Unlock()
-	if first := s.kept.known[query]; first != nil {
+// cache stores a prepared statement. If several callers prepared the same
+// query, it keeps the first.
+func (s *Store) cache(query string, statement *sql.Stmt) *sql.Stmt {
+	s.prepareCache.mu.Lock()
+	defer s.prepareCache.mu.Unlock()
+	if first := s.prepareCache.known[query]; first != nil {
 		_ = statement.Close()
 		return first
 	}
-	if s.kept.known == nil {
-		s.kept.known = make(map[string]*sql.Stmt)
+	if s.prepareCache.known == nil {
+		s.prepareCache.known = make(map[string]*sql.Stmt)
 	}
-	s.kept.known[query] = statement
+	s.prepareCache.known[query] = statement
 	return statement
 }
 
-// forget drops a statement that the server has lost.
+// forget drops a statement that the server no longer knows.
 func (s *Store) forget(query string) {
-	s.kept.mu.Lock()
-	defer s.kept.mu.Unlock()
-	if statement := s.kept.known[query]; statement != nil {
-		delete(s.kept.known, query)
-		go func() { _ = statement.Close() }() // it waits for calls that use it
+	s.prepareCache.mu.Lock()
+	defer s.prepareCache.mu.Unlock()
+	if statement := s.prepareCache.known[query]; statement != nil {
+		delete(s.prepareCache.known, query)
+		go func() { _ = statement.Close() }() // Close waits for calls that use the statement
 	}
 }
 
-// session is what runs statements: a *sql.DB or a *sql.Tx.
+// session runs statements; it is a *sql.DB or a *sql.Tx.
 type session interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// changed runs a statement and reports whether it changed a row.
+// changed runs a statement and reports whether it changed any row.
 func (s *Store) changed(ctx context.Context, query string, args ...any) (bool, error) {
 	var n int64
 	err := s.send(ctx, query, func(on session, statement *sql.Stmt) (err error) {
@@ -113,10 +114,10 @@ func (s *Store) one(ctx context.Context, query string, args []any, into ...any) 
 	})
 }
 
-// send runs a statement: prepared at first, which is one round trip, and by
-// itself where the engine asks for it again.
+// send runs a statement. The first attempt uses a prepared statement, which
+// takes one round trip. Retries use sendAgain.
 func (s *Store) send(ctx context.Context, query string, run func(session, *sql.Stmt) error) error {
-	return again(ctx, func(try int) error {
+	return retry(ctx, func(try int) error {
 		if try > 0 {
 			return s.sendAgain(ctx, run)
 		}
@@ -131,19 +132,19 @@ func (s *Store) send(ctx context.Context, query string, run func(session, *sql.S
 	})
 }
 
-// sendAgain runs a statement once more. PostgreSQL runs it under READ
-// COMMITTED, by name: where the default isolation is stricter, a statement can
-// fail because of another record that stands on the same page. One statement
-// compares and swaps correctly under either.
+// sendAgain repeats a statement. On PostgreSQL it runs under READ COMMITTED,
+// because under a stricter default isolation a statement can fail because of
+// another record on the same page. A single statement compares and swaps
+// correctly under either isolation.
 func (s *Store) sendAgain(ctx context.Context, run func(session, *sql.Stmt) error) error {
 	if s.opt.Dialect != Postgres {
 		return run(s.db, nil)
 	}
-	return s.committed(ctx, func(tx *sql.Tx) error { return run(tx, nil) })
+	return s.inReadCommitted(ctx, func(tx *sql.Tx) error { return run(tx, nil) })
 }
 
-// committed runs f in a transaction under READ COMMITTED.
-func (s *Store) committed(ctx context.Context, f func(*sql.Tx) error) error {
+// inReadCommitted runs f in a READ COMMITTED transaction.
+func (s *Store) inReadCommitted(ctx context.Context, f func(*sql.Tx) error) error {
 	tx, err := s.db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err != nil {
 		return err
@@ -155,12 +156,12 @@ func (s *Store) committed(ctx context.Context, f func(*sql.Tx) error) error {
 	return tx.Commit()
 }
 
-// again calls until the engine has not given the statement up. Its last error
-// is an errContention.
-func again(ctx context.Context, call func(try int) error) (err error) {
+// retry repeats call while the engine aborts the statement. After the last
+// attempt it returns an errContention.
+func retry(ctx context.Context, call func(try int) error) (err error) {
 	pause := firstPause
 	for try := range tries {
-		if err = call(try); err == nil || !givenUp(err) && !lostStatement(err) {
+		if err = call(try); err == nil || !isAborted(err) && !lostStatement(err) {
 			return err
 		}
 		if try == tries-1 {
@@ -170,12 +171,12 @@ func again(ctx context.Context, call func(try int) error) (err error) {
 		if try > 0 && !sleep(ctx, pause/2+rand.N(pause/2)) {
 			break
 		}
-		pause = min(2*pause, mostPause)
+		pause = min(2*pause, maxPause)
 	}
 	return errContention{err}
 }
 
-// sleep reports false if ctx ended meanwhile.
+// sleep returns false if ctx ends first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -187,14 +188,15 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// errContention is for a statement that the engine gave up every time because
-// of others. It has changed nothing.
+// errContention reports that the engine aborted every attempt of a statement
+// because of others. The statement changed nothing.
 type errContention struct{ error }
 
 func (e errContention) Unwrap() error { return e.error }
 
-// fail says what could not be done. Drivers report the end of a context in
-// words of their own, as in "interrupted".
+// fail adds the failed operation to an error. It also adds the error of an
+// ended context, because drivers report that in their own words, such as
+// "interrupted".
 func (s *Store) fail(ctx context.Context, what string, err error) error {
 	if err == nil {
 		return nil

@@ -11,28 +11,28 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 )
 
-// table is what the engine's catalogue says of the table.
+// table describes the table, as read from the engine's catalogue.
 type table struct {
 	exists  bool
 	columns map[string]string // name to type, in lower case
-	keyed   bool              // id is unique by itself
+	keyed   bool              // id alone is unique
 	swept   bool              // an index begins with expires
-	invalid bool              // there is one, and it cannot be used
+	invalid bool              // such an index exists but is invalid
 }
 
-// look reads the catalogue. It waits for no lock that a writer, a vacuum or
-// DDL holds on the table, except with MySQL for a moment.
-func (s *Store) look(ctx context.Context) (table, error) {
+// inspect reads the catalogue. It does not wait for locks that writers, vacuum
+// or DDL hold on the table, except briefly on MySQL.
+func (s *Store) inspect(ctx context.Context) (table, error) {
 	switch s.opt.Dialect {
 	case Postgres:
-		return s.lookPostgres(ctx)
+		return s.inspectPostgres(ctx)
 	case MySQL:
-		return s.lookMySQL(ctx)
+		return s.inspectMySQL(ctx)
 	}
-	return s.lookSQLite(ctx)
+	return s.inspectSQLite(ctx)
 }
 
-func (s *Store) lookPostgres(ctx context.Context) (t table, err error) {
+func (s *Store) inspectPostgres(ctx context.Context) (t table, err error) {
 	t.columns, err = s.readColumns(ctx, "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_catalog.pg_attribute"+
 		" WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped", s.name.table)
 	if t.exists = len(t.columns) > 0; err != nil || !t.exists {
@@ -55,7 +55,7 @@ func (s *Store) lookPostgres(ctx context.Context) (t table, err error) {
 	return t, err
 }
 
-func (s *Store) lookSQLite(ctx context.Context) (t table, err error) {
+func (s *Store) inspectSQLite(ctx context.Context) (t table, err error) {
 	t.columns, err = s.readColumns(ctx, "SELECT lower(name), type FROM pragma_table_info(?)", s.name.short)
 	if t.exists = len(t.columns) > 0; err != nil || !t.exists {
 		return t, err
@@ -74,9 +74,10 @@ func (s *Store) lookSQLite(ctx context.Context) (t table, err error) {
 	return t, err
 }
 
-// lookMySQL uses SHOW, which finds the table as the statements do, whatever
-// lower_case_table_names is, and needs no rights but those on the table.
-func (s *Store) lookMySQL(ctx context.Context) (t table, err error) {
+// inspectMySQL uses SHOW, because SHOW resolves the table's name like the
+// statements do, independently of lower_case_table_names, and needs rights on
+// the table only.
+func (s *Store) inspectMySQL(ctx context.Context) (t table, err error) {
 	t.columns = map[string]string{}
 	err = s.readMaps(ctx, func(r map[string]string) {
 		t.columns[strings.ToLower(r["field"])] = strings.ToLower(r["type"])
@@ -158,35 +159,36 @@ func (s *Store) readMaps(ctx context.Context, each func(map[string]string), quer
 	}, query)
 }
 
-// need is what a column must be.
-type need struct {
+// columnType is the required type of a column.
+type columnType struct {
 	column, is string
 	fits       func(kind string) bool
 }
 
-func needsOf(d Dialect) []need {
+func columnTypes(d Dialect) []columnType {
 	exactly := func(want string) func(string) bool { return func(kind string) bool { return kind == want } }
 	bigint := func(kind string) bool { return strings.HasPrefix(kind, "bigint") }
 	switch d {
 	case Postgres:
-		return []need{{"id", "bytea", exactly("bytea")}, {"number", "bigint", bigint}, {"tag", "bytea", exactly("bytea")},
+		return []columnType{{"id", "bytea", exactly("bytea")}, {"number", "bigint", bigint}, {"tag", "bytea", exactly("bytea")},
 			{"data", "bytea", exactly("bytea")}, {"expires", "bigint", bigint}}
 	case MySQL:
-		return []need{{"id", "varbinary(64)", bytesOf("varbinary", fallback.MaxID)}, {"number", "bigint", bigint},
+		return []columnType{{"id", "varbinary(64)", bytesOf("varbinary", fallback.MaxID)}, {"number", "bigint", bigint},
 			{"tag", "binary(16)", func(kind string) bool { return kind == "binary(16)" || bytesOf("varbinary", 16)(kind) }},
 			{"data", "mediumblob", func(kind string) bool { return kind == "mediumblob" || kind == "longblob" }},
 			{"expires", "bigint", bigint}}
 	}
-	// SQLite keeps what it is given, but compares a number with a text as text.
+	// SQLite stores any value, but compares a number with a text as text.
 	number := func(kind string) bool { return strings.Contains(kind, "int") }
 	bytes := func(kind string) bool { return !number(kind) }
-	return []need{{"id", "blob", bytes}, {"number", "integer", number}, {"tag", "blob", bytes}, {"data", "blob", bytes},
+	return []columnType{{"id", "blob", bytes}, {"number", "integer", number}, {"tag", "blob", bytes}, {"data", "blob", bytes},
 		{"expires", "integer", number}}
 }
 
 var sized = regexp.MustCompile(`^([a-z]+)\(([0-9]+)\)$`)
 
-// bytesOf reports whether a type of MySQL holds so many bytes.
+// bytesOf returns a test for a MySQL type that holds at least the given number
+// of bytes.
 func bytesOf(want string, least int) func(string) bool {
 	return func(kind string) bool {
 		m := sized.FindStringSubmatch(kind)
@@ -198,19 +200,19 @@ func bytesOf(want string, least int) func(string) bool {
 	}
 }
 
-// findings says what is wrong with the table.
+// findings returns the problems of the table.
 func (t table) findings(s *Store) (all []fallback.Finding) {
 	name := s.name.table
 	if !t.exists {
 		return []fallback.Finding{{Setting: name, Value: "missing", Effect: "nothing can be stored",
-			Fix: "call Store.Migrate, or run what Schema returns"}}
+			Fix: "call Store.Migrate, or run the statements of Schema"}}
 	}
-	for _, n := range needsOf(s.opt.Dialect) {
+	for _, n := range columnTypes(s.opt.Dialect) {
 		kind, found := t.columns[n.column]
 		switch {
 		case !found:
 			all = append(all, fallback.Finding{Setting: "column " + n.column + " of " + name, Value: "missing",
-				Effect: "nothing can be stored", Fix: "use another table, or run what Schema returns"})
+				Effect: "nothing can be stored", Fix: "use another table, or run the statements of Schema"})
 		case !n.fits(kind):
 			all = append(all, fallback.Finding{Setting: "column " + n.column + " of " + name, Value: kind,
 				Effect: "it does not hold every value that the store writes", Fix: "make it " + n.is})

@@ -12,33 +12,33 @@ import (
 )
 
 const (
-	// migrateTries is how often Migrate tries to create what is missing while
-	// others hold locks or create the same.
+	// migrateTries is how often Migrate tries while other sessions hold locks
+	// or create the same objects.
 	migrateTries = 6
 
-	// ddlLock is how long DDL waits for a lock. Whoever comes after it waits
-	// as long, so that it must be shorter than Config.StoreTimeout.
+	// ddlLock is how long DDL waits for a lock. Statements queued behind it
+	// wait equally long, so it must be shorter than Config.StoreTimeout.
 	ddlLock = "500ms"
 
-	// largeTable is how many bytes a table of PostgreSQL may have for Migrate
-	// to add the index, which stops writes meanwhile.
+	// largeTable is the maximum size in bytes of a PostgreSQL table to which
+	// Migrate adds the index, because that blocks writes.
 	largeTable = 32 << 20
 )
 
 // Migrate creates the table if it is missing. Any number of replicas may call
-// it when they start.
+// it at startup.
 //
-// It reads the engine's catalogue first. If the table is complete, that is all:
-// Migrate waits for no lock, and the rights to read and write rows are enough.
-// If a column or a key does not fit, the error is a [*fallback.CheckError], and
-// nothing is changed. Only what is missing is created, with a lock timeout of
-// half a second (MySQL: one second) so that writers who queue up behind it can
-// go on; it is tried again for a few seconds.
+// Migrate first reads the engine's catalogue. If the table is complete, it
+// returns without waiting for a lock, and the rights to read and write rows
+// suffice. If a column or a key does not fit, it changes nothing and returns a
+// [*fallback.CheckError]. Otherwise it creates the missing objects with a lock
+// timeout of half a second (MySQL: one second), so that queued writers can
+// continue, and retries for a few seconds.
 func (s *Store) Migrate(ctx context.Context) error {
 	pause := 50 * time.Millisecond
 	for try := 1; ; try++ {
 		done, err := s.migrate(ctx)
-		if done || err != nil && (!passing(err) || try == migrateTries) {
+		if done || err != nil && (!isTransient(err) || try == migrateTries) {
 			return s.fail(ctx, "create the table", err)
 		}
 		if !sleep(ctx, pause/2+rand.N(pause/2)) {
@@ -48,10 +48,11 @@ func (s *Store) Migrate(ctx context.Context) error {
 	}
 }
 
-// migrate looks, creates what is missing, and reports whether all was there.
+// migrate creates missing objects and reports whether the table was already
+// complete.
 func (s *Store) migrate(ctx context.Context) (done bool, err error) {
 	var t table
-	if err := again(ctx, func(int) error { t, err = s.look(ctx); return err }); err != nil {
+	if err := retry(ctx, func(int) error { t, err = s.inspect(ctx); return err }); err != nil {
 		return false, err
 	}
 	if findings := t.findings(s); len(findings) > 0 && t.exists {
@@ -61,7 +62,7 @@ func (s *Store) migrate(ctx context.Context) (done bool, err error) {
 	case t.exists && t.swept:
 		return true, s.verify(ctx)
 	case t.invalid:
-		return false, fmt.Errorf("the index %s is invalid, as an interrupted CREATE INDEX CONCURRENTLY leaves it; "+
+		return false, fmt.Errorf("the index %s is invalid, probably after an interrupted CREATE INDEX CONCURRENTLY; "+
 			"drop it and create it again", s.name.index)
 	}
 	switch s.opt.Dialect {
@@ -82,10 +83,10 @@ func execAll(ctx context.Context, on session, statements []string) error {
 	return nil
 }
 
-// createPostgres creates table and index in one step. To an old table it adds
-// the index, if the table is so small that it does not take long.
+// createPostgres creates the table and its index in one transaction. It adds
+// the index to an existing table only if the table is small.
 func (s *Store) createPostgres(ctx context.Context, t table) error {
-	return s.committed(ctx, func(tx *sql.Tx) error {
+	return s.inReadCommitted(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, "SET LOCAL lock_timeout = '"+ddlLock+"'"); err != nil {
 			return err
 		}
@@ -95,7 +96,7 @@ func (s *Store) createPostgres(ctx context.Context, t table) error {
 		var size int64
 		err := tx.QueryRowContext(ctx, "SELECT pg_relation_size(to_regclass($1))", s.name.table).Scan(&size)
 		if err == nil && size > largeTable {
-			err = fmt.Errorf("the table has no index on expires, and %d MiB: to create it would stop writes; "+
+			err = fmt.Errorf("the table has no index on expires and is too large (%d MiB) to add it without blocking writes; "+
 				"run CREATE INDEX CONCURRENTLY %s ON %s (expires)", size>>20, s.name.index, s.name.table)
 		}
 		if err != nil {
@@ -105,8 +106,8 @@ func (s *Store) createPostgres(ctx context.Context, t table) error {
 	})
 }
 
-// createMySQL creates the table, or adds the index online. The lock timeout
-// belongs to the connection and is put back.
+// createMySQL creates the table, or adds the index online. It resets the lock
+// timeout, which belongs to the connection.
 func (s *Store) createMySQL(ctx context.Context, t table) error {
 	conn, err := s.db.Conn(ctx)
 	if err != nil {

@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// queries are the statements of a store, for its dialect and table. Whatever
-// comes from outside is a parameter; the table's name was checked.
+// queries holds the statements of a store, for its dialect and table. All
+// external values are parameters; the table's name has been validated.
 type queries struct {
 	load, create, replace, update, touch, remove string
-	stands, count, clear, expired                string
+	revision, count, clear, expired              string
 	dialect                                      Dialect
 	table                                        string
 }
@@ -21,19 +21,19 @@ func newQueries(d Dialect, table string) queries {
 		" WHERE id = ? AND expires > ? AND number = ? AND tag = ?")
 	q.touch = q.bind("UPDATE " + table + " SET expires = ? WHERE id = ? AND expires > ?")
 	q.remove = q.bind("DELETE FROM " + table + " WHERE id = ?")
-	q.stands = q.bind("SELECT number, tag FROM " + table + " WHERE id = ? AND expires > ?")
+	q.revision = q.bind("SELECT number, tag FROM " + table + " WHERE id = ? AND expires > ?")
 	q.count = q.bind("SELECT COUNT(*) FROM " + table + " WHERE expires > ?")
 	q.clear = "DELETE FROM " + table
 	q.expired = q.bind("SELECT id FROM " + table + " WHERE expires <= ? ORDER BY expires LIMIT ?")
 	return q.withCreate()
 }
 
-// withCreate adds what puts a record where none stands, or only one that has
-// expired. MySQL cannot say that in one statement: how many rows an INSERT ...
-// ON DUPLICATE KEY UPDATE has changed does not tell, under clientFoundRows,
-// whether one was there before. So it is tried as new, then over an expired
-// one. Not by INSERT IGNORE, which makes warnings of errors and cuts the data
-// to what the column holds.
+// withCreate adds the statements that create a record if there is none or only
+// an expired one. MySQL cannot do that in one statement: under
+// clientFoundRows, the row count of INSERT ... ON DUPLICATE KEY UPDATE does
+// not reveal whether a row existed. So the store tries an INSERT first, then
+// an UPDATE of an expired row. INSERT IGNORE is no alternative, because it
+// turns errors into warnings and truncates data.
 func (q queries) withCreate() queries {
 	const columns = " (id, number, tag, data, expires) VALUES (?, ?, ?, ?, ?)"
 	if q.dialect == MySQL {
@@ -47,13 +47,14 @@ func (q queries) withCreate() queries {
 	return q
 }
 
-// sweep removes n records by their ids, those that still are expired.
+// sweep returns a statement that deletes n records by id if they are still
+// expired.
 func (q queries) sweep(n int) string {
 	return q.bind("DELETE FROM " + q.table + " WHERE expires <= ? AND id IN (?" + strings.Repeat(", ?", n-1) + ")")
 }
 
-// bind numbers the parameters where the dialect wants that. No statement has
-// a question mark of another meaning.
+// bind numbers the parameters if the dialect requires it. Every question mark
+// in the statements is a parameter.
 func (q queries) bind(query string) string {
 	if q.dialect != Postgres {
 		return query

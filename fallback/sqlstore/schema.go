@@ -7,27 +7,28 @@ import (
 	"strings"
 )
 
-// Dialect is the SQL that an engine understands.
+// Dialect selects the SQL of an engine.
 type Dialect string
 
-// The dialects there are.
+// The supported dialects.
 const (
 	Postgres Dialect = "postgres" // PostgreSQL 9.5 and later, CockroachDB untested
 	MySQL    Dialect = "mysql"    // MySQL 5.7 and later, MariaDB 10.3 and later
 	SQLite   Dialect = "sqlite"   // SQLite 3.24 and later
 )
 
-// DefaultTable is the table's name where Options.Table is empty.
+// DefaultTable is used if Options.Table is empty.
 const DefaultTable = "carryon_records"
 
-// A name and maybe a schema in front. PostgreSQL cuts names at 63 bytes, and
-// the index has 8 more than the table.
+// tableName matches a name with an optional schema. PostgreSQL truncates names
+// at 63 bytes, and the name of the index is 8 bytes longer than that of the
+// table.
 var tableName = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]{0,54}\.)?[A-Za-z_][A-Za-z0-9_]{0,54}$`)
 
-// Schema returns the statements that create the table, for programs whose
-// tables are created by hand or by a migration tool. Each ends with a semicolon
-// and does nothing if it was run before. The table may be empty, which means
-// [DefaultTable], and may have a schema in front: "app.sessions".
+// Schema returns the statements that create the table, for programs that
+// create tables by hand or with a migration tool. Each statement ends with a
+// semicolon and can be repeated. An empty table means [DefaultTable]. The
+// table may include a schema: "app.sessions".
 func Schema(d Dialect, table string) (string, error) {
 	n, err := parseName(d, table)
 	if err != nil {
@@ -36,7 +37,8 @@ func Schema(d Dialect, table string) (string, error) {
 	return strings.Join(statements(d, n), ";\n") + ";\n", nil
 }
 
-// name is a table's name, quoted, and its index's; and the parts as they are.
+// name holds the quoted names of a table and its index, and the unquoted
+// parts.
 type name struct{ table, index, schema, short string }
 
 func parseName(d Dialect, table string) (name, error) {
@@ -52,15 +54,15 @@ func parseName(d Dialect, table string) (name, error) {
 		table = DefaultTable
 	}
 	if !tableName.MatchString(table) {
-		return name{}, fmt.Errorf("sqlstore: the table's name %q is not one of letters, digits and _ (at most 55), "+
-			"maybe with a schema and a dot in front", table)
+		return name{}, fmt.Errorf("sqlstore: invalid table name %q: use at most 55 letters, digits and _, "+
+			"optionally after a schema and a dot", table)
 	}
 	schema, short, qualified := strings.Cut(table, ".")
 	if !qualified {
 		return name{table: quote + table + quote, index: quote + table + "_expires" + quote, short: table}, nil
 	}
-	if d == SQLite { // an attached database: not for sessions
-		return name{}, errors.New("sqlstore: SQLite has no schemas; give the table's name alone")
+	if d == SQLite { // SQLite's schemas are attached databases
+		return name{}, errors.New("sqlstore: SQLite has no schemas; use the table's name alone")
 	}
 	return name{table: quote + schema + quote + "." + quote + short + quote, index: quote + short + "_expires" + quote,
 		schema: schema, short: short}, nil

@@ -11,43 +11,44 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 )
 
-// Options says how a [Store] is made. Dialect is needed.
+// Options configures a [Store]. Dialect is required.
 type Options struct {
 	Dialect Dialect
 
-	// Table is the table's name; "" means [DefaultTable]. Programs that share
-	// a database may share the table too: their ids never meet.
+	// Table is the name of the table; "" means [DefaultTable]. Programs that
+	// share a database may share the table, because their ids never collide.
 	Table string
 
-	// Clock says what time it is; nil means time.Now.
+	// Clock returns the current time; nil means time.Now.
 	Clock func() time.Time
 
-	// SweepEvery is how many Saves there are, on average, to one that removes
-	// expired records too. 0 means 100; negative means that none does, and
-	// somebody must call [Store.Sweep].
+	// SweepEvery sets how often a Save also removes expired records: on
+	// average, one Save in SweepEvery does. 0 means 100. A negative value
+	// means never; then call [Store.Sweep] yourself.
 	SweepEvery int
 
-	// SweepBatch is how many records such a Save removes at most; 0 means 50.
-	// Negative is an error.
+	// SweepBatch is the maximum number of records that such a Save removes; 0
+	// means 50. A negative value is an error.
 	SweepBatch int
 
 	// WithoutPrepare sends each statement with its values instead of preparing
-	// it once for each connection, for poolers that do not pass on prepared
-	// statements. With go-sql-driver/mysql, set interpolateParams=true in the
-	// DSN as well: otherwise the driver prepares each statement anew. It has no
-	// effect for PostgreSQL, whose drivers decide by themselves.
+	// it once per connection. Use it if a pooler does not support prepared
+	// statements. With go-sql-driver/mysql, also set interpolateParams=true in
+	// the DSN; otherwise the driver prepares each statement itself. The option
+	// has no effect for PostgreSQL, whose drivers decide this themselves.
 	WithoutPrepare bool
 }
 
-// Store is a [fallback.Store] in a table. It is a [fallback.Counter], a
-// [fallback.Clearer], a [fallback.Sweeper] and a [fallback.Checker].
+// Store is a [fallback.Store] in a database table. It is also a
+// [fallback.Counter], [fallback.Clearer], [fallback.Sweeper] and
+// [fallback.Checker].
 type Store struct {
-	db    *sql.DB
-	opt   Options
-	name  name
-	q     queries
-	kept  statementCache
-	ready atomic.Bool // MySQL: verify has found nothing wrong
+	db           *sql.DB
+	opt          Options
+	name         name
+	q            queries
+	prepareCache statementCache
+	ready        atomic.Bool // MySQL: verify found no problem
 }
 
 var (
@@ -58,15 +59,15 @@ var (
 	_ fallback.Checker = (*Store)(nil)
 )
 
-// New makes a store over db, which stays the caller's to close. It does not
-// speak to the database; [Store.Migrate] makes the table.
+// New returns a store over db. The caller closes db. New does not access the
+// database; [Store.Migrate] creates the table.
 func New(db *sql.DB, o Options) (*Store, error) {
 	n, err := parseName(o.Dialect, o.Table)
 	if db == nil {
 		err = errors.Join(err, errors.New("sqlstore: no database; use sql.Open"))
 	}
 	if o.SweepBatch < 0 {
-		err = errors.Join(err, errors.New("sqlstore: Options.SweepBatch is negative; to sweep never, set SweepEvery to -1"))
+		err = errors.Join(err, errors.New("sqlstore: Options.SweepBatch is negative; to never sweep, set SweepEvery to -1"))
 	}
 	if err != nil {
 		return nil, err
@@ -83,7 +84,7 @@ func New(db *sql.DB, o Options) (*Store, error) {
 	return &Store{db: db, opt: o, name: n, q: newQueries(o.Dialect, n.table)}, nil
 }
 
-// Load is as in [fallback.Store]: one round trip.
+// Load implements [fallback.Store] in one round trip.
 func (s *Store) Load(ctx context.Context, id string) (rec fallback.Record, err error) {
 	if err := fallback.CheckID(id); err != nil {
 		return rec, err
@@ -95,7 +96,7 @@ func (s *Store) Load(ctx context.Context, id string) (rec fallback.Record, err e
 		return fallback.Record{}, fallback.ErrNotFound
 	}
 	if err == nil && (number < 1 || len(tag) != len(rec.Revision.Tag) || len(rec.Data) > fallback.MaxRecord) {
-		err = errors.New("the row is none that this package has written")
+		err = errors.New("the row was not written by this package")
 	}
 	if err != nil {
 		return fallback.Record{}, s.fail(ctx, "load a record", err)
@@ -105,19 +106,20 @@ func (s *Store) Load(ctx context.Context, id string) (rec fallback.Record, err e
 	return rec, nil
 }
 
-// Save is as in [fallback.Store]: one round trip where it succeeds, two where
-// it conflicts (with MySQL, up to four for a new record). A statement that the
-// engine gives up again and again because of others is a conflict, too. With
-// MySQL the first write of a Store costs three round trips more: it verifies
-// that the table holds what is written, and that writes are committed.
+// Save implements [fallback.Store]. It takes one round trip if it succeeds and
+// two for a conflict (MySQL: up to four for a new record). It returns a
+// conflict if the engine keeps aborting the statement. On MySQL, the first
+// write of a Store takes three more round trips, to verify that the columns
+// are large enough and that writes are committed.
 func (s *Store) Save(ctx context.Context, id string, old fallback.Revision, new fallback.Record) error {
 	if err := fallback.CheckSave(id, old, new); err != nil {
 		return err
 	}
-	done, err := s.put(ctx, id, old, new)
+	done, err := s.write(ctx, id, old, new)
 	if err == nil && !done {
-		// Where it was sent before and the answer was lost, it stands.
-		done, err = s.stands(ctx, id, new.Revision)
+		// If an earlier attempt succeeded and its answer was lost, the record
+		// has the new revision.
+		done, err = s.hasRevision(ctx, id, new.Revision)
 	}
 	if busy := (errContention{}); errors.As(err, &busy) && ctx.Err() == nil {
 		return fmt.Errorf("%w: %w", fallback.ErrConflict, err)
@@ -128,11 +130,11 @@ func (s *Store) Save(ctx context.Context, id string, old fallback.Revision, new 
 	if !done {
 		return fallback.ErrConflict
 	}
-	s.sweepInPassing(ctx)
+	s.maybeSweep(ctx)
 	return nil
 }
 
-func (s *Store) put(ctx context.Context, id string, old fallback.Revision, new fallback.Record) (bool, error) {
+func (s *Store) write(ctx context.Context, id string, old fallback.Revision, new fallback.Record) (bool, error) {
 	if err := s.verify(ctx); err != nil {
 		return false, err
 	}
@@ -148,8 +150,8 @@ func (s *Store) put(ctx context.Context, id string, old fallback.Revision, new f
 	return s.insert(ctx, id, now, inserted, append(values, []byte(id), now))
 }
 
-// insert puts a record where none stands, or over one that has expired, with
-// MySQL. It tries again only where a record was deleted in that very moment.
+// insert creates a record on MySQL, where there is none or only an expired
+// one. It retries if a concurrent call deletes the record in between.
 func (s *Store) insert(ctx context.Context, id string, now int64, inserted, replaced []any) (bool, error) {
 	for range tries {
 		done, err := s.changed(ctx, s.q.create, inserted...)
@@ -159,29 +161,29 @@ func (s *Store) insert(ctx context.Context, id string, now int64, inserted, repl
 		if done, err = s.changed(ctx, s.q.replace, replaced...); done || err != nil {
 			return done, err
 		}
-		if found, err := s.same(ctx, id, 0); found || err != nil {
+		if found, err := s.exists(ctx, id, 0); found || err != nil {
 			return false, err
 		}
 	}
 	return false, errOtherKey
 }
 
-// errOtherKey is where MySQL says that a key is taken, and nothing stands under
-// the id.
-var errOtherKey = errors.New("a unique key of the table refuses the record, and not that of id (error 1062); drop it")
+// errOtherKey reports that MySQL refuses a duplicate key although no record
+// has the id.
+var errOtherKey = errors.New("a unique key other than that of id refuses the record (error 1062); drop that key")
 
-func (s *Store) stands(ctx context.Context, id string, want fallback.Revision) (bool, error) {
+func (s *Store) hasRevision(ctx context.Context, id string, want fallback.Revision) (bool, error) {
 	var number int64
 	var tag []byte
-	err := s.one(ctx, s.q.stands, []any{[]byte(id), s.now()}, &number, &tag)
+	err := s.one(ctx, s.q.revision, []any{[]byte(id), s.now()}, &number, &tag)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
 	return uint64(number) == want.Number && string(tag) == string(want.Tag[:]), err
 }
 
-// Touch is as in [fallback.Store]: one round trip. MySQL counts a row that
-// stays as it is as not updated, so that there it may take a second.
+// Touch implements [fallback.Store] in one round trip. MySQL may need a second
+// one, because it does not count a row whose values stay the same.
 func (s *Store) Touch(ctx context.Context, id string, expires time.Time) error {
 	if err := errors.Join(fallback.CheckID(id), fallback.CheckExpiry(expires)); err != nil {
 		return err
@@ -192,7 +194,7 @@ func (s *Store) Touch(ctx context.Context, id string, expires time.Time) error {
 	now := s.now()
 	found, err := s.changed(ctx, s.q.touch, expires.UnixMilli(), []byte(id), now)
 	if err == nil && !found && s.opt.Dialect == MySQL {
-		found, err = s.same(ctx, id, now)
+		found, err = s.exists(ctx, id, now)
 	}
 	if err != nil {
 		return s.fail(ctx, "touch a record", err)
@@ -203,19 +205,19 @@ func (s *Store) Touch(ctx context.Context, id string, expires time.Time) error {
 	return nil
 }
 
-// same reports whether there is a row that expires after now. Where a touch has
-// changed none, it had that expiry before.
-func (s *Store) same(ctx context.Context, id string, now int64) (bool, error) {
+// exists reports whether there is a row that expires after now. If a touch
+// changed no row, that row already had the expiry.
+func (s *Store) exists(ctx context.Context, id string, now int64) (bool, error) {
 	var number int64
 	var tag []byte
-	err := s.one(ctx, s.q.stands, []any{[]byte(id), now}, &number, &tag)
+	err := s.one(ctx, s.q.revision, []any{[]byte(id), now}, &number, &tag)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// Delete is as in [fallback.Store]: one round trip.
+// Delete implements [fallback.Store] in one round trip.
 func (s *Store) Delete(ctx context.Context, id string) error {
 	if err := fallback.CheckID(id); err != nil {
 		return err
@@ -227,13 +229,13 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	return s.fail(ctx, "delete a record", err)
 }
 
-// Len is as in [fallback.Counter]. It reads the index.
+// Len implements [fallback.Counter]. It reads the index.
 func (s *Store) Len(ctx context.Context) (n int, err error) {
 	err = s.one(ctx, s.q.count, []any{s.now()}, &n)
 	return n, s.fail(ctx, "count the records", err)
 }
 
-// Clear is as in [fallback.Clearer]: a DELETE of all rows in one statement.
+// Clear implements [fallback.Clearer] with one DELETE of all rows.
 func (s *Store) Clear(ctx context.Context) error {
 	err := s.verify(ctx)
 	if err == nil {
@@ -244,7 +246,7 @@ func (s *Store) Clear(ctx context.Context) error {
 
 func (s *Store) now() int64 { return s.opt.Clock().UnixMilli() }
 
-// notNil is for drivers that make NULL of a nil slice.
+// notNil replaces a nil slice, which some drivers send as NULL.
 func notNil(data []byte) []byte {
 	if data == nil {
 		return []byte{}

@@ -16,11 +16,11 @@ import (
 	"github.com/carryon-go/carryon/fallback/sqlstore"
 )
 
-// The engines are tried in the module test, which has their drivers. Here
-// there is one that does as it is told.
+// The module test runs the store against the real engines. These tests use a
+// fake engine.
 
-// engine answers every statement with the next of its errors, or that it has
-// changed a row.
+// engine answers each statement with the next of its errors, or with one
+// changed row.
 type engine struct {
 	errs []error
 	sent []string
@@ -37,7 +37,7 @@ func (c conn) Prepare(query string) (driver.Stmt, error) { return statement{c.en
 func (c conn) Close() error                              { return nil }
 func (c conn) Begin() (driver.Tx, error)                 { return tx{}, nil }
 
-// BeginTx takes any isolation.
+// BeginTx accepts any isolation.
 func (c conn) BeginTx(_ context.Context, o driver.TxOptions) (driver.Tx, error) {
 	c.isolations = append(c.isolations, sql.IsolationLevel(o.Isolation))
 	return tx{}, nil
@@ -78,7 +78,7 @@ func (e *engine) send(query string) error {
 	return err
 }
 
-// state is an error as the drivers of PostgreSQL have it.
+// state is an error like those of PostgreSQL's drivers.
 type state string
 
 func (s state) Error() string    { return "engine: " + string(s) }
@@ -122,17 +122,17 @@ func TestStatementsGivenUpAreSentAgain(t *testing.T) {
 			err := open(t, e, sqlstore.Options{Dialect: sqlstore.Postgres}).Delete(ctx, "id")
 			require.Equal(t, test.fine, err == nil)
 			require.Len(t, e.sent, test.sent)
-			require.Equal(t, test.sent-1, told, "each attempt that is repeated is told of")
+			require.Equal(t, test.sent-1, told, "every retried attempt is reported")
 			for _, isolation := range e.isolations {
 				require.Equal(t, sql.LevelReadCommitted, isolation)
 			}
-			require.Len(t, e.isolations, test.sent-1, "the first one is a round trip, the others name their isolation")
+			require.Len(t, e.isolations, test.sent-1, "only retries set their isolation")
 		})
 	}
 }
 
-// A Save that always loses is a conflict: the caller loads and decides anew.
-// Another call that always loses is an error.
+// A Save that fails every time is a conflict, so the caller loads and retries.
+// Any other call that fails every time is an error.
 func TestContentionIsAConflict(t *testing.T) {
 	var lost []error
 	for range 20 {
@@ -152,7 +152,7 @@ func TestContentionIsAConflict(t *testing.T) {
 	require.NotErrorIs(t, err, fallback.ErrConflict)
 }
 
-// DDL that cannot succeed is sent once.
+// DDL that cannot succeed is sent only once.
 func TestMigrateGivesUpAtOnce(t *testing.T) {
 	for _, d := range []sqlstore.Dialect{sqlstore.Postgres, sqlstore.MySQL, sqlstore.SQLite} {
 		e := &engine{errs: []error{state("42501")}}
@@ -162,8 +162,8 @@ func TestMigrateGivesUpAtOnce(t *testing.T) {
 	}
 }
 
-// What MySQL is asked when a row did not change must not be asked of an
-// engine that is down, and an error must never look like an answer.
+// If the engine is down, the follow-up query for unchanged MySQL rows must not
+// be sent, and an error must never look like a result.
 func TestErrorsAreNoAnswers(t *testing.T) {
 	for _, d := range []sqlstore.Dialect{sqlstore.Postgres, sqlstore.MySQL, sqlstore.SQLite} {
 		down := errors.New("connection refused")
@@ -209,7 +209,7 @@ func TestNewSaysEveryFault(t *testing.T) {
 	}
 }
 
-// Parameters carry all that comes from outside.
+// All external values are parameters.
 func TestStatementsHaveNoValues(t *testing.T) {
 	e := &engine{}
 	store := open(t, e, sqlstore.Options{Dialect: sqlstore.Postgres, Table: "app.sessions", SweepEvery: -1})

@@ -7,22 +7,22 @@ import (
 )
 
 const (
-	// sweepGrace is how long an expired record stays, for replicas whose clock
-	// is behind that of the one who sweeps.
+	// sweepGrace is how long an expired record is prepareCache, for replicas whose
+	// clocks are behind.
 	sweepGrace = time.Minute
 
-	// sweepMost is how many rows one statement removes, so that it locks
-	// little, and keeps within what engines allow in a list.
-	sweepMost = 500
+	// maxSweep is the maximum number of rows per statement. It keeps locks
+	// short and stays within the engines' limits for lists.
+	maxSweep = 500
 )
 
-// Sweep is as in [fallback.Sweeper], in statements of at most 500 rows.
+// Sweep implements [fallback.Sweeper] with statements of at most 500 rows.
 func (s *Store) Sweep(ctx context.Context, limit int) (total int, err error) {
 	before := s.now() - sweepGrace.Milliseconds()
 	for total < limit {
-		batch := min(limit-total, sweepMost)
+		batch := min(limit-total, maxSweep)
 		var found, removed int
-		err := again(ctx, func(int) (err error) {
+		err := retry(ctx, func(int) (err error) {
 			found, removed, err = s.sweep(ctx, before, batch)
 			return err
 		})
@@ -37,8 +37,8 @@ func (s *Store) Sweep(ctx context.Context, limit int) (total int, err error) {
 	return total, s.fail(ctx, "remove expired records", ctx.Err())
 }
 
-// sweep looks for ids first and removes them by id: a DELETE over a range
-// locks the gaps in it too, and would make those wait who create records.
+// sweep selects ids and deletes by id, because a DELETE over a range also
+// locks its gaps, which would block inserts.
 func (s *Store) sweep(ctx context.Context, before int64, limit int) (found, removed int, err error) {
 	args := []any{before}
 	rows, err := s.db.QueryContext(ctx, s.q.expired, before, limit)
@@ -65,9 +65,9 @@ func (s *Store) sweep(ctx context.Context, before int64, limit int) (found, remo
 	return found, int(n), err
 }
 
-// sweepInPassing sweeps a little, once in a while. That it failed is no matter
-// of the Save's that it goes with: the next one tries again.
-func (s *Store) sweepInPassing(ctx context.Context) {
+// maybeSweep occasionally removes some expired records. It ignores errors,
+// because the Save itself succeeded and a later Save will try again.
+func (s *Store) maybeSweep(ctx context.Context) {
 	if s.opt.SweepEvery > 0 && rand.IntN(s.opt.SweepEvery) == 0 {
 		_, _ = s.Sweep(ctx, s.opt.SweepBatch)
 	}

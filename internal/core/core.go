@@ -7,6 +7,9 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/carryon-go/carryon/internal/state"
 )
 
 // Backend is what a Core asks of whoever made it. Load and Save are called
@@ -16,13 +19,20 @@ type Backend interface {
 	// request's own. It is called at most once. With an error it may still give what
 	// can be told of it, for Destroy; without one it gives nil where there was nothing to
 	// be looked at.
-	Load(ctx context.Context) (*View, error)
+	Load(ctx context.Context) (*state.View, error)
 	// Save writes what needs no header, and says what a commit would say. Where
 	// the changes are in a store now, it gives the session as it is there.
-	Save(ctx context.Context, o Outcome) (*View, error)
+	Save(ctx context.Context, o Outcome) (*state.View, error)
 	// LateRead and LateChange are told of what happens after the header has gone.
 	LateRead()
 	LateChange(what string)
+	// Lifetimes returns the time, the lifetime of a session that begins, and the
+	// longest that a program may choose, in milliseconds.
+	Lifetimes() (now, lifetime, longest int64)
+	// Clamped is told of a lifetime that is not permitted.
+	Clamped(what string, asked time.Duration)
+	// Undecodable is told of a value that is not of its key's type.
+	Undecodable(name string, err error)
 }
 
 // ErrLate is returned (wrapped) for a change after the response's header.
@@ -33,8 +43,8 @@ var ErrLate = errors.New("carryon: the session was changed after the response's 
 type Core struct {
 	mu      sync.Mutex
 	backend Backend
-	view    *View // nil until anything was asked of it
-	*edits        // &unedited until there are any: most requests only read
+	view    *state.View // nil until anything was asked of it
+	*edits              // &unedited until there are any: most requests only read
 
 	stage   atomic.Uint32 // changed without the lock, too
 	sealed  bool          // the header has gone; after a Pass only once claim has looked
@@ -61,7 +71,7 @@ var requests context.Context
 // ContextKey is the key under which a context holds a request's *session.Session.
 type ContextKey struct{}
 
-var absent = &View{Verdict: Absent}
+var absent = &state.View{Verdict: state.Absent}
 
 var errPanicked = errors.New("carryon: the load of the session panicked; mend the Observer, importer or store whose panic " +
 	"a handler has recovered from")
@@ -93,7 +103,7 @@ func (c *Core) load(ctx context.Context) error {
 		}
 	}
 	if c.unasked {
-		c.open = c.view.Head != nil && c.view.Ref != nil
+		c.open = c.view.Head != nil && c.view.Stored()
 	}
 	return err
 }
@@ -106,7 +116,7 @@ func (c *Core) Load(ctx context.Context) error {
 }
 
 // View is the merged session as it was loaded.
-func (c *Core) View() *View {
+func (c *Core) View() *state.View {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_ = c.load(requests)
@@ -158,8 +168,10 @@ func (c *Core) get(name string) []byte {
 	if i, ok := c.op(name); ok {
 		return c.changes.Ops[i].Value
 	}
-	e, _ := c.base(name)
-	return e.Value
+	if e := c.base(name); e != nil {
+		return e.CBOR()
+	}
+	return nil
 }
 
 // Subject is whom the session is bound to; nil where it is not.
@@ -186,8 +198,9 @@ func (c *Core) Names() []string {
 	}
 	var names []string
 	if !c.changes.Cleared && !c.changes.Destroyed && c.view.Head != nil {
-		for _, e := range c.view.State.Entries {
-			if _, ok := c.op(e.Name); !ok && !e.Dead() {
+		for i := range c.view.Entries {
+			e := &c.view.Entries[i]
+			if _, ok := c.op(e.Name); !ok && e.Live() {
 				names = append(names, strings.Clone(e.Name))
 			}
 		}
@@ -204,7 +217,7 @@ func (c *Core) Names() []string {
 // Generation tells which generation the session is in now: its root, and
 // whether the visitor's browser brought it. A zero root means that nothing is
 // written yet.
-func (c *Core) Generation() (root Root, isNew bool) {
+func (c *Core) Generation() (root state.Root, isNew bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_ = c.load(requests)
@@ -212,7 +225,7 @@ func (c *Core) Generation() (root Root, isNew bool) {
 	case c.writes() && c.changes.Begins(c.view):
 		return c.changes.Root, c.begins()
 	case c.view.Head == nil || c.changes.Destroyed:
-		return Root{}, true
+		return state.Root{}, true
 	}
 	return c.view.Head.Root, c.began
 }
@@ -230,15 +243,40 @@ func (c *Core) writes() bool {
 	return len(ch.Ops) > 0 || ch.Cleared || ch.Renewed
 }
 
-// Times are the session's creation and end; zero where it is new.
-func (c *Core) Times() (created, end int64) {
+// Created is when the session began; zero if this request begins it.
+func (c *Core) Created() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_ = c.load(requests)
 	if c.begins() {
-		return 0, 0
+		return 0
 	}
-	return c.view.Head.Created, c.view.Head.End
+	return c.view.Head.Created
+}
+
+// End is when the session's absolute lifetime ends, by the changes so far; zero if
+// there is no session.
+func (c *Core) End() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.load(requests) != nil {
+		return 0
+	}
+	switch {
+	case c.view.Head != nil && !c.changes.Destroyed && c.changes.Terms.Lifetime == 0:
+		return c.view.Head.End
+	case !c.writes():
+		return 0
+	}
+	now, lifetime, longest := c.backend.Lifetimes()
+	e := c.edit()
+	if e.changes.Now == 0 {
+		e.changes.Now = now // the end that is sealed counts from here, too
+	}
+	if asked := e.changes.Terms.Lifetime; asked != 0 {
+		lifetime = min(asked, max(lifetime, longest))
+	}
+	return e.changes.Now + lifetime
 }
 
 // IdleEnd is when the session that the request brought ends if it is not used;
@@ -283,7 +321,7 @@ func (c *Core) claim() {
 // Commit calls write, under the lock, with what is to be written. After it the
 // session takes no more changes, unless write gives the session as it is in a
 // store now.
-func (c *Core) Commit(write func(Outcome) (*View, error)) error {
+func (c *Core) Commit(write func(Outcome) (*state.View, error)) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.claim()
@@ -342,7 +380,7 @@ func (c *Core) Locked(f func()) {
 }
 
 // stand makes stored what further changes build on.
-func (c *Core) stand(stored *View) {
+func (c *Core) stand(stored *state.View) {
 	if stored == nil {
 		return
 	}
@@ -365,9 +403,23 @@ func (c *Core) outcome() Outcome {
 
 // Outcome is what a request leaves to be committed.
 type Outcome struct {
-	Touched bool     // anything was asked of the session
-	View    *View    // nil where it was never loaded
-	Changes *Changes // what the handler did
-	Writes  bool     // the changes leave a session to be written
-	Err     error    // of the load, or of a value that could not be encoded
+	Touched bool           // anything was asked of the session
+	View    *state.View    // nil where it was never loaded
+	Changes *state.Changes // what the handler did
+	Writes  bool           // the changes leave a session to be written
+	Err     error          // of the load, or of a value that could not be encoded
 }
+
+// WithoutPops returns the outcome of a request whose response the visitor may
+// never see: what was popped stays.
+func (o Outcome) WithoutPops() Outcome {
+	if !o.Writes || !slices.ContainsFunc(o.Changes.Ops, isPop) {
+		return o
+	}
+	c := *o.Changes
+	c.Ops = slices.DeleteFunc(slices.Clone(c.Ops), isPop)
+	o.Changes, o.Writes = &c, len(c.Ops) > 0 || c.Cleared || c.Renewed
+	return o
+}
+
+func isPop(op state.Op) bool { return op.Pop }

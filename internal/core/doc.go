@@ -1,8 +1,5 @@
-// Package core holds the state of one request's session: what a fragment
-// carries, how it is written and scanned, how the fragments that a browser
-// holds are merged into one state, and what a handler has changed.
+// Package core holds one request's session while a handler works with it: the
+// view that was loaded, and what the handler has changed.
 //
-// Nothing here knows HTTP, keys or stores. Everything but [Core] is a plain
-// value or a pure function, so that the model tests run the very functions
-// that production runs. The rules are those of SPEC.md, section "The merge".
+// It knows no HTTP, keys or stores. A [Backend] loads and saves for it.
 package core

@@ -3,17 +3,19 @@ package core
 import (
 	"errors"
 	"slices"
-	"strings"
+	"time"
 	"unicode/utf8"
+
+	"github.com/carryon-go/carryon/internal/state"
 )
 
 // edits are what a request does to its session, and what went wrong with it.
 type edits struct {
-	changes Changes
-	loadErr error   // why there is no session to be seen
-	faults  []error // values that could not be encoded
-	late    error   // the first change that came too late
-	room    [1]Op   // for changes.Ops: most requests change one value
+	changes state.Changes
+	loadErr error       // why there is no session to be seen
+	faults  []error     // values that could not be encoded
+	late    error       // the first change that came too late
+	room    [1]state.Op // for changes.Ops: most requests change one value
 }
 
 // unedited is shared, and never written to: see edit.
@@ -36,21 +38,18 @@ func (c *Core) drop() {
 	}
 }
 
-// base is what the handler's reads fall through to.
-func (c *Core) base(name string) (Entry, bool) {
+// base returns the entry of a name before the changes; nil if it has no value.
+func (c *Core) base(name string) *state.Entry {
 	if c.changes.Cleared || c.changes.Destroyed || c.view.Head == nil {
-		return Entry{}, false
+		return nil
 	}
-	e, ok := c.view.State.Find(name)
-	return e, ok && !e.Dead()
+	if e := c.view.Find(name); e != nil && e.Live() {
+		return e
+	}
+	return nil
 }
 
-func (c *Core) op(name string) (int, bool) { return findOp(c.changes.Ops, name) }
-
-// findOp is where a name is, or would be, among operations by name.
-func findOp(ops []Op, name string) (int, bool) {
-	return slices.BinarySearchFunc(ops, name, func(o Op, n string) int { return strings.Compare(o.Name, n) })
-}
+func (c *Core) op(name string) (int, bool) { return c.changes.Find(name) }
 
 // Set gives a name a value; equal bytes are no change.
 func (c *Core) Set(name string, value []byte) {
@@ -74,16 +73,15 @@ func (c *Core) set(name string, value []byte) {
 	if !c.writable("Set") {
 		return
 	}
-	if len(name) == 0 || len(name) > MaxName || !utf8.ValidString(name) {
+	if len(name) == 0 || len(name) > state.MaxName || !utf8.ValidString(name) {
 		c.faults = append(c.faults, errors.New("carryon: a session key must have 1 to 255 bytes of UTF-8; choose another name"))
 		return
 	}
-	have, ok := c.base(name)
-	if ok && slices.Equal(have.Value, value) {
+	if have := c.base(name); have != nil && have.Is(value) {
 		c.undo(name)
 		return
 	}
-	c.put(Op{Name: name, Value: value})
+	c.put(state.Op{Name: name, Value: value})
 }
 
 // Delete removes a name.
@@ -91,7 +89,7 @@ func (c *Core) Delete(name string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.get(name) != nil && c.writable("Delete") {
-		c.remove(name, Stamp{})
+		c.remove(state.Op{Name: name})
 	}
 }
 
@@ -103,20 +101,19 @@ func (c *Core) Pop(name string) []byte {
 	if value == nil || !c.writable("Pop") {
 		return value
 	}
-	e, _ := c.base(name)
-	c.remove(name, e.Stamp)
+	c.remove(state.Op{Name: name, Pop: true})
 	return value
 }
 
-func (c *Core) remove(name string, taken Stamp) {
-	if _, ok := c.base(name); !ok {
-		c.undo(name) // it was set by this very request
+func (c *Core) remove(op state.Op) {
+	if c.base(op.Name) == nil {
+		c.undo(op.Name) // it was set by this very request
 		return
 	}
-	c.put(Op{Name: name, Taken: taken})
+	c.put(op)
 }
 
-func (c *Core) put(op Op) {
+func (c *Core) put(op state.Op) {
 	if c.changes.Ops == nil {
 		c.changes.Ops = c.room[:0]
 	}
@@ -137,8 +134,8 @@ func (c *Core) undo(name string) {
 
 // root draws the root of the generation that the changes begin, if they do.
 func (c *Core) root() {
-	if c.changes.Root == (Root{}) && c.changes.Begins(c.view) {
-		c.changes.Root = NewRoot()
+	if c.changes.Root == (state.Root{}) && c.changes.Begins(c.view) {
+		c.changes.Root = state.NewRoot()
 	}
 }
 
@@ -179,12 +176,10 @@ func (c *Core) Clear() {
 		return
 	}
 	c.changes.Ops, c.faults = nil, nil
-	if c.view.Head != nil && !c.changes.Destroyed && slices.ContainsFunc(c.view.State.Entries, alive) {
+	if c.view.Head != nil && !c.changes.Destroyed && slices.ContainsFunc(c.view.Entries, func(e state.Entry) bool { return e.Live() }) {
 		c.changes.Cleared = true
 	}
 }
-
-func alive(e Entry) bool { return !e.Dead() }
 
 // Renew gives the session a new id and keeps its values.
 func (c *Core) Renew() {
@@ -192,7 +187,7 @@ func (c *Core) Renew() {
 	defer c.mu.Unlock()
 	if c.writable("Renew") {
 		c.changes.Renewed = true
-		c.changes.Root = NewRoot()
+		c.changes.Root = state.NewRoot()
 	}
 }
 
@@ -203,15 +198,15 @@ func (c *Core) Bind(subject []byte) {
 	if !c.writable("Bind") {
 		return
 	}
-	if len(subject) == 0 || len(subject) > MaxSubject {
+	if len(subject) == 0 || len(subject) > state.MaxSubject {
 		c.faults = append(c.faults, errors.New("carryon: a subject has 1 to 255 bytes; bind the session to a user's id"))
 		return
 	}
-	c.changes.Renewed, c.changes.Root, c.changes.Subject = true, NewRoot(), slices.Clone(subject)
+	c.changes.Renewed, c.changes.Root, c.changes.Subject = true, state.NewRoot(), slices.Clone(subject)
 }
 
 // SetTerms begins a new generation on other terms; change gets those so far.
-func (c *Core) SetTerms(what string, change func(*Terms)) {
+func (c *Core) SetTerms(what string, change func(*state.Terms)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.writable(what) {
@@ -219,8 +214,27 @@ func (c *Core) SetTerms(what string, change func(*Terms)) {
 	}
 	change(&c.changes.Terms)
 	if c.view.Head != nil && !c.changes.Destroyed && !c.changes.Renewed {
-		c.changes.Renewed, c.changes.Root = true, NewRoot()
+		c.changes.Renewed, c.changes.Root = true, state.NewRoot()
 	}
+}
+
+// SetLifetime begins a new generation that lives for d, within what is permitted.
+func (c *Core) SetLifetime(d time.Duration) {
+	c.SetTerms("SetLifetime", func(t *state.Terms) {
+		_, lifetime, longest := c.backend.Lifetimes()
+		most := max(lifetime, longest)
+		t.Lifetime = min(max(d.Milliseconds(), 1000), most)
+		if d.Milliseconds() != t.Lifetime {
+			c.backend.Clamped("SetLifetime", d)
+		}
+	})
+}
+
+// Undecodable tells the backend of a value that is not of its key's type.
+func (c *Core) Undecodable(name string, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.backend.Undecodable(name, err)
 }
 
 // Destroy ends the session; what is set afterwards begins another. It needs
@@ -233,7 +247,7 @@ func (c *Core) Destroy() {
 		c.loadErr = nil
 	}
 	if c.writable("Destroy") {
-		c.changes = Changes{Destroyed: true, Root: NewRoot()}
+		c.changes = state.Changes{Destroyed: true, Root: state.NewRoot()}
 		c.faults = nil
 	}
 }

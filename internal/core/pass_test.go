@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/internal/state"
 )
 
 var errDown = errors.New("down")
@@ -23,8 +24,8 @@ func TestPass(t *testing.T) {
 	}{
 		"nothing was asked":      {do: func(*core.Core) {}, ok: true},
 		"there is none":          {do: read, asked: true, ok: true},
-		"there is none any more": {backend: backend{view: &core.View{Verdict: core.Absent}}, do: read, asked: true},
-		"there is one":           {backend: backend{view: jarOf(fragment(1, created))}, do: read, asked: true},
+		"there is none any more": {backend: backend{view: &state.View{Verdict: state.Absent}}, do: read, asked: true},
+		"there is one":           {backend: backend{view: jarOf(headOf())}, do: read, asked: true},
 		"the load has failed":    {backend: backend{err: errDown}, do: read, asked: true},
 		"something was set":      {do: func(c *core.Core) { c.Set("a", []byte{1}) }, asked: true},
 		"it was ended":           {do: (*core.Core).Destroy, asked: true},
@@ -47,7 +48,7 @@ func TestPass(t *testing.T) {
 // A goroutine of the handler's that asks while the response ends comes before it or
 // after it: it is not both that there was nothing to say and that nothing came late.
 func TestPassBesideAChange(t *testing.T) {
-	for name, found := range map[string]*core.View{"a first one": jarOf(fragment(1, created)), "where there is none": nil} {
+	for name, found := range map[string]*state.View{"a first one": jarOf(headOf()), "where there is none": nil} {
 		t.Run(name, func(t *testing.T) {
 			for range 2000 {
 				b := &backend{view: found}
@@ -79,7 +80,7 @@ func TestNothingPassesAfterACommit(t *testing.T) {
 		c := &core.Core{}
 		c.Init(&backend{})
 		do(c)
-		require.NoError(t, c.Commit(func(core.Outcome) (*core.View, error) { return nil, nil }), name)
+		require.NoError(t, c.Commit(func(core.Outcome) (*state.View, error) { return nil, nil }), name)
 		_, ok := c.Pass()
 		require.False(t, ok, name)
 	}
@@ -87,7 +88,7 @@ func TestNothingPassesAfterACommit(t *testing.T) {
 
 // What comes after a response to which the session had nothing to say is late.
 func TestAfterPassAllIsLate(t *testing.T) {
-	b := &backend{view: jarOf(fragment(1, created))}
+	b := &backend{view: jarOf(headOf())}
 	c := &core.Core{}
 	c.Init(b)
 	_, ok := c.Pass()

@@ -1,12 +1,16 @@
 package core
 
-import "context"
+import (
+	"context"
+
+	"github.com/carryon-go/carryon/internal/state"
+)
 
 // Reloader is a [Backend] whose sessions may change elsewhere meanwhile.
 type Reloader interface {
 	// Reload gives the session as it is now, in place of what the request has
 	// loaded or saved. It is called under the Core's lock.
-	Reload(ctx context.Context, have *View) (*View, error)
+	Reload(ctx context.Context, have *state.View) (*state.View, error)
 }
 
 // Reload drops what the request has changed and not saved, and looks again at
@@ -19,7 +23,7 @@ func (c *Core) Reload(ctx context.Context) error {
 	}
 	c.claim()
 	sent := c.sealed && !c.open // the changes are in the visitor's cookies, not in the view
-	if c.loadErr != nil && c.view.Ref == nil || sent && c.changes.Begins(c.view) {
+	if c.loadErr != nil && !c.view.Stored() || sent && c.changes.Begins(c.view) {
 		return c.loadErr
 	}
 	now := c.view
@@ -36,6 +40,6 @@ func (c *Core) Reload(ctx context.Context) error {
 		c.loadErr = nil
 	}
 	c.view = now
-	c.open = c.open && now.Head != nil && now.Ref != nil
+	c.open = c.open && now.Head != nil && now.Stored()
 	return nil
 }

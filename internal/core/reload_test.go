@@ -10,19 +10,20 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/internal/state"
 )
 
 // moving is a backend whose session changes elsewhere.
 type moving struct {
 	backend
-	now   *core.View
+	now   *state.View
 	fails error
 }
 
-func (m *moving) Reload(context.Context, *core.View) (*core.View, error) { return m.now, m.fails }
+func (m *moving) Reload(context.Context, *state.View) (*state.View, error) { return m.now, m.fails }
 
 func TestReload(t *testing.T) {
-	before, after := jarOf(fragment(1, created, set("a", created+10, 1, '1'))), jarOf(fragment(1, created, set("a", created+10, 1, '2')))
+	before, after := jarOf(headOf(set("a", "1"))), jarOf(headOf(set("a", "2")))
 	b := &moving{backend: backend{view: before}, now: after}
 	c := &core.Core{}
 	c.Init(b)
@@ -48,7 +49,7 @@ func TestReload(t *testing.T) {
 // A backend without anything to look at again has the changes dropped all the same.
 func TestReloadOfWhatCannotChange(t *testing.T) {
 	c := &core.Core{}
-	c.Init(&backend{view: jarOf(fragment(1, created, set("a", created+10, 1, '1')))})
+	c.Init(&backend{view: jarOf(headOf(set("a", "1")))})
 	c.Delete("a")
 	require.Empty(t, c.Names())
 	require.NoError(t, c.Reload(t.Context()))
@@ -67,7 +68,7 @@ func TestReloadsBesideOneAnother(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			c := &core.Core{}
-			c.Init(&backend{view: jarOf(fragment(1, created))})
+			c.Init(&backend{view: jarOf(headOf())})
 			for range 3 {
 				assert.NoError(t, c.Reload(t.Context()))
 			}

@@ -2,18 +2,17 @@ package fibersession
 
 import (
 	"bytes"
-	"errors"
 	"strings"
 
 	"github.com/gofiber/fiber/v3"
 	"github.com/valyala/fasthttp"
 
 	"github.com/carryon-go/carryon/middleware"
-	"github.com/carryon-go/carryon/session"
 )
 
-// commit puts the session's fields into the response, or takes the handlers'
-// response back and returns the error that the app's ErrorHandler is to answer.
+// commit adds the session's fields to the response. If the commit fails, it
+// discards the handlers' response and returns an error for the app's
+// ErrorHandler.
 func commit(c fiber.Ctx, x *middleware.Exchange, outer *fasthttp.ResponseHeader) error {
 	r := response(c)
 	fields, err := x.Commit(x, middleware.Response{
@@ -27,8 +26,9 @@ func commit(c fiber.Ctx, x *middleware.Exchange, outer *fasthttp.ResponseHeader)
 	return nil
 }
 
-// response is what will be sent: not Fiber's own response where the timeout
-// middleware has answered for a handler that still runs and writes to that.
+// response returns the response that will be sent. If the timeout middleware
+// has responded for a handler that is still running, that is not Fiber's own
+// response, to which the handler writes.
 func response(c fiber.Ctx) *fasthttp.Response {
 	if c.IsAbandoned() {
 		if r := c.RequestCtx().LastTimeoutErrorResponse(); r != nil {
@@ -50,7 +50,8 @@ func apply(h *fasthttp.ResponseHeader, f middleware.Fields) {
 	}
 }
 
-// vary adds Cookie to the one Vary line that Fiber's own code looks for.
+// vary adds Cookie to a single Vary line, because Fiber's own code reads only
+// one.
 func vary(h *fasthttp.ResponseHeader) {
 	line := string(bytes.Join(h.PeekAll(fiber.HeaderVary), []byte(", ")))
 	for field := range strings.SplitSeq(line, ",") {
@@ -64,43 +65,41 @@ func vary(h *fasthttp.ResponseHeader) {
 	set(h, fiber.HeaderVary, line+"Cookie")
 }
 
-// set replaces all lines of a field: Header.Set leaves those after the first.
+// set replaces all lines of a field. Header.Set replaces only the first.
 func set(h *fasthttp.ResponseHeader, name, value string) {
 	h.Del(name)
 	h.Set(name, value)
 }
 
-// refuse leaves nothing of what the handlers answered: neither body nor header
-// fields, nor a stream, nor an upgrade.
+// refuse discards everything that the handlers set: body, header fields,
+// streams and upgrades.
 func refuse(c fiber.Ctx, outer *fasthttp.ResponseHeader, err error) error {
 	r := response(c)
 	r.Reset()
 	outer.CopyTo(&r.Header)
 	c.RequestCtx().Hijack(nil)
 	apply(&r.Header, middleware.Fields{Vary: true, CacheControl: "private, no-store"})
-	f := failure{fiber.NewError(status(err), publicText), err}
-	if r != c.Response() { // Fiber's ErrorHandler does not reach it
+	status := middleware.StatusOf(err)
+	f := failure{fiber.NewError(status, publicText(status)), err}
+	if r != c.Response() { // Fiber's ErrorHandler does not write to this response
 		r.SetStatusCode(f.answer.Code)
-		r.SetBodyString(publicText)
+		r.SetBodyString(publicText(status))
 	}
 	return &f
 }
 
-// publicText is what Fiber's default ErrorHandler shows the visitor.
-const publicText = "the session could not be kept; please try again"
-
-// status is 503 where a new ring or a store that is back will mend it.
-func status(err error) int {
-	for _, passing := range []error{session.ErrUnknownKey, session.ErrNoKey, session.ErrStoreDown} {
-		if errors.Is(err, passing) {
-			return fiber.StatusServiceUnavailable
-		}
+// publicText is the text that Fiber's default ErrorHandler shows the visitor.
+// It suggests a retry only if that can help.
+func publicText(status int) string {
+	if status == fiber.StatusInternalServerError {
+		return "the session could not be saved"
 	}
-	return fiber.StatusInternalServerError
+	return "the session could not be saved; please try again"
 }
 
-// failure is a commit's error as an ErrorHandler sees it: a *fiber.Error for
-// errors.As, whose text tells visitors no details, and the cause for errors.Is.
+// failure is the error of a commit for an ErrorHandler. errors.As finds a
+// *fiber.Error whose text shows visitors no details. errors.Is finds the
+// cause.
 type failure struct {
 	answer *fiber.Error
 	cause  error

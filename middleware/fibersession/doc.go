@@ -1,4 +1,4 @@
-// Package fibersession puts a visitor's session behind a Fiber app (v3).
+// Package fibersession adds sessions to a Fiber app (v3).
 //
 //	const size = fibersession.ReadBufferSize
 //	app := fiber.New(fiber.Config{ReadBufferSize: size})
@@ -15,29 +15,31 @@
 //
 // # The size of a request
 //
-// Fiber reads 4,096 bytes of request line and header by default, and answers 431
-// to more, on every path: a browser with too many cookies is locked out until
-// they end. So ReadBufferSize is to be raised, and [New] refuses an app that reads
-// less than its sessions may grow to. [middleware.Fasthttp] is for who cannot
-// raise it: six parallel writers then have 375 bytes each, which a login's id
-// fits into and little else.
+// By default, Fiber reads at most 4,096 bytes of request line and header, and
+// responds 431 to anything longer, on every path. A browser with too many
+// cookies is then locked out until they expire. So raise ReadBufferSize; [New]
+// refuses an app that reads less than its sessions may need. If you cannot
+// raise it, use [middleware.Fasthttp]. With that platform a session holds a
+// login id and little else.
 //
-// # What differs from net/http
+// # Differences from net/http
 //
-// Fiber sends a response when all handlers have returned, so that the session is
-// committed then, after the app's ErrorHandler, which the handler of New calls for
-// an error as Fiber's logger does. Handlers that are to see errors go inside of it.
+// Fiber sends a response after all handlers have returned. The session is
+// committed then, after the app's ErrorHandler. The handler of New calls the
+// ErrorHandler for an error, as Fiber's logger does. Handlers that need to see
+// errors must be mounted inside it.
 //
-// A stream (SendStreamWriter, server-sent events) and a WebSocket begin when the
-// header is decided: what they write to a session that is in cookies comes too late
-// ([session.ErrLate]); one that is in a store takes it with Session.Save. A
-// session can be used there, and in goroutines, for it holds nothing of Fiber's
-// context; take it before:
+// A stream (SendStreamWriter, server-sent events) and a WebSocket start after
+// the header has been decided. A later change to a session in cookies fails
+// with [session.ErrLate]; for a session in a store, call Session.Save. The
+// session may be used in streams and goroutines, because it holds nothing of
+// Fiber's context. Get it before they start:
 //
 //	app.Get("/ws", func(c fiber.Ctx) error {
 //		s := session.From(c)
 //		return websocket.New(func(conn *websocket.Conn) { … s … })(c)
 //	})
 //
-// Middleware that rewrites cookies (encryptcookie) goes inside as well.
+// Middleware that rewrites cookies (encryptcookie) must also be mounted
+// inside.
 package fibersession

@@ -8,29 +8,29 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// New returns the handler that gives every request of app a session. Use it
-// before the routes: app.Use(handler), or on a group. Mounting the same Sessions
-// again further in does nothing; different ones nest. A handler that never asks
-// for the session sends nothing of ours.
+// New returns a handler that gives every request of app a session. Mount it
+// before the routes, with app.Use(handler) or on a group. Mounting the same
+// Sessions again inside has no effect; different Sessions nest. If no handler
+// uses the session, the response is unchanged.
 //
-// It is an error if the app reads less of a request than the sessions may grow to.
-// An app behind a fasthttp.Server of the program's own, or behind an adapter that
-// reads for it, says in its ReadBufferSize what those read.
+// New fails if the app reads less of a request than the sessions may need. If
+// another server reads for the app (your own fasthttp.Server, or an adapter),
+// set ReadBufferSize to the size that it reads.
 func New(app *fiber.App, sessions *middleware.Sessions) (fiber.Handler, error) {
 	if err := check(app.Config().ReadBufferSize, sessions.Limits().RequestBytes); err != nil {
 		return nil, err
 	}
 	return func(c fiber.Ctx) error {
 		if c.Value(sessions) != nil {
-			return c.Next() // it has one
+			return c.Next() // the request already has this session
 		}
 		return serve(c, sessions)
 	}, nil
 }
 
-// Load is a handler for routes that must not take a failed load for an absent
-// session: it loads the session before the next handler runs, and the app's
-// ErrorHandler answers where that fails.
+// Load is a handler for routes that must not treat a failed load as a missing
+// session. It loads the session before the next handler. If that fails, the
+// app's ErrorHandler responds.
 func Load(c fiber.Ctx) error {
 	if session.From(c).Load(c.Context()) != nil {
 		return nil // the commit reports it
@@ -39,7 +39,7 @@ func Load(c fiber.Ctx) error {
 }
 
 func serve(c fiber.Ctx, m *middleware.Sessions) error {
-	var outer fasthttp.ResponseHeader // as it was before the handlers
+	var outer fasthttp.ResponseHeader // the header before the handlers run
 	c.Response().Header.CopyTo(&outer)
 	parent := c.Context()
 	ctx, x := m.Begin(parent, request(c))
@@ -47,12 +47,12 @@ func serve(c fiber.Ctx, m *middleware.Sessions) error {
 	c.SetContext(ctx)
 
 	err := c.Next()
-	// A panic does not come here: it commits nothing and goes on.
+	// A panic skips the rest: it propagates and commits nothing.
 	if c.IsAbandoned() && parent.Err() != nil {
-		return err // a timeout further out has answered, and nothing of this is sent
+		return err // an outer timeout has responded, so nothing of this is sent
 	}
 	if err != nil && !c.IsAbandoned() {
-		answer(c, err)
+		handleError(c, err)
 		err = nil
 	}
 	if failed := commit(c, x, &outer); failed != nil {
@@ -63,8 +63,8 @@ func serve(c fiber.Ctx, m *middleware.Sessions) error {
 	return err
 }
 
-// enter puts the session where session.From(c) and Sessions.From(c) look for it,
-// and returns what gives the place back to the session of a handler further out.
+// enter stores the session where session.From(c) and Sessions.From(c) look for
+// it. restore brings back the session of an outer handler.
 func enter(c fiber.Ctx, m *middleware.Sessions, x *middleware.Exchange) (restore func()) {
 	parent, values := c.Context(), c.RequestCtx()
 	outer, nested := session.Lookup(c)
@@ -78,20 +78,21 @@ func enter(c fiber.Ctx, m *middleware.Sessions, x *middleware.Exchange) (restore
 	}
 }
 
-// answer has the app's ErrorHandler answer now, as it would when all handlers have
-// returned: its page may use the session, and its status decides with.
-func answer(c fiber.Ctx, err error) {
+// handleError calls the app's ErrorHandler now instead of after all handlers.
+// So the error page can use the session, and its status is part of the commit.
+func handleError(c fiber.Ctx, err error) {
 	if c.App().ErrorHandler(c, err) != nil {
 		_ = c.SendStatus(fiber.StatusInternalServerError)
 	}
 }
 
-// request copies what the session needs: fasthttp uses the buffers again.
+// request copies the data that the session needs, because fasthttp reuses its
+// buffers.
 func request(c fiber.Ctx) middleware.Request {
 	h := &c.Request().Header
 	lines := h.PeekAll(fiber.HeaderCookie)
 	if len(lines) == 0 {
-		for range h.Cookies() { // gathers also those of another spelling (DisableHeaderNormalizing)
+		for range h.Cookies() { // also collects names in another case (DisableHeaderNormalizing)
 			lines = h.PeekAll(fiber.HeaderCookie)
 			break
 		}
@@ -103,7 +104,7 @@ func request(c fiber.Ctx) middleware.Request {
 	return r
 }
 
-// isPrefetch reads Sec-Purpose (a structured item that begins with a token).
+// isPrefetch parses Sec-Purpose, a structured item that begins with a token.
 func isPrefetch(purpose []byte) bool {
 	const token = "prefetch"
 	return len(purpose) >= len(token) && string(purpose[:len(token)]) == token

@@ -58,7 +58,7 @@ func TestSessionIsHadFromEveryContext(t *testing.T) {
 			room.Set(session.From(r.Context()), "lobby")
 			_, _ = io.WriteString(w, name)
 		}))
-		app.Get("/certain", func(c fiber.Ctx) error { // a route after Listener has begun would race with it
+		app.Get("/certain", func(c fiber.Ctx) error { // adding a route after Listener has started would race
 			require.Same(t, session.From(c), certain.Load().From(c))
 			require.Same(t, session.From(c), certain.Load().From(c.Context()))
 			return nil
@@ -107,7 +107,7 @@ func TestHandlerThatNeverAsksIsCheap(t *testing.T) {
 	require.LessOrEqual(t, with-without, 6.0)
 }
 
-// A group, nesting, and the same Sessions twice.
+// Tests a group, nesting, and mounting the same Sessions twice.
 func TestGroupsAndNesting(t *testing.T) {
 	inner, err := middleware.New(middleware.Config{
 		Keys: keyring.Ephemeral(), Name: "__Host-admin", Limits: fibersession.Limits("", fibersession.ReadBufferSize),
@@ -118,7 +118,7 @@ func TestGroupsAndNesting(t *testing.T) {
 		require.NoError(t, err)
 		after := func(c fiber.Ctx) error {
 			err := c.Next()
-			room.Set(session.From(c), "outside") // the outer one again
+			room.Set(session.From(c), "outside") // the outer session again
 			return err
 		}
 		admin := app.Group("/admin", after, own, own)
@@ -130,7 +130,12 @@ func TestGroupsAndNesting(t *testing.T) {
 	s.get("/login")
 	s.get("/admin")
 	require.Equal(t, "ada outside", s.read())
-	require.Len(t, s.jar.Names(), 2, "one session each: %v", s.jar.Names())
+	bases := map[string]int{}
+	for _, name := range s.jar.Names() {
+		base, _, _ := strings.Cut(name, ".")
+		bases[base]++
+	}
+	require.Equal(t, map[string]int{"__Host-session": 2, "__Host-admin": 1}, bases, "one session each: a head with a cell, and a head")
 }
 
 func TestSameSessionsAfterARestart(t *testing.T) {
@@ -167,12 +172,12 @@ func TestManyCookieLines(t *testing.T) {
 	}
 }
 
-// fasthttp reads the next request of a connection into the buffers of the last.
+// fasthttp reuses its buffers for the next request on a connection.
 func TestNothingOfFasthttpsBuffersIsKept(t *testing.T) {
 	held := make(chan *session.Session, 1)
 	s := newSite(t, setup{}, func(app *fiber.App) {
 		app.Get("/hold", func(c fiber.Ctx) error {
-			held <- session.From(c) // not looked at: it loads later
+			held <- session.From(c) // not loaded yet
 			return nil
 		})
 		app.Get("/room/:name", func(c fiber.Ctx) error {
@@ -180,12 +185,12 @@ func TestNothingOfFasthttpsBuffersIsKept(t *testing.T) {
 			return nil
 		})
 	})
-	s.client.Transport.(*http.Transport).MaxConnsPerHost = 1 // so that it is one connection
+	s.client.Transport.(*http.Transport).MaxConnsPerHost = 1 // use a single connection
 	s.get("/login")
 	s.get("/room/lobby")
 	ada := s.jar.Clone()
 	s.get("/hold")
-	for range 20 { // other visitors, with cookies of the same length
+	for range 20 { // other visitors with cookies of the same length
 		other := strings.Map(func(c rune) rune {
 			if c == 'A' {
 				return 'B'
@@ -252,7 +257,7 @@ func TestVaryAndCacheControlOfTheHandler(t *testing.T) {
 	require.Equal(t, 1, s.count(middleware.EventUncached))
 	response, _ = s.get("/star")
 	require.Equal(t, []string{"*"}, response.Header["Vary"])
-	require.Equal(t, []string{"max-age=60"}, response.Header["Cache-Control"], "a read leaves the program's own")
+	require.Equal(t, []string{"max-age=60"}, response.Header["Cache-Control"], "a read does not change the program's own")
 }
 
 func TestResponsesWithoutABody(t *testing.T) {
@@ -284,7 +289,7 @@ func TestTwoWritersAtOnce(t *testing.T) {
 		})
 	})
 	s.get("/login")
-	before := s.jar.Header("") // what the second tab sends
+	before := s.jar.Header("") // the cookies that the second tab sends
 	s.get("/set/a")
 	s.client.Jar = nil
 	response, _ := s.do(http.MethodGet, "/set/b", nil, "Cookie", before)

@@ -11,8 +11,8 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// Require is [middleware.Require] as a handler for Fiber: it lets only those
-// through whose session has a value under key.
+// Require is [middleware.Require] as a Fiber handler. It admits only requests
+// whose session has a value under key.
 //
 //	app.Use("/account", fibersession.Require(user, middleware.Guard{Login: "/login"}))
 func Require[T any](key session.Key[T], g middleware.Guard) fiber.Handler {
@@ -35,7 +35,7 @@ func Require[T any](key session.Key[T], g middleware.Guard) fiber.Handler {
 	}
 }
 
-// page is a response that a handler of net/http has written.
+// page is a response written by a net/http handler.
 type page struct {
 	header http.Header
 	status int
@@ -58,8 +58,8 @@ func (w *page) send(c fiber.Ctx) error {
 	return c.Status(w.status).Send(w.body)
 }
 
-// Next is [middleware.Next]: the page that a visitor wanted before the guard sent
-// them to the login, or otherwise.
+// Next is [middleware.Next]: it returns the page that a visitor requested
+// before the guard redirected to the login, or otherwise.
 func Next(c fiber.Ctx, otherwise string) string {
 	r, err := adaptor.ConvertRequest(c, true)
 	if err != nil {

@@ -22,7 +22,7 @@ func TestLimits(t *testing.T) {
 		buffer   int
 		want     int
 	}{
-		{middleware.Default, 4096, 3000}, // what middleware.Fasthttp says
+		{middleware.Default, 4096, 3000}, // the same as middleware.Fasthttp
 		{middleware.Default, fibersession.ReadBufferSize, 14_336},
 		{middleware.Default, 64 << 10, 32_400},
 		{middleware.Nginx, fibersession.ReadBufferSize, 8_000},
@@ -60,7 +60,7 @@ func TestAppThatReadsTooLittleIsRefused(t *testing.T) {
 	}
 }
 
-// grower writes n bytes under a name of its own.
+// grower writes n bytes under a separate name.
 func grower(app *fiber.App) {
 	app.Get("/grow/:name/:n", func(c fiber.Ctx) error {
 		n := fiber.Params[int](c, "n")
@@ -69,13 +69,13 @@ func grower(app *fiber.App) {
 	})
 }
 
-// heavy is what a browser sends beside the cookies, as long as it may be.
+// heavy returns long header fields besides the cookies.
 func heavy() []string {
 	return []string{"User-Agent", strings.Repeat("u", 200), "Accept", strings.Repeat("a", 200), "Referer", strings.Repeat("r", 400)}
 }
 
-// However much a visitor writes, at whatever speed, the app still reads the next
-// request: what does not fit is refused when it is written.
+// The app can read the next request however much a visitor writes; a session
+// that is too large is refused when it is written.
 func TestNoVisitorIsLockedOut(t *testing.T) {
 	for name, p := range map[string]setup{
 		"as Fiber comes": {fiber: fiber.Config{ReadBufferSize: fiber.DefaultReadBufferSize}, config: middleware.Config{Platform: middleware.Fasthttp, Limits: middleware.Limits{Cookies: 20}}},
@@ -92,7 +92,7 @@ func TestNoVisitorIsLockedOut(t *testing.T) {
 					refused++
 				}
 			}
-			require.NotZero(t, refused, "the budget ends somewhere")
+			require.NotZero(t, refused, "the budget is limited")
 			require.Equal(t, refused, s.count(middleware.EventFailed))
 			require.Equal(t, "ada ", s.read())
 		})
@@ -120,8 +120,8 @@ func TestSixWritersAtOnceFit(t *testing.T) {
 	require.Equal(t, "ada ", s.read())
 }
 
-// Why New refuses: with Fiber's default, somebody whose cookies are as long as
-// the default preset allows gets 431 to everything.
+// The reason why New refuses such an app: with Fiber's default, a visitor with
+// the longest cookies of the default preset gets a 431 for every request.
 func TestWhatFiberAnswersToLongCookies(t *testing.T) {
 	s := newSite(t, setup{
 		fiber:  fiber.Config{ReadBufferSize: fiber.DefaultReadBufferSize},

@@ -19,8 +19,8 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// An ErrorHandler that sets a status and nothing else answers with that, not
-// with what was refused.
+// If an ErrorHandler only sets a status, the response has that status and none
+// of the refused content.
 func TestErrorHandlerThatOnlySetsAStatus(t *testing.T) {
 	s := newSite(t, setup{fiber: fiber.Config{ErrorHandler: func(c fiber.Ctx, err error) error {
 		c.Status(fiber.StatusInternalServerError)
@@ -38,8 +38,7 @@ func TestErrorHandlerThatOnlySetsAStatus(t *testing.T) {
 	require.NotContains(t, response.Header.Get("Content-Type"), "html")
 }
 
-// Whoever was to take over the connection does not get it: nothing comes after
-// the refusal.
+// A hijacked connection is not handed over after a refusal.
 func TestFailedCommitLeavesNobodyTheConnection(t *testing.T) {
 	for name, silent := range map[string]bool{"after an answer": false, "without one": true} {
 		t.Run(name, func(t *testing.T) {
@@ -60,14 +59,14 @@ func TestFailedCommitLeavesNobodyTheConnection(t *testing.T) {
 			all, err := io.ReadAll(conn)
 			require.NoError(t, err)
 			require.Contains(t, string(all), "HTTP/1.1 500 ")
-			require.Contains(t, string(all), "HTTP/1.1 200 ", "the next request is answered")
+			require.Contains(t, string(all), "HTTP/1.1 200 ", "the next request gets a response")
 			require.NotContains(t, string(all), "secret")
 		})
 	}
 }
 
-// What a renewal leaves behind in the store is ended with the response: a copy
-// of the cookies from before opens nothing.
+// The response ends the stored record that a renewal replaces: a copy of the
+// earlier cookies opens nothing.
 func TestRenewalEndsWhatIsStored(t *testing.T) {
 	s := newSite(t, setup{config: middleware.Config{Fallback: newFaulty(t), Mode: middleware.AlwaysStored}}, func(app *fiber.App) {
 		app.Get("/renew", func(c fiber.Ctx) error {
@@ -95,8 +94,7 @@ func TestRenewalEndsWhatIsStored(t *testing.T) {
 	require.Equal(t, " ", withCopy())
 }
 
-// A browser that asks ahead of its visitor does not keep the session from
-// going idle.
+// A prefetch does not count as a visit, so the session becomes idle.
 func TestPrefetchIsNoVisit(t *testing.T) {
 	var now atomic.Int64
 	clock := func() time.Time { return time.Unix(2e9+now.Load(), 0) }

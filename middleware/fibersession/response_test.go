@@ -23,7 +23,8 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// An error page is a response: it sees the session, and what it changes counts.
+// An error page is a normal response: it can read the session, and its changes
+// are saved.
 func TestErrorHandlerHasTheSession(t *testing.T) {
 	calls := 0
 	page := func(c fiber.Ctx, err error) error {
@@ -67,7 +68,7 @@ func TestErrorHandlerThatFails(t *testing.T) {
 	require.Equal(t, "eve ", s.read())
 }
 
-// The ErrorHandler of a mounted app answers for its paths.
+// The ErrorHandler of a mounted app handles errors of its paths.
 func TestErrorHandlerOfAMountedApp(t *testing.T) {
 	s := newSite(t, setup{}, func(app *fiber.App) {
 		sub := fiber.New(fiber.Config{ErrorHandler: func(c fiber.Ctx, err error) error {
@@ -88,8 +89,8 @@ func panics(c fiber.Ctx) error {
 	panic("the handler has panicked")
 }
 
-// A panic that passes the session commits nothing; one that is recovered further
-// in has become an error like another.
+// A panic that propagates through the session commits nothing. A panic that is
+// recovered inside is a normal error.
 func TestPanics(t *testing.T) {
 	s := newSite(t, setup{before: func(app *fiber.App) { app.Use(recover.New()) }}, func(app *fiber.App) {
 		app.Get("/outside", panics)
@@ -105,8 +106,8 @@ func TestPanics(t *testing.T) {
 	require.Equal(t, "eve ", s.read())
 }
 
-// refusals are handlers that answer in every way there is, and whose session
-// cannot be kept.
+// refusals are handlers that respond in every possible way and whose session
+// cannot be saved.
 var refusals = map[string]fiber.Handler{
 	"text": func(c fiber.Ctx) error { return c.SendString("secret") },
 	"redirect": func(c fiber.Ctx) error {
@@ -153,7 +154,7 @@ func TestFailedCommitLeavesNothingOfTheResponse(t *testing.T) {
 			s.get("/login")
 			response, body := s.get("/bad")
 			require.Equal(t, http.StatusInternalServerError, response.StatusCode)
-			require.Equal(t, "the session could not be kept; please try again", body)
+			require.Equal(t, "the session could not be saved", body)
 			require.Equal(t, []string{"7"}, response.Header["X-Request-Id"])
 			require.Equal(t, []string{"Origin, Cookie"}, response.Header["Vary"])
 			require.Equal(t, []string{"private, no-store"}, response.Header["Cache-Control"])
@@ -168,7 +169,8 @@ func TestFailedCommitLeavesNothingOfTheResponse(t *testing.T) {
 
 func hijacked(conn net.Conn) { _, _ = io.WriteString(conn, "secret") }
 
-// The program's own ErrorHandler can tell a failed commit from its own errors.
+// The program's own ErrorHandler can distinguish a failed commit from other
+// errors.
 func TestFailedCommitHasANameAndAStatus(t *testing.T) {
 	var seen error
 	store := newFaulty(t)
@@ -179,7 +181,7 @@ func TestFailedCommitHasANameAndAStatus(t *testing.T) {
 			return fiber.DefaultErrorHandler(c, err)
 		}},
 	}, func(app *fiber.App) {
-		app.Get("/loaded", fibersession.Load, func(fiber.Ctx) error { panic("nobody is to come here") })
+		app.Get("/loaded", fibersession.Load, func(fiber.Ctx) error { panic("this handler must not run") })
 		app.Get("/guarded", fibersession.Require(user, middleware.Guard{Login: "/login"}), read)
 	})
 	s.get("/login")
@@ -196,8 +198,8 @@ func TestFailedCommitHasANameAndAStatus(t *testing.T) {
 	require.Equal(t, "ada ", s.read())
 }
 
-// expiring gives requests a context that the test ends: Fiber's timeout then
-// answers, at a moment that does not depend on the machine.
+// expiring gives requests a context that the test ends. Fiber's timeout then
+// responds at a moment that does not depend on the machine.
 func expiring(expire *context.CancelFunc) fiber.Handler {
 	return func(c fiber.Ctx) error {
 		ctx, cancel := context.WithCancel(c.Context())
@@ -207,8 +209,8 @@ func expiring(expire *context.CancelFunc) fiber.Handler {
 	}
 }
 
-// Fiber's timeout answers while the handler still runs and writes to a response
-// that nobody will see.
+// Fiber's timeout responds while the handler is still running and writing to a
+// response that will not be sent.
 func TestTimeout(t *testing.T) {
 	goOn, ended := make(chan bool), make(chan error, 2)
 	var expire context.CancelFunc
@@ -232,7 +234,7 @@ func TestTimeout(t *testing.T) {
 	response, body := s.get("/slow")
 	require.Equal(t, http.StatusRequestTimeout, response.StatusCode)
 	require.Equal(t, fiber.ErrRequestTimeout.Message, body)
-	require.Equal(t, "ada lobby", s.read(), "what the handler had changed by then")
+	require.Equal(t, "ada lobby", s.read(), "the changes of the handler so far")
 	goOn <- true
 	require.ErrorIs(t, <-ended, session.ErrLate)
 	require.Equal(t, "ada lobby", s.read())
@@ -241,12 +243,12 @@ func TestTimeout(t *testing.T) {
 	goOn <- true
 	require.Error(t, <-ended)
 	require.Equal(t, http.StatusInternalServerError, response.StatusCode)
-	require.Equal(t, "the session could not be kept; please try again", body)
+	require.Equal(t, "the session could not be saved", body)
 	require.Empty(t, response.Header["Set-Cookie"])
 }
 
-// Where the timeout is further out than the session, there is no response any
-// more that could carry what the handler has changed.
+// If the timeout is outside of the session, no response can carry the
+// handler's changes.
 func TestTimeoutFurtherOut(t *testing.T) {
 	goOn := make(chan bool)
 	var expire context.CancelFunc
@@ -277,8 +279,8 @@ func TestTimeoutFurtherOut(t *testing.T) {
 	require.Equal(t, "ada ", s.read())
 }
 
-// A cache further out keeps nothing personal: not what changed a session, and not
-// what has read one.
+// An outer cache stores nothing personal: neither a response that changed a
+// session nor one that read it.
 func TestCacheFurtherOut(t *testing.T) {
 	s := newSite(t, setup{before: func(app *fiber.App) {
 		app.Use(cache.New(cache.Config{Expiration: time.Hour, StoreResponseHeaders: true}))
@@ -290,7 +292,7 @@ func TestCacheFurtherOut(t *testing.T) {
 	s.client.Jar = nil // another visitor
 	require.Equal(t, " ", s.read())
 	response, _ := s.get("/login")
-	require.NotEmpty(t, response.Header["Set-Cookie"], "made for this visitor")
+	require.NotEmpty(t, response.Header["Set-Cookie"], "created for this visitor")
 	s.get("/static")
 	response, _ = s.get("/static")
 	require.Equal(t, "hit", response.Header.Get("X-Cache"), "the cache works")

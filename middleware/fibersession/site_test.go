@@ -25,10 +25,10 @@ import (
 const (
 	user session.Key[string]   = "user"
 	room session.Key[string]   = "room"
-	bad  session.Key[chan int] = "bad" // cannot be encoded: the commit fails
+	bad  session.Key[chan int] = "bad" // cannot be encoded, so the commit fails
 )
 
-// patience is for what must happen; no test waits for it unless it fails.
+// patience is a limit that tests reach only when they fail.
 const patience = 20 * time.Second
 
 // site is a Fiber app on a socket, and a browser.
@@ -44,15 +44,15 @@ type site struct {
 	events []middleware.Event
 }
 
-// setup is what a test may change before the app runs.
+// setup is the part of a site that a test can change.
 type setup struct {
 	fiber  fiber.Config
 	config middleware.Config
-	before func(app *fiber.App) // further out than the session
+	before func(app *fiber.App) // mounted outside of the session
 }
 
-// newSite serves what routes adds, with /login, which makes the visitor ada, and
-// /read, which says "user room".
+// newSite serves the routes, and /login, which sets the user to ada, and
+// /read, which responds "user room".
 func newSite(t *testing.T, p setup, routes func(app *fiber.App)) *site {
 	s := &site{t: t}
 	ring, err := keyring.Generate(time.Now())
@@ -146,7 +146,7 @@ func (s *site) get(path string) (*http.Response, string) {
 	return s.do(http.MethodGet, path, nil)
 }
 
-// read is what the next request sees in the session.
+// read returns the session as the next request sees it.
 func (s *site) read() string {
 	s.t.Helper()
 	_, body := s.get("/read")

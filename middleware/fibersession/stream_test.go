@@ -16,7 +16,7 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// events is a server-sent stream that writes to the session all the while.
+// events is a server-sent stream that writes to the session continuously.
 func events(arrived <-chan bool, ended chan<- error, save bool) fiber.Handler {
 	return func(c fiber.Ctx) error {
 		s := session.From(c)
@@ -107,7 +107,7 @@ func TestWebSocket(t *testing.T) {
 	require.Equal(t, "ada lobby", s.read())
 
 	response, _ = s.get("/ws")
-	require.Equal(t, http.StatusUpgradeRequired, response.StatusCode, "what is no upgrade is answered so")
+	require.Equal(t, http.StatusUpgradeRequired, response.StatusCode, "a request without an upgrade is refused")
 }
 
 func greet(conn *websocket.Conn, s *session.Session) error {

@@ -11,20 +11,21 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// errOneCookie is logged where a load balancer would send one of several.
+// errOneCookie is logged if a load balancer would send only one of several
+// cookies.
 var errOneCookie = errors.New("the response has more than one Set-Cookie, and the load balancer sends one only; answered 502: " +
 	"set the target group's attribute lambda.multi_value_headers.enabled to true, " +
 	"or use middleware.Config.FixedName with a store, and set no other cookies")
 
-// answer is the response as the event's platform takes it.
+// answer converts a response to the type that the event's platform expects.
 func (f *function) answer(ctx context.Context, p *parts, r *response) any {
 	if p.single && len(r.cookies) > 1 {
-		f.say(ctx, p, errOneCookie)
+		f.logError(ctx, p, errOneCookie)
 		r = plain(http.StatusBadGateway)
 	}
 	body, coded, fits := f.encode(r, mostBytes(p.shape))
 	if !fits {
-		f.say(ctx, p, ErrTooLarge)
+		f.logError(ctx, p, ErrTooLarge)
 		r = plain(http.StatusBadGateway)
 		body, coded, _ = f.encode(r, mostBytes(p.shape))
 	}
@@ -48,21 +49,21 @@ func (f *function) answer(ctx context.Context, p *parts, r *response) any {
 	return a
 }
 
-// list is never null in JSON.
+// list returns a slice that is never null in JSON.
 func list(lines []string) []string { return append([]string{}, lines...) }
 
 func description(status int) string {
 	return fmt.Sprintf("%d %s", status, http.StatusText(status))
 }
 
-// encode puts the body of a response into a JSON string: as it is, where JSON
-// keeps it, and otherwise, or where the answer would have more than most bytes,
-// in base64. JSON changes no character of that, so its length is certain.
+// encode converts the body of a response to a JSON string. It sends text as it
+// is, and other data in base64. It also uses base64 if the escaped text would
+// exceed most bytes, because JSON does not escape base64.
 func (o *options) encode(r *response, most int) (text string, coded, fits bool) {
 	rest := size(r)
 	if utf8.Valid(r.body) {
-		// What encodes the answer may escape HTML, which is known for certain
-		// only if the program says so.
+		// The program's JSON encoder may escape HTML; only the option
+		// EscapesHTML makes that certain.
 		worst := rest+cost(r.body, true) > most
 		if !worst || !o.escapes && rest+base64.StdEncoding.EncodedLen(len(r.body)) > most {
 			return string(r.body), false, !worst || rest+cost(r.body, false) <= most
@@ -72,7 +73,7 @@ func (o *options) encode(r *response, most int) (text string, coded, fits bool) 
 	return text, true, rest+len(text) <= most
 }
 
-// cost is the length of the text in JSON.
+// cost returns the length of the text in JSON.
 func cost[T string | []byte](text T, html bool) int {
 	n := len(text)
 	for i := range len(text) {
@@ -81,21 +82,21 @@ func cost[T string | []byte](text T, html bool) int {
 			n++
 		case c < ' ', html && (c == '<' || c == '>' || c == '&'):
 			n += len(`\u0000`) - 1
-		case c == 0xe2: // may begin U+2028
+		case c == 0xe2: // possible start of U+2028
 			n += len(`\u2028`) - len("\u2028")
 		}
 	}
 	return n
 }
 
-// size is about the length of the rest of the answer, and no less.
+// size returns an upper estimate of the length of the answer without its body.
 func size(r *response) int {
 	n := 1024
 	for name, values := range multi(r) {
 		for _, v := range values {
 			n += cost(name, true) + cost(v, true) + 16
 			if !utf8.ValidString(v) {
-				n += len(v) * len(`\ufffd`) // JSON's mark for each byte that is not UTF-8
+				n += len(v) * len(`\ufffd`) // JSON writes U+FFFD for each byte that is not UTF-8
 			}
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/carryon-go/carryon/middleware/lambdasession/lambdatest"
 )
 
-// arrive has a handler look at an event in which some words are others.
+// arrive calls a handler with an event in which some words are replaced.
 func arrive(t *testing.T, front lambdatest.Front, words []string, look http.HandlerFunc) (status int) {
 	t.Helper()
 	event := string(front.Event())
@@ -22,9 +22,9 @@ func arrive(t *testing.T, front lambdatest.Front, words []string, look http.Hand
 	return answer(t, front, look, get("https://x.example/"), []byte(event), log).StatusCode
 }
 
-// Of several proxies the one next to the function says how the visitor came: it
-// has added the last element. A load balancer that says nothing is taken to
-// have plain HTTP, the other fronts have nothing but HTTPS.
+// The last element of X-Forwarded-Proto counts, because the proxy next to the
+// function has added it. Without the field, a load balancer means plain HTTP,
+// and any other front HTTPS.
 func TestSchemeOfTheVisitor(t *testing.T) {
 	const one, many = `"x-forwarded-proto": "https"`, `"x-forwarded-proto": ["https"]`
 	tests := []struct {
@@ -51,33 +51,33 @@ func TestSchemeOfTheVisitor(t *testing.T) {
 	}
 }
 
-// The body has arrived: how it was transferred is no matter of the handler's,
-// and its length is that of what is there.
+// The body has been decoded: the handler does not see the transfer coding, and
+// the length is that of the body.
 func TestTransferOfTheBody(t *testing.T) {
 	const length = `"content-length": "7"`
 	for _, front := range []lambdatest.Front{lambdatest.URL, lambdatest.HTTPAPI, lambdatest.ALB} {
 		arrive(t, front, []string{length, `"content-length": "7000", "transfer-encoding": "chunked", "trailer": "x-sum"`},
 			func(w http.ResponseWriter, r *http.Request) {
-				require.Equal(t, "7", r.Header.Get("Content-Length"), "of the body that is there")
+				require.Equal(t, "7", r.Header.Get("Content-Length"), "the length of the body")
 				require.EqualValues(t, 7, r.ContentLength)
 				require.NotContains(t, r.Header, "Transfer-Encoding")
 				require.NotContains(t, r.Header, "Trailer")
 			})
 		arrive(t, front, []string{length, `"transfer-encoding": "chunked"`}, func(w http.ResponseWriter, r *http.Request) {
-			require.NotContains(t, r.Header, "Content-Length", "as after a chunked transfer")
+			require.NotContains(t, r.Header, "Content-Length", "the same as after a chunked transfer")
 			require.EqualValues(t, 7, r.ContentLength)
 		})
 	}
 }
 
-// A host that is none could write to a log, or into a link.
+// An invalid host could inject text into a log or a link.
 func TestHostsThatAreNone(t *testing.T) {
 	const host = `"host": "abcdefghijklmnopqrstuvwxyz012345.lambda-url.eu-central-1.on.aws"`
 	for _, bad := range []string{
 		"a b", `a\tb`, `a\u007fb`, `a\u0000b`, "user@a", "a/b", `a\\b`, "a?b", "a#b", "<a>", `a\"b`, "a^b", "a{b}", "a|b", "a`b", "张.example", `a\u0080`,
 	} {
 		status := arrive(t, lambdatest.URL, []string{host, `"host": "` + bad + `"`}, func(http.ResponseWriter, *http.Request) {
-			t.Errorf("the handler was asked for the host %s", bad)
+			t.Errorf("the handler was called for the host %s", bad)
 		})
 		require.Equal(t, http.StatusBadRequest, status, bad)
 	}

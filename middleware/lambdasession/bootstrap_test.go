@@ -44,7 +44,7 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// ask takes a request through a front to the function's process.
+// ask sends a request through a front to the function's process.
 func ask(t *testing.T, f *lambdatest.Function, front lambdatest.Front, target string) (*http.Response, string) {
 	t.Helper()
 	r, err := lambdatest.Visitor{Front: front, Function: f}.RoundTrip(get("https://x.example" + target))
@@ -66,7 +66,8 @@ func TestBootstrap(t *testing.T) {
 	f.Logs("the handler panicked", 6)
 	require.NotContains(t, f.Log(), "secret")
 
-	// What is no request fails, is named, and ends nothing.
+	// An event without a request fails with a clear error, and the process
+	// continues.
 	a := f.Invoke([]byte(`{"Records":[{"body":"hidden"}]}`))
 	require.Equal(t, "error", a.Kind)
 	require.Contains(t, string(a.Body), "the option Others")
@@ -75,7 +76,8 @@ func TestBootstrap(t *testing.T) {
 	require.Equal(t, 200, r.StatusCode)
 }
 
-// The handler is told before its time ends, and can still answer.
+// The handler's context ends before its time does, so that it can still
+// respond.
 func TestBootstrapDeadline(t *testing.T) {
 	f := start(t)
 	f.Budget = 2 * time.Second
@@ -84,8 +86,7 @@ func TestBootstrapDeadline(t *testing.T) {
 	require.Equal(t, "context deadline exceeded\n", body)
 }
 
-// The wire form of a stream: a prelude in JSON, eight NULs, and the body as it
-// comes.
+// The wire form of a stream: a prelude in JSON, eight NULs, and the body.
 func TestBootstrapStreams(t *testing.T) {
 	f := start(t, "STREAM=1")
 	var mu sync.Mutex
@@ -100,7 +101,8 @@ func TestBootstrapStreams(t *testing.T) {
 			close(begun)
 		}
 	}
-	// The page that the handler waits for comes when the first part has arrived.
+	// The page that the handler waits for is sent after the first part has
+	// arrived.
 	gate := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-begun:
@@ -123,7 +125,7 @@ func TestBootstrapStreams(t *testing.T) {
 	require.Equal(t, "first second", body)
 	require.Equal(t, []string{"a=1", "b=2"}, r.Header["Set-Cookie"])
 
-	// The others are not told to stream, and do not.
+	// Other shapes are not configured to stream, and do not.
 	r, body = ask(t, f, lambdatest.HTTPAPI, target)
 	require.Equal(t, "first second", body)
 	require.Equal(t, []string{"a=1", "b=2"}, r.Header["Set-Cookie"])
@@ -132,10 +134,10 @@ func TestBootstrapStreams(t *testing.T) {
 	require.Equal(t, 502, r.StatusCode)
 	a = f.Invoke(eventOf(t, "/cut"))
 	require.True(t, bytes.HasSuffix(a.Body, []byte("\x00begun")), "%q", a.Body)
-	require.NotEmpty(t, a.ErrorType, "the platform is told that it is not all")
+	require.NotEmpty(t, a.ErrorType, "the platform learns that the answer is incomplete")
 	require.NotContains(t, f.Log(), "secret")
 	r, _ = ask(t, f, lambdatest.URLStream, "/hello")
-	require.Equal(t, 200, r.StatusCode, "the process goes on")
+	require.Equal(t, 200, r.StatusCode, "the process continues")
 }
 
 func eventOf(t *testing.T, target string) []byte {
@@ -145,7 +147,7 @@ func eventOf(t *testing.T, target string) []byte {
 	return event
 }
 
-// A deadline ends a stream, too.
+// A deadline also ends a stream.
 func TestBootstrapStreamDeadline(t *testing.T) {
 	f := start(t, "STREAM=1")
 	f.Budget = 2 * time.Second

@@ -1,57 +1,57 @@
-// Package lambdasession runs any http.Handler, with sessions or without, as an
-// AWS Lambda function behind an API Gateway REST API, an API Gateway HTTP API,
-// a function URL or an Application Load Balancer. It tells their events apart
-// by itself, one function may stand behind several of them, and the session's
-// cookies are the same behind all:
+// Package lambdasession runs any http.Handler, with or without sessions, as an
+// AWS Lambda function. The function may be behind an API Gateway REST API, an
+// API Gateway HTTP API, a function URL, an Application Load Balancer, or
+// several of these. The package recognises their events, and the session's
+// cookies are the same for all:
 //
 //	keys, err := keyring.Open(ctx, keyring.Env("CARRYON_KEYS"))
 //	sessions, err := middleware.New(middleware.Config{Keys: keys, Platform: middleware.APIGateway})
 //	lambdasession.Start(sessions.Handler(mux))
 //
-// The protocol with Lambda, and the types of events and answers, are those of
-// github.com/aws/aws-lambda-go. The way between an event and a request is this
-// package's own, since each of the known adapters is wrong somewhere that
-// sessions need (as of the versions named, run against the same events):
+// The package uses github.com/aws/aws-lambda-go for the protocol with Lambda
+// and for the types of events and answers. It converts events to requests
+// itself, because each known adapter has a fault that breaks sessions (tested
+// with the same events, in these versions):
 //
-//   - aws-lambda-go/lambdaurl 1.55.1 reads the header "cookie" only: behind an
-//     HTTP API, whose cookies are in "cookies", no request has any. It is for
-//     function URLs that stream, and a panic of the handler ends the process.
+//   - aws-lambda-go/lambdaurl 1.55.1 reads only the header "cookie". HTTP APIs
+//
+// send cookies in "cookies", so no request has any. It is meant for streaming
+// function URLs, and a panic of the handler ends the process.
 //   - aws-lambda-go-api-proxy 0.16.2, httpadapter.NewV2, delivers every cookie
 //     of a function URL twice, and splits header values at commas.
 //   - aws-lambda-go-api-proxy, httpadapter.NewALB, encodes query strings twice,
 //     has no Host, and answers in multiValueHeaders always, so that a target
 //     group in its default setting loses every header.
 //   - apex/gateway v2 answers with Set-Cookie in the headers and in "cookies".
-//   - akrylysov/algnhsa is right where an ALB sends multi-value headers, and
-//     refuses the others.
+//   - akrylysov/algnhsa works for an ALB with multi-value headers only.
 //
-// # What arrives
+// # Requests
 //
-// A request as net/http's server makes it: Host, RemoteAddr (with port 0, for
-// no platform tells it), RequestURI, TLS (its details empty; nil where the
-// visitor used plain HTTP), one Cookie field with every cookie once, and a
-// body that was decoded. What net/http's server would refuse is answered by
-// 400. HTTP APIs decode the path before they send it, so an escaped slash is a
-// slash there; REST APIs decode the query string, and deliver its names in no
-// order. [EventFrom] gives the whole event, for what an authorizer said. The
-// context is Lambda's, with its request id (lambdacontext.FromContext) and its
-// trace id, and ends [DefaultMargin] before the function's time does.
+// A handler gets the same request as from net/http's server: Host, RequestURI,
+// one Cookie field with every cookie once, and a decoded body. RemoteAddr has
+// port 0, because no platform provides the port. TLS is nil for plain HTTP and
+// empty otherwise. A request that net/http's server would refuse gets a 400.
+// HTTP APIs decode the path, so an escaped slash becomes a slash. REST APIs
+// decode the query string and lose the order of its names. [EventFrom] returns
+// the whole event, including the authorizer's result. The context is Lambda's,
+// with its request id (lambdacontext.FromContext) and trace id. It ends
+// [DefaultMargin] before the function's time does.
 //
-// # What leaves
+// # Responses
 //
-// Text as it is, anything else in base64. A REST API passes that on decoded
-// only if its binaryMediaTypes name the type; the others always decode it.
-// Answers are held back until the handler returns and may have 6 MB
-// ([ErrTooLarge]), 1 MB behind an ALB, unless they stream ([Stream]).
-// Trailers, informational responses and hop-by-hop fields are left out. A
-// handler that panics is a 502, and the process goes on.
+// Text is sent as it is, other data in base64. A REST API decodes base64 only
+// for types in its binaryMediaTypes; the other platforms always decode it.
+// Unless responses stream ([Stream]), they are buffered until the handler
+// returns and limited to 6 MB ([ErrTooLarge]), or 1 MB behind an ALB.
+// Trailers, informational responses and hop-by-hop fields are dropped. A panic
+// of the handler causes a 502; the process continues.
 //
 // # ALB
 //
-// An ALB sends one Set-Cookie per response unless its target group's attribute
-// lambda.multi_value_headers.enabled is true. Sessions need more than one, so
-// turn it on. Where it is off, a response with more than one Set-Cookie is
-// answered by 502 and a line in the log that names the attribute; the visitor's
-// cookies stay as they were. What always fits one is a session with
-// middleware.Config.FixedName and a store.
+// An ALB sends only one Set-Cookie per response unless its target group's
+// attribute lambda.multi_value_headers.enabled is true. Set it to true,
+// because sessions need more than one. Otherwise a response with several
+// Set-Cookie lines becomes a 502, a log line names the attribute, and the
+// visitor's cookies are unchanged. A session with middleware.Config.FixedName
+// and a store always needs only one.
 package lambdasession

@@ -9,62 +9,62 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// Shape is one of the kinds of event that carry an HTTP request.
+// Shape is a kind of event that carries an HTTP request.
 type Shape string
 
 // The shapes.
 const (
-	// REST is an API Gateway REST API, or an HTTP API whose payload format is 1.0.
+	// REST is an API Gateway REST API, or an HTTP API with payload format 1.0.
 	REST Shape = "API Gateway REST API"
 	// HTTPAPI is an API Gateway HTTP API with payload format 2.0, its default.
 	HTTPAPI Shape = "API Gateway HTTP API"
 	// FunctionURL is a Lambda function URL.
 	FunctionURL Shape = "function URL"
-	// ALB is an Application Load Balancer whose target is the function.
+	// ALB is an Application Load Balancer with the function as a target.
 	ALB Shape = "Application Load Balancer"
 )
 
-// ErrUnknownEvent is returned for an event that carries no HTTP request.
-var ErrUnknownEvent = errors.New("lambdasession: the event is of no API Gateway REST or HTTP API, no function URL and no load balancer; " +
-	"see to what invokes this function, or answer such events with the option Others")
+// ErrUnknownEvent is returned for an event without an HTTP request.
+var ErrUnknownEvent = errors.New("lambdasession: the event is not from an API Gateway REST or HTTP API, a function URL or a load balancer; " +
+	"check what invokes this function, or handle such events with the option Others")
 
-// ErrWebSocket is returned for the events of an API Gateway WebSocket API. It
-// is an ErrUnknownEvent.
+// ErrWebSocket is returned for events of an API Gateway WebSocket API.
+// errors.Is also matches ErrUnknownEvent.
 var ErrWebSocket error = webSocketError{}
 
 type webSocketError struct{}
 
 func (webSocketError) Error() string {
-	return "lambdasession: the event is of a WebSocket API, whose connections API Gateway keeps, not the function; " +
-		"an http.Handler cannot answer it, the option Others can"
+	return "lambdasession: the event is from a WebSocket API, whose connections end at API Gateway; " +
+		"handle it with the option Others, because an http.Handler cannot"
 }
 
 func (webSocketError) Is(target error) bool { return target == ErrUnknownEvent }
 
-// errMalformed hides what is wrong: the decoder's error may quote the event.
+// errMalformed omits the decoder's error, which may quote the event.
 var errMalformed = errors.New("lambdasession: the event has the fields of an HTTP request, but some are not of the type that aws-lambda-go/events gives them")
 
-// parts is what an event says of its request, in the terms of HTTP.
+// parts is the HTTP request in an event.
 type parts struct {
 	shape    Shape
 	event    any // for EventFrom
 	method   string
 	protocol string // "" for HTTP/1.1
 	path     string
-	decoded  bool   // the platform has undone the path's escapes
-	stage    string // of an API
+	decoded  bool   // the platform has decoded the path
+	stage    string // stage of an API
 	query    string // escaped
 	header   map[string][]string
-	cookies  []string // those of the header, and all of them, where there are any
-	host     string   // where the header has none
+	cookies  []string // all cookies, if the event lists them outside of the header
+	host     string   // used if the header has none
 	source   string   // the visitor's address
-	plain    bool     // over plain HTTP, unless the header says https
+	plain    bool     // plain HTTP, unless the header says https
 	body     string
-	base64   bool // the body is
-	single   bool // the answer may have no field twice
+	base64   bool // the body is in base64
+	single   bool // the answer must not repeat a field
 }
 
-// kind is what tells the shapes apart.
+// kind has the members that distinguish the shapes.
 type kind struct {
 	Version        string `json:"version"`
 	HTTPMethod     string `json:"httpMethod"`
@@ -100,11 +100,11 @@ func decode(event []byte) (*parts, error) {
 
 type eventKey struct{}
 
-// EventFrom is the event that a request came in, as one of
-// *events.APIGatewayProxyRequest, *events.APIGatewayV2HTTPRequest,
-// *events.LambdaFunctionURLRequest and *events.ALBTargetGroupRequest of
-// aws-lambda-go; nil where the request came from elsewhere. What an authorizer
-// said is in it. It must not be changed.
+// EventFrom returns the event of a request, as *events.APIGatewayProxyRequest,
+// *events.APIGatewayV2HTTPRequest, *events.LambdaFunctionURLRequest or
+// *events.ALBTargetGroupRequest of aws-lambda-go. It contains, for example,
+// the authorizer's result, and must not be changed. EventFrom returns nil if
+// the request did not come from an event.
 func EventFrom(ctx context.Context) any { return ctx.Value(eventKey{}) }
 
 func decodeV1(event []byte, httpAPI bool) (*parts, error) {

@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// headerOf makes a header of the fields of an event: those with many values
-// where the event has them, which are all. Names that differ in case alone are
-// one, in an order that does not change.
+// headerOf builds a header from the fields of an event. It uses the
+// multi-value fields if there are any, because they are complete. It merges
+// names that differ only in case, in a fixed order.
 func headerOf(single map[string]string, multi map[string][]string) map[string][]string {
 	h := map[string][]string{}
 	for _, name := range slices.Sorted(maps.Keys(multi)) {
@@ -28,7 +28,7 @@ func headerOf(single map[string]string, multi map[string][]string) map[string][]
 	return h
 }
 
-// check refuses the fields that net/http's server would refuse.
+// check refuses fields that net/http's server would refuse.
 func check(h http.Header) error {
 	for name, values := range h {
 		if !isToken(name) || slices.ContainsFunc(values, func(v string) bool { return !isValue(v) }) {
@@ -41,8 +41,8 @@ func check(h http.Header) error {
 	return nil
 }
 
-// decodedQuery escapes what REST APIs have decoded. The names are in no order
-// in the event, so they are sorted.
+// decodedQuery escapes a query that a REST API has decoded. The event has no
+// order of names, so they are sorted.
 func decodedQuery(single map[string]string, multi map[string][]string) string {
 	values := url.Values(multi)
 	if len(multi) == 0 {
@@ -54,7 +54,7 @@ func decodedQuery(single map[string]string, multi map[string][]string) string {
 	return values.Encode()
 }
 
-// escapedQuery joins what load balancers have left escaped.
+// escapedQuery joins a query that a load balancer has left escaped.
 func escapedQuery(single map[string]string, multi map[string][]string) string {
 	var query strings.Builder
 	add := func(name, value string) {
@@ -77,8 +77,8 @@ func escapedQuery(single map[string]string, multi map[string][]string) string {
 	return query.String()
 }
 
-// escape escapes the bytes that no query string has, and those in also. What
-// is escaped stays as it is.
+// escape escapes the bytes that are invalid in a query string, and those in
+// also. It does not change existing escapes.
 func escape(s, also string) string {
 	const hex = "0123456789ABCDEF"
 	plain := func(c byte) bool { return c > ' ' && c < 0x7f && c != '#' && strings.IndexByte(also, c) < 0 }
@@ -103,7 +103,8 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-// isValue is RFC 9110's rule for field values: no control characters but tab.
+// isValue reports whether s is a field value by RFC 9110: it has no control
+// characters except tab.
 func isValue(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
@@ -113,7 +114,8 @@ func isValue(s string) bool {
 	return true
 }
 
-// isHost allows what can stand in a host and port.
+// isHost reports whether s has only characters that are valid in a host and
+// port.
 func isHost(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`"/\<>?#@^{|}`+"`", c) >= 0 {

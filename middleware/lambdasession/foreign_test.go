@@ -14,7 +14,7 @@ import (
 	"github.com/carryon-go/carryon/middleware/lambdasession"
 )
 
-// The events that aws-lambda-go tests itself with: all that are of HTTP arrive.
+// All HTTP events of aws-lambda-go's own tests reach the handler.
 func TestEventsOfAWS(t *testing.T) {
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/aws/aws-lambda-go").Output()
 	require.NoError(t, err)
@@ -37,12 +37,12 @@ func TestEventsOfAWS(t *testing.T) {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			event, err := os.ReadFile(filepath.Join(dir, name))
 			require.NoError(t, err)
-			event = bytes.ReplaceAll(event, []byte("<url-id>"), []byte("url-id")) // a placeholder, no host
+			event = bytes.ReplaceAll(event, []byte("<url-id>"), []byte("url-id")) // a placeholder, not a host
 			got := ""
 			h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Method + " " + r.RequestURI })
 			_, err = lambdasession.Handler(h)(t.Context(), event)
 			require.NoError(t, err)
-			require.NotEmpty(t, got, "the handler is asked")
+			require.NotEmpty(t, got, "the handler is called")
 			if want != "" {
 				require.Equal(t, want, got)
 			}

@@ -15,8 +15,8 @@ import (
 	"github.com/carryon-go/carryon/middleware/lambdasession/lambdatest"
 )
 
-// FuzzEvents: whatever the event, there is an answer or an error, and what the
-// handler sees is what net/http's server would have let through.
+// FuzzEvents checks that every event gets an answer or an error, and that a
+// handler only sees requests that net/http's server would accept.
 func FuzzEvents(f *testing.F) {
 	for _, front := range lambdatest.Fronts() {
 		f.Add(front.Event())

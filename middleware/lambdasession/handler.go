@@ -14,22 +14,22 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// HandlerFunc answers one event; it is for lambda.Start of aws-lambda-go.
+// HandlerFunc handles one event, for lambda.Start of aws-lambda-go.
 type HandlerFunc = func(ctx context.Context, event json.RawMessage) (any, error)
 
-// OtherFunc answers an event that carries no HTTP request; see [Others].
+// OtherFunc handles an event without an HTTP request; see [Others].
 type OtherFunc = HandlerFunc
 
-// Start runs handler as this process's Lambda function, and never returns. nil
-// is http.DefaultServeMux.
+// Start runs handler as this process's Lambda function and never returns. A
+// nil handler means http.DefaultServeMux.
 func Start(handler http.Handler, list ...Option) {
 	lambda.Start(Handler(handler, list...))
 }
 
-// Handler is what [Start] gives to Lambda, for programs that start by
-// themselves: lambda.StartWithOptions(lambdasession.Handler(h), ...). It
-// returns an answer of aws-lambda-go/events. Its only errors are of events
-// that cannot be answered: [ErrUnknownEvent], or what [Others] returned.
+// Handler returns the function that [Start] passes to Lambda, for programs
+// that start it themselves: lambda.StartWithOptions(lambdasession.Handler(h),
+// ...). It returns an answer of aws-lambda-go/events. Its only errors are
+// [ErrUnknownEvent] and those of [Others].
 func Handler(handler http.Handler, list ...Option) HandlerFunc {
 	if handler == nil {
 		handler = http.DefaultServeMux
@@ -38,7 +38,7 @@ func Handler(handler http.Handler, list ...Option) HandlerFunc {
 	return f.invoke
 }
 
-// function is the program behind one Handler.
+// function is the program of one Handler.
 type function struct {
 	*options
 	handler http.Handler
@@ -52,11 +52,11 @@ func (f *function) invoke(ctx context.Context, event json.RawMessage) (any, erro
 		}
 		return nil, err
 	}
-	ctx, cancel := f.limited(ctx)
+	ctx, cancel := f.withMargin(ctx)
 	r, err := f.request(ctx, p)
 	if err != nil {
 		cancel()
-		f.say(ctx, p, err)
+		f.logError(ctx, p, err)
 		return f.answer(ctx, p, plain(http.StatusBadRequest)), nil
 	}
 	if f.streaming(p) {
@@ -66,8 +66,8 @@ func (f *function) invoke(ctx context.Context, event json.RawMessage) (any, erro
 	return f.answer(ctx, p, f.whole(p, r)), nil
 }
 
-// limited is the context of a request: it leaves time to answer.
-func (f *function) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+// withMargin returns the context of a request, which leaves time to respond.
+func (f *function) withMargin(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return context.WithCancel(ctx)
@@ -75,7 +75,7 @@ func (f *function) limited(ctx context.Context) (context.Context, context.Cancel
 	return context.WithDeadline(ctx, deadline.Add(-min(f.margin, max(0, time.Until(deadline)/2))))
 }
 
-// whole runs the handler and gives its answer, or one that says that it failed.
+// whole runs the handler and returns its response, or an error response.
 func (f *function) whole(p *parts, r *http.Request) *response {
 	page := &page{most: mostBytes(p.shape), head: r.Method == http.MethodHead}
 	w := newWriter(page)
@@ -83,14 +83,14 @@ func (f *function) whole(p *parts, r *http.Request) *response {
 		return plain(http.StatusBadGateway)
 	}
 	if page.full {
-		f.say(r.Context(), p, ErrTooLarge)
+		f.logError(r.Context(), p, ErrTooLarge)
 		return plain(http.StatusBadGateway)
 	}
 	return w.response(page)
 }
 
-// serve runs the handler; it is false where that did not return. Like
-// net/http, it says nothing of an http.ErrAbortHandler.
+// serve runs the handler and reports whether it returned. Like net/http, it
+// does not log http.ErrAbortHandler.
 func (f *function) serve(p *parts, w http.ResponseWriter, r *http.Request) (ok bool) {
 	defer func() {
 		if v := recover(); v != nil && v != http.ErrAbortHandler {
@@ -98,23 +98,23 @@ func (f *function) serve(p *parts, w http.ResponseWriter, r *http.Request) (ok b
 				"panic", describe(v), "stack", string(debug.Stack()))
 		}
 		if r.MultipartForm != nil {
-			_ = r.MultipartForm.RemoveAll() // /tmp outlives the request
+			_ = r.MultipartForm.RemoveAll() // /tmp is shared with later requests
 		}
 	}()
 	f.handler.ServeHTTP(w, r)
 	return true
 }
 
-// describe says what a panic was. Only the runtime's own are quoted: others
-// may hold what a visitor sent. The stack has the line of each.
+// describe describes a panic. It quotes only the runtime's own errors, because
+// others may contain data of a visitor. The stack shows the line.
 func describe(v any) string {
 	if err, ok := v.(runtime.Error); ok {
 		return err.Error()
 	}
-	return fmt.Sprintf("a %T, not logged, for it may hold what a visitor sent", v)
+	return fmt.Sprintf("a %T, not logged, because it may contain data of a visitor", v)
 }
 
-func (f *function) say(ctx context.Context, p *parts, err error) {
+func (f *function) logError(ctx context.Context, p *parts, err error) {
 	f.log.Error("lambdasession: "+err.Error(), "event", string(p.shape), "request_id", requestID(ctx))
 }
 

@@ -17,10 +17,10 @@ import (
 	"github.com/carryon-go/carryon/middleware/lambdasession/lambdatest"
 )
 
-// streams are the fronts whose answers stream.
+// streams enables streaming for all fronts that support it.
 var streams = lambdasession.Stream(lambdasession.FunctionURL, lambdasession.REST)
 
-// call has a handler answer a request that came through a front.
+// call sends a request through a front to a handler.
 func call(t *testing.T, front lambdatest.Front, h http.Handler, r *http.Request, list ...lambdasession.Option) *http.Response {
 	t.Helper()
 	event, err := front.EventOf(r)
@@ -28,7 +28,7 @@ func call(t *testing.T, front lambdatest.Front, h http.Handler, r *http.Request,
 	return answer(t, front, h, r, event, list...)
 }
 
-// answer has a handler answer an event, and the front read the answer.
+// answer sends an event to a handler, and reads the answer as the front does.
 func answer(t *testing.T, front lambdatest.Front, h http.Handler, r *http.Request, event []byte, list ...lambdasession.Option) *http.Response {
 	t.Helper()
 	if strings.HasSuffix(string(front), "-stream") {
@@ -39,7 +39,7 @@ func answer(t *testing.T, front lambdatest.Front, h http.Handler, r *http.Reques
 	return front.Response(r, sent(t, out))
 }
 
-// sent is an answer as aws-lambda-go sends it.
+// sent returns an answer in the form in which aws-lambda-go sends it.
 func sent(t *testing.T, out any) lambdatest.Answer {
 	t.Helper()
 	reader, ok := out.(io.Reader)
@@ -53,7 +53,7 @@ func sent(t *testing.T, out any) lambdatest.Answer {
 	return lambdatest.Answer{Kind: "response", ContentType: out.(interface{ ContentType() string }).ContentType(), Body: text}
 }
 
-// text is the body of a response.
+// text returns the body of a response.
 func text(t *testing.T, r *http.Response) string {
 	t.Helper()
 	b, err := io.ReadAll(r.Body)
@@ -72,16 +72,16 @@ func everywhere(t *testing.T, test func(t *testing.T, front lambdatest.Front)) {
 	}
 }
 
-// logged is an option that writes the log to a string.
+// logged returns an option that writes the log to a string.
 func logged() (lambdasession.Option, *strings.Builder) {
 	var out strings.Builder
 	return lambdasession.Logger(slog.New(slog.NewJSONHandler(&out, nil))), &out
 }
 
-// oneCookie says that a front sends one Set-Cookie only.
+// oneCookie reports whether a front sends only one Set-Cookie.
 func oneCookie(front lambdatest.Front) bool { return front == lambdatest.ALB }
 
-// files are those in the folder for temporary ones.
+// files returns the files in the temporary folder.
 func files(t *testing.T) []os.DirEntry {
 	t.Helper()
 	list, err := os.ReadDir(os.TempDir())

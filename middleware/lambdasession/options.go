@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// DefaultMargin is how long before the function's time ends the context of a
-// request does, so that there is time to answer; see [Margin].
+// DefaultMargin is the time between the end of a request's context and the end
+// of the function's time, for the response; see [Margin].
 const DefaultMargin = 100 * time.Millisecond
 
-// An Option changes how [Start] and [Handler] work.
+// An Option configures [Start] and [Handler].
 type Option func(*options)
 
 type options struct {
@@ -24,11 +24,12 @@ type options struct {
 	escapes bool
 }
 
-// Stream answers events of these shapes as a stream: a flush sends what was
-// written, and an answer may have 200 MB. Only [FunctionURL] and [REST] can,
-// and only where the platform is set to it (the function URL's InvokeMode is
-// RESPONSE_STREAM; the integration's response transfer mode is STREAM): an event
-// does not tell. Other shapes are answered whole, as without this option.
+// Stream streams the answers to events of the given shapes: a flush sends the
+// data so far, and an answer may have 200 MB. Only [FunctionURL] and [REST]
+// can stream. The platform must be configured for it: InvokeMode
+// RESPONSE_STREAM for a function URL, response transfer mode STREAM for an
+// integration. Events do not contain that setting. Other shapes are buffered,
+// as without this option.
 func Stream(shapes ...Shape) Option {
 	return func(o *options) {
 		for _, s := range shapes {
@@ -39,35 +40,35 @@ func Stream(shapes ...Shape) Option {
 	}
 }
 
-// StripPrefix takes a prefix, such as the base path of a custom domain, off
-// the paths that have it. Others stay as they are.
+// StripPrefix removes a prefix from paths that have it, for example the base
+// path of a custom domain.
 func StripPrefix(prefix string) Option {
 	return func(o *options) { o.prefix = "/" + strings.Trim(prefix, "/") }
 }
 
-// StripStage takes the name of the API's stage off the paths that begin with
-// it. HTTP APIs put it there for every stage but $default; REST APIs do not.
-// Do not use it where a path of the program begins with the same word.
+// StripStage removes the name of the API's stage from paths that begin with
+// it. HTTP APIs add it for every stage except $default; REST APIs do not. Do
+// not use it if a path of the program begins with the same word.
 func StripStage() Option { return func(o *options) { o.stage = true } }
 
-// Margin sets how long before the function's time ends the context of a
-// request does. 0 is the default; negative is none. Of a time that is shorter
-// than twice the margin, half is left.
+// Margin sets the time between the end of a request's context and the end of
+// the function's time. 0 means the default; a negative value means none. If
+// the remaining time is less than twice the margin, half of it is used.
 func Margin(d time.Duration) Option { return func(o *options) { o.margin = d } }
 
-// Logger sets where panics and answers that cannot be sent are logged; nil is
-// slog.Default(). The lines hold nothing that a visitor sent or a handler wrote.
+// Logger sets the logger for panics and for answers that cannot be sent; nil
+// means slog.Default(). Log lines contain no data of a visitor or a handler.
 func Logger(l *slog.Logger) Option { return func(o *options) { o.log = l } }
 
-// Others answers the events that carry no HTTP request, such as those of a
-// schedule, in place of [ErrUnknownEvent].
+// Others sets a function for events without an HTTP request, such as those of
+// a schedule. It replaces [ErrUnknownEvent].
 func Others(f OtherFunc) Option { return func(o *options) { o.others = f } }
 
-// EscapesHTML says that the program starts its function with
-// lambda.WithSetEscapeHTML(true), so that each <, > and & of an answer takes six
-// bytes. Without it, an answer of more than 4.5 MB (behind an Application Load
-// Balancer 0.75 MB) that has many of them can be larger than Lambda takes, and
-// fail there.
+// EscapesHTML declares that the program starts its function with
+// lambda.WithSetEscapeHTML(true), so each <, > and & in an answer takes six
+// bytes. Without this option, a large answer with many of them can exceed
+// Lambda's limit and fail. That concerns answers over 4.5 MB, or over 0.75 MB
+// behind an Application Load Balancer.
 func EscapesHTML() Option { return func(o *options) { o.escapes = true } }
 
 func newOptions(list []Option) *options {
@@ -87,13 +88,13 @@ func newOptions(list []Option) *options {
 	return o
 }
 
-// streaming: HTTP APIs with payload format 1.0 have the events of REST APIs, but
-// do not stream.
+// streaming reports whether the answer streams. HTTP APIs with payload format
+// 1.0 have the same events as REST APIs, but do not stream.
 func (o *options) streaming(p *parts) bool {
 	return slices.Contains(o.streams, p.shape) && !(p.shape == REST && p.decoded)
 }
 
-// strip takes off the path what the program asked to take off.
+// strip removes the configured stage and prefix from a path.
 func (o *options) strip(path, stage string) string {
 	if o.stage && stage != "" && stage != "$default" {
 		path = cutPath(path, "/"+stage)
@@ -104,7 +105,7 @@ func (o *options) strip(path, stage string) string {
 	return path
 }
 
-// cutPath takes prefix off path where it is whole segments of it.
+// cutPath removes prefix from path if it consists of whole segments.
 func cutPath(path, prefix string) string {
 	rest, found := strings.CutPrefix(path, prefix)
 	switch {

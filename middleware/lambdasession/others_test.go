@@ -27,5 +27,5 @@ func TestOthers(t *testing.T) {
 	out, err = f(t.Context(), lambdatest.ALB.Event())
 	require.NoError(t, err)
 	require.NotEqual(t, "done", out)
-	require.Empty(t, seen, "requests are not for others")
+	require.Empty(t, seen, "HTTP requests do not reach Others")
 }

@@ -15,16 +15,17 @@ import (
 	"strings"
 )
 
-// What is answered by 400.
+// Errors that cause a 400.
 var (
-	errMethod = errors.New("the event's method is none; answered 400")
-	errPath   = errors.New("the event's path is not well escaped; answered 400")
+	errMethod = errors.New("the event's method is invalid; answered 400")
+	errPath   = errors.New("the event's path has an invalid escape; answered 400")
 	errHeader = errors.New("the event has a header field that HTTP does not allow; answered 400")
-	errBody   = errors.New("the event's body is not the base64 that it is said to be; answered 400")
+	errBody   = errors.New("the event's body is not valid base64; answered 400")
 )
 
-// request makes what net/http's server would have made. It refuses what that
-// would have refused: an event may carry bytes that no connection would.
+// request builds the request that net/http's server would build. It refuses
+// requests that the server would refuse, because an event may contain bytes
+// that no connection can carry.
 func (f *function) request(ctx context.Context, p *parts) (*http.Request, error) {
 	body, err := p.content()
 	if err != nil {
@@ -60,11 +61,11 @@ func (f *function) request(ctx context.Context, p *parts) (*http.Request, error)
 	if p.secure() {
 		r.TLS = &tls.ConnectionState{HandshakeComplete: true, ServerName: hostname(r.Host)}
 	}
-	p.tidy(ctx, h, len(body))
+	p.normalize(ctx, h, len(body))
 	return r.WithContext(context.WithValue(ctx, eventKey{}, p.event)), nil
 }
 
-// content is the body as the visitor sent it.
+// content returns the body as the visitor sent it.
 func (p *parts) content() (string, error) {
 	if !p.base64 {
 		return p.body, nil
@@ -76,7 +77,7 @@ func (p *parts) content() (string, error) {
 	return string(body), nil
 }
 
-// url is of the server's form: path and query only.
+// url returns a URL in the server's form: only path and query.
 func (p *parts) url(path string) (*url.URL, error) {
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path
@@ -90,14 +91,14 @@ func (p *parts) url(path string) (*url.URL, error) {
 		return nil, errPath
 	}
 	if u.EscapedPath() != path {
-		u.RawPath = path // used only where it is a form of Path
+		u.RawPath = path // used only if it is a valid encoding of Path
 	}
 	return u, nil
 }
 
-// tidy makes the header one of a request that has arrived: net/http's server
-// takes Host out, and has undone the transfer's coding.
-func (p *parts) tidy(ctx context.Context, h http.Header, length int) {
+// normalize adjusts the header like net/http's server, which removes Host and
+// decodes the transfer coding.
+func (p *parts) normalize(ctx context.Context, h http.Header, length int) {
 	h.Del("Host")
 	h.Del("Transfer-Encoding")
 	h.Del("Trailer")
@@ -109,8 +110,9 @@ func (p *parts) tidy(ctx context.Context, h http.Header, length int) {
 	}
 }
 
-// mergeCookies makes one Cookie field: every cookie once, where it stood
-// first. Function URLs send all of them twice, in "cookies" and in the header.
+// mergeCookies builds one Cookie field with every cookie once, in the order of
+// first occurrence. Function URLs send all cookies twice, in "cookies" and in
+// the header.
 func (p *parts) mergeCookies(h http.Header) {
 	lines := p.cookies
 	if len(lines) == 0 {
@@ -131,15 +133,15 @@ func (p *parts) mergeCookies(h http.Header) {
 	}
 }
 
-// secure tells whether the visitor came over HTTPS. API Gateway and function
-// URLs have nothing else; a load balancer writes the field itself.
+// secure reports whether the visitor used HTTPS. API Gateway and function URLs
+// support only HTTPS; a load balancer sets the field itself.
 func (p *parts) secure() bool {
 	scheme := last(p.header["X-Forwarded-Proto"])
 	return strings.EqualFold(scheme, "https") || scheme == "" && !p.plain
 }
 
-// last is the last element of a list in a field: the one that the platform
-// has added.
+// last returns the last element of a list in a field, which the platform has
+// added.
 func last(lines []string) string {
 	if len(lines) == 0 {
 		return ""
@@ -148,8 +150,8 @@ func last(lines []string) string {
 	return strings.Trim(line[strings.LastIndexByte(line, ',')+1:], " \t")
 }
 
-// address is a RemoteAddr, which handlers split into host and port; "" where
-// the platform gave no address. An ALB may be set to add the port.
+// address returns a RemoteAddr with host and port, or "" if the platform sent
+// no address. An ALB can be configured to add the port.
 func address(source string) string {
 	if a, err := netip.ParseAddrPort(source); err == nil {
 		return a.String()

@@ -18,7 +18,7 @@ import (
 	"github.com/carryon-go/carryon/middleware/lambdasession/lambdatest"
 )
 
-// One visitor's request is the same request, whatever it came through.
+// A visitor's request is the same for every front.
 func TestEventsOfEveryShape(t *testing.T) {
 	everywhere(t, func(t *testing.T, front lambdatest.Front) {
 		var got *http.Request
@@ -33,12 +33,12 @@ func TestEventsOfEveryShape(t *testing.T) {
 		require.Equal(t, "/hello/world", got.URL.Path)
 		tags := []string{"a", "b"}
 		if front == lambdatest.ALB {
-			tags = tags[1:] // the load balancer sends the last only
+			tags = tags[1:] // the load balancer sends only the last one
 		}
 		require.Equal(t, tags, got.URL.Query()["tag"])
 		require.Equal(t, "two words", got.URL.Query().Get("name"))
 		require.Equal(t, got.URL.RequestURI(), got.RequestURI)
-		require.Equal(t, []string{"theme=dark; lang=de"}, got.Header["Cookie"], "each once, in one field")
+		require.Equal(t, []string{"theme=dark; lang=de"}, got.Header["Cookie"], "each cookie once, in one field")
 		require.Equal(t, `{"a":1}`, body)
 		require.EqualValues(t, len(body), got.ContentLength)
 		require.Regexp(t, `\.amazonaws\.com$|\.on\.aws$`, got.Host)
@@ -59,7 +59,7 @@ func TestEventsOfEveryShape(t *testing.T) {
 	})
 }
 
-// echo says what a handler sees of the address.
+// echo writes the URL that a handler sees.
 var echo = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode([]any{r.URL.Path, r.URL.Query()})
 })
@@ -82,7 +82,7 @@ func TestPathsAndQueries(t *testing.T) {
 	})
 }
 
-// Only HTTP APIs undo the path's escapes, so only there %2F is lost.
+// Only HTTP APIs decode the path, so only they lose %2F.
 func TestEscapedSlash(t *testing.T) {
 	everywhere(t, func(t *testing.T, front lambdatest.Front) {
 		mux := http.NewServeMux()
@@ -129,12 +129,12 @@ func TestStages(t *testing.T) {
 		r := answer(t, lambdatest.HTTPAPI, echo, get("https://x.example/"), event, test.options...)
 		require.JSONEq(t, `["`+test.want+`",{}]`, text(t, r), test.path)
 	}
-	// $default is no part of any path.
+	// $default is not part of any path.
 	r := call(t, lambdatest.HTTPAPI, echo, get("https://x.example/$default/x"), lambdasession.StripStage())
 	require.JSONEq(t, `["/$default/x",{}]`, text(t, r))
 }
 
-// The address that counts is the one that the load balancer has added.
+// The address that the load balancer has added counts.
 func TestALBSource(t *testing.T) {
 	tests := map[string]string{
 		"203.0.113.7": "203.0.113.7:0", "6.6.6.6, 203.0.113.7": "203.0.113.7:0", "203.0.113.7:4711": "203.0.113.7:4711",
@@ -179,7 +179,7 @@ func TestCookiesOnce(t *testing.T) {
 	everywhere(t, func(t *testing.T, front lambdatest.Front) { call(t, front, h, get("https://x.example/")) })
 }
 
-// An event is not bound by what a connection can carry.
+// An event may contain more than a connection can carry.
 func TestWhatNoServerTakes(t *testing.T) {
 	tests := map[string][2]string{
 		"line break in a field":    {`"user-agent": "Mozilla/5.0 (X11; Linux x86_64)"`, `"user-agent": "a\r\nx-admin: 1"`},
@@ -197,7 +197,7 @@ func TestWhatNoServerTakes(t *testing.T) {
 			event := strings.Replace(string(lambdatest.URL.Event()), test[0], test[1], 1)
 			require.NotEqual(t, event, string(lambdatest.URL.Event()))
 			log, lines := logged()
-			h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { t.Error("the handler was asked") })
+			h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { t.Error("the handler was called") })
 			r := answer(t, lambdatest.URL, h, get("https://x.example/"), []byte(event), log)
 			require.Equal(t, 400, r.StatusCode)
 			require.Contains(t, lines.String(), "answered 400")
@@ -220,7 +220,7 @@ func TestRequestID(t *testing.T) {
 	require.Equal(t, "8476a536", id)
 }
 
-// The trace id of the invocation stands in where the front sent none.
+// The trace id of the invocation is used if the front sent none.
 func TestTraceID(t *testing.T) {
 	//lint:ignore SA1029 aws-lambda-go does so
 	ctx := context.WithValue(t.Context(), "x-amzn-trace-id", "Root=1-invocation")
@@ -245,7 +245,7 @@ func TestOtherEvents(t *testing.T) {
 		"null":      `null`, "text": `"secret"`, "list": `[1]`, "number": `7`, "empty": ``, "half": `{"version":`,
 		"wrong type": `{"httpMethod":7}`,
 	}
-	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { t.Error("the handler was asked") })
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { t.Error("the handler was called") })
 	for name, event := range tests {
 		t.Run(name, func(t *testing.T) {
 			_, err := lambdasession.Handler(h)(t.Context(), json.RawMessage(event))

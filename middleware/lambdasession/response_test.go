@@ -48,8 +48,8 @@ func TestAnswers(t *testing.T) {
 	})
 }
 
-// What JSON cannot hold is sent in base64, and its type is found out as
-// net/http does.
+// Data that JSON cannot hold is sent in base64. Its type is detected as in
+// net/http.
 func TestTypes(t *testing.T) {
 	png := "\x89PNG\r\n\x1a\n\x00\x00"
 	tests := []struct {
@@ -118,7 +118,7 @@ func TestStatusesWithoutBody(t *testing.T) {
 	})
 }
 
-// What is about the connection stays here, and no value ends its field.
+// Fields about the connection are dropped, and no value can end its field.
 func TestFieldsLeftOut(t *testing.T) {
 	everywhere(t, func(t *testing.T, front lambdatest.Front) {
 		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -197,7 +197,7 @@ func TestPanics(t *testing.T) {
 				require.Empty(t, lines.String())
 			} else {
 				require.Contains(t, lines.String(), test.logged)
-				require.Contains(t, lines.String(), "response_test.go", "where it was")
+				require.Contains(t, lines.String(), "response_test.go", "the place of the panic")
 			}
 		}
 	})
@@ -232,19 +232,20 @@ func TestTooLarge(t *testing.T) {
 		r := call(t, test.front, test.h, get("https://x.example/"), log)
 		require.Equal(t, test.want, r.StatusCode, "%+v", test)
 		require.Equal(t, test.want == 502, strings.Contains(lines.String(), "more than Lambda takes"))
-		require.NotContains(t, text(t, r), "front:", "the platform takes it")
+		require.NotContains(t, text(t, r), "front:", "the platform accepts it")
 	}
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, err := w.Write(make([]byte, 7<<20))
 		require.ErrorIs(t, err, lambdasession.ErrTooLarge)
 		_, err = w.Write([]byte("x"))
-		require.ErrorIs(t, err, lambdasession.ErrTooLarge, "no answer with a hole in it")
+		require.ErrorIs(t, err, lambdasession.ErrTooLarge, "no incomplete answer")
 	})
 	log, _ := logged()
 	call(t, lambdatest.HTTPAPI, h, get("https://x.example/"), log)
 }
 
-// A program may have aws-lambda-go escape HTML, which takes six bytes for one.
+// A program may configure aws-lambda-go to escape HTML, which takes six bytes
+// per character.
 func TestAnswersWhoseHTMLIsEscaped(t *testing.T) {
 	const most = 6 << 20
 	length := func(out any) int {
@@ -265,7 +266,7 @@ func TestAnswersWhoseHTMLIsEscaped(t *testing.T) {
 		status int
 		coded  bool
 	}{
-		{body(1<<20, "<&>"), 200, true}, // escaped, it has all that the answer may have
+		{body(1<<20, "<&>"), 200, true}, // escaped, it has exactly the maximum size
 		{body(1<<20-4096, "<&>"), 200, false},
 		{body(4<<20, "<"), 200, true},
 		{body(5<<20, "<"), 502, false},
@@ -286,13 +287,13 @@ func TestAnswersWhoseHTMLIsEscaped(t *testing.T) {
 		require.LessOrEqual(t, length(out), most, i)
 	}
 
-	// Whether or not the program says so, where both forms can be had.
+	// Both forms are possible with or without the option.
 	out, err := lambdasession.Handler(body(4<<20, "<"))(t.Context(), lambdatest.URL.Event())
 	require.NoError(t, err)
 	require.LessOrEqual(t, length(out), most)
 	out, err = lambdasession.Handler(body(5<<20, "<"))(t.Context(), lambdatest.URL.Event())
 	require.NoError(t, err)
-	require.Equal(t, 200, out.(events.LambdaFunctionURLResponse).StatusCode, "Lambda takes it, as it does not escape by itself")
+	require.Equal(t, 200, out.(events.LambdaFunctionURLResponse).StatusCode, "Lambda accepts it, because it does not escape by itself")
 }
 
 // The context ends before the function's time does.
@@ -317,10 +318,10 @@ func TestDeadline(t *testing.T) {
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { ctx = r.Context() })
 	_, err := lambdasession.Handler(h)(t.Context(), lambdatest.URL.Event())
 	require.NoError(t, err)
-	require.ErrorIs(t, ctx.Err(), context.Canceled, "as net/http's, it ends with the request")
+	require.ErrorIs(t, ctx.Err(), context.Canceled, "like net/http's, it ends with the request")
 }
 
-// Members of answers that are null or missing have made platforms refuse them.
+// Some platforms refuse answers with members that are null or missing.
 func TestAnswersAreComplete(t *testing.T) {
 	for _, front := range []lambdatest.Front{lambdatest.REST, lambdatest.HTTPAPI, lambdatest.URL} {
 		out, err := lambdasession.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))(t.Context(), front.Event())
@@ -337,7 +338,7 @@ func TestDefaultServeMux(t *testing.T) {
 	require.Equal(t, "mux", text(t, call(t, lambdatest.URL, nil, get("https://x.example/only-here"))))
 }
 
-// Form files of one request must not fill /tmp for the next.
+// Form files of one request must not fill /tmp for later requests.
 func TestFormFilesAreRemoved(t *testing.T) {
 	body := "--x\r\nContent-Disposition: form-data; name=f; filename=f\r\n\r\n" + strings.Repeat("x", 2<<20) + "\r\n--x--\r\n"
 	r := get("https://x.example/")

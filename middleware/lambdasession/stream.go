@@ -10,15 +10,16 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// errCut ends an answer in the middle: the platform cuts the connection.
-var errCut = errors.New("lambdasession: the handler panicked when its answer had begun")
+// errCut ends an answer in the middle, so that the platform closes the
+// connection.
+var errCut = errors.New("lambdasession: the handler panicked after its answer had begun")
 
-// stream carries an answer to Lambda while the handler writes it.
+// stream sends an answer to Lambda while the handler writes it.
 type stream struct {
 	w      *writer
-	ready  chan *response // one: the head
+	ready  chan *response // receives the head once
 	begun  bool
-	silent bool // of a HEAD: no body
+	silent bool // a HEAD request: no body
 	pipe   *io.PipeWriter
 }
 
@@ -31,12 +32,12 @@ func (s *stream) begin(beginning []byte) {
 	s.w.WriteHeader(http.StatusOK)
 	head := s.w.head(beginning)
 	if !s.silent {
-		delete(head.header, "Content-Length") // the handler may break off, and the platform sends chunks
+		delete(head.header, "Content-Length") // the handler may fail later, and the platform sends chunks
 	}
 	s.ready <- head
 }
 
-// Write sends what the buffer in front has collected.
+// Write sends the content of the buffer.
 func (s *stream) Write(b []byte) (int, error) {
 	s.begin(b)
 	if s.silent || len(b) == 0 {
@@ -45,7 +46,8 @@ func (s *stream) Write(b []byte) (int, error) {
 	return s.pipe.Write(b)
 }
 
-// stream runs the handler beside, and answers when its response begins.
+// stream runs the handler in a goroutine, and returns when its response
+// begins.
 func (f *function) stream(p *parts, r *http.Request, cancel context.CancelFunc) any {
 	from, to := io.Pipe()
 	s := &stream{ready: make(chan *response, 1), silent: r.Method == http.MethodHead, pipe: to}
@@ -60,10 +62,10 @@ func (f *function) stream(p *parts, r *http.Request, cancel context.CancelFunc) 
 	return streamed(p.shape, <-s.ready, &body{from, cancel})
 }
 
-// produce runs the handler, and ends the stream.
+// produce runs the handler and ends the stream.
 func (f *function) produce(p *parts, r *http.Request, s *stream, buffer *bufio.Writer, cancel context.CancelFunc) {
 	defer cancel()
-	ended := errCut // also where the handler ends its goroutine
+	ended := errCut // also applies if the handler calls runtime.Goexit
 	defer func() { _ = s.pipe.CloseWithError(ended) }()
 	done := false
 	defer func() {
@@ -83,7 +85,7 @@ func (f *function) produce(p *parts, r *http.Request, s *stream, buffer *bufio.W
 	}
 }
 
-// body is what Lambda reads; closed early, it ends the handler's context.
+// body is the reader for Lambda. Closing it early ends the handler's context.
 type body struct {
 	*io.PipeReader
 	cancel context.CancelFunc

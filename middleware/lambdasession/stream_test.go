@@ -14,7 +14,7 @@ import (
 	"github.com/carryon-go/carryon/middleware/lambdasession/lambdatest"
 )
 
-// open begins a streamed answer.
+// open starts a streamed answer.
 func open(t *testing.T, h http.HandlerFunc, list ...lambdasession.Option) *events.LambdaFunctionURLStreamingResponse {
 	t.Helper()
 	out, err := lambdasession.Handler(h, append(list, streams)...)(t.Context(), lambdatest.URL.Event())
@@ -22,7 +22,7 @@ func open(t *testing.T, h http.HandlerFunc, list ...lambdasession.Option) *event
 	return out.(*events.LambdaFunctionURLStreamingResponse)
 }
 
-// When Lambda reads no more, the handler's writes fail and its context ends.
+// When Lambda stops reading, the handler's writes fail and its context ends.
 func TestStreamClosed(t *testing.T) {
 	failed := make(chan error)
 	r := open(t, func(w http.ResponseWriter, r *http.Request) {
@@ -47,11 +47,11 @@ func TestStreamCut(t *testing.T) {
 		panic(errors.New("secret"))
 	}, log)
 	_, err := io.ReadAll(r)
-	require.ErrorContains(t, err, "when its answer had begun")
+	require.ErrorContains(t, err, "after its answer had begun")
 	require.NotContains(t, err.Error()+lines.String(), "secret")
 }
 
-// A handler may end its goroutine, as tests do; nobody waits for ever then.
+// A handler may call runtime.Goexit, as tests do; the answer must still end.
 func TestStreamGoexit(t *testing.T) {
 	r := open(t, func(http.ResponseWriter, *http.Request) { runtime.Goexit() })
 	require.Equal(t, 502, r.StatusCode)
@@ -59,7 +59,7 @@ func TestStreamGoexit(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// Only what can stream does.
+// Only shapes that support it stream.
 func TestStreamOnlyWhereItCan(t *testing.T) {
 	out, err := lambdasession.Handler(http.NotFoundHandler(), lambdasession.Stream(lambdasession.ALB, lambdasession.HTTPAPI))(t.Context(), lambdatest.ALB.Event())
 	require.NoError(t, err)

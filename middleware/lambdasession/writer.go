@@ -11,13 +11,13 @@ import (
 	"strings"
 )
 
-// ErrTooLarge is what a handler's Write returns when the answer has more than
-// the platform takes; the visitor gets a 502 then, and the log this sentence.
-var ErrTooLarge = errors.New("the answer has more than Lambda takes, 6 MB (behind an Application Load Balancer 1 MB), in base64 a quarter less; " +
-	"stream it from a function URL (option Stream), or send the visitor to where it is stored")
+// ErrTooLarge is returned by a handler's Write if the answer exceeds the
+// platform's limit. The visitor then gets a 502, and the error is logged.
+var ErrTooLarge = errors.New("the answer has more than Lambda takes: 6 MB, or 1 MB behind an Application Load Balancer (a quarter less in base64); " +
+	"stream it from a function URL (option Stream), or redirect to a file in a store such as S3")
 
-// mostBytes is what an answer of a shape may have, in JSON: Lambda's 6 MB and
-// the load balancer's 1 MB.
+// mostBytes returns the maximum size of an answer in JSON: 6 MB for Lambda, 1
+// MB for a load balancer.
 func mostBytes(s Shape) int {
 	if s == ALB {
 		return 1 << 20
@@ -26,24 +26,25 @@ func mostBytes(s Shape) int {
 }
 
 // writer is the http.ResponseWriter of one request. It writes to a page, or
-// to a stream through a buffer.
+// through a buffer to a stream.
 type writer struct {
 	to     io.Writer
-	flush  func() error // nil where nothing leaves before the end
+	flush  func() error // nil if the answer is buffered
 	header http.Header
-	status int         // 0: the response has not begun
-	sent   http.Header // the header when it began
+	status int         // 0: the response has not started
+	sent   http.Header // the header when the response started
 }
 
 func newWriter(to io.Writer) *writer { return &writer{to: to, header: http.Header{}} }
 
-// Header is the response's header; changes count until the response begins.
+// Header returns the response's header. Changes after the start of the
+// response have no effect.
 func (w *writer) Header() http.Header { return w.header }
 
-// WriteHeader begins the response. Informational ones cannot be sent.
+// WriteHeader starts the response. Informational responses are dropped.
 func (w *writer) WriteHeader(status int) {
 	if status < 100 || status > 999 {
-		panic(fmt.Sprintf("lambdasession: %d is no status of a response", status))
+		panic(fmt.Sprintf("lambdasession: invalid status %d", status))
 	}
 	if w.status != 0 || status < 200 && status != http.StatusSwitchingProtocols {
 		return
@@ -51,7 +52,7 @@ func (w *writer) WriteHeader(status int) {
 	w.status, w.sent = status, w.header.Clone()
 }
 
-// Write writes a part of the body, and begins the response.
+// Write writes a part of the body, and starts the response if necessary.
 func (w *writer) Write(p []byte) (int, error) {
 	w.WriteHeader(http.StatusOK)
 	if !hasBody(w.status) {
@@ -60,14 +61,14 @@ func (w *writer) Write(p []byte) (int, error) {
 	return w.to.Write(p)
 }
 
-// WriteString is for io.WriteString.
+// WriteString implements io.StringWriter.
 func (w *writer) WriteString(s string) (int, error) { return w.Write([]byte(s)) }
 
-// Flush is FlushError for those who ask for an http.Flusher.
+// Flush implements http.Flusher; see FlushError.
 func (w *writer) Flush() { _ = w.FlushError() }
 
-// FlushError begins the response, and sends what was written where the answer
-// streams. Elsewhere nothing leaves before the handler returns.
+// FlushError starts the response. If the answer streams, it also sends the
+// data so far.
 func (w *writer) FlushError() error {
 	w.WriteHeader(http.StatusOK)
 	if w.flush == nil {
@@ -80,16 +81,16 @@ func hasBody(status int) bool {
 	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
 }
 
-// page holds an answer back.
+// page buffers an answer.
 type page struct {
 	body []byte
-	size int  // of all that was written
-	most int  // of body
-	head bool // nobody will read it: the beginning is kept, for its type
-	full bool // more was written than may be
+	size int  // number of bytes written
+	most int  // limit for body
+	head bool // HEAD: only the beginning is kept, to detect the type
+	full bool // the limit was exceeded
 }
 
-const sniffed = 512 // what http.DetectContentType looks at
+const sniffed = 512 // the prefix that http.DetectContentType reads
 
 func (p *page) Write(b []byte) (int, error) {
 	p.size += len(b)
@@ -105,7 +106,7 @@ func (p *page) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// response is an answer, in the terms of HTTP.
+// response is an answer in terms of HTTP.
 type response struct {
 	status  int
 	header  http.Header // without Set-Cookie
@@ -113,7 +114,7 @@ type response struct {
 	body    []byte
 }
 
-// response is what the handler wrote.
+// response returns the handler's response.
 func (w *writer) response(p *page) *response {
 	w.WriteHeader(http.StatusOK)
 	r := w.head(p.body)
@@ -124,12 +125,13 @@ func (w *writer) response(p *page) *response {
 			r.header.Set("Content-Length", strconv.Itoa(p.size))
 		}
 	} else {
-		delete(r.header, "Content-Length") // the platform counts, and remaps ours
+		delete(r.header, "Content-Length") // the platform sets its own and renames this one
 	}
 	return r
 }
 
-// head is the response without its body, whose beginning tells its type.
+// head returns the response without its body. The beginning of the body
+// determines the type.
 func (w *writer) head(beginning []byte) *response {
 	r := &response{status: w.status, header: http.Header{}}
 	for name, values := range w.sent {
@@ -146,7 +148,7 @@ func (w *writer) head(beginning []byte) *response {
 	return r
 }
 
-// clean does with values as net/http does when it writes them: a line break
+// clean replaces line breaks in values, as net/http does, because a line break
 // would end the field.
 func clean(values []string) []string {
 	values = slices.Clone(values)
@@ -156,8 +158,8 @@ func clean(values []string) []string {
 	return values
 }
 
-// leftOut are the fields that are about the connection, which is the
-// platform's, and the trailers.
+// leftOut reports whether a field is dropped: those about the connection,
+// which belongs to the platform, and trailers.
 func leftOut(name string, trailers []string) bool {
 	switch name {
 	case "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade", "Trailer", "Te":
@@ -176,14 +178,14 @@ func leftOut(name string, trailers []string) bool {
 	return false
 }
 
-// plain is an answer that says its status.
+// plain returns a text response with the name of its status.
 func plain(status int) *response {
 	return &response{status: status, body: []byte(http.StatusText(status) + "\n"), header: http.Header{
 		"Content-Type": {"text/plain; charset=utf-8"}, "X-Content-Type-Options": {"nosniff"}, "Cache-Control": {"no-store"},
 	}}
 }
 
-// joined is a header of fields that stand once.
+// joined returns a header in which every field occurs once.
 func joined(h http.Header) map[string]string {
 	all := make(map[string]string, len(h))
 	for name, values := range h {
@@ -194,7 +196,7 @@ func joined(h http.Header) map[string]string {
 	return all
 }
 
-// multi is a header in which fields stand as often as they were set.
+// multi returns a header in which fields can occur several times.
 func multi(r *response) map[string][]string {
 	all := make(map[string][]string, len(r.header)+1)
 	maps.Copy(all, r.header)

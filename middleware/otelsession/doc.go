@@ -1,15 +1,16 @@
-// Package otelsession makes OpenTelemetry metrics of what happens to sessions.
+// Package otelsession records OpenTelemetry metrics of sessions.
 //
 //	observe, err := otelsession.New(otelsession.Config{})
 //	sessions, err := middleware.New(middleware.Config{Keys: keys, Observer: observe})
 //
-// With a log beside it: middleware.Observers(observe, middleware.Log(nil)).
+// To add a log: middleware.Observers(observe, middleware.Log(nil)).
 //
-// # The instruments
+// # Instruments
 //
-// Names, units and error.type follow OpenTelemetry's semantic conventions, which
-// have none for sessions on a server: ours are under "carryon". Each is a fact
-// that has one instrument; a histogram's count is how often it happened.
+// Names, units and error.type follow OpenTelemetry's semantic conventions.
+// These define no server sessions, so the instruments are under "carryon".
+// Each fact has exactly one instrument; a histogram's count is the number of
+// occurrences.
 //
 //	carryon.session.events           {event}   counter    event, reason, error.type
 //	carryon.session.load.duration    s         histogram  reason
@@ -19,23 +20,24 @@
 //	carryon.session.store.duration   s         histogram  operation, error.type
 //	carryon.session.store.size       By        histogram  operation
 //
-// The attributes' full names are the constants of this package. load.size is of
-// the session's cookies in a request, commit.size of the Set-Cookie lines in a response,
-// store.size of a record that was read or written.
+// The constants of this package are the full names of the attributes.
+// load.size is the size of the session's cookies in a request, commit.size
+// that of the Set-Cookie lines in a response, store.size that of a record that
+// was read or written.
 //
-// # What is in them
+// # Privacy and cardinality
 //
-// Words of this library: kinds of events, reasons, operations of a store, and
-// classes of errors. No session id, no key id, no value, no error's text and
-// nothing that a visitor sent, so that nobody outside can add a time series: there
-// are some 120 in all. Who needs the ids has them in the events: middleware.Log
-// writes them.
+// Attributes contain only words of this library: kinds of events, reasons,
+// store operations, and classes of errors. They contain no session id, key id,
+// value or error text, and no data of a visitor. So visitors cannot add time
+// series; there are about 120. If you need the ids, log the events with
+// middleware.Log.
 //
-// # What to look at
+// # What to watch
 //
-// Reason "unknown key" means that the replicas do not have the same key ring. Reason
-// "bad seal" is an attack, or another program with the same cookie name. Event "late
-// change" is a mistake of the program. Event "over budget" comes before visitors
-// who are refused by a proxy. Of the store, error.type "timeout" says that it is slow,
-// "_OTHER" that it answers with errors or is gone.
+// Reason "unknown key" means that the replicas have different key rings.
+// Reason "bad seal" is an attack, or another program with the same cookie
+// name. Event "late change" is a bug in the program. Event "over budget"
+// precedes requests that a proxy refuses. For the store, error.type "timeout"
+// means that it is slow, and "_OTHER" that it fails or is down.
 package otelsession

@@ -19,7 +19,7 @@ import (
 )
 
 func ExampleNew() {
-	reader := sdk.NewManualReader() // in a program: sdk.NewPeriodicReader, of an exporter
+	reader := sdk.NewManualReader() // in a program: sdk.NewPeriodicReader with an exporter
 	provider := sdk.NewMeterProvider(sdk.WithReader(reader))
 
 	observe, err := otelsession.New(otelsession.Config{MeterProvider: provider})

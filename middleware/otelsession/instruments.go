@@ -6,7 +6,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// instruments are those that the package's documentation lists.
+// instruments holds the instruments that the package's documentation lists.
 type instruments struct {
 	events        metric.Int64Counter
 	loadDuration  metric.Float64Histogram
@@ -17,8 +17,8 @@ type instruments struct {
 	storeSize     metric.Int64Histogram
 }
 
-// A load takes some microseconds where no store is asked, so that the usual
-// boundaries, which begin at 5 ms, would tell nothing.
+// A load without a store takes a few microseconds. The default boundaries
+// begin at 5 ms and would show nothing.
 var (
 	seconds = metric.WithExplicitBucketBoundaries(
 		0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
@@ -31,15 +31,15 @@ func (i *instruments) make(m metric.Meter) error {
 	i.events, errs[0] = m.Int64Counter("carryon.session.events", metric.WithUnit("{event}"),
 		metric.WithDescription("What happened to sessions."))
 	i.loadDuration, errs[1] = m.Float64Histogram("carryon.session.load.duration", metric.WithUnit("s"), seconds,
-		metric.WithDescription("Time that it took to open and merge a request's session, with the store's."))
+		metric.WithDescription("Time to open and merge a request's session, including store calls."))
 	i.loadSize, errs[2] = m.Int64Histogram("carryon.session.load.size", metric.WithUnit("By"), headerBytes,
 		metric.WithDescription("Size of the session's cookies in a request."))
 	i.commitSize, errs[3] = m.Int64Histogram("carryon.session.commit.size", metric.WithUnit("By"), headerBytes,
 		metric.WithDescription("Size of the session's Set-Cookie lines in a response that has any."))
 	i.commitCookies, errs[4] = m.Int64Counter("carryon.session.commit.cookies", metric.WithUnit("{cookie}"),
-		metric.WithDescription("Cookies that were set and expired."))
+		metric.WithDescription("Cookies that were set or expired."))
 	i.storeDuration, errs[5] = m.Float64Histogram("carryon.session.store.duration", metric.WithUnit("s"), seconds,
-		metric.WithDescription("Time that a call of the store took."))
+		metric.WithDescription("Duration of a store call."))
 	i.storeSize, errs[6] = m.Int64Histogram("carryon.session.store.size", metric.WithUnit("By"), recordBytes,
 		metric.WithDescription("Size of a record that was read or written."))
 	return errors.Join(errs[:]...)

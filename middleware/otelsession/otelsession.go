@@ -18,9 +18,9 @@ import (
 // ScopeName is the name of the meter, and the path of this module.
 const ScopeName = "github.com/carryon-go/carryon/middleware/otelsession"
 
-// Version returns the version of this module that the program is built with,
-// such as "v1.2.3", which is that of the meter. It is "(devel)" where the build
-// does not say.
+// Version returns the version of this module in the program, such as "v1.2.3".
+// It is also the version of the meter. It is "(devel)" if the build does not
+// record it.
 func Version() string {
 	info, _ := debug.ReadBuildInfo()
 	return versionIn(info)
@@ -41,36 +41,37 @@ func versionIn(info *debug.BuildInfo) string {
 	return "(devel)"
 }
 
-// The attributes of the instruments, beside those of [Config].
+// The attributes of the instruments, in addition to those of [Config].
 const (
-	// EventKey has a middleware.EventKind.
+	// EventKey is a middleware.EventKind.
 	EventKey = attribute.Key("carryon.session.event")
-	// ReasonKey has a session.Reason, or "recognised" for a load that found a
-	// session. Events that have no reason have no such attribute.
+	// ReasonKey is a session.Reason, or "recognised" for a load that found a
+	// session. Events without a reason do not have this attribute.
 	ReasonKey = attribute.Key("carryon.session.reason")
-	// OperationKey has what a store was asked: "load", "save", "touch", or
-	// "forget" of an importer.
+	// OperationKey is a store operation: "load", "save", "touch", or "forget"
+	// of an importer.
 	OperationKey = attribute.Key("carryon.session.store.operation")
-	// ChangeKey has "set" or "expired", of a cookie.
+	// ChangeKey is "set" or "expired", for a cookie.
 	ChangeKey = attribute.Key("carryon.session.cookie.change")
-	// ErrorKey is there where something failed, with the class of the error: see
+	// ErrorKey is set if something failed. It is the class of the error; see
 	// [ErrorType].
 	ErrorKey = attribute.Key("error.type")
 )
 
-// Config says where the metrics go. The zero value is ready to use.
+// Config configures the metrics. The zero value is ready to use.
 type Config struct {
-	// MeterProvider makes the instruments; nil means otel.GetMeterProvider().
+	// MeterProvider creates the instruments; nil means
+	// otel.GetMeterProvider().
 	MeterProvider metric.MeterProvider
 
-	// Attributes are put beside the others of every measurement: to tell the
-	// several Sessions of a program apart, say. Each of their values makes all the
-	// time series once more, so they must not depend on a request.
+	// Attributes are added to every measurement, for example to distinguish
+	// several Sessions of a program. Each value multiplies the number of time
+	// series, so values must not depend on a request.
 	Attributes []attribute.KeyValue
 }
 
-// New makes an observer for middleware.Config. The error is the meter's, of an
-// instrument that it cannot make.
+// New returns an observer for middleware.Config. It fails if the meter cannot
+// create an instrument.
 func New(c Config) (func(context.Context, middleware.Event), error) {
 	if c.MeterProvider == nil {
 		c.MeterProvider = otel.GetMeterProvider()
@@ -82,14 +83,15 @@ func New(c Config) (func(context.Context, middleware.Event), error) {
 	return r.observe, nil
 }
 
-// recorder measures events.
+// recorder records events.
 type recorder struct {
 	instruments
 	common []attribute.KeyValue
-	sets   sync.Map // of labels: the metric.MeasurementOption
+	sets   sync.Map // from labels to metric.MeasurementOption
 }
 
-// labels are what a measurement is told by; all of it is from short lists.
+// labels are the attributes of a measurement. Each has only a few possible
+// values.
 type labels struct {
 	event             middleware.EventKind
 	reason            session.Reason
@@ -114,8 +116,9 @@ func (r *recorder) observe(ctx context.Context, e middleware.Event) {
 	}
 }
 
-// reasonOf gives a load that found a session a word of its own, so that one label
-// parts the visitors who were recognised from those who were not.
+// reasonOf returns the reason of an event. It returns "recognised" for a load
+// that found a session, so that one attribute separates recognised visitors
+// from others.
 func reasonOf(e middleware.Event) session.Reason {
 	if e.Kind == middleware.EventLoaded && e.Reason == session.Recognised {
 		return "recognised"
@@ -135,7 +138,7 @@ func (r *recorder) count(ctx context.Context, n int, change string) {
 	}
 }
 
-// with is the set of attributes of labels, made once for each.
+// with returns the attribute set of labels, which is created once.
 func (r *recorder) with(l labels) metric.MeasurementOption {
 	if have, ok := r.sets.Load(l); ok {
 		return have.(metric.MeasurementOption)
@@ -155,7 +158,7 @@ func (r *recorder) with(l labels) metric.MeasurementOption {
 	return have.(metric.MeasurementOption)
 }
 
-// classes are the errors that have a word, the most telling first.
+// classes lists the errors with their own class, the most specific first.
 var classes = []struct {
 	err  error
 	word string
@@ -170,14 +173,16 @@ var classes = []struct {
 	{middleware.ErrCannotImport, "cannot_import"},
 }
 
-// ErrorType is the class of an error, as error.type has it: "timeout", "canceled",
-// "too_large", "unknown_key", "no_key", "late", "ended", "store_down", "cannot_import",
-// "not_encodable", "_OTHER" for the rest (the conventions' word), such as a store's own errors, and "" for none.
+// ErrorType returns the class of an error for error.type: "timeout",
+// "canceled", "too_large", "unknown_key", "no_key", "late", "ended",
+// "store_down", "cannot_import", "not_encodable", or "" for nil. For all
+// others, such as a store's own errors, it returns "_OTHER", as the
+// conventions require.
 func ErrorType(err error) string {
 	if err == nil {
 		return ""
 	}
-	var timeout interface{ Timeout() bool } // of net and of context.DeadlineExceeded
+	var timeout interface{ Timeout() bool } // implemented by errors of net and by context.DeadlineExceeded
 	if errors.As(err, &timeout) && timeout.Timeout() {
 		return "timeout"
 	}

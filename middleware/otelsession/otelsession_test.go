@@ -32,7 +32,7 @@ import (
 
 const text session.Key[string] = "text"
 
-// site is a program behind a real server, measured, with one visitor.
+// site is a program with metrics behind a real server, and one visitor.
 type site struct {
 	*httptest.Server
 	t      *testing.T
@@ -63,7 +63,7 @@ func (b *breakable) fail(err error) {
 	b.err = err
 }
 
-// newSite has /set?text=, /grow, /late, /logout and /read.
+// newSite serves /set?text=, /grow, /late, /logout and /read.
 func newSite(t *testing.T, common ...attribute.KeyValue) *site {
 	t.Helper()
 	reader := sdk.NewManualReader()
@@ -110,7 +110,7 @@ func (s *site) get(path string) int {
 	return response.StatusCode
 }
 
-// metrics are what the reader has, by the instrument's name.
+// metrics returns the metrics in the reader, by the instrument's name.
 func (s *site) metrics() map[string]metricdata.Metrics {
 	s.t.Helper()
 	var all metricdata.ResourceMetrics
@@ -126,8 +126,8 @@ func (s *site) metrics() map[string]metricdata.Metrics {
 	return found
 }
 
-// points are an instrument's time series: their attributes, and how much was
-// counted, or how often something was recorded.
+// points returns an instrument's time series: their attributes, and the
+// counted number or the number of recordings.
 func points(t *testing.T, m metricdata.Metrics) map[string]int64 {
 	t.Helper()
 	found := map[string]int64{}
@@ -201,7 +201,7 @@ func TestUnits(t *testing.T) {
 	load := s.metrics()["carryon.session.load.duration"].Data.(metricdata.Histogram[float64])
 	for _, p := range load.DataPoints {
 		require.Less(t, p.Sum, 60.0, "seconds, not milliseconds or nanoseconds")
-		if runtime.GOOS != "windows" { // whose clock may not move in a load
+		if runtime.GOOS != "windows" { // the Windows clock may not advance during a load
 			require.Positive(t, p.Sum)
 		}
 	}
@@ -220,8 +220,8 @@ func TestFailuresHaveAClass(t *testing.T) {
 	require.Equal(t, int64(2), events["carryon.session.event=failed,carryon.session.reason=store down,error.type=store_down"]+
 		events["carryon.session.event=failed,carryon.session.reason=store down,error.type=timeout"])
 	calls := points(t, s.metrics()["carryon.session.store.duration"])
-	require.Equal(t, int64(1), calls["carryon.session.store.operation=load,error.type=_OTHER"])
-	require.Equal(t, int64(1), calls["carryon.session.store.operation=load,error.type=timeout"])
+	require.Equal(t, int64(2), calls["carryon.session.store.operation=load,error.type=_OTHER"], "each attempt")
+	require.Equal(t, int64(2), calls["carryon.session.store.operation=load,error.type=timeout"])
 }
 
 func TestErrorType(t *testing.T) {
@@ -243,8 +243,8 @@ func TestErrorType(t *testing.T) {
 	}
 }
 
-// Whatever visitors send, the time series are of this library's own words, and
-// there is no more of them.
+// Whatever visitors send, time series contain only words of this library, and
+// their number does not grow.
 func TestVisitorsCannotMakeTimeSeries(t *testing.T) {
 	s := newSite(t)
 	s.get("/set?text=SECRET")
@@ -273,12 +273,12 @@ func TestVisitorsCannotMakeTimeSeries(t *testing.T) {
 			require.NotContains(t, set, "SECRET")
 			for pair := range strings.SplitSeq(set, ",") {
 				_, word, _ := strings.Cut(pair, "=")
-				require.Regexp(t, `^[a-z_ ()]*$`, word, "a word of ours")
+				require.Regexp(t, `^[a-z_ ()]*$`, word, "a word of this library")
 			}
 		}
 	}
 	require.Less(t, n, 40)
-	require.Greater(t, n, 8, "there are several kinds of refusals among them")
+	require.Greater(t, n, 8, "they include several kinds of refusals")
 }
 
 func TestAttributesOfTheConfig(t *testing.T) {
@@ -304,7 +304,7 @@ func TestTheGlobalProviderIsTheDefault(t *testing.T) {
 	require.Len(t, all.ScopeMetrics, 1)
 }
 
-// failing is a provider whose meters make no histograms.
+// failing is a provider whose meters cannot create histograms.
 type failing struct{ noop.MeterProvider }
 
 type failingMeter struct{ noop.Meter }

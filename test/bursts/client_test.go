@@ -1,6 +1,7 @@
 // Package bursts_test attacks sessions as a foreign client would, over real
-// sockets and with a cookie jar of its own: many writers at once, responses in
-// any order, cookies lost, brought back and shuffled, replicas left behind.
+// sockets, through real proxies, in real browsers and with a cookie jar of its
+// own: many writers at once, responses in any order, cookies lost, brought back
+// and shuffled, replicas left behind.
 package bursts_test
 
 import (
@@ -80,19 +81,15 @@ func (p *pot) copy() map[string]string {
 	return c
 }
 
-// fragments is how many different suffixes there are: cookies without pieces.
-func (p *pot) fragments() int {
-	suffixes := map[string]bool{}
-	for _, name := range p.names() {
-		suffixes[strings.Split(name, ".")[1]] = true
-	}
-	return len(suffixes)
-}
+// field is the number of bytes of the Cookie field.
+func (p *pot) field() int { return len(p.header()) }
 
 // visitor is one client: a pot, and what was acknowledged to it.
 type visitor struct {
 	t    *testing.T
 	site *notes.Site
+	base string // where the site is reached; "" is its own address
+	what string // is tested now
 	http *http.Client
 	pot  *pot
 
@@ -102,14 +99,20 @@ type visitor struct {
 
 // answer is one response, not yet applied to the pot.
 type answer struct {
-	status int
-	body   string
-	lines  []string
-	name   string // what it wrote, "" if nothing
-	by     string
+	status  int
+	body    string
+	lines   []string
+	entries []string // that a refusal names
+	ours    bool     // it is the program's, not a proxy's
+	name    string   // what it wrote, "" if nothing
+	by      string
 }
 
 var client = &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 256}}
+
+// oneShot takes a connection for each request: a proxy that is busy closes idle
+// ones while a request is on its way, and a POST is not sent again.
+var oneShot = &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 
 func newVisitor(t *testing.T, s *notes.Site) *visitor {
 	return &visitor{t: t, site: s, http: client, pot: &pot{cookies: map[string]string{}}, acked: map[string]string{}}
@@ -117,7 +120,11 @@ func newVisitor(t *testing.T, s *notes.Site) *visitor {
 
 // send is one request with the given cookies; it may run beside others.
 func (v *visitor) send(site *notes.Site, method, path string, form url.Values, cookies string) (answer, error) {
-	r, err := http.NewRequest(method, site.URL+path+"?"+form.Encode(), nil)
+	base := site.URL
+	if v.base != "" {
+		base = v.base
+	}
+	r, err := http.NewRequest(method, base+path+"?"+form.Encode(), nil)
 	if err != nil {
 		return answer{}, err
 	}
@@ -131,6 +138,7 @@ func (v *visitor) send(site *notes.Site, method, path string, form url.Values, c
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	return answer{status: response.StatusCode, body: string(body), lines: response.Header["Set-Cookie"],
+		entries: response.Header[notes.FieldEntries], ours: response.Header.Get(notes.FieldProgram) != "",
 		name: form.Get("name"), by: form.Get("by")}, err
 }
 
@@ -155,9 +163,12 @@ func (v *visitor) take(a answer) {
 // fault is an error where an answer is neither right nor a refusal by name.
 func (a *answer) fault() error {
 	switch {
+	case !a.ours:
+		return fmt.Errorf("the proxy answers with %d: %.200s", a.status, a.body)
 	case a.status == http.StatusOK:
 		return nil
-	case a.status == notes.StatusTooLarge && strings.Contains(a.body, "Limits.") && len(a.lines) == 0:
+	case len(a.lines) > 0:
+	case a.status == notes.StatusTooLarge, a.status == notes.StatusStoreDown, a.status == notes.StatusEnded:
 		return nil
 	}
 	return fmt.Errorf("%d with %d Set-Cookie lines: %s", a.status, len(a.lines), a.body)
@@ -210,15 +221,36 @@ func (v *visitor) checkAcked(when string) {
 	}
 }
 
+// settled is longer than anything is in flight (SPEC.md, section "Time"): then
+// the jar may be tidied up.
+const settled = 18 * time.Minute
+
 // settle lets a burst be over and reads, so that it is tidied up.
 func (v *visitor) settle(clock *notes.Clock) {
-	clock.Move(3 * time.Second)
+	v.t.Helper()
+	clock.Move(settled)
 	v.page()
 }
 
 // burst sends n requests that all carry the same cookies and takes the answers
 // in random order. It returns how many writes were acknowledged.
 func (v *visitor) burst(n int, request func(i int) (path string, form url.Values)) (done int) {
+	v.t.Helper()
+	for _, a := range v.together(n, func(i int) (string, string, url.Values) {
+		path, form := request(i)
+		return "POST", path, form
+	}) {
+		v.take(a)
+		if a.status == http.StatusOK {
+			done++
+		}
+	}
+	return done
+}
+
+// together sends n requests that all carry the same cookies, and returns the
+// answers in random order.
+func (v *visitor) together(n int, request func(i int) (method, path string, form url.Values)) (all []answer) {
 	v.t.Helper()
 	answers := make(chan answer, n)
 	failed := make(chan error, n)
@@ -228,8 +260,8 @@ func (v *visitor) burst(n int, request func(i int) (path string, form url.Values
 	}
 	for i := range n {
 		go func() {
-			path, form := request(i)
-			a, err := v.send(v.site, "POST", path, form, headers[i])
+			method, path, form := request(i)
+			a, err := v.send(v.site, method, path, form, headers[i])
 			if err != nil {
 				failed <- err
 				return
@@ -237,7 +269,6 @@ func (v *visitor) burst(n int, request func(i int) (path string, form url.Values
 			answers <- a
 		}()
 	}
-	var all []answer
 	for range n {
 		select {
 		case a := <-answers:
@@ -247,21 +278,16 @@ func (v *visitor) burst(n int, request func(i int) (path string, form url.Values
 		}
 	}
 	rand.Shuffle(n, func(i, j int) { all[i], all[j] = all[j], all[i] })
-	for _, a := range all {
-		v.take(a)
-		if a.status == http.StatusOK {
-			done++
-		}
-	}
-	return done
+	return all
 }
 
-// grow makes the session hold about so many bytes, or as many as fit.
+// grow makes the session hold about so many bytes in four entries, base0 to
+// base3.
 func (v *visitor) grow(size int) {
-	for i := 0; size > 0; i++ {
-		part := min(size, 400)
-		v.set(fmt.Sprintf("base%d", i), fmt.Sprintf("b%d", i), part)
-		size -= part
+	v.t.Helper()
+	for i := range 4 {
+		a := v.set(fmt.Sprintf("base%d", i), fmt.Sprintf("b%d", i), size/4)
+		require.Equal(v.t, http.StatusOK, a.status, a.body)
 	}
 }
 

@@ -30,7 +30,8 @@ const (
 	visitors = 30
 	every    = 2 * time.Second
 	staged   = 2 * time.Second  // a file is seen within one
-	overlap  = 10 * time.Second // far less than a session lives: what is not sealed anew dies
+	lives    = 10 * time.Second // a session; it ends before its keys do
+	overlap  = 12 * time.Second
 )
 
 // lasts is how long the load goes on; CARRYON_FLEET=1m makes it longer.
@@ -134,12 +135,18 @@ func (v *visitor) value(i int) string {
 	return fmt.Sprintf("%d of %d ", i, v.n) + strings.Repeat("x", v.size)
 }
 
-// visit writes and reads until the time is up. Half of the visitors write once
-// and only read from then on: nothing but a reseal keeps those.
+// visit writes and reads until the time is up. Half of the visitors write once in
+// a session and only read from then on. When a session has nearly ended, the
+// visitor begins another.
 func (v *visitor) visit(until time.Time) error {
 	written := 0
+	var began time.Time
 	for round := 0; time.Now().Before(until); round++ {
-		if written == 0 || v.n%2 == 0 && round%3 == 0 {
+		begins := time.Since(began) > lives-3*time.Second
+		if begins {
+			began, v.client.Jar = time.Now(), &sessiontest.Jar{URL: v.fleet[0].url}
+		}
+		if begins || v.n%2 == 0 && round%3 == 0 {
 			written++
 			status, text, err := v.do(http.MethodPut, "note", v.value(written))
 			if err != nil || status != http.StatusNoContent {
@@ -168,18 +175,16 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 
 	var fleet []*replica
 	for range replicas {
-		// No idle limit: a touch would seal anew as well.
-		fleet = append(fleet, start(t, playground, "-addr", "127.0.0.1:0", "-keys", ring, "-idle", "-1s", "-limits", string(middleware.GoServer)))
+		fleet = append(fleet, start(t, playground, "-addr", "127.0.0.1:0", "-keys", ring, "-lifetime", lives.String(), "-limits", string(middleware.GoServer)))
 	}
 	until := time.Now().Add(lasts(t))
 	errs := make(chan error, visitors)
 	for n := range visitors {
 		v := &visitor{fleet: fleet, n: n, size: 40}
 		if n%10 == 0 {
-			v.size = 4000 // several cookies, which are sealed anew by writes until they are some minutes old
+			v.size = 4000 // several cookies
 		}
-		jar := &sessiontest.Jar{URL: fleet[0].url}
-		v.client = http.Client{Jar: jar, Timeout: time.Minute}
+		v.client = http.Client{Timeout: time.Minute}
 		go func() { errs <- v.visit(until) }()
 	}
 	rotations := 0

@@ -21,6 +21,7 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
 	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/test/internal/notes"
 )
 
 // program is the same site before and after: /login?user=, /set?name=&value=,
@@ -70,11 +71,17 @@ func (now) get(r *http.Request, name string) string {
 
 func (now) logout(r *http.Request) { session.From(r.Context()).Destroy() }
 
+// clock is that of the new sites.
+var clock notes.Clock
+
+// settled is longer than requests are in flight: then the old cookie may go.
+const settled = 18 * time.Minute
+
 // newer serves the program on Carryon with the importers.
 func newer(t *testing.T, observe func(middleware.Event), from ...middleware.Importer) *httptest.Server {
 	t.Helper()
 	sessions, err := middleware.New(middleware.Config{
-		Keys: keyring.Ephemeral(), Import: from, ImportUntil: time.Now().Add(time.Hour),
+		Keys: keyring.Ephemeral(), Import: from, ImportUntil: clock.Now().Add(24 * time.Hour), Clock: clock.Now,
 		Observer: func(_ context.Context, e middleware.Event) { observe(e) },
 	})
 	require.NoError(t, err)
@@ -128,30 +135,39 @@ func (v *visitor) cookies(s *httptest.Server) (names []string) {
 // with several requests at once as a page makes them, and follows each.
 func carriedOver(t *testing.T, older, newer *httptest.Server, oldCookie string) {
 	const visitors, pages = 24, 5
-	var wg sync.WaitGroup
-	for n := range visitors {
-		v, user := newVisitor(t, older), fmt.Sprintf("user-%d", n)
+	var all []*visitor
+	together := func(f func(v *visitor, user string)) {
+		var wg sync.WaitGroup
+		for n, v := range all {
+			wg.Go(func() { f(v, fmt.Sprintf("user-%d", n)) })
+		}
+		wg.Wait()
+	}
+	for range visitors {
+		all = append(all, newVisitor(t, older))
+	}
+	together(func(v *visitor, user string) {
 		v.get(older, "/login?user="+user)
 		v.get(older, "/set?name=cart&value=three+apples")
 		require.Equal(t, []string{oldCookie}, v.cookies(older))
-		wg.Go(func() {
-			var page sync.WaitGroup
-			for i := range pages {
-				page.Go(func() { v.get(newer, fmt.Sprintf("/set?name=seen%d&value=%d", i, i)) })
-			}
-			page.Wait()
-			for range 2 { // the second one shows that ours has arrived
-				require.Equal(t, user, v.get(newer, "/get?name=user"))
-			}
-			require.Equal(t, "three apples", v.get(newer, "/get?name=cart"))
-			for i := range pages {
-				require.Equal(t, fmt.Sprint(i), v.get(newer, fmt.Sprintf("/get?name=seen%d", i)), "a change of one of several requests at once")
-			}
-			require.NotContains(t, v.cookies(newer), oldCookie)
-			require.True(t, slices.ContainsFunc(v.cookies(newer), func(name string) bool { return strings.HasPrefix(name, middleware.DefaultName) }))
-			v.get(newer, "/logout")
-			require.Empty(t, v.get(newer, "/get?name=user"))
-		})
-	}
-	wg.Wait()
+		var page sync.WaitGroup
+		for i := range pages {
+			page.Go(func() { v.get(newer, fmt.Sprintf("/set?name=seen%d&value=%d", i, i)) })
+		}
+		page.Wait()
+		require.Equal(t, user, v.get(newer, "/get?name=user"))
+		require.Equal(t, "three apples", v.get(newer, "/get?name=cart"))
+		for i := range pages {
+			require.Equal(t, fmt.Sprint(i), v.get(newer, fmt.Sprintf("/get?name=seen%d", i)), "a change of one of several requests at once")
+		}
+	})
+	clock.Move(settled)
+	together(func(v *visitor, user string) {
+		require.Equal(t, user, v.get(newer, "/get?name=user"))
+		require.NotContains(t, v.cookies(newer), oldCookie)
+		require.True(t, slices.ContainsFunc(v.cookies(newer), func(name string) bool { return strings.HasPrefix(name, middleware.DefaultName) }))
+		require.Equal(t, "three apples", v.get(newer, "/get?name=cart"))
+		v.get(newer, "/logout")
+		require.Empty(t, v.get(newer, "/get?name=user"))
+	})
 }

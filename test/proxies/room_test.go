@@ -1,3 +1,5 @@
+// Package proxies_test drives sessions through real proxies with their default
+// settings: what a platform's limits let through, the platform must not refuse.
 package proxies_test
 
 import (
@@ -8,11 +10,16 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/test/internal/front"
 )
+
+// patience bounds every call; no test waits for it unless it fails.
+const patience = 30 * time.Second
 
 // browserFields is what Chromium sends beside the cookies, long forms of each.
 var browserFields = map[string]string{
@@ -33,15 +40,15 @@ var browserFields = map[string]string{
 }
 
 // filler answers with as much Set-Cookie as the query asks for, beside what the
-// middleware and Go add: bytes of values in lines of each at most, and other
-// bytes of one field of the program's own.
+// middleware and Go add: bytes in lines of each at most, with the field's name and
+// the line's end, and other bytes of one field of the program's own.
 func filler(w http.ResponseWriter, r *http.Request) {
 	number := func(name string) int { n, _ := strconv.Atoi(r.FormValue(name)); return n }
 	h := w.Header()
 	h.Set("Vary", "Cookie")
 	h.Set("Cache-Control", "private, no-store")
 	for left, each := number("bytes"), number("each"); left > 0; left -= each {
-		h.Add("Set-Cookie", "c="+strings.Repeat("v", min(left, each)-2))
+		h.Add("Set-Cookie", "c="+strings.Repeat("v", max(0, min(left, each)-len("Set-Cookie: c=\r\n"))))
 	}
 	if n := number("other"); n > 0 {
 		h.Set("X", strings.Repeat("x", n))
@@ -82,11 +89,11 @@ func cookies(bytes, count int) string {
 // A request that carries as much as the platform's limits allow reaches the
 // program, with all that a browser sends beside the cookies.
 func TestRequestsUpToTheLimitPass(t *testing.T) {
-	each(t, func(t *testing.T, p proxy) {
+	front.Each(t, func(t *testing.T, p front.Proxy) {
 		backend := httptest.NewServer(http.HandlerFunc(filler))
 		t.Cleanup(backend.Close)
-		address := p.before(t, backend.URL) + "/" + strings.Repeat("page/", 40)
-		for _, platform := range []middleware.Platform{p.platform, middleware.Portable} {
+		address := p.Before(t, backend.URL) + "/" + strings.Repeat("page/", 40)
+		for _, platform := range []middleware.Platform{p.Platform, middleware.Portable} {
 			limits, _ := platform.Limits()
 			for _, count := range []int{2, limits.Cookies} {
 				status, body := ask(t, address, cookies(limits.RequestBytes, count))
@@ -94,12 +101,12 @@ func TestRequestsUpToTheLimitPass(t *testing.T) {
 				require.Equal(t, strconv.Itoa(limits.RequestBytes), body)
 			}
 		}
-		t.Logf("%s: Limits are for %d bytes of Cookie, and %d pass", p.name, limitsOf(p).RequestBytes, mostOf(t, address))
+		t.Logf("%s: Limits are for %d bytes of Cookie, and %d pass", p.Name, limitsOf(p).RequestBytes, mostOf(t, address))
 	})
 }
 
-func limitsOf(p proxy) middleware.Limits {
-	limits, _ := p.platform.Limits()
+func limitsOf(p front.Proxy) middleware.Limits {
+	limits, _ := p.Platform.Limits()
 	return limits
 }
 
@@ -121,11 +128,11 @@ const otherFields = 200
 // A response that sets as much as the platform's limits allow reaches the
 // browser: a few large cookies, and as many deletions as there is room for.
 func TestResponsesUpToTheLimitPass(t *testing.T) {
-	each(t, func(t *testing.T, p proxy) {
+	front.Each(t, func(t *testing.T, p front.Proxy) {
 		backend := httptest.NewServer(http.HandlerFunc(filler))
 		t.Cleanup(backend.Close)
-		address := p.before(t, backend.URL)
-		for _, platform := range []middleware.Platform{p.platform, middleware.Portable} {
+		address := p.Before(t, backend.URL)
+		for _, platform := range []middleware.Platform{p.Platform, middleware.Portable} {
 			limits, _ := platform.Limits()
 			for _, each := range []int{limits.CookieBytes, 1000, max(96, limits.ResponseBytes/limits.SetCookieLines+1)} {
 				status, _ := ask(t, fmt.Sprintf("%s/?bytes=%d&each=%d&other=%d", address, limits.ResponseBytes, each, otherFields), "a=b")

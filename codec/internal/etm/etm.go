@@ -1,11 +1,12 @@
-// Package etm is what formats 1 and 2 have in common: a value is encrypted, and
-// then signed as a whole.
+// Package etm implements the scheme that formats 1 and 2 share: encrypt a
+// value, and then sign it as a whole (encrypt-then-MAC).
 //
 //	value = header | nonce, ciphertext, tag of the AEAD | HMAC[32]
 //
-// The AEAD's tag would do against forgery. The HMAC makes the whole commit to one
-// key and one context, which the AEADs do not, and it stands if the AEAD should
-// fail; it is checked first, so that no byte reaches the AEAD that we did not write.
+// The AEAD's tag alone would prevent forgery. The HMAC also commits the value
+// to one key and one context, which the AEADs do not, and it still protects if
+// the AEAD is broken. It is checked first, so the AEAD only sees bytes that
+// this library wrote.
 package etm
 
 import (
@@ -16,15 +17,15 @@ import (
 	"sync"
 )
 
-// An AEAD encrypts and authenticates, with nonces that it draws itself.
+// An AEAD encrypts and authenticates with nonces that it generates itself.
 type AEAD interface {
 	// Seal appends nonce, ciphertext and tag to dst.
 	Seal(dst, plaintext, aad []byte) []byte
-	// Open appends the plaintext to dst of what Seal appended.
+	// Open decrypts the output of Seal and appends the plaintext to dst.
 	Open(dst, sealed, aad []byte) ([]byte, error)
 }
 
-// SignKeySize is the length in bytes of the key that signs.
+// SignKeySize is the length in bytes of the signing key.
 const SignKeySize = 32
 
 // A Sealer seals under one key. It is safe for concurrent use.
@@ -33,14 +34,14 @@ type Sealer struct {
 	states sync.Pool // of *state
 }
 
-// New takes an AEAD with its key, and the key that signs.
+// New returns a Sealer that uses an AEAD with its key, and a signing key.
 func New(aead AEAD, signKey []byte) *Sealer {
 	s := &Sealer{aead: aead}
 	s.states.New = func() any { return &state{mac: hmac.New(sha256.New, signKey)} }
 	return s
 }
 
-// A state is the room that one message needs.
+// A state holds the buffers for one message.
 type state struct {
 	mac    hash.Hash
 	length [4]byte
@@ -48,7 +49,7 @@ type state struct {
 	sum    [sha256.Size]byte
 }
 
-// Seal appends to value, which is the header, what follows it.
+// Seal appends the sealed data to value, which contains the header.
 func (s *Sealer) Seal(value, ctx, plaintext []byte) []byte {
 	st := s.states.Get().(*state)
 	defer s.states.Put(st)
@@ -56,7 +57,8 @@ func (s *Sealer) Seal(value, ctx, plaintext []byte) []byte {
 	return append(value, st.sign(ctx, value)...)
 }
 
-// Open appends the plaintext of a value to dst, whose header has so many bytes.
+// Open decrypts a value whose header has the given length, and appends the
+// plaintext to dst.
 func (s *Sealer) Open(dst, ctx, value []byte, header int) ([]byte, bool) {
 	st := s.states.Get().(*state)
 	defer s.states.Put(st)
@@ -73,9 +75,9 @@ func (s *state) bind(header, ctx []byte) []byte {
 	return s.aad
 }
 
-// sign returns the HMAC over lp(ctx) || signed, where signed is everything from
-// the header to the AEAD's tag. The context comes first and with its length, so
-// no two pairs of context and value give the HMAC the same input.
+// sign returns the HMAC over lp(ctx) || signed, where signed is everything
+// from the header to the AEAD's tag. The context is prefixed with its length,
+// so that no two pairs of context and value produce the same input.
 func (s *state) sign(ctx, signed []byte) []byte {
 	binary.BigEndian.PutUint32(s.length[:], uint32(len(ctx)))
 	s.mac.Reset()

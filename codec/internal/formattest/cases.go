@@ -45,7 +45,7 @@ func neverTheSame(t *testing.T, s Subject) {
 	for range 200 {
 		value := seal(t, formats, ring, binding, "the same")
 		seen[string(value)] = true
-		// A stream cipher under one nonce would show in the plaintext's place.
+		// Reusing a nonce of a stream cipher would reveal the plaintext.
 		check(t, !bytes.Contains(value, []byte("the same")), "the plaintext is in the value")
 	}
 	check(t, len(seen) == 200, "200 values, %d different", len(seen))
@@ -61,8 +61,8 @@ func limits(t *testing.T, s Subject) {
 	check(t, reasonOf(t, err) == codec.TooLarge, "%v", err)
 }
 
-// everyBit: each bit of a value, flipped, is refused, and so is each character
-// replaced by each byte that there is.
+// everyBit checks that every flipped bit and every replaced character of a
+// value is refused.
 func everyBit(t *testing.T, s Subject) {
 	formats, ring := s.formats(t), Ring(t, s.number(), []int{1, 2})
 	value := seal(t, formats, ring, binding, "a session")
@@ -83,8 +83,8 @@ func everyBit(t *testing.T, s Subject) {
 	}
 }
 
-// everyLength: a value that was cut at either end or inside, or made longer, is
-// refused, also where its header is made to say so.
+// everyLength checks that a truncated or extended value is refused, even if
+// its header contains the new length.
 func everyLength(t *testing.T, s Subject) {
 	formats, ring := s.formats(t), Ring(t, s.number(), []int{1})
 	value := seal(t, formats, ring, binding, "sixteen bytes of")
@@ -93,7 +93,7 @@ func everyLength(t *testing.T, s Subject) {
 		_, reason := open(t, formats, ring, binding, changed)
 		check(t, reason == codec.WrongLength, "%s %d: %s", what, n, reason)
 		_, reason = open(t, formats, ring, binding, relength(changed))
-		check(t, reason == codec.WrongLength && len(changed) < s.overhead() || reason == codec.BadSeal, "%s %d, with a header that says so: %s", what, n, reason)
+		check(t, reason == codec.WrongLength && len(changed) < s.overhead() || reason == codec.BadSeal, "%s %d, with a matching header: %s", what, n, reason)
 	}
 	for n := codec.HeaderSize + 1; n < len(value); n++ {
 		refused(value[:n], "cut to", n)
@@ -107,8 +107,8 @@ func everyLength(t *testing.T, s Subject) {
 	}
 }
 
-// theBinding: a value opens for what it was sealed for, and for nothing else,
-// however the parts of a binding are moved about.
+// theBinding checks that a value opens only with its own binding, even if
+// parts of the binding are moved to another field.
 func theBinding(t *testing.T, s Subject) {
 	formats, ring := s.formats(t), Ring(t, s.number(), []int{1})
 	bindings := []codec.Binding{
@@ -126,8 +126,8 @@ func theBinding(t *testing.T, s Subject) {
 	}
 }
 
-// theKey: a retired key opens, a key of another ring is unknown, a revoked one is
-// dead, and another key under the same id is no key.
+// theKey checks that a retired key opens, a key of another ring is unknown, a
+// revoked key is dead, and another key under the same id does not open.
 func theKey(t *testing.T, s Subject) {
 	formats := s.formats(t)
 	value := seal(t, formats, Ring(t, s.number(), []int{1}), binding, "x")
@@ -144,7 +144,7 @@ func theKey(t *testing.T, s Subject) {
 	check(t, reason == codec.BadSeal, "under another key: %s", reason)
 }
 
-// theKeyDecides: what a client writes into the header does not choose the format.
+// theKeyDecides checks that the header of a client does not choose the format.
 func theKeyDecides(t *testing.T, s Subject) {
 	formats, ring := s.formats(t), Ring(t, s.number(), []int{1})
 	value := seal(t, formats, ring, binding, strings.Repeat("x", 100))
@@ -171,13 +171,13 @@ func (s Subject) has(number byte) bool {
 	return false
 }
 
-// notAmong: who did not ask for a format neither seals nor opens nor joins it, and
-// hears of it when a ring comes that asks for it.
+// notAmong checks that a program without the format neither seals, opens nor
+// joins it, and that Check refuses a ring that needs it.
 func notAmong(t *testing.T, s Subject) {
 	formats, ring := s.formats(t), Ring(t, s.number(), []int{1, 2})
 	check(t, formats.Check(ring, now) == nil, "the ring is refused: %v", formats.Check(ring, now))
 	if s.Format == nil {
-		return // all have it
+		return // every program has format 1
 	}
 	text, err := formats.Seal(nil, ring.Active(now), binding, []byte("x"))
 	check(t, err == nil, "Seal: %v", err)
@@ -198,8 +198,8 @@ func notAmong(t *testing.T, s Subject) {
 	check(t, err != nil, "one format twice")
 }
 
-// otherFormats: with one secret for keys of all formats, which no ring allows, a
-// value of one is still none of another.
+// otherFormats checks that a value of one format does not open as another,
+// even with the same secret for all formats, which no ring allows.
 func otherFormats(t *testing.T, s Subject) {
 	formats := s.formats(t)
 	numbers := []byte{1}
@@ -223,7 +223,8 @@ func otherFormats(t *testing.T, s Subject) {
 	}
 }
 
-// ownSlices: what the caller gave is as it was, and what it got is its own.
+// ownSlices checks that arguments are not modified and that results are not
+// shared.
 func ownSlices(t *testing.T, s Subject) {
 	formats, ring := s.formats(t), Ring(t, s.number(), []int{1})
 	plaintext := bytes.Repeat([]byte("as it was "), 30)
@@ -237,11 +238,11 @@ func ownSlices(t *testing.T, s Subject) {
 	second, _, err := formats.Open(append(make([]byte, 0, 4096), "before"...), ring, now, binding, value)
 	check(t, err == nil && string(second[:6]) == "before" && bytes.Equal(second[6:], plaintext), "Open does not append: %v", err)
 	seal(t, formats, ring, binding, strings.Repeat("!", 400))
-	check(t, bytes.Equal(first, plaintext), "a later Seal writes into what Open gave")
+	check(t, bytes.Equal(first, plaintext), "a later Seal writes into the result of Open")
 }
 
-// boundedAllocation: nothing that a client sends costs more than some times its
-// length, however large it says that it is.
+// boundedAllocation checks that the memory for any input is limited by its
+// length, whatever length its header claims.
 func boundedAllocation(t *testing.T, s Subject) {
 	formats, ring := s.formats(t), Ring(t, s.number(), []int{1})
 	huge := append([]byte{s.number()}, ID(1)+"\xff\xff\xff"...)
@@ -259,10 +260,11 @@ func boundedAllocation(t *testing.T, s Subject) {
 	}
 }
 
-// fewAllocations: and their number does not grow with the value.
+// fewAllocations checks the number of allocations, which must not grow with
+// the value.
 func fewAllocations(t *testing.T, s Subject) {
 	if racing {
-		t.Skip("the race detector makes pools forget")
+		t.Skip("the race detector drops pooled values")
 	}
 	formats, ring := s.formats(t), Ring(t, s.number(), []int{1})
 	for _, n := range []int{0, 1000, 10_000} {

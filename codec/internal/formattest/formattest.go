@@ -1,4 +1,4 @@
-// Package formattest holds every codec.Format to the same promises.
+// Package formattest is the conformance suite of codec.Format.
 package formattest
 
 import (
@@ -21,19 +21,20 @@ import (
 
 // A Subject is the format to test.
 type Subject struct {
-	Format codec.Format // nil: format 1, which all programs have
-	// Others are formats that the program has as well, and whose values must not
-	// open as the Format's.
+	Format codec.Format // nil: format 1, which every program has
+	// Others are further formats of the program. Their values must not open as
+	// the Format's.
 	Others []codec.Format
-	// Vectors are the paths of the format's vectors.
+	// Vectors are the paths of the format's test vectors.
 	Vectors []string
-	// Allocations is the most that a Seal or an Open makes.
+	// Allocations is the maximum number of allocations of a Seal or an Open.
 	Allocations float64
-	// Read is a second reader of the format, written from SPEC.md and with
-	// nothing of the package under test. id is the key's, ctx and value as there.
+	// Read is an independent reader of the format, written from SPEC.md
+	// without the package under test. id is that of the key; ctx and value are
+	// as in SPEC.md.
 	Read func(secret []byte, id, ctx string, value []byte) (plaintext []byte, ok bool)
-	// FixedTime runs f while the clock stands at 2000-01-01T00:00:00Z; nil for a
-	// format that does not ask for the time.
+	// FixedTime runs f with the clock at 2000-01-01T00:00:00Z. It is nil for a
+	// format that does not use the time.
 	FixedTime func(t *testing.T, f func(*testing.T))
 }
 
@@ -51,7 +52,7 @@ func (s Subject) overhead() int {
 	return s.Format.Overhead()
 }
 
-// formats are those of a program that has all formats.
+// formats returns the formats of a program that has all of them.
 func (s Subject) formats(t testing.TB) *codec.Formats {
 	var all []codec.Format
 	for _, f := range append([]codec.Format{s.Format}, s.Others...) {
@@ -64,7 +65,7 @@ func (s Subject) formats(t testing.TB) *codec.Formats {
 	return formats
 }
 
-// Run runs the suite. Every test of it stands for one promise.
+// Run runs the suite. Each subtest checks one guarantee.
 func Run(t *testing.T, s Subject) {
 	for _, c := range []struct {
 		name string
@@ -98,13 +99,13 @@ var (
 	binding = codec.Binding{Audience: "shop", Base: "__Host-session", Suffix: "k7m2qv5xyd"}
 )
 
-// Secret is the n-th example secret, which no ring of a program accepts.
+// Secret returns the n-th example secret, which no program's ring accepts.
 func Secret(n int) []byte {
 	sum := sha256.Sum256(fmt.Appendf(nil, "carryon test key %d", n))
 	return sum[:]
 }
 
-// ID is the id of the n-th example secret.
+// ID returns the id of the n-th example secret.
 func ID(n int) string {
 	id, err := hkdf.Key(sha256.New, Secret(n), nil, "carryon key id", 4)
 	if err != nil {
@@ -113,8 +114,8 @@ func ID(n int) string {
 	return string(id)
 }
 
-// Ring has the given example keys, all of one format; the last one seals. Those
-// in dead are remembered as revoked.
+// Ring returns a ring with the given example keys, all of one format; the last
+// one seals. Those in dead are remembered as revoked.
 func Ring(t testing.TB, format byte, keys []int, dead ...int) *keyring.Ring {
 	t.Helper()
 	text := func(format byte) []byte {
@@ -134,7 +135,7 @@ func Ring(t testing.TB, format byte, keys []int, dead ...int) *keyring.Ring {
 	return ring
 }
 
-// Drawing runs f while crypto/rand gives these bytes, once.
+// Drawing runs f while crypto/rand returns the given bytes, once.
 func Drawing(random []byte, f func()) {
 	old := rand.Reader
 	defer func() { rand.Reader = old }()
@@ -144,7 +145,9 @@ func Drawing(random []byte, f func()) {
 
 type failing struct{}
 
-func (failing) Read([]byte) (int, error) { return 0, errors.New("asked for more than the vector has") }
+func (failing) Read([]byte) (int, error) {
+	return 0, errors.New("more random bytes requested than the vector has")
+}
 
 func check(t testing.TB, ok bool, format string, args ...any) {
 	t.Helper()
@@ -163,7 +166,7 @@ func reasonOf(t testing.TB, err error) codec.Reason {
 	return e.Reason
 }
 
-// seal gives the decoded value: most tests are about bytes.
+// seal returns the decoded value, because most tests work on bytes.
 func seal(t testing.TB, formats *codec.Formats, ring *keyring.Ring, b codec.Binding, plaintext string) []byte {
 	t.Helper()
 	text, err := formats.Seal(nil, ring.Active(now), b, []byte(plaintext))
@@ -180,11 +183,11 @@ func open(t testing.TB, formats *codec.Formats, ring *keyring.Ring, b codec.Bind
 		check(t, key == nil && string(plaintext) == "kept", "a refusal with a plaintext or a key")
 		return "", reasonOf(t, err)
 	}
-	check(t, key != nil && strings.HasPrefix(string(plaintext), "kept"), "Open does not append, or gives no key")
+	check(t, key != nil && strings.HasPrefix(string(plaintext), "kept"), "Open does not append, or returns no key")
 	return string(plaintext[4:]), "ok"
 }
 
-// relength makes the header say how long the value is.
+// relength writes the value's length into its header.
 func relength(value []byte) []byte {
 	value = bytes.Clone(value)
 	n := len(value)

@@ -2,5 +2,5 @@
 
 package formattest
 
-// The race detector makes pools forget on purpose.
+// The race detector drops pooled values on purpose.
 const racing = true

@@ -35,8 +35,8 @@ type vector struct {
 	Pieces                                          []*string
 	Steps                                           struct {
 		KeyID unhex  `json:"key_id"`
-		Nonce unhex  // all that sealing draws
-		Date  *int64 // when it was sealed, where a format says so
+		Nonce unhex  // all random bytes of the seal
+		Date  *int64 // time of the seal, if the format contains it
 	}
 }
 
@@ -44,7 +44,8 @@ func (v vector) binding() codec.Binding {
 	return codec.Binding{Audience: v.Audience, Base: v.Base, Suffix: v.Suffix}
 }
 
-// vectors are those of one value; what comes in pieces is no matter of the format.
+// vectors returns the vectors of single values. Pieces are independent of the
+// format.
 func (s Subject) vectors(t testing.TB) (all vectorFile) {
 	for _, path := range s.Vectors {
 		text, err := os.ReadFile(path)
@@ -53,13 +54,14 @@ func (s Subject) vectors(t testing.TB) (all vectorFile) {
 		err = json.Unmarshal(text, &file)
 		check(t, err == nil && len(file.Vectors) > 0, "%s: %v", path, err)
 		file.Vectors = slices.DeleteFunc(file.Vectors, func(v vector) bool { return v.Pieces != nil })
-		all.Secrets, all.Dead = file.Secrets, file.Dead // the same in all files
+		all.Secrets, all.Dead = file.Secrets, file.Dead // equal in all files
 		all.Vectors = append(all.Vectors, file.Vectors...)
 	}
 	return all
 }
 
-// openVectors: every vector is opened by the format, and by the second reader.
+// openVectors checks that the format and the independent reader open every
+// vector.
 func openVectors(t *testing.T, s Subject) {
 	formats, ring, file := s.formats(t), Ring(t, s.number(), []int{2, 1}, 3), s.vectors(t)
 	reading := readerRing{}
@@ -78,7 +80,7 @@ func openVectors(t *testing.T, s Subject) {
 		plaintext, _, err := formats.Open(nil, ring, now, v.binding(), v.Value)
 		check(t, string(reasonOf(t, err)) == v.Open && bytes.Equal(plaintext, v.Plaintext), "%s: %v", v.Name, err)
 		plain, verdict := s.read(reading, v.binding(), v.Value)
-		check(t, verdict == v.Open && bytes.Equal(plain, v.Plaintext), "%s: the second reader: %s", v.Name, verdict)
+		check(t, verdict == v.Open && bytes.Equal(plain, v.Plaintext), "%s: the independent reader: %s", v.Name, verdict)
 		opened[v.Open]++
 	}
 	for _, reason := range []string{"ok", "bad seal", "wrong length", "malformed", "unknown format", "unknown key", "dead key", "wrong format"} {
@@ -88,10 +90,11 @@ func openVectors(t *testing.T, s Subject) {
 
 const fixedTime = 946684800
 
-// sealVectors: with the vector's random bytes the seal is the vector's value.
+// sealVectors checks that sealing with a vector's random bytes gives its
+// value.
 func sealVectors(t *testing.T, s Subject) {
 	if fips140.Enabled() {
-		t.Skip("in FIPS 140 mode GCM draws from a source of its own")
+		t.Skip("in FIPS 140 mode GCM uses its own random source")
 	}
 	fixed := s.FixedTime
 	if fixed == nil {
@@ -116,14 +119,14 @@ func sealVectors(t *testing.T, s Subject) {
 	}
 }
 
-// A readerRing is all that the second reader knows of a ring.
+// A readerRing is the part of a ring that the independent reader uses.
 type readerRing struct {
 	secrets [][]byte
 	dead    []string
 }
 
-// read is the second reader: text form, header and choice of key by the formulas of
-// SPEC.md, and the rest by the format's own.
+// read is the independent reader: it follows SPEC.md for text form, header and
+// choice of key, and calls the format's Read for the rest.
 func (s Subject) read(ring readerRing, b codec.Binding, text string) (plaintext []byte, verdict string) {
 	if len(text) < 12 {
 		return nil, "wrong length"
@@ -168,7 +171,7 @@ func (s Subject) read(ring readerRing, b codec.Binding, text string) (plaintext 
 	return nil, "unknown key"
 }
 
-// Prefixed is lp(x) of SPEC.md.
+// Prefixed returns lp(x) of SPEC.md.
 func Prefixed(x string) string {
 	n := len(x)
 	return string([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}) + x
@@ -195,8 +198,9 @@ func plainDecode(text string) ([]byte, bool) {
 	return number.FillBytes(make([]byte, len(whole)/8)), true
 }
 
-// Fuzz: nothing that a client sends makes the format panic, what opens seals to
-// the same length and opens again, and the second reader agrees about it.
+// Fuzz checks that no input makes the format panic, that a value which opens
+// can be sealed to the same length and opened again, and that the independent
+// reader agrees.
 func Fuzz(f *testing.F, s Subject) {
 	formats, ring := s.formats(f), Ring(f, s.number(), []int{1, 2}, 3)
 	reading := readerRing{secrets: [][]byte{Secret(1), Secret(2)}, dead: []string{ID(3)}}
@@ -210,15 +214,15 @@ func Fuzz(f *testing.F, s Subject) {
 		plaintext, key, err := formats.Open(nil, ring, now, b, text)
 		if len(text) < 10_000 {
 			plain, verdict := s.read(reading, b, text)
-			check(t, verdict == string(reasonOf(t, err)) && bytes.Equal(plain, plaintext), "the second reader: %s, %v", verdict, err)
+			check(t, verdict == string(reasonOf(t, err)) && bytes.Equal(plain, plaintext), "the independent reader: %s, %v", verdict, err)
 		}
 		if err != nil {
 			check(t, key == nil && plaintext == nil, "a refusal with a plaintext")
 			return
 		}
 		again, err := formats.Seal(nil, key, b, plaintext)
-		check(t, err == nil && len(again) == len(text), "opened what does not seal: %v", err)
+		check(t, err == nil && len(again) == len(text), "opened a value that cannot be sealed: %v", err)
 		got, _, err := formats.Open(nil, ring, now, b, string(again))
-		check(t, err == nil && bytes.Equal(got, plaintext), "sealed again, it does not open to the same: %v", err)
+		check(t, err == nil && bytes.Equal(got, plaintext), "the resealed value does not open to the same plaintext: %v", err)
 	})
 }

@@ -15,13 +15,13 @@ import (
 )
 
 // AWS is a server that speaks the JSON protocol 1.1 of AWS for one account in
-// one region. A request that no documentation allows, or whose signature is
-// wrong, fails the test.
+// one region. A request that is undocumented or has an invalid signature fails
+// the test.
 type AWS struct {
 	t      testing.TB
 	server *httptest.Server
 
-	mu     sync.Mutex // guards the rest, the secrets and the parameters
+	mu     sync.Mutex // guards the following fields, the secrets and the parameters
 	broken bool
 	fail   func(call string) error
 	calls  []string
@@ -38,8 +38,8 @@ func NewAWS(t testing.TB) *AWS {
 	return a
 }
 
-// Environment is what leads the SDK of a program to this server, with the
-// account's credentials, and to nothing else.
+// Environment returns variables that direct a program's SDK to this server,
+// with the account's credentials, and to nothing else.
 func (a *AWS) Environment() []string {
 	return []string{
 		"AWS_ENDPOINT_URL_SECRETS_MANAGER=" + a.server.URL,
@@ -54,7 +54,7 @@ func (a *AWS) Environment() []string {
 	}
 }
 
-// Setenv is Environment for a program that the test runs within itself.
+// Setenv sets the variables of Environment for a program inside the test.
 func (a *AWS) Setenv(t *testing.T) {
 	for _, pair := range a.Environment() {
 		name, value, _ := strings.Cut(pair, "=")
@@ -62,23 +62,24 @@ func (a *AWS) Setenv(t *testing.T) {
 	}
 }
 
-// Break makes the server answer every call with an internal error, or ends that.
+// Break makes the server respond to every call with an internal error, or
+// stops that.
 func (a *AWS) Break(broken bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.broken = broken
 }
 
-// FailCalls asks f before each call whether it is to fail; nil ends that. The
-// call has not been carried out then. What f does to the secrets is done before
-// the call.
+// FailCalls sets a function that decides before each call whether it fails;
+// nil removes it. A failed call is not executed. Changes that f makes to the
+// secrets happen before the call.
 func (a *AWS) FailCalls(f func(call string) error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.fail = f
 }
 
-// Calls returns the names of the calls since the last time it was asked.
+// Calls returns the names of the calls since the previous use of Calls.
 func (a *AWS) Calls() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -87,8 +88,8 @@ func (a *AWS) Calls() []string {
 	return calls
 }
 
-// A Fault is an error as the services send it. Its Type is documented for the
-// call, such as "ResourceNotFoundException".
+// A Fault is an error in the form of the services. Its Type is documented for
+// the call, for example "ResourceNotFoundException".
 type Fault struct {
 	Status        int
 	Type, Message string
@@ -101,12 +102,12 @@ func fault(kind, format string, args ...any) error {
 	return &Fault{http.StatusBadRequest, kind, fmt.Sprintf(format, args...)}
 }
 
-// Internal is the error of a service that is down.
+// Internal returns the error of a service that is down.
 func Internal() error {
 	return &Fault{http.StatusInternalServerError, "InternalServiceError", "An error occurred on the server side."}
 }
 
-// ServeHTTP answers one call.
+// ServeHTTP handles one call.
 func (a *AWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	if err == nil {
@@ -119,7 +120,7 @@ func (a *AWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = checkSignature(r, body, service)
 	}
 	if err != nil {
-		a.t.Errorf("a request for %q must not be sent like this: %v", target, err)
+		a.t.Errorf("an invalid request for %q: %v", target, err)
 		answer(w, nil, &Fault{http.StatusForbidden, "InvalidSignatureException", err.Error()})
 		return
 	}
@@ -161,12 +162,12 @@ func (a *AWS) call(service, call string, body []byte) (any, error) {
 	return nil, fault("UnknownOperationException", "unknown operation")
 }
 
-// admit counts a call, and says whether it is to fail.
+// admit records a call, and returns an error if it must fail.
 func (a *AWS) admit(call string) error {
 	a.mu.Lock()
 	a.calls = append(a.calls, call)
 	broken, fail := a.broken, a.fail
-	a.mu.Unlock() // fail may use the server
+	a.mu.Unlock() // fail may call methods of the server
 	switch {
 	case broken:
 		return Internal()
@@ -176,13 +177,13 @@ func (a *AWS) admit(call string) error {
 	return nil
 }
 
-// decode reads a request, which may have documented members only.
+// decode reads a request, which may have only documented members.
 func decode[In, Out any](a *AWS, body []byte, handle func(In) (Out, error)) (any, error) {
 	var in In
 	strict := json.NewDecoder(bytes.NewReader(body))
 	strict.DisallowUnknownFields()
 	if err := strict.Decode(&in); err != nil {
-		a.t.Errorf("a request that is not as documented: %v", err)
+		a.t.Errorf("a request with undocumented members: %v", err)
 		return nil, fault("SerializationException", "%v", err)
 	}
 	return handle(in)
@@ -200,5 +201,5 @@ func answer(w http.ResponseWriter, out any, err error) {
 	json.NewEncoder(w).Encode(out)
 }
 
-// seconds is a time as the services write it.
+// seconds converts a time to the form of the services.
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }

@@ -14,9 +14,9 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-// tool is a manager's command line, as far as docs/secrets.md uses it. It keeps
-// the secret in the file $STORE, and a line for each version in $STORE.put. It
-// refuses what it does not know.
+// tool simulates the managers' command lines, as far as docs/secrets.md uses
+// them. It stores the secret in the file $STORE, and a line for each version
+// in $STORE.put. It refuses any other command.
 const tool = `#!/bin/bash
 set -eu
 put() { [ -s "$1" ] || exit 2; cp "$1" "$STORE"; echo put >>"$STORE.put"; }
@@ -55,7 +55,7 @@ func scripts(t *testing.T) (rotate, revoke []string) {
 	return rotate, revoke
 }
 
-// desk is where an operator runs the scripts.
+// desk is the environment in which an operator runs the scripts.
 type desk struct {
 	*testing.T
 	bin, store string
@@ -66,7 +66,7 @@ func newDesk(t *testing.T) *desk {
 		t.Skip("builds the command")
 	}
 	if _, err := exec.LookPath("bash"); err != nil {
-		t.Skip("the scripts are for bash, which is not here")
+		t.Skip("bash is not installed")
 	}
 	d := &desk{t, t.TempDir(), filepath.Join(t.TempDir(), "store")}
 	build := exec.Command("go", "build", "-o", filepath.Join(d.bin, "carryon"), "./cmd/carryon")
@@ -79,7 +79,8 @@ func newDesk(t *testing.T) *desk {
 	return d
 }
 
-// run runs a script; it returns what it said, and leaves no ring behind.
+// run runs a script, returns its output, and checks that it leaves no ring
+// behind.
 func (d *desk) run(script string, env ...string) (string, error) {
 	temp := d.TempDir()
 	cmd := exec.Command("bash", "-c", script)
@@ -91,7 +92,7 @@ func (d *desk) run(script string, env ...string) (string, error) {
 	return string(out), err
 }
 
-// keep puts a ring whose one key is of that age in the store.
+// keep stores a ring with one key of the given age.
 func (d *desk) keep(age time.Duration) *keyring.Ring {
 	ring, err := keyring.Generate(time.Now().Add(-age))
 	require.NoError(d, err)
@@ -130,7 +131,7 @@ func TestScriptsThatRotate(t *testing.T) {
 
 		out, err = d.run(script)
 		require.NoError(t, err, out)
-		require.Equal(t, 1, d.puts(), "the second run of a day makes no version")
+		require.Equal(t, 1, d.puts(), "the second run of a day creates no version")
 
 		d.keep(20 * 24 * time.Hour)
 		out, err = d.run(script)
@@ -139,7 +140,7 @@ func TestScriptsThatRotate(t *testing.T) {
 
 		require.NoError(t, os.WriteFile(d.store, []byte("{}"), 0o600))
 		_, err = d.run(script)
-		require.Error(t, err, "what is no ring is not touched")
+		require.Error(t, err, "an invalid ring is not changed")
 		require.Zero(t, d.puts())
 
 		require.NoError(t, os.Remove(d.store))

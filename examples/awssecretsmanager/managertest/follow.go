@@ -10,12 +10,12 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-// A Manager is a secret manager with one secret, seen from its operator.
+// A Manager is a secret manager with one secret, as its operator sees it.
 type Manager struct {
-	Put   func(text string) // makes it the current version
-	Break func(broken bool) // has every call fail, or ends that
-	Env   []string          // the environment of the program
-	Args  []string          // and its arguments, beside -addr and -every
+	Put   func(text string) // makes the text the current version
+	Break func(broken bool) // makes every call fail, or stops that
+	Env   []string          // environment of the program
+	Args  []string          // its arguments, in addition to -addr and -every
 }
 
 // story is one run of [Follow].
@@ -27,9 +27,9 @@ type story struct {
 	ada     *Visitor
 }
 
-// Follow runs the program through the life of its ring: a rotation that nobody
-// notices but by the key of new sessions, a manager that fails, an older ring that
-// comes back for a while, a ring that is broken, a restart, and a start without a ring.
+// Follow runs the program through the life of its ring: a rotation without
+// effect on visitors, a manager that fails, an older ring that comes back for
+// a while, an invalid ring, a restart, and a start without a ring.
 func Follow(t *testing.T, m Manager) {
 	s := &story{T: t, Manager: m}
 	s.start()
@@ -63,8 +63,8 @@ func (s *story) start() {
 	require.Equal(s, ring.Active(time.Now()).ID(), s.ada.KeyID())
 }
 
-// rotate puts a ring with a staged key. Every program opens what the new key
-// seals before the first one seals with it.
+// rotate stores a ring with a staged key. Every program can open cookies of
+// the new key before the first program seals with it.
 func (s *story) rotate() {
 	old := s.ring().Active(time.Now()).ID()
 	next, change, err := s.ring().Rotate(time.Now(), keyring.Policy{ActivateIn: 3 * time.Second})
@@ -75,7 +75,7 @@ func (s *story) rotate() {
 		return strings.Contains(s.program.Log(), next.Fingerprint())
 	})
 	bob := NewVisitor(s, s.program).Login("Bob")
-	if time.Now().Before(change.Added.Activates()) { // else this machine was too slow to see it
+	if time.Now().Before(change.Added.Activates()) { // otherwise this machine was too slow to see it
 		require.Equal(s, old, bob.KeyID(), "a staged key must not seal")
 	}
 	waitFor(s, s.program, "a session that the new key has sealed", func() bool {
@@ -87,8 +87,8 @@ func (s *story) rotate() {
 	bob.Logout()
 }
 
-// failure shows that a program goes on with the last good ring, for those who
-// are logged in and for those who log in, and that its log says so.
+// failure checks that a program continues with the last good ring, for
+// existing sessions and for new logins, and that it logs the failure.
 func (s *story) failure() {
 	s.Break(true)
 	waitFor(s, s.program, "an event of the failure", func() bool {
@@ -100,10 +100,10 @@ func (s *story) failure() {
 	s.follow()
 }
 
-// follow rotates once more, to see that the program follows.
+// follow rotates once more, to check that the program follows.
 func (s *story) follow() {
 	next, _, err := s.ring().Rotate(time.Now(), keyring.Policy{})
-	if err != nil { // the last one's key is staged for an hour
+	if err != nil { // the last ring's key is staged for an hour
 		next, _, err = s.ring().Rotate(time.Now(), keyring.Policy{AllowStaged: true, ActivateIn: 2 * time.Hour})
 	}
 	require.NoError(s, err)
@@ -114,9 +114,9 @@ func (s *story) follow() {
 	})
 }
 
-// rollback puts the first ring again, as somebody does who restores an old
-// version: sessions of the second key are not recognised, but nobody loses a
-// cookie, and all is well when the newer ring is back.
+// rollback stores the first ring again, like someone who restores an old
+// version. Sessions of the second key are not recognised, but no visitor loses
+// a cookie, and they are recognised again when the newer ring is back.
 func (s *story) rollback() {
 	carol := NewVisitor(s, s.program).Login("Carol")
 	newest := s.ring()
@@ -131,7 +131,7 @@ func (s *story) rollback() {
 	s.ada.Greeted("Ada")
 }
 
-// brokenRing puts what is no ring: half of one, and nothing at all.
+// brokenRing stores invalid rings: half a ring, and nothing.
 func (s *story) brokenRing() {
 	whole := marshal(s, s.ring())
 	for _, text := range []string{whole[:len(whole)/2], " "} {
@@ -145,7 +145,7 @@ func (s *story) brokenRing() {
 	}
 }
 
-// restart shows that sessions are in the cookies and the keys in the manager.
+// restart checks that sessions are in the cookies and the keys in the manager.
 func (s *story) restart() {
 	log := s.program.Log()
 	require.Zero(s, s.program.Stop(), log)
@@ -157,7 +157,7 @@ func (s *story) restart() {
 	require.Zero(s, s.program.Stop())
 }
 
-// startWithoutManager shows that a program makes no ring of its own.
+// startWithoutManager checks that a program makes no ring of its own.
 func (s *story) startWithoutManager() {
 	s.Break(true)
 	p := s.run()

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// How many bytes a parameter of each tier may have.
+// The maximum size of a parameter in bytes, by tier.
 const (
 	MaxStandard = 4096
 	MaxAdvanced = 8192
@@ -18,7 +18,7 @@ type parameter struct {
 }
 
 // PutParameter makes the text the newest version of a SecureString parameter.
-// It reports false if it is too large for the advanced tier.
+// It returns false if the text is too large for the advanced tier.
 func (a *AWS) PutParameter(name, text string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -48,8 +48,8 @@ type getParameterOut struct {
 	}
 }
 
-// getParameter gives, as the service does, the ciphertext to who does not ask
-// for decryption.
+// getParameter returns the ciphertext if the caller does not request
+// decryption, like the service.
 func (a *AWS) getParameter(in getParameterIn) (*getParameterOut, error) {
 	for name, p := range a.parameters {
 		if in.Name != name && in.Name != p.arn {

@@ -14,14 +14,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience is how long a test waits for what must happen, on a slow machine.
+// patience is how long a test waits for an expected event on a slow machine.
 const patience = 30 * time.Second
 
-// asProgram, in the environment, makes a test binary be the program itself.
+// asProgram is an environment variable that makes a test binary run the
+// program itself.
 const asProgram = "CARRYON_TEST_AS_PROGRAM"
 
-// Main is for a program's TestMain: it runs the tests, or main in the processes
-// that [Start] makes of the same binary.
+// Main is for a program's TestMain: it runs the tests, or main in the
+// processes that [Start] creates from the same binary.
 func Main(m *testing.M, main func()) {
 	if os.Getenv(asProgram) != "" {
 		main()
@@ -30,19 +31,19 @@ func Main(m *testing.M, main func()) {
 	os.Exit(m.Run())
 }
 
-// A Program is a process of its own.
+// A Program is a separate process.
 type Program struct {
 	t     testing.TB
 	cmd   *exec.Cmd
-	URL   string // where it listens; "" if it ended before it did
+	URL   string // where it listens; "" if it ended before
 	ended chan struct{}
 
 	mu  sync.Mutex // guards log
 	log strings.Builder
 }
 
-// Start runs the program with an environment of nothing but env, and waits
-// until it listens or has ended.
+// Start runs the program with only the environment env, and waits until it
+// listens or has ended.
 func Start(t testing.TB, env []string, args ...string) *Program {
 	t.Helper()
 	if runtime.GOOS == "windows" {
@@ -90,7 +91,7 @@ func (p *Program) Stop() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// Log returns what the program has written to standard error so far.
+// Log returns the program's standard error so far.
 func (p *Program) Log() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -15,12 +15,12 @@ const (
 	Previous = "AWSPREVIOUS"
 )
 
-// MaxSecret is how many bytes a secret may have.
+// MaxSecret is the maximum size of a secret in bytes.
 const MaxSecret = 65536
 
 type secret struct {
 	name, arn string
-	rotated   bool // rotation is on
+	rotated   bool // rotation is enabled
 	versions  map[string]*version
 }
 
@@ -29,19 +29,19 @@ type version struct {
 	binary  []byte
 	made    time.Time
 	stages  []string
-	rotator string // the RotationToken it was put with
+	rotator string // the RotationToken of its PutSecretValue
 }
 
 func (v *version) empty() bool { return v.text == nil && v.binary == nil }
 
-// PutSecret makes the text the current version of the secret, as an operator
-// does by hand, and returns its version id.
+// PutSecret makes the text the current version of the secret, like an operator
+// by hand, and returns its version id.
 func (a *AWS) PutSecret(name, text string) (versionID string) {
 	a.t.Helper()
 	return a.put(name, &version{text: &text})
 }
 
-// PutBinary is PutSecret for a secret of bytes.
+// PutBinary is PutSecret for a binary secret.
 func (a *AWS) PutBinary(name string, value []byte) (versionID string) {
 	a.t.Helper()
 	return a.put(name, &version{binary: value})
@@ -77,16 +77,16 @@ func (a *AWS) ARN(name string) string {
 	return a.secrets[name].arn
 }
 
-// EnableRotation says whether rotation is on for the secret.
+// EnableRotation enables or disables rotation of the secret.
 func (a *AWS) EnableRotation(name string, on bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.secrets[name].rotated = on
 }
 
-// BeginRotation does what RotateSecret does before it calls the function: it
-// draws a token, and gives AWSPENDING to a version of that id that has no value
-// yet. It refuses while an earlier rotation has left AWSPENDING behind.
+// BeginRotation does the same as RotateSecret before it calls the function: it
+// generates a token, and gives AWSPENDING to a version with that id and
+// without a value. It fails if an earlier rotation has left AWSPENDING behind.
 func (a *AWS) BeginRotation(name string) (token string, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -101,8 +101,8 @@ func (a *AWS) BeginRotation(name string) (token string, err error) {
 	return token, nil
 }
 
-// Version returns the version with the label and its value; nothing if no
-// version has it, or none that has a value.
+// Version returns the version with the label and its value, or nothing if
+// there is no such version with a value.
 func (a *AWS) Version(name, label string) (id, value string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -118,14 +118,14 @@ func (a *AWS) Version(name, label string) (id, value string) {
 	return id, string(v.binary)
 }
 
-// RotationToken returns the token with which the version was put.
+// RotationToken returns the token with which the version was stored.
 func (a *AWS) RotationToken(name, versionID string) string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.secrets[name].versions[versionID].rotator
 }
 
-// label moves a label; the version that loses AWSCURRENT becomes AWSPREVIOUS.
+// label moves a label. The version that loses AWSCURRENT becomes AWSPREVIOUS.
 func (s *secret) label(name, to string) {
 	from := s.labelled(name)
 	if from == to {
@@ -153,7 +153,7 @@ func (s *secret) labelled(name string) (id string) {
 	return ""
 }
 
-// secret finds one by its name or ARN.
+// secret returns a secret by its name or ARN.
 func (a *AWS) secret(id string) (*secret, error) {
 	for _, s := range a.secrets {
 		if id == s.name || id == s.arn {
@@ -199,7 +199,7 @@ type describeSecretIn struct{ SecretId string }
 
 type describeSecretOut struct {
 	ARN, Name          string
-	RotationEnabled    bool `json:",omitempty"` // absent until it was once on
+	RotationEnabled    bool `json:",omitempty"` // absent until it was enabled once
 	VersionIdsToStages map[string][]string
 }
 
@@ -302,23 +302,23 @@ func (a *AWS) updateSecretVersionStage(in updateStageIn) (*updateStageOut, error
 	return &updateStageOut{s.arn, s.name}, nil
 }
 
-// newID draws a version id, of a UUID's form.
+// newID returns a random version id in the form of a UUID.
 func newID() string {
 	var b [16]byte
 	rand.Read(b[:])
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// PutPending gives the version that is pending a value, as somebody does who
-// does not know of the rotation.
+// PutPending gives the pending version a value, like someone who is unaware of
+// the rotation.
 func (a *AWS) PutPending(name, token, text string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.secrets[name].versions[token].text = &text
 }
 
-// EndRotation takes AWSPENDING from the version that has become current, as the
-// service may do after finishSecret.
+// EndRotation removes AWSPENDING from the version that has become current, as
+// the service may do after finishSecret.
 func (a *AWS) EndRotation(name string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

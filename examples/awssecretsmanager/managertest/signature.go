@@ -16,7 +16,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// The account that owns what [AWS] keeps, and the only one that may ask.
+// The account that owns the data of [AWS]. No other account has access.
 const (
 	Region  = "eu-central-1"
 	Account = "111122223333"
@@ -26,9 +26,9 @@ const (
 	sessionToken = "AQoDYXdzEPT//////////wEXAMPLEtc764bNrC9SAPBSM22wDOk4x4HIZ8j4FZTwdQW"
 )
 
-// checkSignature checks a request's AWS Signature Version 4: that it was made
-// with the account's key, for this service and region, a moment ago, and over
-// the host, the target, the body and the session token.
+// checkSignature checks a request's AWS Signature Version 4. It must be made
+// with the account's key, for this service and region, recently, and over the
+// host, the target, the body and the session token.
 func checkSignature(r *http.Request, body []byte, service string) error {
 	got := r.Header.Get("Authorization")
 	fields, err := authorization(got)
@@ -56,7 +56,7 @@ func checkSignature(r *http.Request, body []byte, service string) error {
 	return err
 }
 
-// authorization takes the header apart.
+// authorization parses the Authorization header.
 func authorization(header string) (map[string]string, error) {
 	rest, ok := strings.CutPrefix(header, "AWS4-HMAC-SHA256 ")
 	if !ok {
@@ -70,7 +70,7 @@ func authorization(header string) (map[string]string, error) {
 	return fields, nil
 }
 
-// sign makes the signature anew, over what was received.
+// sign computes the signature of the received request.
 func sign(r *http.Request, body []byte, signed []string, service string, at time.Time) (string, error) {
 	address := &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawQuery: r.URL.RawQuery}
 	again, err := http.NewRequest(r.Method, address.String(), bytes.NewReader(body))

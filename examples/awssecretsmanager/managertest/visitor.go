@@ -29,10 +29,10 @@ func NewVisitor(t testing.TB, p *Program) *Visitor {
 	return &Visitor{t, p.URL, jar, &http.Client{Jar: jar, Timeout: patience}}
 }
 
-// MoveTo has the visitor go on at another process of the program.
+// MoveTo continues the visit at another process of the program.
 func (v *Visitor) MoveTo(p *Program) {
 	for _, c := range v.jar.All() {
-		require.True(v.t, c.HostOnly) // of 127.0.0.1, whatever the port
+		require.True(v.t, c.HostOnly) // of 127.0.0.1, with any port
 	}
 	v.home, v.jar.URL = p.URL, p.URL
 }
@@ -50,13 +50,13 @@ func (v *Visitor) Logout() {
 	require.Equal(v.t, "hello stranger\n", v.read(v.client.PostForm(v.home+"logout", nil)))
 }
 
-// Home is what the visitor sees on the home page.
+// Home returns the text of the home page.
 func (v *Visitor) Home() string {
 	v.t.Helper()
 	return v.read(v.client.Get(v.home))
 }
 
-// Greeted checks that the visitor is logged in by that name.
+// Greeted checks that the visitor is logged in with the given name.
 func (v *Visitor) Greeted(name string) {
 	v.t.Helper()
 	require.Equal(v.t, "hello "+name+"\n", v.Home())
@@ -72,7 +72,7 @@ func (v *Visitor) read(response *http.Response, err error) string {
 	return string(body)
 }
 
-// KeyID is the id of the key that sealed the visitor's session.
+// KeyID returns the id of the key that sealed the visitor's session.
 func (v *Visitor) KeyID() keyring.ID {
 	v.t.Helper()
 	require.NotEmpty(v.t, v.jar.Names(), "the visitor has no session")
@@ -81,7 +81,7 @@ func (v *Visitor) KeyID() keyring.ID {
 	return header.KeyID
 }
 
-// waitFor waits until happened does.
+// waitFor waits until happened returns true.
 func waitFor(t testing.TB, p *Program, what string, happened func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !happened(); time.Sleep(50 * time.Millisecond) {
@@ -89,7 +89,7 @@ func waitFor(t testing.TB, p *Program, what string, happened func() bool) {
 	}
 }
 
-// noSecrets checks that no secret of the rings is in the text.
+// noSecrets checks that the text contains no secret of the rings.
 func noSecrets(t testing.TB, text string, rings ...*keyring.Ring) {
 	t.Helper()
 	for _, ring := range rings {

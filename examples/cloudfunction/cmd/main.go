@@ -1,4 +1,4 @@
-// Command cmd runs the function on this machine, as Google's buildpack does there:
+// Command cmd runs the function on this machine, like Google's buildpack:
 //
 //	CARRYON_KEYS=$(carryon keys init -) FUNCTION_TARGET=Visits go run ./cmd
 package main

@@ -1,5 +1,5 @@
-// Package deployed_test is not in the package of the function, which is initialised, and
-// reads its keys, wherever it is linked.
+// Package deployed_test is separate from the function's package, whose init
+// function reads the keys in every program that links it.
 package deployed_test
 
 import (
@@ -19,10 +19,10 @@ import (
 	"github.com/carryon-go/carryon/sessiontest"
 )
 
-// patience is for what must happen; no test waits for it unless it fails.
+// patience is a limit that tests reach only when they fail.
 const patience = 30 * time.Second
 
-// build makes the program that runs the function, as a process of its own.
+// build compiles the program that runs the function as a separate process.
 func build(t *testing.T) string {
 	program := filepath.Join(t.TempDir(), "function")
 	out, err := exec.Command("go", "build", "-o", program, "../cmd").CombinedOutput()
@@ -59,7 +59,8 @@ func start(t *testing.T, program string, env ...string) string {
 	}
 }
 
-// freePort was free a moment ago: the framework opens its socket itself.
+// freePort returns a port that was just free. The framework opens its socket
+// itself.
 func freePort(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

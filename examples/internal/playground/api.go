@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -39,7 +40,6 @@ func (a *app) call(do func(w http.ResponseWriter, r *http.Request, s *session.Se
 		if s.Load(r.Context()) != nil {
 			return // answerError answers
 		}
-		defer a.traffic.enter(s.ID())()
 		if !a.sleep(r, delay) {
 			return
 		}
@@ -191,7 +191,8 @@ type tooLarge struct {
 	Platform     string   `json:"platform"`      // whose limit it is, "" for the default's
 	Limit        string   `json:"limit"`         // which one
 	Max          int      `json:"max"`           // its number
-	Need         int      `json:"need"`          // what the write would take of it
+	Need         int      `json:"need"`          // what the write would take of it, other cookies included
+	OthersBytes  int      `json:"others_bytes"`  // of the Cookie header, by other cookies
 	SessionBytes int      `json:"session_bytes"` // before sealing
 	Largest      []string `json:"largest"`       // the largest values: name (bytes)
 }
@@ -203,10 +204,14 @@ func answerError(w http.ResponseWriter, r *http.Request, err error) {
 	var large *session.TooLargeError
 	switch {
 	case errors.As(err, &large):
-		writeJSON(w, http.StatusRequestEntityTooLarge, tooLarge{
-			Error: err.Error(), Reason: string(session.TooLarge), Platform: large.Platform, Limit: large.Limit,
-			Max: large.Max, Need: large.Need, SessionBytes: large.Session, Largest: append([]string{}, large.Largest...),
-		})
+		answer := tooLarge{
+			Error: err.Error(), Reason: string(session.TooLarge), Platform: large.Platform, Limit: string(large.Limit),
+			Max: large.Max, Need: large.Need, OthersBytes: large.Others, SessionBytes: large.Session, Largest: []string{},
+		}
+		for _, e := range large.Largest {
+			answer.Largest = append(answer.Largest, fmt.Sprintf("%s (%d)", e.Name, e.Bytes))
+		}
+		writeJSON(w, http.StatusRequestEntityTooLarge, answer)
 	case errors.Is(err, session.ErrUnknownKey):
 		writeError(w, http.StatusServiceUnavailable, err.Error(), string(session.UnknownKey))
 	case errors.Is(err, session.ErrStoreDown):

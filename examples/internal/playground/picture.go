@@ -22,16 +22,16 @@ type picture struct {
 	Cookies            []cookie `json:"cookies"`              // of the session, as the request carried them
 	RequestCookieBytes int      `json:"request_cookie_bytes"` // of the whole Cookie header, other cookies included
 
-	// Mode is "inline" where every fragment of the session is one cookie,
-	// "chunked" where one is cut into several, "stored" where the session is in the
-	// store, "" where there is no session.
-	Mode       string     `json:"mode"`
-	Record     *record    `json:"record"`      // null where it is not in the store
-	StoreCalls int        `json:"store_calls"` // of this request, so far
-	Subject    string     `json:"subject"`     // whose session it is, "" where nobody has said
-	Fragments  []fragment `json:"fragments"`
-	Chunks     int        `json:"chunks"` // cookies of the session
-	Budget     budget     `json:"budget"`
+	// Mode is "inline" if the head and each cell take one cookie, "chunked" if one
+	// of them takes several, "stored" if the session is in the store, "" if there
+	// is no session.
+	Mode       string  `json:"mode"`
+	Record     *record `json:"record"`      // null if it is not in the store
+	StoreCalls int     `json:"store_calls"` // of this request, so far
+	Subject    string  `json:"subject"`     // whose session it is, "" if nobody has said
+	Groups     []group `json:"groups"`
+	Chunks     int     `json:"chunks"` // cookies of the session
+	Budget     budget  `json:"budget"`
 }
 
 // cookie is one cookie's size as browsers count it.
@@ -49,11 +49,12 @@ type record struct {
 	Entries  []string  `json:"entries"` // the names whose value is from it
 }
 
-// fragment is one sealed value, as middleware.Fragment says it.
-type fragment struct {
-	Suffix  string   `json:"suffix"`
-	Kind    string   `json:"kind"`    // snapshot, delta, reference, logout, seen, or "" where it did not open
-	Fate    string   `json:"fate"`    // accepted, covered, superseded, late, torn, expired, unopened
+// group is one sealed value, in one cookie or chunked over several, as
+// middleware.Cookie says it.
+type group struct {
+	Tag     string   `json:"tag"`
+	Kind    string   `json:"kind"`    // head, reference, cell, logout, seen, or "" if it did not open
+	Counts  bool     `json:"counts"`  // the session is made of it
 	Entries []string `json:"entries"` // the names whose value is from it
 	Pieces  int      `json:"pieces"`  // cookies
 	Bytes   int      `json:"bytes"`   // of the Cookie header
@@ -67,10 +68,9 @@ type budget struct {
 	RequestBytes   share  `json:"request_bytes"`    // of the Cookie header
 	ResponseBytes  share  `json:"response_bytes"`   // of the session's last Set-Cookie lines
 	SetCookieLines share  `json:"set_cookie_lines"` // in that response
-	Parallel       share  `json:"parallel"`         // calls of this session under way, this one included
 }
 
-// share is what is taken of one limit; null where this process cannot know.
+// share is what is taken of one limit; null if this process cannot know.
 type share struct {
 	Max  int  `json:"max"`
 	Used *int `json:"used"`
@@ -80,12 +80,12 @@ type share struct {
 func (a *app) look(r *http.Request, s *session.Session) picture {
 	p := picture{
 		ID: s.ID(), New: s.IsNew(), Created: timeOrNil(s.Created()), Expires: timeOrNil(s.Expires()),
-		Names: append([]string{}, s.Names()...), Cookies: []cookie{}, Fragments: []fragment{},
+		Names: append([]string{}, s.Names()...), Cookies: []cookie{}, Groups: []group{},
 	}
 	d := a.sessions.Describe(r.Context())
-	for _, f := range d.Fragments {
-		p.Fragments = append(p.Fragments, fragment{f.Suffix, f.Kind, f.Fate, append([]string{}, f.Entries...), f.Pieces, f.Bytes})
-		p.Chunks += f.Pieces
+	for _, c := range d.Cookies {
+		p.Groups = append(p.Groups, group{c.Tag, c.Kind, c.Counts, append([]string{}, c.Entries...), c.Pieces, c.Bytes})
+		p.Chunks += c.Pieces
 	}
 	p.Mode, p.Budget, p.StoreCalls = mode(s, d), a.budget(s.ID(), d), d.StoreCalls
 	p.Subject, _ = s.Subject()
@@ -109,14 +109,13 @@ func mode(s *session.Session, d middleware.Description) string {
 		return ""
 	case d.Record != nil:
 		return "stored"
-	case slices.ContainsFunc(d.Fragments, func(f middleware.Fragment) bool { return f.Pieces > 1 }):
+	case slices.ContainsFunc(d.Cookies, func(c middleware.Cookie) bool { return c.Pieces > 1 }):
 		return "chunked"
 	}
 	return "inline"
 }
 
 func (a *app) budget(id string, d middleware.Description) budget {
-	calls, last := a.traffic.of(id)
 	b := budget{
 		Platform:       a.platform,
 		CookieBytes:    share{d.Limits.CookieBytes, &d.Used.CookieBytes},
@@ -124,9 +123,8 @@ func (a *app) budget(id string, d middleware.Description) budget {
 		RequestBytes:   share{d.Limits.RequestBytes, &d.Used.RequestBytes},
 		ResponseBytes:  share{d.Limits.ResponseBytes, nil},
 		SetCookieLines: share{d.Limits.SetCookieLines, nil},
-		Parallel:       share{d.Limits.Parallel, &calls},
 	}
-	if last != nil {
+	if last := a.traffic.of(id); last != nil {
 		b.ResponseBytes.Used, b.SetCookieLines.Used = &last.bytes, &last.lines
 	}
 	return b

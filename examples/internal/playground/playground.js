@@ -113,7 +113,6 @@ const budgetRows = [
   ['response_bytes', '上次写入的 Set-Cookie,字节'],
   ['set_cookie_lines', '上次写入的 Set-Cookie,行'],
   ['cookie_bytes', '最大的 Cookie(含属性),字节'],
-  ['parallel', '进行中的并行请求'],
 ]
 
 function drawBudget({ budget, request_cookie_bytes }) {
@@ -122,10 +121,10 @@ function drawBudget({ budget, request_cookie_bytes }) {
 }
 
 // drawSlots shows a square for each cookie that a request may carry: ours in
-// the colours of their fragments, the program's own, and the free ones.
-function drawSlots({ budget, fragments }) {
+// the colours of their groups, the program's own, and the free ones.
+function drawSlots({ budget, groups }) {
   const { max, used } = budget.cookies
-  const slots = fragments.flatMap((f, i) => Array(f.pieces).fill(['slot ' + colour(i), f.suffix]))
+  const slots = groups.flatMap((g, i) => Array(g.pieces).fill(['slot ' + colour(i), g.tag]))
   while (slots.length < used) slots.push(['slot foreign', '其他 Cookie'])
   while (slots.length < max) slots.push(['slot', '空'])
   $('slots').replaceChildren(...slots.map(([className, title], i) =>
@@ -134,17 +133,21 @@ function drawSlots({ budget, fragments }) {
   $('slots-count').textContent = `${used} / ${max}`
 }
 
+// filler is text of so many bytes. The spaces keep it from being taken for
+// base64url text, which is packed.
+const filler = bytes => 'x '.repeat(Math.ceil(bytes / 2)).slice(0, bytes)
+
 // --- size ------------------------------------------------------------------
 
 // The slider writes one value of so many kilobytes; the stages show where the
 // session is then.
 const sliderValue = '大小'
 
-function drawSize({ mode, fragments, record }, values) {
+function drawSize({ mode, groups, record }, values) {
   const value = values.find(v => v.name === sliderValue)
   const bytes = value?.text == null ? 0 : utf8.encode(value.text).length
   if (document.activeElement !== $('slider')) $('slider').value = Math.round(bytes / 1000)
-  const pieces = fragments.reduce((n, f) => n + f.pieces, 0)
+  const pieces = groups.reduce((n, g) => n + g.pieces, 0)
   $('size-note').textContent = mode ? `${count(bytes)} 字节 → ${pieces} 个 Cookie` + (record ? `,记录 ${count(record.bytes)} 字节` : '') : ''
   for (const stage of $('stages').children) {
     stage.className = stage.dataset.mode === mode ? 'here' : ''
@@ -153,42 +156,39 @@ function drawSize({ mode, fragments, record }, values) {
 }
 
 $('slider').oninput = () => { $('size-note').textContent = `${$('slider').value} KB` }
-$('slider').onchange = () => act('PUT', valuePath(sliderValue), 'x'.repeat(1000 * $('slider').value))
+$('slider').onchange = () => act('PUT', valuePath(sliderValue), filler(1000 * $('slider').value))
 
-const kinds = { snapshot: '快照', delta: '增量', reference: '引用', logout: '退出标记', seen: '活跃时间', '': '未解封' }
-const fates = {
-  covered: '已被涵盖', superseded: '已作废', late: '迟到', torn: '残缺',
-  expired: '已过期', 'expired (idle)': '闲置过期', unopened: '打不开',
-}
+const kinds = { head: '头', reference: '引用', cell: '单元', logout: '退出标记', seen: '活跃时间', '': '未解封' }
 const colour = i => 'c' + i % 8
 
-// drawCookies has one block for each fragment: what it is, what is in it, and
-// a bar for each of its cookies.
-function drawCookies({ cookies, fragments, chunks, budget, mode }) {
+// drawCookies has one block for each sealed value: what it is, what is in it,
+// and a bar for each of its cookies.
+function drawCookies({ cookies, groups, chunks, budget, mode }) {
   const most = budget.cookie_bytes.max
-  $('pieces').textContent = mode ? `${fragments.length} 个片段,${chunks} 个 Cookie` : ''
+  const cells = groups.filter(g => g.kind === 'cell').length
+  $('pieces').textContent = mode ? `${cells} 个单元,共 ${chunks} 个 Cookie` : ''
   const ours = new Set()
-  const blocks = fragments.map((f, i) => {
-    const its = cookies.filter(c => c.name.split('.')[1] === (f.suffix || undefined))
+  const blocks = groups.map((g, i) => {
+    const its = cookies.filter(c => c.name.split('.')[1] === (g.tag || undefined))
     its.forEach(c => ours.add(c))
-    return element('div', { className: 'fragment ' + colour(i) },
+    return element('div', { className: 'group ' + colour(i) },
       element('div', { className: 'what' },
-        element('span', { className: 'kind' }, kinds[f.kind] ?? f.kind),
-        ...(fates[f.fate] ? [element('span', { className: 'badge bad' }, fates[f.fate])] : []),
-        ...f.entries.map(name => element('span', { className: 'entry' }, shorten(name, 24)))),
+        element('span', { className: 'kind' }, kinds[g.kind] ?? g.kind),
+        ...(g.kind && !g.counts ? [element('span', { className: 'badge' }, '不再计入')] : []),
+        ...g.entries.map(name => element('span', { className: 'entry' }, shorten(name, 24)))),
       ...its.map(c => bar([c.name], { used: c.bytes, max: most }, 'mono')))
   })
   blocks.push(...cookies.filter(c => !ours.has(c)).map(c => bar([c.name], { used: c.bytes, max: most }, 'mono')))
   $('cookies').replaceChildren(...(blocks.length ? blocks : [empty('浏览器还没有带来会话 Cookie')]))
 }
 
-function drawValues({ fragments, record }, values) {
+function drawValues({ groups, record }, values) {
   $('count').textContent = `${values.length} 个`
   const rows = values.map(({ name, text }) => {
     const remove = element('button', { className: 'quiet danger small', onclick: () => act('DELETE', valuePath(name)) }, '删除')
     const edit = element('button', { className: 'link', title: '放到读写框', onclick: () => fill(name, text ?? '') }, name)
-    const sources = fragments.flatMap((f, i) => f.entries.includes(name) && f.fate === 'accepted'
-      ? [element('span', { className: 'source ' + colour(i) }, f.suffix || '唯一')] : [])
+    const sources = groups.flatMap((g, i) => g.entries.includes(name)
+      ? [element('span', { className: 'source ' + colour(i) }, kinds[g.kind] + (g.tag && ' ' + g.tag))] : [])
     if (record?.entries.includes(name)) sources.push(element('span', { className: 'source' }, '记录'))
     return element('tr', {},
       element('td', {}, edit),
@@ -236,7 +236,7 @@ function note(method, address, answer, ms) {
 async function race(writers, bytes, overlap) {
   const turn = Math.random().toString(36).slice(2, 8)
   const writes = Array.from({ length: writers }, (_, i) => ({
-    name: `并行-${String(i + 1).padStart(2, '0')}`, text: `${turn}-${i + 1}-`.padEnd(bytes, 'x'),
+    name: `并行-${String(i + 1).padStart(2, '0')}`, text: `${turn}-${i + 1}-`.padEnd(bytes, 'x '),
   }))
   $('ticks').replaceChildren(...writes.map(w => w.tick = element('li', {}, w.name)))
   verdict(`${writers} 个写入进行中…`, '')
@@ -308,7 +308,7 @@ function fill(name, text) {
 $('edit').onsubmit = event => {
   event.preventDefault()
   const size = Number($('size').value)
-  act('PUT', valuePath($('name').value), size > 0 ? 'x'.repeat(size) : $('value').value)
+  act('PUT', valuePath($('name').value), size > 0 ? filler(size) : $('value').value)
 }
 $('get').onclick = async () => {
   const answer = await call('GET', valuePath($('name').value))

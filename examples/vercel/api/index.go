@@ -1,6 +1,6 @@
 // Package handler is a Vercel function: Vercel calls Handler for requests to
-// /api. Set CARRYON_KEYS, a "sensitive" variable of the project, to what
-// "carryon keys init -" prints.
+// /api. Set CARRYON_KEYS, a "sensitive" variable of the project, to the output
+// of "carryon keys init -".
 package handler
 
 import (
@@ -16,7 +16,7 @@ import (
 
 const visits session.Key[int] = "visits"
 
-// withSessions is made by an instance's first request.
+// withSessions is initialised by the first request of an instance.
 var withSessions = sync.OnceValues(func() (http.Handler, error) {
 	keys, err := keyring.Open(context.Background(), keyring.Env("CARRYON_KEYS"))
 	if err != nil {
@@ -29,12 +29,12 @@ var withSessions = sync.OnceValues(func() (http.Handler, error) {
 	return sessions.Handler(http.HandlerFunc(count)), nil
 })
 
-// Handler answers every request.
+// Handler handles every request.
 func Handler(w http.ResponseWriter, r *http.Request) {
 	h, err := withSessions()
 	if err != nil {
-		fmt.Println(err) // the function's log
-		http.Error(w, "this program is not set up", http.StatusInternalServerError)
+		fmt.Println(err) // goes to the function's log
+		http.Error(w, "this program is not configured", http.StatusInternalServerError)
 		return
 	}
 	h.ServeHTTP(w, r)

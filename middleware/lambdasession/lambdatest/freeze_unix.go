@@ -4,11 +4,11 @@ package lambdatest
 
 import "syscall"
 
-// Freeze stops the process where it is, as Lambda does when it has answered:
-// no goroutine runs, no timer fires, no connection is answered for.
+// Freeze stops the process, as Lambda does after a response: no goroutine
+// runs, no timer fires, no connection gets a response.
 func (f *Function) Freeze() { f.signal(syscall.SIGSTOP) }
 
-// Thaw lets it go on.
+// Thaw continues a frozen process.
 func (f *Function) Thaw() { f.signal(syscall.SIGCONT) }
 
 func (f *Function) signal(s syscall.Signal) {

@@ -14,12 +14,12 @@ import (
 	"unicode/utf8"
 )
 
-// Front is what stands between a visitor and a function, with its rules for
-// events and answers as AWS documents them. Its value names the file of an
-// event ([Event]).
+// Front is the service between a visitor and a function, with its rules for
+// events and answers as AWS documents them. Its value is the name of the file
+// with its event ([Front.Event]).
 type Front string
 
-// The fronts. The streaming ones send the same events as those that do not.
+// The fronts. The streaming ones send the same events as the others.
 const (
 	REST       Front = "rest"        // API Gateway REST API
 	HTTPAPI    Front = "httpapi"     // API Gateway HTTP API, payload format 2.0
@@ -31,7 +31,7 @@ const (
 	URLStream  Front = "url-stream"  // function URL, RESPONSE_STREAM
 )
 
-// Fronts are all of them.
+// Fronts returns all fronts.
 func Fronts() []Front {
 	return []Front{REST, HTTPAPI, HTTPAPI1, URL, ALB, ALBMulti, RESTStream, URLStream}
 }
@@ -39,7 +39,7 @@ func Fronts() []Front {
 //go:embed events
 var files embed.FS
 
-// Event is an event of this front with every field that a real one has.
+// Event returns an event of this front with every field of a real one.
 func (f Front) Event() []byte {
 	text, err := files.ReadFile("events/" + strings.TrimSuffix(string(f), "-stream") + ".json")
 	if err != nil {
@@ -51,7 +51,7 @@ func (f Front) Event() []byte {
 // object is a JSON object.
 type object = map[string]any
 
-// EventOf is the event that this front makes of a visitor's request.
+// EventOf returns the event that this front makes from a visitor's request.
 func (f Front) EventOf(r *http.Request) ([]byte, error) {
 	var e object
 	if err := json.Unmarshal(f.Event(), &e); err != nil {
@@ -79,7 +79,8 @@ func (f Front) EventOf(r *http.Request) ([]byte, error) {
 	return json.Marshal(e)
 }
 
-// fields are those that arrive: names in lower case, as in HTTP/2.
+// fields returns the header fields of an event: names in lower case, as in
+// HTTP/2.
 func fields(r *http.Request, length int) map[string][]string {
 	h := map[string][]string{
 		"host": {r.URL.Host}, "x-forwarded-for": {"203.0.113.7"}, "x-forwarded-port": {"443"}, "x-forwarded-proto": {"https"},
@@ -94,8 +95,9 @@ func fields(r *http.Request, length int) map[string][]string {
 	return h
 }
 
-// format1 is for REST APIs and load balancers: maps with and without many
-// values. A load balancer sends the one or the other, and decodes no query.
+// format1 fills in an event of a REST API or a load balancer: maps with single
+// values and maps with multiple values. A load balancer sends only one of the
+// two kinds, and does not decode the query.
 func (f Front) format1(e object, r *http.Request, h map[string][]string) {
 	e["httpMethod"], e["path"] = r.Method, r.URL.EscapedPath()
 	if f == HTTPAPI1 {
@@ -123,8 +125,8 @@ func (f Front) format1(e object, r *http.Request, h map[string][]string) {
 	}
 }
 
-// format2 is for HTTP APIs, which decode the path and take the cookies out of
-// the header, and function URLs, which do neither.
+// format2 fills in an event of an HTTP API, which decodes the path and moves
+// the cookies out of the header, or of a function URL, which does neither.
 func (f Front) format2(e object, r *http.Request, h map[string][]string) {
 	e["rawPath"], e["rawQueryString"] = r.URL.EscapedPath(), r.URL.RawQuery
 	if f == HTTPAPI {
@@ -152,7 +154,7 @@ func (f Front) format2(e object, r *http.Request, h map[string][]string) {
 	}
 }
 
-// split parts a query string, and decodes it if asked to.
+// split parses a query string, and decodes it if requested.
 func split(query string, decode bool) map[string][]string {
 	all := map[string][]string{}
 	for pair := range strings.SplitSeq(query, "&") {
@@ -169,7 +171,7 @@ func split(query string, decode bool) map[string][]string {
 	return all
 }
 
-// lasts keeps the last of many values, as both API Gateway and ALB do.
+// lasts keeps the last of several values, as API Gateway and ALB do.
 func lasts(h map[string][]string) map[string]string {
 	one := map[string]string{}
 	for name, values := range h {
@@ -178,7 +180,7 @@ func lasts(h map[string][]string) map[string]string {
 	return one
 }
 
-// answer is every field that a front knows in an answer.
+// answer has all fields that any front accepts in an answer.
 type answer struct {
 	StatusCode        int
 	StatusDescription string
@@ -189,8 +191,8 @@ type answer struct {
 	IsBase64Encoded   bool
 }
 
-// Response is what this front sends the visitor for a function's answer: 502
-// where the answer is not as it must be.
+// Response returns what this front sends the visitor for a function's answer.
+// An invalid answer becomes a 502.
 func (f Front) Response(r *http.Request, a Answer) *http.Response {
 	head, body, err := f.read(a)
 	if err != nil {
@@ -212,8 +214,8 @@ func (f Front) Response(r *http.Request, a Answer) *http.Response {
 	}
 }
 
-// takes are the members of an answer that each front takes; others make a
-// REST API refuse the answer.
+// takes returns the members of an answer that the front accepts. A REST API
+// refuses an answer with any other member.
 func (f Front) takes() []string {
 	switch f {
 	case URL, HTTPAPI:
@@ -228,7 +230,7 @@ func (f Front) takes() []string {
 	return []string{"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"}
 }
 
-// most is how large an answer may be.
+// most returns the maximum size of an answer in bytes.
 func (f Front) most() int {
 	switch f {
 	case ALB, ALBMulti:
@@ -276,7 +278,7 @@ func (f Front) read(a Answer) (head answer, body []byte, err error) {
 	return head, body, err
 }
 
-// ignore drops what this front does not look at.
+// ignore drops the fields that this front does not read.
 func (f Front) ignore(a *answer) {
 	switch f {
 	case ALB, URL, URLStream, HTTPAPI:
@@ -286,15 +288,16 @@ func (f Front) ignore(a *answer) {
 	}
 }
 
-// Visitor is an http.RoundTripper that takes requests through a front to a
-// function. The function handles one at a time.
+// Visitor is an http.RoundTripper that sends requests through a front to a
+// function. The function handles one request at a time.
 type Visitor struct {
 	Front    Front
 	Function *Function
 }
 
-// RoundTrip makes the event, has it handled, and reads the answer. What is too
-// large for the front is an error: it would lock a visitor out.
+// RoundTrip creates the event, invokes the function, and reads the answer. A
+// request or response that is too large for the front is an error, because it
+// would lock the visitor out.
 func (v Visitor) RoundTrip(r *http.Request) (*http.Response, error) {
 	if n, most := headerSize(r.Method+r.URL.RequestURI(), r.Header, !v.Front.balancer()), v.Front.mostHeader(); n > most {
 		return nil, fmt.Errorf("front %s: a request header of %d bytes, more than %d", v.Front, n, most)
@@ -312,8 +315,8 @@ func (v Visitor) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (f Front) balancer() bool { return f == ALB || f == ALBMulti }
 
-// mostHeader is the documented limit of a request's header; API Gateway's also
-// for function URLs, of which none is documented.
+// mostHeader returns the documented limit of a request's header. For function
+// URLs none is documented, so it returns that of API Gateway.
 func (f Front) mostHeader() int {
 	if f.balancer() {
 		return 64 << 10
@@ -321,8 +324,8 @@ func (f Front) mostHeader() int {
 	return 10_240
 }
 
-// headerSize is the length of the request line and of all header values, with
-// their names where those count.
+// headerSize returns the length of the request line and of all header values,
+// including their names unless values is true.
 func headerSize(line string, h http.Header, values bool) int {
 	n := len(line)
 	for name, all := range h {

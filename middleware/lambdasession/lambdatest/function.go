@@ -12,11 +12,12 @@ import (
 	"time"
 )
 
-// Patience is how long the process may take for an event before the test fails.
+// Patience is how long the process may take for an event before the test
+// fails.
 const Patience = time.Minute
 
-// Build compiles a package to a bootstrap for this machine, as
-// "go build -tags lambda.norpc" with CGO_ENABLED=0 does, and gives its path.
+// Build compiles a package to a bootstrap for this machine, like "go build
+// -tags lambda.norpc" with CGO_ENABLED=0, and returns its path.
 func Build(t testing.TB, pkg string, flags ...string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "bootstrap")
@@ -29,12 +30,12 @@ func Build(t testing.TB, pkg string, flags ...string) string {
 	return file
 }
 
-// Function is a function's process and the service that it works for.
+// Function is a function's process and the Runtime API that it uses.
 type Function struct {
-	// Budget is how much time an event's handling may take, as the process is
-	// told; 0 is a minute. It is not enforced.
+	// Budget is the time for each event that the process is told; 0 means a
+	// minute. It is not enforced.
 	Budget time.Duration
-	// OnChunk, where set, is given what of an answer arrives, as it arrives.
+	// OnChunk, if set, receives each part of an answer as it arrives.
 	OnChunk func(chunk []byte)
 
 	t       testing.TB
@@ -47,19 +48,19 @@ type Function struct {
 	done    chan struct{} // closed when the function is stopped
 }
 
-// Answer is what the process said of an event.
+// Answer is the answer of the process to an event.
 type Answer struct {
 	RequestID   string
 	Kind        string // "response", or "error"
 	ContentType string
 	Body        []byte
-	// ErrorType is the trailer Lambda-Runtime-Function-Error-Type, "" where an
-	// answer was sent whole.
+	// ErrorType is the trailer Lambda-Runtime-Function-Error-Type, or "" for a
+	// complete answer.
 	ErrorType string
 }
 
-// Start runs a bootstrap until the test ends. It sees the variables of env
-// ("NAME=value"), those that Lambda sets, and no others.
+// Start runs a bootstrap until the test ends. Its environment has only the
+// variables of env ("NAME=value") and those that Lambda sets.
 func Start(t testing.TB, bootstrap string, env ...string) *Function {
 	t.Helper()
 	f := &Function{t: t, events: make(chan []byte), answers: make(chan Answer, 1), done: make(chan struct{})}
@@ -78,14 +79,14 @@ func Start(t testing.TB, bootstrap string, env ...string) *Function {
 	return f
 }
 
-// Invoke has the process handle an event, and gives its answer.
+// Invoke sends an event to the process and returns its answer.
 func (f *Function) Invoke(event []byte) Answer {
 	f.t.Helper()
 	f.Send(event)
 	return f.Answer()
 }
 
-// Send gives the process an event, when it asks for one.
+// Send sends an event as soon as the process requests one.
 func (f *Function) Send(event []byte) {
 	f.t.Helper()
 	select {
@@ -95,7 +96,7 @@ func (f *Function) Send(event []byte) {
 	}
 }
 
-// Answer is the answer to the event that was sent.
+// Answer returns the answer to the event that was sent.
 func (f *Function) Answer() (a Answer) {
 	f.t.Helper()
 	select {
@@ -106,11 +107,11 @@ func (f *Function) Answer() (a Answer) {
 	return a
 }
 
-// Log is what the process has written to its output so far; the last lines
-// before an answer may come after it.
+// Log returns the output of the process so far. The last lines before an
+// answer may arrive after it.
 func (f *Function) Log() string { return f.log.String() }
 
-// Logs waits until the process has written a text as often as this.
+// Logs waits until the process has logged text the given number of times.
 func (f *Function) Logs(text string, times int) {
 	f.t.Helper()
 	for end := time.Now().Add(Patience); strings.Count(f.Log(), text) < times; time.Sleep(5 * time.Millisecond) {
@@ -120,10 +121,10 @@ func (f *Function) Logs(text string, times int) {
 	}
 }
 
-// PID is the process's id.
+// PID returns the id of the process.
 func (f *Function) PID() int { return f.process.Process.Pid }
 
-// Stop ends the process, as Lambda does: without a word.
+// Stop kills the process without warning, as Lambda does.
 func (f *Function) Stop() {
 	f.ended.Do(func() {
 		_ = f.process.Process.Kill()
@@ -134,7 +135,7 @@ func (f *Function) Stop() {
 	})
 }
 
-// lockedBuffer collects what a process writes while a test may read it.
+// lockedBuffer collects the output of a process while a test reads it.
 type lockedBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer

@@ -11,7 +11,7 @@ import (
 
 const prefix = "/2018-06-01/runtime/"
 
-// ServeHTTP is the Runtime API.
+// ServeHTTP implements the Runtime API.
 func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path, _ := strings.CutPrefix(r.URL.Path, prefix)
 	parts := strings.Split(path, "/")
@@ -26,7 +26,7 @@ func (f *Function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// next answers when there is an event, however long that takes.
+// next waits for an event and sends it.
 func (f *Function) next(w http.ResponseWriter, r *http.Request) {
 	var event []byte
 	select {
@@ -49,7 +49,7 @@ func (f *Function) next(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(event)
 }
 
-// requestID is a random UUID.
+// requestID returns a random UUID.
 func requestID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:])
@@ -57,7 +57,7 @@ func requestID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// answer reads what the process sends, to the end, as it comes.
+// answer reads the answer of the process as it arrives.
 func (f *Function) answer(w http.ResponseWriter, r *http.Request, id, kind string) {
 	a := Answer{RequestID: id, Kind: kind, ContentType: r.Header.Get("Content-Type")}
 	chunk := make([]byte, 64<<10)
@@ -71,7 +71,7 @@ func (f *Function) answer(w http.ResponseWriter, r *http.Request, id, kind strin
 			break
 		}
 		if err != nil {
-			return // the process was ended
+			return // the process has ended
 		}
 	}
 	a.ErrorType = r.Trailer.Get("Lambda-Runtime-Function-Error-Type")

@@ -1,5 +1,5 @@
-// Package gorillasession takes over the sessions that a gorilla/sessions
-// CookieStore left in visitors' browsers:
+// Package gorillasession imports the sessions that a gorilla/sessions
+// CookieStore has stored in visitors' browsers:
 //
 //	store := sessions.NewCookieStore(authKey, encryptKey) // as the program had it
 //	old, err := gorillasession.New(gorillasession.Config{Name: "app", Codecs: store.Codecs})
@@ -9,15 +9,16 @@
 //		ImportUntil: time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC),
 //	}
 //
-// The package links gorilla/securecookie, not gorilla/sessions; without that,
-// securecookie.CodecsFromPairs(authKey, encryptKey) gives the codecs. What the
-// program registered with encoding/gob, it must register as before.
+// The package links gorilla/securecookie, but not gorilla/sessions. Without
+// the latter, use securecookie.CodecsFromPairs(authKey, encryptKey). Register
+// the same types with encoding/gob as before.
 //
-// It reads what the seal of a codec vouches for and nothing else, be it of the
-// default serializer, gob, or of securecookie.JSONEncoder. A session of a store
-// that keeps only an id in the cookie (FilesystemStore, RedisStore) is not one.
+// The package reads only cookies that a codec authenticates, with the default
+// serializer, gob, or with securecookie.JSONEncoder. It cannot read sessions
+// of a store that keeps only an id in the cookie (FilesystemStore,
+// RedisStore).
 //
-// docs/migrate.md has the steps, and the way back.
+// See docs/migrate.md for the steps, and for a rollback.
 package gorillasession
 
 import (
@@ -35,35 +36,36 @@ import (
 	"github.com/carryon-go/carryon/middleware"
 )
 
-// DefaultMaxAge is how long a CookieStore's sessions live unless it is told
-// otherwise.
+// DefaultMaxAge is the default lifetime of a CookieStore's sessions.
 const DefaultMaxAge = 30 * 24 * time.Hour
 
-// Config says how the other library kept its sessions.
+// Config describes the sessions of the other library.
 type Config struct {
-	// Name is the session's, as in store.Get(r, name); it is the cookie's as well.
-	// Required.
+	// Name is the name of the session, as in store.Get(r, name), and of its
+	// cookie. Required.
 	Name string
 
-	// Codecs are the store's; the first that opens a cookie counts. Required.
+	// Codecs are the codecs of the store. The first one that opens a cookie is
+	// used. Required.
 	Codecs []securecookie.Codec
 
-	// MaxAge is the store's Options.MaxAge; 0 means 30 days, as there. The
-	// session ends this long after the other library last wrote it. The codecs
-	// refuse what is older than their own MaxAge in any case.
+	// MaxAge is the store's Options.MaxAge; 0 means the same default, 30 days.
+	// A session ends this long after the other library last wrote it. The
+	// codecs also enforce their own MaxAge.
 	MaxAge time.Duration
 
-	// Path and Domain are the store's Options; "" means "/" and this host.
+	// Path and Domain are those of the store's Options; "" means "/" and the
+	// current host.
 	Path, Domain string
 
-	// Convert makes Carryon's values of the session's. Nil takes those whose keys
-	// are strings, as they are, and refuses a session that has others.
+	// Convert converts the session's values to Carryon's. Nil accepts values
+	// with string keys unchanged, and refuses a session with other keys.
 	Convert func(values map[any]any) (map[string]any, error)
 }
 
 type importer struct{ Config }
 
-// New checks the configuration.
+// New validates the configuration and returns an importer.
 func New(c Config) (middleware.Importer, error) {
 	switch {
 	case c.Name == "":
@@ -89,7 +91,7 @@ func (i importer) Cookie() http.Cookie {
 	return http.Cookie{Name: i.Name, Path: i.Path, Domain: i.Domain, HttpOnly: true}
 }
 
-// Import opens the cookie. The codecs check its seal before they decode it.
+// Import opens the cookie. The codecs authenticate it before they decode it.
 func (i importer) Import(_ context.Context, value string) (*middleware.Imported, error) {
 	values, ok := i.decode(value)
 	if !ok {
@@ -106,15 +108,15 @@ func (i importer) Import(_ context.Context, value string) (*middleware.Imported,
 	return &middleware.Imported{Values: converted, Created: written, Expires: written.Add(i.MaxAge)}, nil
 }
 
-// Forget does nothing: the session was in the cookie alone.
+// Forget does nothing, because the session was only in the cookie.
 func (importer) Forget(context.Context, string) error { return nil }
 
 func (i importer) decode(value string) (map[any]any, bool) {
-	var values map[any]any // of gob
+	var values map[any]any // gob
 	if securecookie.DecodeMulti(i.Name, value, &values, i.Codecs...) == nil && values != nil {
 		return values, true
 	}
-	var named map[string]any // of JSON
+	var named map[string]any // JSON
 	if securecookie.DecodeMulti(i.Name, value, &named, i.Codecs...) != nil || named == nil {
 		return nil, false
 	}
@@ -125,8 +127,8 @@ func (i importer) decode(value string) (map[any]any, bool) {
 	return values, true
 }
 
-// stamp is when the cookie was sealed: base64url(seconds "|" …), which the seal
-// covers.
+// stamp returns when the cookie was sealed: base64url(seconds "|" …). The
+// signature covers it.
 func stamp(value string) (time.Time, bool) {
 	sealed, err := base64.URLEncoding.DecodeString(value)
 	if err != nil {
@@ -145,7 +147,7 @@ func strings(values map[any]any) (map[string]any, error) {
 	for key, v := range values {
 		name, ok := key.(string)
 		if !ok {
-			return nil, fmt.Errorf("a key is a %T and not a string; give Config.Convert a function that names it", key)
+			return nil, fmt.Errorf("a key is a %T and not a string; set Config.Convert to a function that converts it", key)
 		}
 		out[name] = v
 	}

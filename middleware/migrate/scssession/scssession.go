@@ -1,4 +1,4 @@
-// Package scssession takes over the sessions that alexedwards/scs kept in a
+// Package scssession imports the sessions that alexedwards/scs keeps in a
 // store:
 //
 //	old, err := scssession.New(scssession.Config{Store: sessionManager.Store})
@@ -8,13 +8,12 @@
 //		ImportUntil: time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC),
 //	}
 //
-// It links nothing of scs: any of its stores, and its codecs, fit the interfaces
-// here. What the program registered with encoding/gob, it must register as
-// before. The row stays until the visitor's browser has shown that it has
-// Carryon's session, so that requests in flight find it, and is deleted then, or
-// with a logout.
+// The package does not link scs: the interfaces here accept any of its stores
+// and codecs. Register the same types with encoding/gob as before. The row is
+// kept for concurrent requests until the visitor's browser has sent Carryon's
+// session. Then it is deleted, or earlier by a logout.
 //
-// docs/migrate.md has the steps, and the way back.
+// See docs/migrate.md for the steps, and for a rollback.
 package scssession
 
 import (
@@ -32,7 +31,7 @@ import (
 	"github.com/carryon-go/carryon/middleware"
 )
 
-// The defaults of a [Config], which are those of scs.New().
+// The defaults of a [Config], which equal those of scs.New().
 const (
 	DefaultName     = "session"
 	DefaultLifetime = 24 * time.Hour
@@ -41,44 +40,46 @@ const (
 // maxToken is far longer than the tokens of scs, which have 43 characters.
 const maxToken = 256
 
-// Store is what is used of an scs.Store. Where the store also has FindCtx and
-// DeleteCtx, as an scs.CtxStore does, these are called.
+// Store is the part of scs.Store that this package uses. If the store also has
+// FindCtx and DeleteCtx, like an scs.CtxStore, they are called instead.
 type Store interface {
 	Find(token string) (b []byte, found bool, err error)
 	Delete(token string) error
 }
 
-// Codec is what is used of an scs.Codec.
+// Codec is the part of scs.Codec that this package uses.
 type Codec interface {
 	Decode(b []byte) (deadline time.Time, values map[string]any, err error)
 }
 
-// Config says how the other library kept its sessions.
+// Config describes the sessions of the other library.
 type Config struct {
-	// Store is the SessionManager's. Required.
+	// Store is that of the SessionManager. Required.
 	Store Store
 
-	// Codec is the SessionManager's; nil means its default, gob.
+	// Codec is that of the SessionManager; nil means its default, gob.
 	Codec Codec
 
 	// Name, Path and Domain are those of SessionManager.Cookie; "" means
-	// "session", "/" and this host.
+	// "session", "/" and the current host.
 	Name, Path, Domain string
 
-	// Lifetime is the SessionManager's; 0 means 24 h, as there. It tells when a
-	// session began, so that all who import it agree.
+	// Lifetime is that of the SessionManager; 0 means the same default, 24 h.
+	// It determines when a session began, so that all replicas import the same
+	// time.
 	Lifetime time.Duration
 
-	// HashTokenInStore is the SessionManager's.
+	// HashTokenInStore is that of the SessionManager.
 	HashTokenInStore bool
 
-	// Convert makes Carryon's values of the session's; nil takes them as they are.
+	// Convert converts the session's values to Carryon's; nil leaves them
+	// unchanged.
 	Convert func(values map[string]any) (map[string]any, error)
 }
 
 type importer struct{ Config }
 
-// New checks the configuration.
+// New validates the configuration and returns an importer.
 func New(c Config) (middleware.Importer, error) {
 	if c.Store == nil {
 		return nil, errors.New("scssession: Config.Store is nil; give it the SessionManager's")
@@ -101,7 +102,8 @@ func (i importer) Cookie() http.Cookie {
 	return http.Cookie{Name: i.Name, Path: i.Path, Domain: i.Domain, HttpOnly: true}
 }
 
-// Import loads the session of a token. The store knows only tokens that scs drew.
+// Import loads the session of a token. The store contains only tokens that scs
+// generated.
 func (i importer) Import(ctx context.Context, token string) (*middleware.Imported, error) {
 	if len(token) > maxToken {
 		return nil, nil
@@ -146,7 +148,7 @@ func (i importer) find(ctx context.Context, key string) ([]byte, bool, error) {
 	return i.Store.Find(key)
 }
 
-// key is what the store keeps a token's session under.
+// key returns the store's key for the session of a token.
 func (i importer) key(token string) string {
 	if !i.HashTokenInStore {
 		return token
@@ -155,7 +157,7 @@ func (i importer) key(token string) string {
 	return base64.RawURLEncoding.EncodeToString(hash[:])
 }
 
-// gobCodec reads what scs.GobCodec writes: a struct of these two fields.
+// gobCodec reads the output of scs.GobCodec: a struct with these two fields.
 type gobCodec struct{}
 
 func (gobCodec) Decode(b []byte) (time.Time, map[string]any, error) {

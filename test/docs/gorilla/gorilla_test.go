@@ -203,7 +203,7 @@ func Example_remember() {
 }
 
 func Example_large() {
-	big := strings.Repeat("x", 20_000)
+	big := strings.Repeat("x", 40_000)
 	files := sessions.NewFilesystemStore("", authKey) // readable by who has the disk; old files stay
 	files.MaxLength(1 << 20)
 	large, err := fallback.NewMemory(fallback.MemoryConfig{}) // or sqlstore, redisstore, … for several replicas

@@ -2,6 +2,7 @@ package notes
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -16,10 +17,11 @@ type Headers struct {
 	Requests       int
 	RequestBytes   int // of the Cookie field, its value
 	Cookies        int
-	ResponseBytes  int // of the values of the Set-Cookie fields
+	ResponseBytes  int // of the Set-Cookie lines, with the fields' names
 	SetCookieLines int
 	CookieBytes    int // of one Set-Cookie field's value, attributes included
 	Refused        map[session.Reason]int
+	Events         map[middleware.EventKind]int
 }
 
 // Meter reads the headers at the program's own socket. It is safe for
@@ -33,7 +35,9 @@ type Meter struct {
 func (m *Meter) Most() Headers {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.most
+	most := m.most
+	most.Refused, most.Events = maps.Clone(most.Refused), maps.Clone(most.Events)
+	return most
 }
 
 // Reset forgets what was measured.
@@ -65,7 +69,7 @@ func (m *Meter) response(lines []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, line := range lines {
-		total += len(line)
+		total += len("Set-Cookie: ") + len(line) + len("\r\n")
 		m.most.CookieBytes = max(m.most.CookieBytes, len(line))
 	}
 	m.most.ResponseBytes = max(m.most.ResponseBytes, total)
@@ -73,11 +77,15 @@ func (m *Meter) response(lines []string) {
 }
 
 func (m *Meter) observe(_ context.Context, e middleware.Event) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.most.Events == nil {
+		m.most.Events = map[middleware.EventKind]int{}
+	}
+	m.most.Events[e.Kind]++
 	if e.Kind != middleware.EventRefused {
 		return
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	if m.most.Refused == nil {
 		m.most.Refused = map[session.Reason]int{}
 	}

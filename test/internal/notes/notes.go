@@ -39,6 +39,15 @@ type Page struct {
 const (
 	StatusTooLarge   = http.StatusInsufficientStorage
 	StatusUnknownKey = http.StatusServiceUnavailable
+	StatusStoreDown  = http.StatusTooEarly
+	StatusEnded      = http.StatusConflict
+)
+
+// The fields of the program's answers, which no proxy sets.
+const (
+	FieldProgram = "X-Program" // of every answer
+	FieldLimit   = "X-Limit"   // of a refusal for its size: which limit
+	FieldEntries = "X-Entries" // of such a refusal: the names it says
 )
 
 // Site is one replica of the program, on a port of its own.
@@ -57,7 +66,7 @@ func New(t testing.TB, c middleware.Config) *Site {
 	}
 	sessions, err := middleware.New(c)
 	require.NoError(t, err)
-	s := &Site{httptest.NewServer(meter.around(sessions.Handler(pages()))), meter}
+	s := &Site{httptest.NewServer(meter.around(signed(sessions.Handler(pages())))), meter}
 	t.Cleanup(s.Close)
 	return s
 }
@@ -69,8 +78,36 @@ func refuse(w http.ResponseWriter, _ *http.Request, err error) {
 		status = StatusTooLarge
 	case errors.Is(err, session.ErrUnknownKey):
 		status = StatusUnknownKey
+	case errors.Is(err, session.ErrStoreDown):
+		status = StatusStoreDown
+	case errors.Is(err, session.ErrEnded):
+		status = StatusEnded
+	}
+	if large, ok := errors.AsType[*session.TooLargeError](err); ok {
+		w.Header().Set(FieldLimit, string(large.Limit))
+		for _, entry := range large.Largest {
+			w.Header().Add(FieldEntries, entry.Name)
+		}
 	}
 	http.Error(w, err.Error(), status)
+}
+
+// signed marks what the program answers.
+func signed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(FieldProgram, "notes")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Text is n bytes, of base64url if token, else of characters for which the
+// library knows no shorter form.
+func Text(n int, token bool) string {
+	pattern := "~!#$%&*+"
+	if token {
+		pattern = "eyJhbGciOiJFUzI1NiJ9_-"
+	}
+	return strings.Repeat(pattern, n/len(pattern)+1)[:n]
 }
 
 func pages() http.Handler {
@@ -87,18 +124,29 @@ func pages() http.Handler {
 	page("POST /set", func(r *http.Request, s *session.Session) {
 		size, _ := strconv.Atoi(r.FormValue("size"))
 		by := r.FormValue("by")
-		key(r).Set(s, Note{Left: by, Text: strings.Repeat("x", size), Right: by})
+		key(r).Set(s, Note{Left: by, Text: Text(size, r.FormValue("text") == "token"), Right: by})
 	})
 	page("POST /delete", func(r *http.Request, s *session.Session) { key(r).Delete(s) })
 	page("POST /clear", func(_ *http.Request, s *session.Session) { s.Clear() })
 	page("POST /logout", func(_ *http.Request, s *session.Session) { s.Destroy() })
+	page("POST /renew", func(_ *http.Request, s *session.Session) { s.Renew() })
 	page("POST /login", func(r *http.Request, s *session.Session) {
-		s.Renew()
 		by := r.FormValue("by")
+		switch r.FormValue("how") {
+		case "set":
+		case "bind":
+			s.Bind(by)
+		default:
+			s.Renew()
+		}
 		session.Key[Note]("user").Set(s, Note{Left: by, Right: by})
 		session.Key[Note]("role").Set(s, Note{Left: by, Right: by})
 	})
 	mux.HandleFunc("GET /all", all)
+	mux.HandleFunc("GET /page", func(w http.ResponseWriter, _ *http.Request) { // for browsers to be at
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = w.Write([]byte("<!doctype html><title>notes</title>"))
+	})
 	return mux
 }
 

@@ -1,10 +1,11 @@
-// Altered makes the vectors of values with one part changed, and of values that
-// hold one of their two seals, but not the other.
+// Altered generates vectors of values with one changed part, and of values
+// with only one valid seal of the two.
 package main
 
 import . "github.com/carryon-go/carryon/codec/testdata/gen/sealedform"
 
-// flipped has one bit changed, counted from the start of the decoded value.
+// flipped returns a value with one changed bit, counted from the start of the
+// decoded value.
 func flipped(name string, bit int, reason string) Vector {
 	bin := Usual("hello", "altered").Bytes()
 	bin[bit/8] ^= 0x80 >> (bit % 8)

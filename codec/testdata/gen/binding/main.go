@@ -1,10 +1,11 @@
-// Binding makes the vectors of sound values that are presented as another's.
+// Binding generates vectors of valid values that are presented under another
+// binding.
 package main
 
 import . "github.com/carryon-go/carryon/codec/testdata/gen/sealedform"
 
-// moved seals for one binding and presents the value under another. A seal that
-// is good elsewhere cannot be told from one that is good nowhere.
+// moved seals for one binding and presents the value under another. The reader
+// cannot distinguish a value for another binding from an invalid one.
 func moved(name string, from, to [3]string) Vector {
 	return Vector{
 		Name: name, Audience: to[0], Base: to[1], Suffix: to[2],

@@ -1,4 +1,5 @@
-// Format2 makes the vectors of format 2: XChaCha20-Poly1305, then HMAC-SHA-256.
+// Format2 generates the vectors of format 2: XChaCha20-Poly1305, then
+// HMAC-SHA-256.
 package main
 
 import . "github.com/carryon-go/carryon/codec/testdata/gen/sealedform"
@@ -26,8 +27,8 @@ func main() {
 	WriteFormat(2, "Format 2. Its keys are the same secrets, in a ring that gives them this format.", vectors...)
 }
 
-// signed is a value that was changed and then signed by the right key: the tag
-// alone can tell.
+// signed returns a value that was changed and then signed with the right key,
+// so that only the tag reveals the change.
 func signed(name string, change func(*Value)) Vector {
 	v := Seal2(1, "", Base, Suffix, "hello", "refused").(*Value)
 	change(v)

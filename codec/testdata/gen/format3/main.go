@@ -1,5 +1,5 @@
-// Format3 makes the vectors of format 3: what gorilla/securecookie seals, without
-// its base64.
+// Format3 generates the vectors of format 3: the output of
+// gorilla/securecookie without its base64.
 package main
 
 import (
@@ -27,13 +27,14 @@ func main() {
 		vectors = append(append(vectors, dated()...), v)
 	}
 	other := Seal3(1, "", Base, Suffix, "hello", "refused").(*Value3)
-	other.Ciphertext[0] ^= 1 // so that it decrypts to 1
+	other.Ciphertext[0] ^= 1 // decrypts to 1
 	other.Sign()
 	front := Refused("another byte before the plaintext, signed anew", Text(other.Bytes()), "bad seal")
 	WriteFormat(3, "Format 3. Its keys are the same secrets, in a ring that gives them this format.", append(vectors, front)...)
 }
 
-// dated are values of other times, for securecookie's limits of age are off.
+// dated returns values of other times, because securecookie's limits of age
+// are off.
 func dated() (all []Vector) {
 	for _, d := range []struct {
 		name string

@@ -1,5 +1,5 @@
-// Header makes the vectors of values whose first eight bytes lie. Each is signed
-// anew over the header that lies, so that only the header can be at fault.
+// Header generates vectors of values with a wrong header. Each is signed with
+// that header, so that only the header can be at fault.
 package main
 
 import . "github.com/carryon-go/carryon/codec/testdata/gen/sealedform"
@@ -30,7 +30,8 @@ func main() {
 	)
 }
 
-// short is a value without room for nonce, tag and MAC, whose length is right.
+// short returns a value without space for nonce, tag and MAC, whose length is
+// right.
 func short() Vector {
 	bin := append(Header(1, KeyID(1), 79), make([]byte, 71)...)
 	return Refused("complete, but too short", Text(bin), "wrong length")

@@ -1,4 +1,4 @@
-// Pieces makes the vectors of values that come in several cookies.
+// Pieces generates vectors of values in several cookies.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Record makes the vectors of sealed records: such as open, with every step on
-// the way, and such as must be refused.
+// Record generates vectors of sealed records: records that open, with all
+// intermediate values, and records that must be refused.
 package main
 
 import (
@@ -9,8 +9,8 @@ import (
 	. "github.com/carryon-go/carryon/codec/testdata/gen/sealedform"
 )
 
-// vector is one record, the secret and the binding to open it with, and what has
-// to come of it.
+// vector is one record, the secret and the binding to open it with, and the
+// expected result.
 type vector struct {
 	Name      string  `json:"name"`
 	About     string  `json:"about,omitempty"`
@@ -34,14 +34,14 @@ func opens(name string, secret int, id string, number uint64, tag []byte, plaint
 		Open: "ok", Plaintext: Hex(plaintext), Steps: r}
 }
 
-// usual is what the refusals begin from.
+// usual returns the record from which the refused ones are derived.
 func usual() *Record { return SealRecord(1, id, 7, tag, "hello", "record refused") }
 
 func refused(name, reason string, record []byte) vector {
 	return vector{Name: name, Secret: RecordSecret(1), ID: id, Number: 7, Tag: tag, Record: record, Open: reason}
 }
 
-// changed is the usual record with one byte changed.
+// changed returns the usual record with one changed byte.
 func changed(at int) []byte {
 	b := slices.Clone(usual().Bytes())
 	if at < 0 {

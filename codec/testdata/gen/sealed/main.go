@@ -1,4 +1,4 @@
-// Sealed makes the vectors of values that open, with every step on the way.
+// Sealed generates vectors of values that open, with all intermediate values.
 package main
 
 import (

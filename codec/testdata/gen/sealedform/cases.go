@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// Sealed is a value of any format with its steps.
+// Sealed is a value of any format with its intermediate values.
 type Sealed interface{ Bytes() []byte }
 
-// A Sealing seals plaintext under the n-th example key, with bytes of chance from
-// the hash of a name.
+// A Sealing seals plaintext under the n-th example key, with random bytes
+// derived from the hash of a name.
 type Sealing func(n int, audience, base, suffix, plaintext, nonceName string) Sealed
 
-// Cases are vectors that every format beside the first one has: such as open, and
-// one for each way in which a value is refused. The marks are the places of single
-// bytes that nobody may change, counted from the end where they are negative.
+// Cases returns the vectors that every format except format 1 has: values that
+// open, and one value for each kind of refusal. The marks are positions of
+// single bytes that must not change, counted from the end if negative.
 func Cases(number byte, seal Sealing, marks map[string]int) []Vector {
 	usual := seal(1, "", Base, Suffix, "hello", "refused").Bytes()
 	all := opening(seal)
@@ -86,7 +86,7 @@ func opening(seal Sealing) (all []Vector) {
 	return all
 }
 
-// texts are other spellings of a value. None of them is one.
+// texts returns other spellings of a value, all of them invalid.
 func texts(text string) []Vector {
 	return []Vector{
 		Refused("padding", text+"=", "malformed"),
@@ -104,7 +104,7 @@ func relength(value []byte) []byte {
 	return value
 }
 
-// outcome puts what opens first, and then the refusals by reason and name.
+// outcome sorts values that open first, then refusals by reason and name.
 func outcome(v Vector) string {
 	if v.Open == "ok" {
 		return ""

@@ -8,10 +8,11 @@ import (
 	"math/bits"
 )
 
-// XChaCha20-Poly1305 by the formulas of RFC 8439 and of the draft
-// draft-irtf-cfrg-xchacha-03: slow, and with nothing of the library that seals.
+// XChaCha20-Poly1305 by the formulas of RFC 8439 and of
+// draft-irtf-cfrg-xchacha-03. It is slow and independent of the library that
+// seals.
 
-// rounds are ChaCha20's twenty over its state of sixteen words.
+// rounds applies the twenty rounds of ChaCha20 to its state of sixteen words.
 func rounds(s [16]uint32) [16]uint32 {
 	quarter := func(a, b, c, d int) {
 		s[a] += s[b]
@@ -34,7 +35,8 @@ func rounds(s [16]uint32) [16]uint32 {
 	return s
 }
 
-// words is "expand 32-byte k", the key, and the sixteen bytes that follow.
+// words returns the state: "expand 32-byte k", the key, and the following
+// sixteen bytes.
 func words(key, rest []byte) (s [16]uint32) {
 	for i := range s {
 		s[i] = binary.LittleEndian.Uint32(cat([]byte("expand 32-byte k"), key, rest)[4*i:])
@@ -49,13 +51,13 @@ func little(s []uint32) (out []byte) {
 	return out
 }
 
-// HChaCha20 derives a message's key from 16 bytes of its nonce.
+// HChaCha20 derives the key of a message from 16 bytes of its nonce.
 func HChaCha20(key, nonce []byte) []byte {
 	s := rounds(words(key, nonce))
 	return cat(little(s[:4]), little(s[12:]))
 }
 
-// block is one block of ChaCha20's key stream.
+// block returns one block of ChaCha20's key stream.
 func block(key []byte, counter uint32, nonce []byte) []byte {
 	before := words(key, cat(little([]uint32{counter}), nonce))
 	s := rounds(before)
@@ -102,7 +104,7 @@ func poly1305(key, message []byte) []byte {
 	return tag
 }
 
-// SealXChaCha is XChaCha20-Poly1305.
+// SealXChaCha implements XChaCha20-Poly1305.
 func SealXChaCha(key, nonce, plaintext, aad []byte) (ciphertext, tag []byte) {
 	messageKey, short := HChaCha20(key, nonce[:16]), cat(make([]byte, 4), nonce[16:])
 	ciphertext = chacha20(messageKey, short, plaintext)
@@ -115,7 +117,7 @@ func xchachaTag(messageKey, short, ciphertext, aad []byte) []byte {
 	return poly1305(block(messageKey, 0, short)[:32], cat(padded(aad), padded(ciphertext), u64(len(aad)), u64(len(ciphertext))))
 }
 
-// OpenXChaCha is its reverse.
+// OpenXChaCha reverses SealXChaCha.
 func OpenXChaCha(key, nonce, ciphertext, tag, aad []byte) (plaintext []byte, ok bool) {
 	messageKey, short := HChaCha20(key, nonce[:16]), cat(make([]byte, 4), nonce[16:])
 	if !hmac.Equal(tag, xchachaTag(messageKey, short, ciphertext, aad)) {
@@ -124,7 +126,7 @@ func OpenXChaCha(key, nonce, ciphertext, tag, aad []byte) (plaintext []byte, ok 
 	return chacha20(messageKey, short, ciphertext), true
 }
 
-// Seal2 seals like Seal, in format 2.
+// Seal2 is Seal for format 2.
 func Seal2(n int, audience, base, suffix, plaintext, nonceName string) Sealed {
 	v := &Value{Secret: Secret(n), KeyID: KeyID(n)}
 	nonce := sha256.Sum256([]byte("carryon test nonce " + nonceName))

@@ -7,40 +7,40 @@ import (
 	"os"
 )
 
-// A Vector is one case: a value, or the pieces of one, under a binding, and what
-// has to come of it.
+// A Vector is one case: a value, or the pieces of one, under a binding, and
+// the expected result.
 type Vector struct {
 	Name     string `json:"name"`
 	About    string `json:"about,omitempty"`
 	Audience string `json:"audience"`
 	Base     string `json:"base"`
 	Suffix   string `json:"suffix"`
-	// Value, or Pieces where the cookie came in more than one; a null piece was
-	// not sent.
+	// Value, or Pieces if the cookie came in several; a null piece was not
+	// sent.
 	Value  string    `json:"value,omitempty"`
 	Pieces []*string `json:"pieces,omitempty"`
-	// Open is what opening gives: "ok" or the reason of the refusal. Join is what
-	// joining gives, where that is not "ok": then nothing is opened.
+	// Open is the result of opening: "ok" or the reason of the refusal. Join
+	// is the result of joining, if that is not "ok"; then nothing is opened.
 	Open string `json:"open,omitempty"`
 	Join string `json:"join,omitempty"`
-	Used int    `json:"used,omitempty"` // pieces that belong to the value
-	// Plaintext and Steps are there where opening succeeds; no plaintext is an
-	// empty one.
+	Used int    `json:"used,omitempty"` // number of pieces of the value
+	// Plaintext and Steps are set if opening succeeds. A missing plaintext is
+	// an empty one.
 	Plaintext Hex    `json:"plaintext,omitempty"`
 	Steps     Sealed `json:"steps,omitempty"`
 }
 
-// A File is one file of vectors. Its ring has the example keys 1 and 2, and
-// remembers number 3 as revoked; number 4 it never heard of.
+// A File is one file of vectors. Its ring has the example keys 1 and 2, lists
+// number 3 as revoked, and does not list number 4.
 type File struct {
 	Comment string   `json:"comment"`
-	Format  byte     `json:"format,omitempty"` // of the keys; 1 where it is not said
+	Format  byte     `json:"format,omitempty"` // format of the keys; 1 if missing
 	Secrets []Hex    `json:"secrets"`          // SHA-256("carryon test key 1"), …2
 	Dead    []Hex    `json:"dead"`             // the id of SHA-256("carryon test key 3")
 	Vectors []Vector `json:"vectors"`
 }
 
-// Write writes the vectors as JSON to the file that the command line names.
+// Write writes the vectors as JSON to the file named on the command line.
 func Write(comment string, vectors ...Vector) {
 	WriteFormat(0, comment, vectors...)
 }
@@ -50,7 +50,7 @@ func WriteFormat(format byte, comment string, vectors ...Vector) {
 	write(File{comment, format, []Hex{Secret(1), Secret(2)}, []Hex{KeyID(3)}, vectors})
 }
 
-// WriteAny writes vectors of another shape, which need no ring.
+// WriteAny writes vectors of another form, which need no ring.
 func WriteAny[V any](comment string, vectors ...V) {
 	write(struct {
 		Comment string `json:"comment"`
@@ -79,7 +79,8 @@ const (
 	Suffix = "k7m2qv5xyd"
 )
 
-// Refused is a vector of one value under the usual binding that does not open.
+// Refused returns a vector of one value under the usual binding that does not
+// open.
 func Refused(name, value, reason string) Vector {
 	return Vector{Name: name, Base: Base, Suffix: Suffix, Value: value, Open: reason}
 }
@@ -89,8 +90,8 @@ func Usual(plaintext, nonceName string) *Value {
 	return Seal(1, "", Base, Suffix, plaintext, nonceName)
 }
 
-// Joins gives the vector another outcome for a client that sends the value as
-// the first of several pieces would be sent.
+// Joins returns the vector with another result for a client that sends the
+// value as the first of several pieces.
 func (v Vector) Joins(reason string) Vector {
 	v.Join = reason
 	return v

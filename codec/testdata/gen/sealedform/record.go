@@ -7,7 +7,7 @@ import (
 	"fmt"
 )
 
-// A Record is one sealed record of a store with all that it was made from.
+// A Record is a sealed record of a store with all its intermediate values.
 type Record struct {
 	KeyID      Hex `json:"key_id"`
 	KE         Hex `json:"k_e"`
@@ -21,14 +21,14 @@ type Record struct {
 	MAC        Hex `json:"mac"`
 }
 
-// RecordSecret is the n-th example of a session's own secret.
+// RecordSecret returns the n-th example of a session's own secret.
 func RecordSecret(n int) []byte {
 	sum := sha256.Sum256(fmt.Appendf(nil, "carryon test record %d", n))
 	return sum[:]
 }
 
 // SealRecord seals plaintext for a row and its revision under the n-th example
-// secret; the nonce is drawn from the hash of its name.
+// secret. The nonce is derived from the hash of its name.
 func SealRecord(n int, id string, number uint64, tag []byte, plaintext, nonceName string) *Record {
 	secret := RecordSecret(n)
 	r := &Record{KeyID: derive(secret, "carryon/1 record key id", 4)}
@@ -45,13 +45,12 @@ func SealRecord(n int, id string, number uint64, tag []byte, plaintext, nonceNam
 	return r
 }
 
-// Sign fills in the MAC for the record as it is now: the tag stands for the
-// ciphertext.
+// Sign sets the MAC from the other fields. The tag represents the ciphertext.
 func (r *Record) Sign() {
 	mac := hmac.New(sha256.New, r.KM)
 	mac.Write(cat(lp(r.Ctx), r.Header, r.Nonce, r.Tag))
 	r.MAC = mac.Sum(nil)
 }
 
-// Bytes is the record as it stands in the store.
+// Bytes returns the record as it is in the store.
 func (r *Record) Bytes() Hex { return cat(r.Header, r.Nonce, r.Ciphertext, r.Tag, r.MAC) }

@@ -1,6 +1,6 @@
-// Package sealedform is the sealed form written a second time, from the formulas
-// of SPEC.md and with the standard library only, to make test vectors. It shows
-// every intermediate value and takes its nonces as they are given.
+// Package sealedform is an independent implementation of the sealed form for
+// test vectors. It follows the formulas of SPEC.md and uses only the standard
+// library. It exposes every intermediate value and accepts given nonces.
 package sealedform
 
 import (
@@ -15,7 +15,7 @@ import (
 	"fmt"
 )
 
-// Hex is written as hexadecimal digits in the vectors.
+// Hex is encoded as hexadecimal digits in the vectors.
 type Hex []byte
 
 // MarshalText implements encoding.TextMarshaler.
@@ -27,7 +27,7 @@ func (h *Hex) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// A Value is one sealed value with all that it was made from.
+// A Value is a sealed value with all its intermediate values.
 type Value struct {
 	Secret     Hex `json:"secret"`
 	KeyID      Hex `json:"key_id"`
@@ -42,17 +42,17 @@ type Value struct {
 	MAC        Hex `json:"mac"`
 }
 
-// Secret is the n-th example secret, which no ring for production accepts.
+// Secret returns the n-th example secret, which no production ring accepts.
 func Secret(n int) []byte {
 	sum := sha256.Sum256(fmt.Appendf(nil, "carryon test key %d", n))
 	return sum[:]
 }
 
-// KeyID is the id of the n-th example key.
+// KeyID returns the id of the n-th example key.
 func KeyID(n int) []byte { return derive(Secret(n), "carryon key id", 4) }
 
-// Seal seals plaintext under the n-th example key; the nonce is drawn from the
-// hash of its name.
+// Seal seals plaintext under the n-th example key. The nonce is derived from
+// the hash of its name.
 func Seal(n int, audience, base, suffix, plaintext, nonceName string) *Value {
 	v := &Value{Secret: Secret(n), KeyID: KeyID(n)}
 	nonce := sha256.Sum256([]byte("carryon test nonce " + nonceName))
@@ -66,7 +66,7 @@ func Seal(n int, audience, base, suffix, plaintext, nonceName string) *Value {
 	return v
 }
 
-// Encrypt fills in ciphertext and tag for the value as it is now.
+// Encrypt sets ciphertext and tag from the other fields.
 func (v *Value) Encrypt(plaintext []byte) {
 	v.MessageKey = messageKey(v.KE, v.Nonce[:12])
 	gcm, err := cipher.NewGCM(must(aes.NewCipher(v.MessageKey)))
@@ -74,38 +74,38 @@ func (v *Value) Encrypt(plaintext []byte) {
 	v.Ciphertext, v.Tag = ct[:len(plaintext)], ct[len(plaintext):]
 }
 
-// EncryptPlainGCM is what a careless implementation would do: AES-256-GCM under
-// K_e itself, with a nonce of 24 bytes.
+// EncryptPlainGCM makes the mistake of a careless implementation: AES-256-GCM
+// with K_e itself and a nonce of 24 bytes.
 func (v *Value) EncryptPlainGCM(plaintext []byte) {
 	gcm, err := cipher.NewGCMWithNonceSize(must(aes.NewCipher(v.KE)), 24)
 	ct := must(gcm, err).Seal(nil, v.Nonce, plaintext, cat(v.Header, v.Ctx))
 	v.Ciphertext, v.Tag = ct[:len(plaintext)], ct[len(plaintext):]
 }
 
-// Sign fills in the MAC for the value as it is now.
+// Sign sets the MAC from the other fields.
 func (v *Value) Sign() {
 	mac := hmac.New(sha256.New, v.KM)
 	mac.Write(cat(lp(v.Ctx), v.Header, v.Nonce, v.Ciphertext, v.Tag))
 	v.MAC = mac.Sum(nil)
 }
 
-// Bytes is the whole value before base64url.
+// Bytes returns the whole value before base64url.
 func (v *Value) Bytes() []byte {
 	return cat(v.Header, v.Nonce, v.Ciphertext, v.Tag, v.MAC)
 }
 
-// Text is what stands in the cookie.
+// Text returns the value as in the cookie.
 func (v *Value) Text() string { return Text(v.Bytes()) }
 
-// Text is base64url without padding.
+// Text encodes bytes as base64url without padding.
 func Text(bin []byte) string { return base64.RawURLEncoding.EncodeToString(bin) }
 
-// Header is format byte, key id and total length.
+// Header returns format byte, key id and total length.
 func Header(format byte, keyID []byte, total int) []byte {
 	return cat([]byte{format}, keyID, []byte{byte(total >> 16), byte(total >> 8), byte(total)})
 }
 
-// messageKey is XAES-256-GCM's key derivation.
+// messageKey implements the key derivation of XAES-256-GCM.
 func messageKey(ke, half []byte) []byte {
 	block := must(aes.NewCipher(ke))
 	l := make([]byte, 16)

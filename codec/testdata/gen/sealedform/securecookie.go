@@ -13,7 +13,7 @@ import (
 // Epoch is the date of most vectors of format 3: 2000-01-01T00:00:00Z.
 const Epoch = 946684800
 
-// A Value3 is one sealed value of format 3 with all that it was made from.
+// A Value3 is a sealed value of format 3 with all its intermediate values.
 type Value3 struct {
 	Secret     Hex   `json:"secret"`
 	KeyID      Hex   `json:"key_id"`
@@ -26,12 +26,12 @@ type Value3 struct {
 	Ciphertext Hex   `json:"ciphertext"`
 	Input      Hex   `json:"hmac_input"`
 	MAC        Hex   `json:"mac"`
-	// Name and SecureCookie are what securecookie itself is called with.
+	// Name and SecureCookie are the arguments of securecookie itself.
 	Name         Hex    `json:"name"`
 	SecureCookie string `json:"securecookie"`
 }
 
-// Seal3 seals like Seal, in format 3.
+// Seal3 is Seal for format 3.
 func Seal3(n int, audience, base, suffix, plaintext, nonceName string) Sealed {
 	return Seal3At(Epoch, n, audience, base, suffix, plaintext, nonceName)
 }
@@ -51,7 +51,7 @@ func Seal3At(date int64, n int, audience, base, suffix, plaintext, nonceName str
 	return v
 }
 
-// Sign fills in the MAC for the value as it is now.
+// Sign sets the MAC from the other fields.
 func (v *Value3) Sign() {
 	v.Name = cat(lp(v.Ctx), v.Header)
 	dated := []byte(strconv.FormatInt(v.Date, 10) + "|" + base64.URLEncoding.EncodeToString(cat(v.Nonce, v.Ciphertext)))
@@ -62,7 +62,7 @@ func (v *Value3) Sign() {
 	v.SecureCookie = base64.URLEncoding.EncodeToString(cat(dated, []byte("|"), v.MAC))
 }
 
-// Bytes is the whole value before base64url.
+// Bytes returns the whole value before base64url.
 func (v *Value3) Bytes() []byte {
 	return cat(v.Header, binary.BigEndian.AppendUint64(nil, uint64(v.Date)), v.Nonce, v.Ciphertext, v.MAC)
 }

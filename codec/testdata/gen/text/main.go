@@ -1,12 +1,12 @@
-// Text makes the vectors of values that are not canonical base64url, or that
-// were cut or added to.
+// Text generates vectors of values that are not canonical base64url, or that
+// were truncated or extended.
 package main
 
 import . "github.com/carryon-go/carryon/codec/testdata/gen/sealedform"
 
 func main() {
 	v := Usual("hello", "text")
-	good := v.Text() // 85 bytes: 112 characters and 2 in the last group
+	good := v.Text() // 85 bytes: 112 characters, plus 2 in the last group
 	spare := string(good[113] + 1)
 	at40 := func(s string) string { return good[:40] + s + good[40+len(s):] }
 	Write("Texts that are not what base64url gives, and values with a part missing or added.",

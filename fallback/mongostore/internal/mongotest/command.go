@@ -8,7 +8,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// failure is an error as MongoDB answers it.
+// failure is an error in MongoDB's form.
 type failure struct {
 	code int32
 	name string
@@ -21,15 +21,16 @@ func wrong(format string, args ...any) error {
 	return &failure{2, "BadValue", "mongotest: " + fmt.Sprintf(format, args...)}
 }
 
-// command is what the server knows of a command.
+// command describes a supported command.
 type command struct {
 	run    func(*Server, request) (bson.D, error)
-	fields []string // beside those that all commands have
-	writes bool     // takes a write concern, and may be a retryable write
-	reads  bool     // takes a read concern
+	fields []string // in addition to common
+	writes bool     // accepts a write concern and may be a retryable write
+	reads  bool     // accepts a read concern
 }
 
-// commands are all that it knows; init, because hello is among them.
+// commands lists all supported commands. It is set in init, because hello
+// refers to it.
 var commands map[string]command
 
 func init() {
@@ -52,7 +53,7 @@ func init() {
 	}
 }
 
-// common are the fields that every command may have.
+// common lists the fields that every command may have.
 var common = []string{"$db", "lsid", "$clusterTime", "$readPreference", "maxTimeMS", "writeConcern", "readConcern", "txnNumber"}
 
 // request is a command with its database and collection.
@@ -61,8 +62,8 @@ type request struct {
 	doc                 bson.Raw
 }
 
-// answer carries a command out, once for a retryable write that comes again.
-// An error means that the connection is to be dropped.
+// answer executes a command; it executes a repeated retryable write only once.
+// An error closes the connection.
 func (s *Server) answer(doc bson.Raw) (bson.Raw, error) {
 	elements, err := doc.Elements()
 	if err != nil || len(elements) == 0 {
@@ -102,7 +103,7 @@ func (s *Server) once(name string, doc bson.Raw) (bson.Raw, error) {
 	return reply, err
 }
 
-// retryKey names a retryable write; "" for what is none.
+// retryKey returns the key of a retryable write, or "" for any other command.
 func retryKey(doc bson.Raw) string {
 	number, ok := doc.Lookup("txnNumber").Int64OK()
 	if !ok {
@@ -127,7 +128,8 @@ func (s *Server) carryOut(name string, doc bson.Raw) (bson.D, error) {
 	return c.run(s, r)
 }
 
-// check refuses what the server does not know, or a real one would refuse.
+// check refuses anything that this server does not support or a real one would
+// refuse.
 func (s *Server) check(name string, c command, doc bson.Raw) error {
 	elements, err := doc.Elements()
 	if err != nil {
@@ -161,7 +163,7 @@ func checkWriteConcern(c command, doc bson.Raw) error {
 	}
 	concern, ok := doc.Lookup("writeConcern").DocumentOK()
 	if !ok || !c.writes {
-		return wrong("a write concern where none may be")
+		return wrong("a write concern is not allowed here")
 	}
 	if err := only(concern, "w", "j"); err != nil {
 		return err
@@ -178,7 +180,7 @@ func (s *Server) checkReadConcern(c command, doc bson.Raw) error {
 	}
 	concern, ok := doc.Lookup("readConcern").DocumentOK()
 	if !ok || !c.reads {
-		return wrong("a read concern where none may be")
+		return wrong("a read concern is not allowed here")
 	}
 	if err := only(concern, "level"); err != nil {
 		return err
@@ -195,7 +197,7 @@ func (s *Server) checkReadConcern(c command, doc bson.Raw) error {
 	return nil
 }
 
-// only refuses a document that has other fields.
+// only refuses a document with other fields.
 func only(doc bson.Raw, fields ...string) error {
 	elements, err := doc.Elements()
 	if err != nil {
@@ -203,7 +205,7 @@ func only(doc bson.Raw, fields ...string) error {
 	}
 	for _, e := range elements {
 		if !slices.Contains(fields, e.Key()) {
-			return wrong("unknown field %q, where only %q may be", e.Key(), fields)
+			return wrong("unknown field %q, allowed are %q", e.Key(), fields)
 		}
 	}
 	return nil
@@ -232,7 +234,7 @@ func (s *Server) buildInfo(request) (bson.D, error) {
 	return bson.D{{Key: "version", Value: "7.0.0"}}, nil
 }
 
-// listCollections knows one filter, by name.
+// listCollections supports one filter, by name.
 func (s *Server) listCollections(r request) (bson.D, error) {
 	name, ok := r.doc.Lookup("filter", "name").StringValueOK()
 	if !ok {

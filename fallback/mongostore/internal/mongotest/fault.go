@@ -6,22 +6,23 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// Fault is what happens to a command instead of its answer.
+// Fault replaces the answer to a command.
 type Fault struct {
-	After bool            // it happens when the command has been carried out
-	Reply bson.D          // the answer; nil means that the connection is dropped
-	Hold  <-chan struct{} // it happens when this is closed; nil means at once
+	After bool            // the command is executed first
+	Reply bson.D          // the answer; nil means that the connection is closed
+	Hold  <-chan struct{} // wait until this is closed; nil means no wait
 }
 
-// Inject lets the next commands of a name, one for each fault, end in it. The
-// zero Fault's place is before the command was carried out.
+// Inject makes the next commands with the given name fail, one for each fault.
+// With the zero Fault, the connection is closed before the command is
+// executed.
 func (s *Server) Inject(command string, faults ...Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults[command] = append(s.faults[command], faults...)
 }
 
-// Pending says how many faults have not happened.
+// Pending returns the number of faults that have not happened.
 func (s *Server) Pending() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -31,7 +32,7 @@ func (s *Server) Pending() (n int) {
 	return n
 }
 
-// ErrorReply is the answer to a command that failed as a whole.
+// ErrorReply returns the answer to a command that failed as a whole.
 func ErrorReply(code int32, name, message string, labels ...string) bson.D {
 	reply := bson.D{{Key: "ok", Value: 0.0}, {Key: "errmsg", Value: message}, {Key: "code", Value: code}, {Key: "codeName", Value: name}}
 	if len(labels) > 0 {
@@ -40,14 +41,14 @@ func ErrorReply(code int32, name, message string, labels ...string) bson.D {
 	return reply
 }
 
-// Command is one that arrived.
+// Command is a received command.
 type Command struct {
 	Name string
 	Doc  bson.Raw
 }
 
-// Commands gives all that arrived since it was last called, in their order,
-// without those by which the driver watches the server.
+// Commands returns all commands since the last call, in order, without those
+// with which the driver monitors the server.
 func (s *Server) Commands() []Command {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -56,7 +57,7 @@ func (s *Server) Commands() []Command {
 	return commands
 }
 
-// arrived notes a command and gives the fault that it is to have.
+// arrived records a command and returns its fault.
 func (s *Server) arrived(name string, doc bson.Raw) (f Fault, found bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,10 +72,11 @@ func (s *Server) arrived(name string, doc bson.Raw) (f Fault, found bool) {
 	return list[0], true
 }
 
-// watching are the commands by which the driver watches the server.
+// watching lists the commands with which the driver monitors the server.
 var watching = map[string]bool{"hello": true, "isMaster": true, "ismaster": true, "endSessions": true}
 
-// happen gives the answer of a fault, or the error that drops the connection.
+// happen returns the answer of a fault, or an error that closes the
+// connection.
 func (s *Server) happen(f Fault) (bson.Raw, error) {
 	if f.Hold != nil {
 		select {

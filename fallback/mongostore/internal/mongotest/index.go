@@ -8,7 +8,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// createIndexes knows ascending indexes of one field, with a time to live.
+// createIndexes supports ascending indexes of one field with a time to live.
 func (s *Server) createIndexes(r request) (bson.D, error) {
 	indexes, err := r.steps("indexes", "key", "name", "expireAfterSeconds")
 	if err != nil {
@@ -18,7 +18,7 @@ func (s *Server) createIndexes(r request) (bson.D, error) {
 		return nil, wrong("more than one index")
 	}
 	c := s.into(r.namespace)
-	before := len(c.indexes) + 1 // and that of _id
+	before := len(c.indexes) + 1 // including that of _id
 	if err := c.addIndex(indexes[0]); err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (c *collection) addIndex(index bson.Raw) error {
 	return nil
 }
 
-// keyField gives the one field of an ascending index, "" if it is no such.
+// keyField returns the only field of an ascending index, or "".
 func keyField(key bson.Raw) string {
 	elements, err := key.Elements()
 	if err != nil || len(elements) != 1 {
@@ -80,8 +80,8 @@ func (s *Server) listIndexes(r request) (bson.D, error) {
 	return cursor(r.namespace, list), nil
 }
 
-// Expire does what a server does once in a minute: it removes the documents
-// whose time to live has passed, by its own clock, and says how many.
+// Expire removes documents whose time to live has passed, by the server's
+// clock, as a server does once a minute. It returns their number.
 func (s *Server) Expire() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,15 +8,15 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// matches says whether a filter finds a document. It knows equality, $gt and
-// $lte of numbers, dates, texts and binary values.
+// matches reports whether a document matches a filter. It supports equality,
+// $gt and $lte of numbers, dates, texts and binary values.
 func matches(filter, doc bson.Raw) (bool, error) {
 	elements, err := filter.Elements()
 	if err != nil {
 		return false, err
 	}
 	all := true
-	for _, e := range elements { // all of them, for the faults in the filter
+	for _, e := range elements { // check all elements, to find errors in the filter
 		found, err := matchField(e.Key(), e.Value(), doc)
 		if err != nil {
 			return false, err
@@ -58,8 +58,8 @@ func matchField(key string, want bson.RawValue, doc bson.Raw) (bool, error) {
 	return all, nil
 }
 
-// compare orders two values. Those of different kinds cannot be compared: a
-// filter finds values of the kind that it names.
+// compare orders two values. Values of different types cannot be compared: a
+// filter matches only values of its own type.
 func compare(have, want bson.RawValue) (order int, comparable bool, err error) {
 	switch want.Type {
 	case bson.TypeInt32, bson.TypeInt64:
@@ -78,14 +78,14 @@ func compare(have, want bson.RawValue) (order int, comparable bool, err error) {
 	return 0, false, wrong("a comparison with a value of the kind %s", want.Type)
 }
 
-// compareBinary looks at the lengths first, as MongoDB does.
+// compareBinary compares the lengths first, as MongoDB does.
 func compareBinary(have, want bson.RawValue) (int, bool) {
 	subtypeA, a, isBinary := have.BinaryOK()
 	subtypeB, b := want.Binary()
 	return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(subtypeA, subtypeB), bytes.Compare(a, b)), isBinary
 }
 
-// project keeps the fields that a projection names, and _id.
+// project keeps the fields of a projection and _id.
 func project(doc, projection bson.Raw) (bson.Raw, error) {
 	if projection == nil {
 		return doc, nil

@@ -30,8 +30,8 @@ func connect(t *testing.T, o mongotest.Options) (*mongotest.Server, *mongo.Colle
 
 func text(id string) bson.D { return bson.D{{Key: "_id", Value: id}} }
 
-// What the server does not know is an error, or a test over it could pass
-// because something was ignored.
+// Anything that the server does not support is an error, so that a test cannot
+// pass because something was ignored.
 func TestServerIsStrict(t *testing.T) {
 	_, c := connect(t, mongotest.Options{})
 	ctx := t.Context()
@@ -105,7 +105,7 @@ func index(ctx context.Context, c *mongo.Collection, keys bson.D, o *options.Ind
 	return err
 }
 
-// direct asks for a secondary in so many words.
+// direct requests a read from a secondary.
 func direct(ctx context.Context, t *testing.T, c *mongo.Collection) error {
 	return c.Database().RunCommand(ctx, bson.D{{Key: "find", Value: c.Name()}, {Key: "filter", Value: bson.D{}}, {Key: "limit", Value: 1},
 		{Key: "singleBatch", Value: true}, {Key: "$readPreference", Value: bson.D{{Key: "mode", Value: readpref.SecondaryMode.String()}}}}).Err()
@@ -121,7 +121,7 @@ func transact(ctx context.Context, c *mongo.Collection) error {
 	})
 }
 
-// A filter finds values of the kind that it names, as in MongoDB.
+// As in MongoDB, a filter matches only values of its own type.
 func TestKindsAreApart(t *testing.T) {
 	_, c := connect(t, mongotest.Options{})
 	for i, value := range []any{int32(5), int64(5), "5", bson.DateTime(5), bson.Binary{Data: []byte("5")}, bson.Binary{Subtype: 4, Data: []byte("5")}, nil} {
@@ -160,7 +160,8 @@ func TestSetKeepsTheRest(t *testing.T) {
 	require.Equal(t, append(text("one"), bson.E{Key: "d", Value: "5"}), got)
 }
 
-// Of many that insert one _id, or update at one state, one succeeds.
+// Of concurrent inserts of one _id, or updates at one state, exactly one
+// succeeds.
 func TestServerIsAtomic(t *testing.T) {
 	_, c := connect(t, mongotest.Options{})
 	var created, updated atomic.Int64

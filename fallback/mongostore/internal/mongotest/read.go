@@ -4,10 +4,10 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// found gives the documents that a filter finds.
+// found returns the keys of the documents that match a filter.
 func (s *Server) found(namespace string, filter bson.Raw) (keys []string, err error) {
 	if _, err := matches(filter, bson.Raw{5, 0, 0, 0, 0}); err != nil {
-		return nil, err // even where there is no document
+		return nil, err // also if there is no document
 	}
 	c := s.collections[namespace]
 	if c == nil {
@@ -35,7 +35,7 @@ func (s *Server) found(namespace string, filter bson.Raw) (keys []string, err er
 	return keys, nil
 }
 
-// find is for one document, or all that fit into one answer.
+// find returns one document, or all that fit into one answer.
 func (s *Server) find(r request) (bson.D, error) {
 	filter, ok := r.doc.Lookup("filter").DocumentOK()
 	if !ok || r.namespace == "" {
@@ -71,7 +71,7 @@ func cursor(namespace string, docs bson.A) bson.D {
 		{Key: "firstBatch", Value: docs}, {Key: "id", Value: int64(0)}, {Key: "ns", Value: namespace}}}}
 }
 
-// aggregate knows how to count: $match, and $group with a $sum of 1.
+// aggregate supports counting: $match, and $group with a $sum of 1.
 func (s *Server) aggregate(r request) (bson.D, error) {
 	var pipeline []bson.Raw
 	if err := r.doc.Lookup("pipeline").Unmarshal(&pipeline); err != nil || len(pipeline) != 2 || r.namespace == "" {

@@ -1,11 +1,11 @@
-// Package mongotest is a server for tests: it speaks MongoDB's protocol over
-// real sockets, with the real driver at the other end, and does what a store
-// of sessions asks of MongoDB. It is no MongoDB.
+// Package mongotest is a server for tests of a session store. It speaks
+// MongoDB's protocol over real sockets with the real driver, and supports only
+// the commands of the store. It is not a MongoDB.
 //
-// It is strict: a command, an operator, an option or a field that it does not
-// know is an error, so that a test cannot pass because something was ignored.
-// It is also what a real one is not: it fails or drops a command that a test
-// has chosen, before or after it was carried out, and its clock can be set.
+// The server is strict: an unknown command, operator, option or field is an
+// error, so that a test cannot pass because something was ignored. A test can
+// make it fail or drop a command before or after execution, and can set its
+// clock.
 package mongotest
 
 import (
@@ -18,35 +18,36 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// setName is the name of the replica set that a server is the only member of.
+// setName is the name of the replica set, of which the server is the only
+// member.
 const setName = "rs0"
 
-// Options says how a [Server] is made. The zero value is a replica set of one
-// member on a free port of 127.0.0.1.
+// Options configures a [Server]. The zero value is a replica set of one member
+// on a free port of 127.0.0.1.
 type Options struct {
 	Address    string           // "" means a free port of 127.0.0.1
-	Standalone bool             // no member of a replica set
+	Standalone bool             // not a member of a replica set
 	Clock      func() time.Time // nil means time.Now
 }
 
-// Server is a running server. Its methods may be called by many goroutines.
+// Server is a running server. Its methods are safe for concurrent use.
 type Server struct {
 	opt      Options
 	listener net.Listener
 	handlers sync.WaitGroup
 	closed   chan struct{}
 
-	mu          sync.Mutex // over all that follows: each command is one step
+	mu          sync.Mutex // guards the following fields: each command is atomic
 	conns       map[net.Conn]bool
 	collections map[string]*collection
-	answered    map[string]bson.Raw // what retryable writes were answered
+	answered    map[string]bson.Raw // answers to retryable writes
 	faults      map[string][]Fault
 	commands    []Command
 }
 
-// collection is what is under a name.
+// collection is a collection of documents.
 type collection struct {
-	docs    map[string]bson.Raw // by their _id
+	docs    map[string]bson.Raw // by _id
 	indexes []bson.Raw
 }
 
@@ -68,7 +69,7 @@ func Start(o Options) (*Server, error) {
 	return s, nil
 }
 
-// URI is where the driver finds it.
+// URI returns the connection string for the driver.
 func (s *Server) URI() string {
 	uri := "mongodb://" + s.address() + "/"
 	if !s.opt.Standalone {
@@ -79,7 +80,8 @@ func (s *Server) URI() string {
 
 func (s *Server) address() string { return s.listener.Addr().String() }
 
-// Close ends it, with all its connections. It may be called again.
+// Close stops the server and closes all its connections. It may be called
+// again.
 func (s *Server) Close() {
 	s.mu.Lock()
 	select {
@@ -93,7 +95,7 @@ func (s *Server) Close() {
 	s.handlers.Wait()
 }
 
-// DropConns breaks every connection there is.
+// DropConns closes all current connections.
 func (s *Server) DropConns() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -119,7 +121,7 @@ func (s *Server) accept() {
 	}
 }
 
-// open remembers a connection, unless the server has been closed.
+// open registers a connection, unless the server has been closed.
 func (s *Server) open(conn net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,7 +141,7 @@ func (s *Server) forget(conn net.Conn) {
 	delete(s.conns, conn)
 }
 
-// serve answers the messages of a connection, one after the other.
+// serve answers the messages of a connection in order.
 func (s *Server) serve(conn net.Conn) {
 	for {
 		msg, err := readMessage(conn)
@@ -148,7 +150,7 @@ func (s *Server) serve(conn net.Conn) {
 		}
 		reply, err := s.answer(msg.command)
 		if err != nil {
-			return // as the fault says
+			return // the fault closes the connection
 		}
 		if _, err := conn.Write(msg.reply(reply)); err != nil {
 			return
@@ -156,9 +158,10 @@ func (s *Server) serve(conn net.Conn) {
 	}
 }
 
-var errDrop = errors.New("the connection is to be dropped")
+var errDrop = errors.New("the connection must be closed")
 
-// Docs gives the documents of a collection, "db.name", in no order.
+// Docs returns the documents of a collection, "db.name", in no particular
+// order.
 func (s *Server) Docs(namespace string) (docs []bson.Raw) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -17,11 +17,11 @@ const (
 	maxDocument = 16 << 20
 	headerSize  = 16
 
-	// opQuery is deprecated, and what the driver begins with all the same.
+	// opQuery is deprecated, but the driver still begins with it.
 	opQuery = wiremessage.OpCode(2004)
 )
 
-// message is a command as it came.
+// message is a received command.
 type message struct {
 	id      int32
 	op      wiremessage.OpCode
@@ -59,8 +59,8 @@ func readMessage(conn net.Conn) (m message, err error) {
 	return m, err
 }
 
-// readQuery reads the old form: flags, the name of a collection with a zero at
-// its end, how many to skip and to return, a document.
+// readQuery reads the old form: flags, a NUL-terminated collection name, the
+// numbers to skip and to return, and a document.
 func readQuery(body []byte) (bson.Raw, error) {
 	if len(body) < 4 {
 		return nil, errMessage
@@ -73,8 +73,8 @@ func readQuery(body []byte) (bson.Raw, error) {
 	return command, command.Validate()
 }
 
-// readMsg puts the sections of a message together: a command, and arrays that
-// came apart from it.
+// readMsg joins the sections of a message: a command, and arrays that were
+// sent separately.
 func readMsg(body []byte) (bson.Raw, error) {
 	flags, body, ok := wiremessage.ReadMsgFlags(body)
 	if !ok || flags != 0 {
@@ -119,7 +119,7 @@ func readSection(kind wiremessage.SectionType, body []byte, command *bson.D) ([]
 	return rest, nil
 }
 
-// reply frames an answer as the message asks for it.
+// reply returns an answer in the form that the message requires.
 func (m message) reply(doc bson.Raw) []byte {
 	op := wiremessage.OpMsg
 	if m.op == opQuery {
@@ -127,7 +127,7 @@ func (m message) reply(doc bson.Raw) []byte {
 	}
 	_, out := wiremessage.AppendHeaderStart(nil, 1, m.id, op)
 	if op == wiremessage.OpReply {
-		out = append(out, make([]byte, 16)...) // flags, cursor, where it starts
+		out = append(out, make([]byte, 16)...) // flags, cursor, starting position
 		out = binary.LittleEndian.AppendUint32(out, 1)
 	} else {
 		out = wiremessage.AppendMsgFlags(out, 0)

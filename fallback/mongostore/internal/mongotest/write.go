@@ -8,7 +8,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
 
-// idKey names a document by its _id.
+// idKey returns a map key for an _id.
 func idKey(id bson.RawValue) (string, error) {
 	switch id.Type {
 	case bson.TypeBinary, bson.TypeString, bson.TypeObjectID:
@@ -17,7 +17,7 @@ func idKey(id bson.RawValue) (string, error) {
 	return "", wrong("an _id of the kind %s", id.Type)
 }
 
-// into gives the collection of a write, which makes it.
+// into returns the collection of a write, and creates it if necessary.
 func (s *Server) into(namespace string) *collection {
 	if s.collections[namespace] == nil {
 		s.collections[namespace] = &collection{docs: map[string]bson.Raw{}}
@@ -25,8 +25,8 @@ func (s *Server) into(namespace string) *collection {
 	return s.collections[namespace]
 }
 
-// steps gives the single statements of a write command: one, for a retryable
-// write that is not an insert.
+// steps returns the statements of a write command. A retryable write other
+// than an insert must have exactly one.
 func (r request) steps(field string, fields ...string) (steps []bson.Raw, err error) {
 	if err := r.doc.Lookup(field).Unmarshal(&steps); err != nil || len(steps) == 0 || r.namespace == "" {
 		return nil, wrong("%s without a collection or %s", r.name, field)
@@ -73,7 +73,7 @@ func duplicate(namespace string, doc bson.Raw) bson.D {
 		{Key: "keyPattern", Value: bson.D{{Key: "_id", Value: 1}}}, {Key: "keyValue", Value: bson.D{{Key: "_id", Value: id}}}}
 }
 
-// storable refuses a document that MongoDB would not take, or not as it is.
+// storable refuses a document that MongoDB would refuse or change.
 func storable(doc bson.Raw) error {
 	if len(doc) > maxDocument {
 		return &failure{10334, "BSONObjectTooLarge", "object to insert too large"}
@@ -133,7 +133,7 @@ func truth(doc bson.Raw, key string) bool {
 	return yes || has(doc, key) && doc.Lookup(key).Type != bson.TypeBoolean
 }
 
-// checkChange knows a whole document, and $set of fields that are not _id.
+// checkChange accepts a whole document, and $set of fields other than _id.
 func checkChange(change bson.Raw) error {
 	if !has(change, "$set") {
 		if has(change, "_id") {
@@ -146,12 +146,12 @@ func checkChange(change bson.Raw) error {
 	}
 	set, ok := change.Lookup("$set").DocumentOK()
 	if !ok || has(set, "_id") {
-		return wrong("$set of what cannot be set")
+		return wrong("$set of an invalid field")
 	}
 	return storable(set)
 }
 
-// changeDoc gives the document as it is afterwards. _id stays, and stays first.
+// changeDoc returns the changed document. _id stays the first field.
 func changeDoc(doc, change bson.Raw) (bson.Raw, error) {
 	after := bson.D{{Key: "_id", Value: doc.Lookup("_id")}}
 	set, isSet := change.Lookup("$set").DocumentOK()
@@ -168,8 +168,8 @@ func changeDoc(doc, change bson.Raw) (bson.Raw, error) {
 	return appendFields(after, set, nil, doc)
 }
 
-// appendFields adds the fields of a document but _id, with the values that
-// instead has for them, and without those that there has.
+// appendFields appends the fields of a document except _id. It uses the values
+// in instead, and omits the fields in there.
 func appendFields(to bson.D, from, instead, there bson.Raw) (bson.Raw, error) {
 	elements, err := from.Elements()
 	if err != nil {

@@ -1,4 +1,4 @@
-// Command probe is a Lambda function for this module's tests: handlers that
+// Command probe is a Lambda function for this module's tests. Its handlers
 // wait, fail, and stream. With STREAM=1 it streams where it can.
 package main
 
@@ -29,7 +29,7 @@ func main() {
 	lambdasession.Start(mux, list...)
 }
 
-// hello says who asks, by what request.
+// hello writes the request id and the cookies.
 func hello(w http.ResponseWriter, r *http.Request) {
 	c, _ := lambdacontext.FromContext(r.Context())
 	_, xray := r.Context().Value("x-amzn-trace-id").(string)
@@ -37,13 +37,13 @@ func hello(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "%s %t %s\n", c.AwsRequestID, xray, r.Header.Get("Cookie"))
 }
 
-// slow answers when its time is over.
+// slow responds when its time is over.
 func slow(w http.ResponseWriter, r *http.Request) {
 	<-r.Context().Done()
 	http.Error(w, r.Context().Err().Error(), http.StatusServiceUnavailable)
 }
 
-// gate sends a part, waits for a page, and sends the rest.
+// gate sends one part, waits for a page, and sends the rest.
 func gate(w http.ResponseWriter, r *http.Request) {
 	w.Header().Add("Set-Cookie", "a=1")
 	w.Header().Add("Set-Cookie", "b=2")
@@ -57,14 +57,14 @@ func gate(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(w, page.Body)
 }
 
-// cut fails when its answer has begun.
+// cut panics after its response has started.
 func cut(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, "begun")
 	w.(http.Flusher).Flush()
 	panic(errors.New("secret"))
 }
 
-// patient answers half before its time is over, and half after.
+// patient sends half its response before its time is over, and half after.
 func patient(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, "half ")
 	w.(http.Flusher).Flush()

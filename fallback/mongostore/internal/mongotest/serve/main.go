@@ -1,5 +1,5 @@
-// Command serve runs the tests' server until its input ends, and prints where
-// it is. It is there for tests of other modules; it is no MongoDB.
+// Command serve runs the test server until its input ends, and prints its
+// address. It is for tests of other modules and is not a MongoDB.
 package main
 
 import (

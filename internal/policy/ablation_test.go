@@ -1,0 +1,202 @@
+package policy_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/internal/policy"
+	"github.com/carryon-go/carryon/internal/state"
+)
+
+// ablation leaves a rule out, by a change to what the functions give and get.
+type ablation struct {
+	name    string
+	worlds  []string                     // of which one fails
+	cookie  func(*flight, *state.Cookie) // what is set
+	read    func(*state.Cookie)          // what is read
+	input   func(*policy.Input)
+	plan    func(*flight)
+	surplus bool // surplus pieces stay
+	blind   bool // records are saved without compare-and-swap
+}
+
+var ablations = []ablation{
+	{name: "without sees", worlds: []string{"eviction"},
+		cookie: func(_ *flight, c *state.Cookie) { c.Sees = nil }},
+	{name: "without listed entries", worlds: []string{"eviction folds"},
+		read: func(c *state.Cookie) {
+			c.Entries = slices.DeleteFunc(c.Entries, func(e state.Entry) bool { return e.Form == state.Listed })
+		}},
+	{name: "without floor", worlds: []string{"eviction folds"},
+		read: func(c *state.Cookie) { c.Floor = state.Stamp{} },
+		cookie: func(_ *flight, c *state.Cookie) { // sees stay as short as they are with a floor
+			c.Sees = slices.DeleteFunc(slices.Clone(c.Sees), func(s state.Sight) bool { return s.At < c.Entry.Stamp.At-state.Settled })
+		}},
+	{name: "without turn in the names of cells", worlds: []string{"few", "late", "crowd"},
+		cookie: func(f *flight, c *state.Cookie) {
+			if c.Kind == state.Cell {
+				c.Tag = f.view.Over.Root.CellTag(c.Entry.Name, 0)
+			}
+		}},
+	{name: "without turn when cells are read", worlds: []string{"eviction folds"},
+		read: func(c *state.Cookie) {
+			if c.Kind == state.Cell {
+				c.Turn = 0
+			}
+		}},
+	{name: "without promotion", worlds: []string{"first", "logins"}, plan: stayFixed},
+	{name: "with stamps that are not above the jar's", worlds: []string{"few", "late"},
+		input: func(in *policy.Input) { in.View.Top = 0 }},
+	{name: "with cells expired at once", worlds: []string{"folds"}, plan: tidyAtOnce},
+	{name: "with folds of all cells", worlds: []string{"folds"}, plan: foldAtOnce},
+	{name: "without logout marker", worlds: []string{"logins"},
+		plan: func(f *flight) {
+			f.plan.Set = slices.DeleteFunc(f.plan.Set, func(c *state.Cookie) bool { return c.Kind == state.Logout })
+		}},
+	{name: "without orphans", worlds: []string{"first", "logins"},
+		cookie: func(_ *flight, c *state.Cookie) { c.Orphan = false }},
+	{name: "with a name of its own for each begin", worlds: []string{"logins", "first"},
+		cookie: func(f *flight, c *state.Cookie) {
+			if c.Kind == state.Head && (f.view.Head == nil || f.view.Head.Root != c.Root) && !state.IsFixed(c.Tag) {
+				c.Tag = c.Root.HeadTag(0)
+			}
+		}},
+	{name: "with logouts under the name of renewals", worlds: []string{"logins"},
+		cookie: func(f *flight, c *state.Cookie) {
+			if c.Kind == state.Logout && f.view.Over != nil && f.view.Over.Kind == state.Head {
+				c.Tag = f.view.Over.Root.NextTag()
+			}
+		}},
+	{name: "with heads written whole under the head's name", worlds: []string{"swell", "full touches", "pieces", "full"}, plan: wholeInPlace},
+	{name: "with a name for each turn that is written whole", worlds: []string{"full", "full touches"},
+		cookie: func(_ *flight, c *state.Cookie) {
+			if c.Kind == state.Head && (c.Tag == c.Root.WholeTag(0) || c.Tag == c.Root.WholeTag(1)) {
+				c.Tag = c.Root.HeadTag(c.Turn + 1000)
+			}
+		}},
+	{name: "without growth", worlds: []string{"full", "token"},
+		input: func(in *policy.Input) { in.Limits.RequestBytes *= 100; in.Limits.Cookies *= 100 }},
+	{name: "without surplus pieces", worlds: []string{"pieces"},
+		surplus: true},
+	{name: "without compare-and-swap", worlds: []string{"store", "stored"}, blind: true},
+	{name: "without the mark of a record that went back", worlds: []string{"store"},
+		read: func(c *state.Cookie) { c.Back = false }},
+	{name: "without marks on copies", worlds: []string{"store"},
+		read: func(c *state.Cookie) {
+			for i := range c.Entries {
+				c.Entries[i].Above, c.Entries[i].AboveTurn = state.Stamp{}, 0
+			}
+		}},
+	{name: "without the turn of copies", worlds: []string{"store"},
+		read: func(c *state.Cookie) {
+			for i := range c.Entries {
+				c.Entries[i].AboveTurn = 0
+			}
+		}},
+	{name: "without seen cookies", worlds: []string{"idle large"},
+		cookie: func(_ *flight, c *state.Cookie) {
+			if c.Kind == state.Seen {
+				c.SeenAt = 0
+			}
+		}},
+	{name: "with writes beside cookies of an unknown key", worlds: []string{"rings"},
+		input: func(in *policy.Input) { in.View.Unopened = 0 }},
+	{name: "with clearing under the name of a fold", worlds: []string{"folds"},
+		cookie: func(f *flight, c *state.Cookie) {
+			if f.op == "clear" && c.Kind == state.Head && f.view.Head != nil && c.Turn > f.view.Head.Turn {
+				c.Tag = c.Root.HeadTag(c.Turn)
+			}
+		}},
+}
+
+// stayFixed leaves a head where it began.
+func stayFixed(f *flight) {
+	v, p := &f.view, &f.plan
+	if v.Head == nil || !state.IsFixed(v.Head.Tag) {
+		return
+	}
+	for i, c := range p.Set {
+		if c.Kind == state.Head && c.Root == v.Head.Root {
+			p.Set[i] = c.Again()
+			p.Set[i].Tag = v.Head.Tag
+			p.Expire = slices.DeleteFunc(p.Expire, func(tag string) bool { return tag == v.Head.Tag })
+		}
+	}
+}
+
+// tidyAtOnce expires cells that do not show as soon as they are of an older turn.
+func tidyAtOnce(f *flight) {
+	v, p := &f.view, &f.plan
+	if len(p.Set) == 0 || v.Head == nil {
+		return
+	}
+	for _, c := range v.Cookies {
+		if e := v.Find(c.Entry.Name); c.Kind == state.Cell && c.Turn < v.Head.Turn && (e == nil || e.From != c) {
+			p.Expire = append(p.Expire, c.Tag)
+		}
+	}
+}
+
+// foldAtOnce takes all that is listed into the head of a fold.
+func foldAtOnce(f *flight) {
+	v, p := &f.view, &f.plan
+	for i, c := range p.Set {
+		if c.Kind != state.Head || v.Head == nil || c.Root != v.Head.Root || c.Turn == v.Head.Turn || p.Whole {
+			continue
+		}
+		c = c.Again()
+		c.Floor = state.Stamp{At: v.Top}
+		entries := c.Entries
+		c.Entries = nil
+		for _, e := range entries {
+			if have := v.Find(e.Name); e.Form == state.Listed && have != nil && have.Live() {
+				e.Form, e.Packed, e.Value = state.Value, have.Packed, have.Value
+			}
+			if e.Form == state.Value {
+				e.Stamp = c.Floor
+				c.Entries = append(c.Entries, e)
+			}
+		}
+		p.Set[i] = c
+	}
+}
+
+// wholeInPlace sets a head that is written whole where the head is.
+func wholeInPlace(f *flight) {
+	v, p := &f.view, &f.plan
+	if !p.Whole || v.Head == nil {
+		return
+	}
+	for i, c := range p.Set {
+		if c.Kind == state.Head && c.Root == v.Head.Root {
+			p.Set[i] = c.Again()
+			p.Set[i].Tag = v.Head.Tag
+			p.Expire = slices.DeleteFunc(p.Expire, func(tag string) bool { return tag == v.Head.Tag })
+		}
+	}
+}
+
+// Each rule that is left out makes the model fail.
+func TestAblations(t *testing.T) {
+	for _, off := range ablations {
+		if *modelWorld != "" && off.name != *modelWorld {
+			continue
+		}
+		t.Run(off.name, func(t *testing.T) {
+			failed := false
+			for seed := uint64(1); seed <= uint64(*ablationRuns) && !failed; seed++ {
+				for _, w := range worlds {
+					if !failed && slices.Contains(off.worlds, w.name) {
+						if err := newModel(w, seed, off).run(); err != nil {
+							failed = true
+							t.Logf("world %q, seed %d: %v", w.name, seed, err)
+						}
+					}
+				}
+			}
+			require.True(t, failed, "no world fails without the rule")
+		})
+	}
+}

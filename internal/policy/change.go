@@ -1,0 +1,323 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/carryon-go/carryon/internal/state"
+)
+
+// change writes what a request changed in a session that goes on. One that was
+// written whole stays so until a generation begins or the store takes it: a
+// response that took it back into cells would remove whatever its tag holds by
+// then.
+func (d *decision) change() (Plan, error) {
+	if d.View.Stored() {
+		return d.changeRecord()
+	}
+	if d.Mode == StoredOnly {
+		w := d.whole()
+		return d.store(w.set[0], d.View.Record, w, nil)
+	}
+	if !d.FixedName && !d.Changes.Cleared && !d.isWhole(d.View.Over) {
+		p, ok, err := d.changeCells()
+		switch {
+		case err != nil && d.Store && d.Mode != CookiesOnly:
+			w := d.whole()
+			return d.store(w.set[0], d.View.Record, w, nil)
+		case ok || err != nil:
+			return p, err
+		}
+	}
+	if len(d.InFlight) > 0 && d.grows() && len(d.others()) > 0 && !d.Changes.Cleared {
+		return Plan{}, d.crowded() // the last response would count, and what the others add would be lost
+	}
+	w := d.whole()
+	if d.Mode == Lossless && d.Store {
+		return d.store(w.set[0], d.View.Record, w, nil)
+	}
+	var margin Size
+	if d.grows() {
+		margin = d.margin(w.set[0]) // it has to fit a renewal, too
+		margin.Request = beginPad
+	}
+	err := d.fitWith(&w, margin)
+	if err != nil {
+		return d.store(w.set[0], d.View.Record, w, err)
+	}
+	p := w.plan(true)
+	p.Whole = !d.Changes.Cleared
+	for _, op := range d.Changes.Ops {
+		if op.Value != nil && d.moreThanShows(op.Name, len(op.Value)) != 0 {
+			p.Grows = append(p.Grows, Growth{op.Name, len(op.Value)})
+		}
+	}
+	return p, nil
+}
+
+// changeCells writes one cell for each entry that changes. ok reports whether
+// that fits; the error is that of an entry for which other requests, which are
+// adding entries at this moment, leave no room.
+func (d *decision) changeCells() (p Plan, ok bool, err error) {
+	dr := d.cells()
+	if len(dr.set) == 0 {
+		return Plan{}, true, nil // nothing that is there was deleted
+	}
+	if folded, ok := d.fold(dr); ok && d.fitsCells(&folded) {
+		dr = folded
+	} else if !d.fitsCells(&dr) {
+		if d.growsBesideOthers() {
+			return Plan{}, false, d.crowded()
+		}
+		return Plan{}, false, nil
+	}
+	if d.growsBesideOthers() && !d.fitsBeside(&dr) {
+		return Plan{}, false, d.crowded()
+	}
+	p = dr.plan(true)
+	p.Whole = d.replacesWhole(&p)
+	p.Grows = d.grown(&dr)
+	return p, true, nil
+}
+
+// growsBesideOthers reports whether this request adds to the session while others
+// do.
+func (d *decision) growsBesideOthers() bool {
+	return len(d.InFlight) > 0 && d.grows() && len(d.others()) > 0
+}
+
+// others lists what only other requests are adding now, as far as this one does
+// not show it: how many bytes more than it shows.
+func (d *decision) others() (all []Growth) {
+	for _, g := range d.InFlight {
+		if _, own := d.Changes.Find(g.Name); own {
+			continue
+		}
+		if more := d.moreThanShows(g.Name, g.Bytes); more != 0 {
+			all = append(all, Growth{g.Name, more})
+		}
+	}
+	return all
+}
+
+// cells is the draft that writes each entry into its cell.
+func (d *decision) cells() (dr draft) {
+	v := d.View
+	moved := false // a large value leaves the head
+	dr.set = d.room[:0]
+	for _, op := range d.Changes.Ops {
+		e := v.Find(op.Name)
+		if op.Value == nil && (e == nil || !e.Live()) {
+			continue
+		}
+		c := d.cell(op, e)
+		dr.set = append(dr.set, c)
+		for _, old := range v.Cookies {
+			if old.Kind == state.Cell && old.Tag != c.Tag && old.Entry.Name == op.Name && old.Gen == c.Gen {
+				dr.expire = append(dr.expire, old.Tag)
+			}
+		}
+		moved = moved || d.headHolds(op.Name)
+	}
+	if len(dr.set) == 0 {
+		return dr
+	}
+	if moved || d.movesHome() {
+		dr.set = slices.Insert(dr.set, 0, d.headWithout(dr.set))
+		dr.expire = append(dr.expire, d.replaced(dr.set[0].Tag)...)
+	}
+	dr.expire = append(dr.expire, d.leftovers()...)
+	return dr
+}
+
+// headHolds reports whether the head holds a large value of an entry, be it that a
+// cell shows.
+func (d *decision) headHolds(name string) bool {
+	e := d.inHead(name)
+	return e != nil && e.Form == state.Value && e.IsLarge()
+}
+
+// inHead returns what the head says of an entry; nil if nothing.
+func (d *decision) inHead(name string) *state.Entry {
+	all := d.View.Over.Entries
+	i, ok := slices.BinarySearchFunc(all, name, func(e state.Entry, n string) int { return strings.Compare(e.Name, n) })
+	if !ok {
+		return nil
+	}
+	return &all[i]
+}
+
+// cell is the cell of an operation on an entry, which is e now.
+func (d *decision) cell(op state.Op, e *state.Entry) *state.Cookie {
+	h := d.View.Over
+	c := &state.Cookie{Kind: state.Cell, Gen: h.Root.GenID(), Turn: h.Turn}
+	c.Tag = h.Root.CellTag(op.Name, h.Turn)
+	if e != nil && e.From != nil && (e.From.Turn == h.Turn || d.lists(op.Name)) {
+		c.Tag = e.From.Tag // no other request writes it elsewhere
+	}
+	if op.Value == nil {
+		c.Entry = state.Entry{Name: op.Name, Stamp: d.stamp, Form: state.Deleted}
+		return c
+	}
+	c.Entry = state.NewEntry(op.Name, d.stamp, op.Value)
+	c.Sees = d.sees(op.Name)
+	return c
+}
+
+// lists reports whether the head says that an entry is in a cell.
+func (d *decision) lists(name string) bool {
+	e := d.inHead(name)
+	return e != nil && e.Form == state.Listed
+}
+
+// sees lists what the request saw beside an entry that is newer than the floor
+// by more than Slack. The rest is in the head, or as good as there.
+func (d *decision) sees(name string) (all []state.Sight) {
+	v := d.View
+	floor := v.Floor().At
+	for i := range v.Entries {
+		e := &v.Entries[i]
+		if e.From != nil && e.Name != name && e.Stamp.At-state.Slack > floor {
+			all = append(all, state.Sight{Name: e.Name, At: e.Stamp.At, Deleted: e.Form == state.Deleted})
+		}
+	}
+	return all
+}
+
+// movesHome reports whether the head is to be set under a tag of its own: it
+// has a fixed one, which first requests and logins overwrite, or none yet.
+func (d *decision) movesHome() bool {
+	h := d.View.Over
+	return d.View.Imported || state.IsFixed(h.Tag) && d.fitsTwice(h)
+}
+
+// home is the tag under which the head is set again as it is.
+func (d *decision) home() string {
+	h := d.View.Over
+	if d.movesHome() {
+		return h.Root.HeadTag(h.Turn)
+	}
+	return h.Tag
+}
+
+// headWithout is the head as it is, without the large values that are in cells
+// now or are being written into one.
+func (d *decision) headWithout(cells []*state.Cookie) *state.Cookie {
+	h := d.headAgain()
+	for i := range h.Entries {
+		e := &h.Entries[i]
+		if e.Form != state.Value || !e.IsLarge() {
+			continue
+		}
+		shows := d.View.Find(e.Name)
+		written := slices.ContainsFunc(cells, func(c *state.Cookie) bool { return c.Entry.Name == e.Name })
+		switch {
+		case written:
+			*e = state.Entry{Name: e.Name, Form: state.Listed, Stamp: state.Stamp{At: d.stamp.At}}
+		case shows != nil && shows.From != nil:
+			*e = state.Entry{Name: e.Name, Form: state.Listed, Stamp: state.Stamp{At: shows.Stamp.At}}
+		}
+	}
+	return h
+}
+
+// headAgain is a copy of the head, seen now.
+func (d *decision) headAgain() *state.Cookie {
+	h := d.View.Over.Again()
+	h.Entries = slices.Clone(h.Entries)
+	h.SeenAt = max(h.SeenAt, d.Now)
+	h.Tag = d.home()
+	return h
+}
+
+// replaced lists the heads that one set under a tag takes the place of.
+func (d *decision) replaced(tag string) (tags []string) {
+	for _, c := range d.View.Cookies {
+		if c.Kind == state.Head && c.Tag != tag && (c.Root == d.View.Over.Root || state.IsFixed(c.Tag) && !state.IsFixed(tag)) {
+			tags = append(tags, c.Tag)
+		}
+	}
+	return tags
+}
+
+// whole is the draft that writes all of the session into one head, in the next
+// turn. Where the limits have no room for the copies that slow responses may
+// bring back, it takes the place of the one that is there, whatever has become
+// of that meanwhile.
+func (d *decision) whole() draft {
+	old := d.View.Over
+	h := old.Again()
+	h.Turn, h.Floor, h.Since = old.Turn+1, d.stamp, d.stamp.At
+	h.SeenAt = max(old.SeenAt, d.Now)
+	h.Entries = d.after()
+	h.Row = state.Revision{}
+	h.Tag = old.Root.WholeTag(h.Turn)
+	switch {
+	case d.FixedName:
+		h.Tag = ""
+	case d.Changes.Cleared:
+		h.Tag = old.Root.ClearTag(h.Turn)
+	case d.isWhole(old) && !d.fitsBesideCopies(old, h):
+		h.Tag = old.Tag
+	}
+	dr := draft{set: []*state.Cookie{h}, expire: d.leftovers()}
+	dr.expire = append(append(dr.expire, d.cellTags()...), d.replaced(h.Tag)...)
+	return dr
+}
+
+// isWhole reports whether a head was written whole.
+func (d *decision) isWhole(h *state.Cookie) bool { return d.isWholeTag(h.Tag) }
+
+// isWholeTag reports whether heads that are written whole take a tag by turns.
+func (d *decision) isWholeTag(tag string) bool {
+	root := &d.View.Over.Root
+	return tag == root.WholeTag(0) || tag == root.WholeTag(1)
+}
+
+// replacesWhole reports whether a plan sets or removes a head that was written
+// whole. The tag may hold a later one by the time the response lands.
+func (d *decision) replacesWhole(p *Plan) bool {
+	return slices.ContainsFunc(p.Expire, d.isWholeTag) || slices.ContainsFunc(p.Set, d.isWhole)
+}
+
+// Grows reports whether the changes add to a session in cookies: an entry, or many
+// bytes to one.
+func (in *Input) Grows() bool {
+	return in.Writes && in.View.Head != nil && !in.Changes.Begins(in.View) && !in.View.Stored() && in.grows()
+}
+
+func (in *Input) grows() bool {
+	for _, op := range in.Changes.Ops {
+		if op.Value != nil && in.moreThanShows(op.Name, len(op.Value)) != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// grown lists what a draft of cells adds to the session.
+func (d *decision) grown(dr *draft) (all []Growth) {
+	for _, c := range dr.set {
+		if e := &c.Entry; c.Kind == state.Cell && e.Live() && d.moreThanShows(e.Name, e.Len()) != 0 {
+			all = append(all, Growth{e.Name, e.Len()})
+		}
+	}
+	return all
+}
+
+// muchLonger is by how many bytes an existing value has to grow to count. The
+// reserve has room for less.
+const muchLonger = 64
+
+// moreThanShows returns by how many bytes a value of an entry is longer than the
+// one that shows; the whole length, and at least one, if none shows.
+func (in *Input) moreThanShows(name string, bytes int) int {
+	e := in.View.Find(name)
+	switch {
+	case e == nil:
+		return max(bytes, 1)
+	case bytes-e.Len() > muchLonger:
+		return bytes - e.Len()
+	}
+	return 0
+}

@@ -1,0 +1,429 @@
+package policy_test
+
+import (
+	"container/heap"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/internal/policy"
+	"github.com/carryon-go/carryon/internal/state"
+)
+
+// The model: one browser, requests in flight, and the very functions that
+// production runs. Every cookie goes through its encoded form. An oracle keeps
+// what landed when, and holds each request against "The guarantee" of SPEC.md.
+
+var (
+	modelRuns    = flag.Int("model.runs", 120, "runs of each world of the model")
+	ablationRuns = flag.Int("model.ablations", 400, "runs in which an ablation has to fail")
+	modelWorld   = flag.String("model.world", "", "run only the world of this name")
+	modelSeed    = flag.Uint64("model.seed", 0, "run only this seed, and print what happens")
+)
+
+// flight is one request.
+type flight struct {
+	at      int64 // of its next event
+	decide  bool  // else it lands
+	built   int64
+	decided int64
+	total   int64 // ms from built to landing
+	op      string
+	name    string
+	size    int
+	seed    uint32
+	key     int // the newest key that its replica has
+	others  int // bytes of other programs' cookies
+	cookies []*state.Cookie
+	held    map[string][]int // sizes of the pieces under each tag
+	view    state.View
+	plan    policy.Plan
+	refused bool
+	order   int
+}
+
+type flights []*flight
+
+func (f flights) Len() int { return len(f) }
+func (f flights) Less(i, j int) bool {
+	if f[i].at != f[j].at {
+		return f[i].at < f[j].at
+	}
+	return f[i].order < f[j].order
+}
+func (f flights) Swap(i, j int) { f[i], f[j] = f[j], f[i] }
+func (f *flights) Push(x any)   { *f = append(*f, x.(*flight)) }
+func (f *flights) Pop() any     { old := *f; x := old[len(old)-1]; *f = old[:len(old)-1]; return x }
+
+// row is one record of the model's store.
+type row struct {
+	rev     state.Revision
+	content []byte
+}
+
+type model struct {
+	world
+	r       *rand.Rand
+	now     int64
+	jar     map[string]*state.Cookie
+	pieces  map[string][]int         // request bytes of each piece under a tag; some may be left over
+	old     []*state.Cookie          // evicted or overwritten, for the worlds that bring them back
+	keys    map[*state.Cookie]int    // that sealed a cookie of the jar
+	content map[*state.Cookie]string // of the cookies that were read last
+	beside  int                      // bytes of other programs' cookies
+	grew    bool                     // those have grown since the header last fitted
+	queue   flights
+	rows    map[string]row
+	oracle  oracle
+	val     int
+	order   int
+	trace   bool
+	off     ablation
+	stats   map[string]int
+}
+
+func newModel(w world, seed uint64, off ablation) *model {
+	return &model{world: w, r: rand.New(rand.NewPCG(seed, 1)), now: 1_800_000_000_000, jar: map[string]*state.Cookie{}, pieces: map[string][]int{},
+		keys: map[*state.Cookie]int{}, content: map[*state.Cookie]string{}, rows: map[string]row{},
+		oracle: newOracle(), off: off, stats: map[string]int{}}
+}
+
+func (m *model) run() (err error) {
+	if m.begin {
+		m.send("begin")
+		if err := m.drain(); err != nil {
+			return err
+		}
+	}
+	steps := m.steps
+	if steps == 0 {
+		steps = 120
+	}
+	for range steps {
+		n := 1
+		if m.burst > 0 && m.r.IntN(8) == 0 {
+			n = 1 + m.r.IntN(m.burst)
+		}
+		for range n {
+			m.send(m.pick())
+		}
+		if err := m.pass(); err != nil {
+			return err
+		}
+		m.disturb()
+	}
+	if err := m.drain(); err != nil || !m.clean {
+		return err
+	}
+	return m.checkPieces()
+}
+
+// checkPieces writes small values, one after another, and looks for pieces of
+// longer ones.
+func (m *model) checkPieces() error {
+	m.sizes, m.now = []int{10}, m.now+state.Settled
+	for range 20 * m.entries {
+		m.send("set")
+		if err := m.drain(); err != nil {
+			return err
+		}
+	}
+	for tag, pieces := range m.pieces {
+		if c := m.jar[tag]; c == nil || c.Kind == state.Cell && len(pieces) > sizer.Of(c).Cookies {
+			return fmt.Errorf("pieces of a longer value are left under %s", tag)
+		}
+	}
+	return nil
+}
+
+// pass lets time pass until the next requests.
+func (m *model) pass() error {
+	until := m.now + m.r.Int64N(m.pause+1)
+	switch {
+	case m.serial:
+		until = m.now + state.Window
+	case m.quick && m.r.IntN(3) > 0:
+		until = m.now + m.r.Int64N(5*second)
+	}
+	for len(m.queue) > 0 && (m.queue[0].at <= until || m.serial) {
+		if err := m.step(); err != nil {
+			return err
+		}
+	}
+	m.now = max(until, m.now)
+	if m.serial {
+		m.now += m.r.Int64N(m.pause)
+	}
+	return nil
+}
+
+func (m *model) drain() error {
+	for len(m.queue) > 0 {
+		if err := m.step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// disturb loses cookies, and lets other programs' cookies come and go.
+func (m *model) disturb() {
+	if m.evict > 0 && m.r.IntN(m.evict) == 0 {
+		m.lose()
+	}
+	if m.others > 0 && m.r.IntN(10) == 0 {
+		beside := m.r.IntN(m.others)
+		m.grew = m.grew || beside > m.beside
+		m.beside = beside
+	}
+}
+
+// lose evicts a cookie, puts an old one back, or puts an old head in the place of
+// the newest.
+func (m *model) lose() {
+	tags := slices.Sorted(maps.Keys(m.jar))
+	switch m.r.IntN(4) {
+	case 0:
+		for _, tag := range tags {
+			if m.jar[tag].Kind == state.Head {
+				m.evicts(tag)
+			}
+		}
+		m.restores(slices.DeleteFunc(slices.Clone(m.old), func(c *state.Cookie) bool { return c.Kind != state.Head }))
+	case 1:
+		m.restores(m.old)
+	default:
+		if len(tags) > 0 {
+			m.evicts(tags[m.r.IntN(len(tags))])
+		}
+	}
+}
+
+// restores puts one of some old cookies back. A client that lets a session go on
+// from an old head and then puts back another one can mix the two branches, so
+// the model forgets the other heads.
+func (m *model) restores(old []*state.Cookie) {
+	if len(old) == 0 {
+		return
+	}
+	c := old[m.r.IntN(len(old))]
+	m.jar[c.Tag] = c
+	if c.Kind == state.Head {
+		m.old = slices.DeleteFunc(m.old, func(c *state.Cookie) bool { return c.Kind == state.Head })
+	}
+}
+
+func (m *model) evicts(tag string) {
+	m.keep(m.jar[tag])
+	delete(m.jar, tag)
+}
+
+// keep keeps an old cookie for later.
+func (m *model) keep(c *state.Cookie) {
+	if m.evict == 0 || c == nil {
+		return
+	}
+	if m.old = append(m.old, c); len(m.old) > 60 {
+		m.old = m.old[1:]
+	}
+}
+
+func (m *model) pick() string {
+	n := 0
+	for _, w := range m.ops {
+		n += w
+	}
+	n = m.r.IntN(n)
+	for _, op := range slices.Sorted(maps.Keys(m.ops)) {
+		if n -= m.ops[op]; n < 0 {
+			return op
+		}
+	}
+	panic("unreachable")
+}
+
+func (m *model) delay() int64 {
+	if m.slow == 0 || m.quick && m.r.IntN(10) > 0 {
+		return m.r.Int64N(2 * second)
+	}
+	return m.r.Int64N(m.slow)
+}
+
+// entryName is the name of one of the world's entries.
+func (m *model) entryName(i int) string {
+	if m.entries <= 26 {
+		return string(rune('a'+i)) + "name"
+	}
+	return fmt.Sprintf("n%d", i)
+}
+
+func (m *model) send(op string) {
+	total := m.delay()
+	i := m.r.IntN(max(m.entries, 1))
+	f := &flight{built: m.now, op: op, decide: true, total: total, at: m.now + m.r.Int64N(total+1), seed: m.r.Uint32(), order: m.order,
+		name: m.entryName(i), others: m.beside, held: map[string][]int{}}
+	if op == "refresh" || op == "short" {
+		f.name = "token"
+	}
+	if len(m.sizes) > 0 {
+		f.size = m.sizes[m.r.IntN(len(m.sizes))]
+		if m.stable {
+			f.size = m.sizes[i%len(m.sizes)]
+		}
+	}
+	if f.key = int(m.now / (40 * minute)); m.rings && m.r.IntN(6) == 0 {
+		f.key--
+	}
+	m.order++
+	for _, tag := range slices.Sorted(maps.Keys(m.jar)) {
+		f.cookies = append(f.cookies, m.jar[tag])
+	}
+	for tag, pieces := range m.pieces {
+		f.held[tag] = pieces
+	}
+	heap.Push(&m.queue, f)
+}
+
+func (m *model) step() error {
+	f := heap.Pop(&m.queue).(*flight)
+	m.now = max(m.now, f.at)
+	if f.decide {
+		err := m.decideNow(f)
+		f.decide, f.at = false, max(f.built+f.total, m.now)
+		heap.Push(&m.queue, f)
+		return err
+	}
+	return m.land(f)
+}
+
+func (m *model) clock() int64 {
+	if m.skew == 0 {
+		return m.now
+	}
+	return m.now + m.r.Int64N(2*m.skew+1) - m.skew
+}
+
+// land applies a response.
+func (m *model) land(f *flight) error {
+	if f.refused {
+		return nil
+	}
+	p := &f.plan
+	for _, tag := range p.Expire {
+		m.put(tag, nil, m.seen(f, tag))
+	}
+	for _, c := range p.Set {
+		c = c.Again()
+		if m.off.cookie != nil {
+			m.off.cookie(f, c)
+		}
+		m.keys[c] = f.key
+		m.put(c.Tag, c, m.seen(f, c.Tag))
+		if m.evict > 0 {
+			m.oracle.saw(c, &f.view)
+		}
+	}
+	m.note(f)
+	return m.measure(f)
+}
+
+// seen is how many pieces under a tag a response removes or replaces.
+func (m *model) seen(f *flight, tag string) int {
+	if m.off.surplus {
+		return min(len(f.held[tag]), 1)
+	}
+	return len(f.held[tag])
+}
+
+// put sets or expires a cookie for a request that saw so many pieces of it.
+func (m *model) put(tag string, c *state.Cookie, seen int) {
+	m.keep(m.jar[tag])
+	delete(m.jar, tag)
+	var left []int
+	if c != nil {
+		m.jar[tag] = c
+		left = piecesOf(c)
+	}
+	if had := m.pieces[tag]; len(had) > max(seen, len(left)) {
+		left = append(left, had[max(seen, len(left)):]...)
+		m.stats["left over"]++
+	}
+	if delete(m.pieces, tag); len(left) > 0 {
+		m.pieces[tag] = left
+	}
+}
+
+// piecesOf lists the request bytes of a cookie's pieces.
+func piecesOf(c *state.Cookie) (pieces []int) {
+	size := sizer.Of(c)
+	for i := range size.Cookies - 1 {
+		n := sizer.Name + policy.Digits(i) + 1 + sizer.Room(i) + 2
+		pieces = append(pieces, n)
+		size.Request -= n
+	}
+	return append(pieces, size.Request)
+}
+
+// measure holds the header against its limit.
+func (m *model) measure(f *flight) error {
+	size, n := 0, 0
+	for _, pieces := range m.pieces {
+		for _, bytes := range pieces {
+			size += bytes
+			n++
+		}
+	}
+	m.logLanding(f, size)
+	m.stats["most bytes"] = max(m.stats["most bytes"], size)
+	m.stats["most cookies"] = max(m.stats["most cookies"], n)
+	if size += m.beside; size <= m.limits.RequestBytes {
+		m.grew = false
+		return nil
+	}
+	m.stats["over"]++
+	if m.bounded && !m.grew {
+		return fmt.Errorf("the header takes %d bytes", size)
+	}
+	return nil
+}
+
+func (m *model) addTo(total map[string]int) {
+	for k, n := range m.stats {
+		if k == "most bytes" || k == "most cookies" {
+			total[k] = max(total[k], n)
+		} else {
+			total[k] += n
+		}
+	}
+}
+
+func TestModel(t *testing.T) {
+	for _, w := range worlds {
+		if *modelWorld != "" && w.name != *modelWorld {
+			continue
+		}
+		t.Run(w.name, func(t *testing.T) {
+			total := map[string]int{}
+			first, last := uint64(1), uint64(*modelRuns)
+			if w.weight != 0 && *modelWorld == "" {
+				last = max(last*uint64(w.weight)/100, 1)
+			}
+			if *modelSeed != 0 {
+				first, last = *modelSeed, *modelSeed
+			}
+			for seed := first; seed <= last; seed++ {
+				m := newModel(w, seed, ablation{})
+				m.trace = *modelSeed != 0
+				err := m.run()
+				m.addTo(total)
+				require.NoError(t, err, "go test ./internal/policy -run TestModel -model.world '%s' -model.seed %d", w.name, seed)
+			}
+			t.Log(total)
+		})
+	}
+}

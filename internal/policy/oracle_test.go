@@ -1,0 +1,414 @@
+package policy_test
+
+import (
+	"fmt"
+
+	"github.com/carryon-go/carryon/internal/state"
+)
+
+// write is one entry as one response left it.
+type write struct {
+	val           int // 0: deleted
+	built, landed int64
+	excused       bool // it overlapped a response that wrote the session whole
+}
+
+// sight is what the writer of a cookie saw of an entry.
+type sight struct {
+	at  int64
+	val int // 0: deleted
+}
+
+// use is a response that said that the visitor was seen.
+type use struct{ decided, landed int64 }
+
+// begun says over what a generation began, and when that was decided.
+type begun struct {
+	over    state.Root
+	decided int64
+}
+
+// oracle knows what landed when, and what "The guarantee" of SPEC.md says of it.
+type oracle struct {
+	writes   map[state.Root]map[string][]write
+	wholes   map[state.Root][]write
+	deleting map[string]int              // deletions that a record shows and that have not landed
+	sights   map[string]map[string]sight // by the content of a cell or a head: what its writer saw
+	ended    map[state.Root]int64        // when a renewal or logout landed that had seen it
+	used     map[state.Root][]use        // responses that said that the visitor was seen
+	asked    map[state.Root]int64        // when the last request of it was decided
+
+	written map[state.Root]int64 // generations of logins, and those that were written to: the landing
+	orphans map[state.Root]bool  // begun by first requests
+	ends    map[state.Root][]use // logouts, by what they ended
+	births  map[state.Root]begun // renewals
+
+	lastBegin, lastLogout int64 // landings
+}
+
+func newOracle() oracle {
+	return oracle{writes: map[state.Root]map[string][]write{}, wholes: map[state.Root][]write{}, deleting: map[string]int{},
+		sights: map[string]map[string]sight{}, ended: map[state.Root]int64{}, written: map[state.Root]int64{},
+		orphans: map[state.Root]bool{}, ends: map[state.Root][]use{}, births: map[state.Root]begun{}, used: map[state.Root][]use{}, asked: map[state.Root]int64{}}
+}
+
+func overlap(a, b write) bool { return a.built <= b.landed && b.built <= a.landed }
+
+func (o *oracle) addWrite(root state.Root, name string, w write) {
+	for _, c := range o.wholes[root] {
+		w.excused = w.excused || overlap(c, w)
+	}
+	if o.writes[root] == nil {
+		o.writes[root] = map[string][]write{}
+	}
+	o.writes[root][name] = append(o.writes[root][name], w)
+}
+
+// addWhole excuses the writes that overlap a response which wrote the session
+// whole.
+func (o *oracle) addWhole(root state.Root, c write) {
+	o.wholes[root] = append(o.wholes[root], c)
+	for _, writes := range o.writes[root] {
+		for i := range writes {
+			writes[i].excused = writes[i].excused || overlap(c, writes[i])
+		}
+	}
+}
+
+// excuseAll excuses all writes so far: a replica that cannot open a session's
+// cookies has removed them. A response in flight can bring the head back without
+// what was written since.
+func (o *oracle) excuseAll() {
+	clear(o.ended)
+	clear(o.written)
+	clear(o.births)
+	for _, entries := range o.writes {
+		for _, writes := range entries {
+			for i := range writes {
+				writes[i].excused = true
+			}
+		}
+	}
+}
+
+// saw keeps what the writer of a cookie saw.
+func (o *oracle) saw(c *state.Cookie, v *state.View) {
+	if c.Kind != state.Cell && (c.Kind != state.Head || v.Over == nil || c.Turn <= v.Over.Turn) {
+		return // a head that is set again as it is says nothing of what its writer saw
+	}
+	saw := map[string]sight{}
+	if v.Over != nil && (c.Kind == state.Cell || c.Root == v.Over.Root) {
+		for i := range v.Entries {
+			if e := &v.Entries[i]; c.Kind == state.Head || e.Name != c.Entry.Name {
+				saw[e.Name] = sight{e.Stamp.At, valueOf(e)}
+			}
+		}
+	}
+	o.sights[string(c.Plaintext())] = saw
+}
+
+// deletes is the name that a request deletes; "*" for all.
+func (f *flight) deletes() string {
+	switch f.op {
+	case "delete":
+		return f.name
+	case "clear":
+		return "*"
+	}
+	return ""
+}
+
+// note tells the oracle what a response did.
+func (m *model) note(f *flight) {
+	p, v, o := &f.plan, &f.view, &m.oracle
+	if name := f.deletes(); p.Record != nil && name != "" {
+		o.deleting[name]--
+	}
+	var head *state.Cookie
+	for _, c := range p.Set {
+		if c.Kind == state.Head {
+			head = c
+		}
+	}
+	begins := head != nil && (v.Head == nil || head.Root != v.Head.Root)
+	if len(p.Set) > 0 && f.op != "logout" {
+		root := v.Over
+		if head != nil {
+			root = head
+		}
+		o.used[root.Root] = append(o.used[root.Root], use{f.decided, m.now})
+	}
+	if head != nil && !begins && p.Record == nil {
+		o.write(head.Root, m.now)
+	}
+	if !p.Changes {
+		return
+	}
+	if (begins || f.op == "logout") && v.Over != nil {
+		for _, c := range v.Cookies {
+			if _, ok := o.ended[c.Root]; !ok && (c.Kind == state.Head || c.Kind == state.Logout) {
+				o.ended[c.Root] = m.now
+			}
+		}
+	}
+	if v.Unopened > 0 && (begins || f.op == "logout") {
+		o.excuseAll()
+	}
+	m.noteEnds(f, head, begins)
+	if begins {
+		o.lastBegin = m.now
+	} else if f.op == "logout" {
+		o.lastLogout = m.now
+		return
+	}
+	m.noteWrites(f, head, begins)
+}
+
+// noteEnds notes what a response begins or ends.
+func (m *model) noteEnds(f *flight, head *state.Cookie, begins bool) {
+	over, o := f.view.Over, &m.oracle
+	switch {
+	case begins && over == nil && (f.op == "set" || f.op == "clear") && len(f.cookies) == 0:
+		o.orphans[head.Root] = true
+	case begins && over == nil:
+		o.written[head.Root] = m.now
+	case over == nil || over.Kind != state.Head:
+	case begins:
+		o.births[head.Root] = begun{over.Root, f.decided}
+	case f.op == "logout":
+		o.ends[over.Root] = append(o.ends[over.Root], use{f.decided, m.now})
+	}
+}
+
+func (m *model) noteWrites(f *flight, head *state.Cookie, begins bool) {
+	p, v, o := &f.plan, &f.view, &m.oracle
+	if !begins {
+		o.write(v.Over.Root, m.now)
+	}
+	w := write{built: f.built, landed: m.now}
+	wrote := map[string]int{}
+	for _, c := range p.Set {
+		if c.Kind == state.Cell {
+			wrote[c.Entry.Name] = valueOf(&c.Entry)
+		}
+	}
+	root := v.Over
+	if head != nil {
+		root = head
+		from := head.Entries
+		if p.Record != nil {
+			from = p.Record.Entries
+		}
+		if !begins && (p.Whole || p.Record != nil) {
+			wrote[f.name] = 0
+		}
+		for _, e := range from {
+			if begins || wrote[f.name] == 0 && e.Name == f.name && (p.Whole || p.Record != nil) {
+				wrote[e.Name] = valueOf(&e)
+			}
+		}
+	}
+	if f.op == "clear" && !begins {
+		for i := range m.entries {
+			if name := m.entryName(i); name != f.name {
+				wrote[name] = 0
+			}
+		}
+		for _, e := range root.Entries {
+			wrote[e.Name] = valueOf(&e)
+		}
+	}
+	if p.Whole {
+		o.addWhole(root.Root, w)
+	}
+	for name, val := range wrote {
+		w.val = val
+		o.addWrite(root.Root, name, w)
+	}
+}
+
+// write notes when a generation was first written to.
+func (o *oracle) write(root state.Root, now int64) {
+	if _, ok := o.written[root]; !ok {
+		o.written[root] = now
+	}
+}
+
+func valueOf(e *state.Entry) int {
+	if e.Form != state.Value {
+		return 0
+	}
+	v := e.CBOR()
+	return int(v[1])<<16 | int(v[2])<<8 | int(v[3])
+}
+
+// check holds what a request sees against the guarantee.
+func (m *model) check(f *flight, now int64) error {
+	v, o := &f.view, &m.oracle
+	m.stats["checks"]++
+	if v.Unopened > 0 {
+		m.stats["unopened"]++
+		return nil // this replica does not see the session
+	}
+	if m.evict > 0 {
+		return m.checkClosed(f)
+	}
+	if err := m.checkTime(f, now); err != nil {
+		return err
+	}
+	if v.Verdict == state.Torn || v.Verdict == state.Unstored {
+		return fmt.Errorf("verdict %d: %s", v.Verdict, v.Reason())
+	}
+	if v.Verdict != state.Present {
+		if o.lastLogout == 0 && o.lastBegin > 0 && o.lastBegin < f.built &&
+			v.Verdict != state.ExpiredIdle && v.Verdict != state.ExpiredEnd && (v.Verdict != state.LoggedOut || !m.store) {
+			return fmt.Errorf("a session that had begun is gone: %s", v.Reason())
+		}
+		if m.idle == 0 && !m.store && o.lastBegin > o.lastLogout+state.Window && o.lastBegin < f.built && !m.logoutInFlight() {
+			return fmt.Errorf("a session that began after the last logout is gone: %s", v.Reason())
+		}
+		return nil
+	}
+	root := v.Over.Root
+	if b, ok := o.births[root]; ok && len(o.ends[b.over]) == 1 { // of several logouts the last to land counts
+		for _, u := range o.ends[b.over] {
+			if u.landed < f.built && u.decided > b.decided+2*m.skew+second {
+				return fmt.Errorf("a renewal shows over which a later logout had landed")
+			}
+		}
+	}
+	if _, ok := o.written[root]; o.orphans[root] && !ok {
+		for other, at := range o.written {
+			if _, ended := o.ended[other]; !ended && at < f.built {
+				return fmt.Errorf("a first request shows in place of a session that had been written to")
+			}
+		}
+	}
+	if at, ok := o.ended[root]; ok && at < f.built {
+		return fmt.Errorf("a generation shows that a landed renewal or logout had seen")
+	}
+	for name := range o.writes[root] {
+		if err := m.checkEntry(f, name, o.writes[root][name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *model) logoutInFlight() bool {
+	for _, f := range m.queue {
+		if f.op == "logout" {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *model) checkEntry(f *flight, name string, writes []write) error {
+	shown := 0
+	if e := f.view.Find(name); e != nil {
+		shown = valueOf(e)
+	}
+	ok := func(w write) bool { // no landed write that saw w has replaced it
+		for _, x := range writes {
+			if x.landed < f.built && x.built > w.landed && x.val != w.val && !x.excused {
+				return false
+			}
+		}
+		return true
+	}
+	known := false
+	for _, w := range writes {
+		if w.val == shown {
+			if known = true; ok(w) {
+				return nil
+			}
+		}
+	}
+	if shown == 0 && (ok(write{}) || m.oracle.deleting[name]+m.oracle.deleting["*"] > 0) {
+		return nil
+	}
+	if shown != 0 && !known {
+		return nil // its response has not landed: a record shows it already
+	}
+	return fmt.Errorf("%s shows %d, which a landed write had replaced, or nothing in place of one", name, shown)
+}
+
+// checkTime holds a verdict against what is known of the visitor's use.
+func (m *model) checkTime(f *flight, now int64) error {
+	v := &f.view
+	if v.Over == nil || v.Over.Kind != state.Head || m.idle == 0 {
+		return nil
+	}
+	root := v.Over.Root
+	idle := m.idle
+	if v.Over.Idle != 0 {
+		idle = v.Over.Idle
+	}
+	switch v.Verdict {
+	case state.Present:
+		if v.Over.End <= now {
+			return fmt.Errorf("a session shows after its end")
+		}
+		if at := m.oracle.asked[root]; at > 0 && now-at > idle+2*m.skew {
+			return fmt.Errorf("a session shows that was not used for %d minutes", (now-at)/minute)
+		}
+	case state.ExpiredIdle:
+		at := int64(0)
+		for _, u := range m.oracle.used[root] {
+			if u.landed < f.built {
+				at = max(at, u.decided)
+			}
+		}
+		if at > 0 && now-at < idle-m.touchAfter(idle)-state.Slack {
+			return fmt.Errorf("a session is idle that was used %d minutes ago", (now-at)/minute)
+		}
+	}
+	return nil
+}
+
+// touchAfter is the age at which the last-seen time is renewed.
+func (m *model) touchAfter(idle int64) int64 {
+	if idle == m.idle {
+		return min(idle/12, 2*minute)
+	}
+	return idle / 2
+}
+
+// checkClosed holds a jar that has lost cookies to what remains of the
+// guarantee: nothing shows that is older, by more than Slack, than what the
+// writer of another shown value had seen.
+func (m *model) checkClosed(f *flight) error {
+	v := &f.view
+	if v.Verdict != state.Present {
+		m.stats["torn"]++
+		return nil
+	}
+	if err := m.checkSights(v, v.Over); err != nil {
+		return err
+	}
+	for i := range v.Entries {
+		if c := v.Entries[i].From; c != nil && c.Entry.Live() {
+			if err := m.checkSights(v, c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (m *model) checkSights(v *state.View, writer *state.Cookie) error {
+	for name, saw := range m.oracle.sights[m.contentOf(writer)] {
+		have, shown := v.Find(name), 0
+		if have != nil {
+			shown = valueOf(have)
+		}
+		switch {
+		case shown == saw.val, have != nil && have.Stamp.At >= saw.at-state.Slack:
+		case have == nil && v.Floor().At >= saw.at-state.Slack: // deleted, and the floor has risen above that
+		default:
+			return fmt.Errorf("%s shows older than what the writer of %s had seen", name, describe(writer))
+		}
+	}
+	return nil
+}

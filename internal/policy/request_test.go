@@ -1,0 +1,289 @@
+package policy_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/carryon-go/carryon/internal/policy"
+	"github.com/carryon-go/carryon/internal/state"
+	"github.com/carryon-go/carryon/session"
+)
+
+var sizer = policy.Sizer{Name: 25, Attributes: 70, CookieBytes: 4096}
+
+// open is what a replica can open of what a request brought.
+func (m *model) open(f *flight) (cookies []*state.Cookie, err error) {
+	clear(m.content)
+	for _, c := range f.cookies {
+		if m.keys[c] > f.key && m.rings {
+			continue
+		}
+		d, err := state.Decode(c.Plaintext())
+		if err != nil {
+			return nil, err
+		}
+		d.Tag = c.Tag
+		if m.off.read != nil {
+			m.off.read(d)
+		}
+		m.content[d] = string(c.Plaintext())
+		cookies = append(cookies, d)
+	}
+	return cookies, nil
+}
+
+func (m *model) contentOf(c *state.Cookie) string { return m.content[c] }
+
+// read merges what a request brought, with its record if there is one.
+func (m *model) read(f *flight, now int64) error {
+	cookies, err := m.open(f)
+	if err != nil {
+		return err
+	}
+	m.merge(f, cookies, nil, now)
+	if v := &f.view; v.Over != nil && v.Over.Kind == state.Head && v.Over.Stored() {
+		m.readRow(f, now, cookies)
+	}
+	return nil
+}
+
+func (m *model) merge(f *flight, cookies []*state.Cookie, content *state.Cookie, now int64) {
+	f.view = state.Read(cookies, content, now, m.idle)
+	if f.view.Unopened = len(f.cookies) - len(cookies); f.view.Unopened > 0 {
+		f.view.Closed = "unknown key"
+	}
+}
+
+func (m *model) readRow(f *flight, now int64, cookies []*state.Cookie) {
+	got, ok := m.rows[f.view.Over.Root.RecordID()]
+	if !ok {
+		return
+	}
+	content, err := state.Decode(got.content)
+	if err != nil {
+		panic(err)
+	}
+	if m.off.read != nil {
+		m.off.read(content)
+	}
+	m.merge(f, cookies, content, now)
+	f.view.Record = got.rev
+}
+
+func (m *model) decideNow(f *flight) error {
+	now := m.clock()
+	f.decided = m.now
+	if err := m.read(f, now); err != nil {
+		return err
+	}
+	if err := m.check(f, now); err != nil {
+		return err
+	}
+	for try := 0; ; try++ {
+		in := m.input(f, now)
+		in.Conflict = try > 0
+		if m.off.input != nil {
+			m.off.input(in)
+		}
+		p, err := policy.Decide(in)
+		if err != nil {
+			return m.refuse(f, err)
+		}
+		if m.rings && f.view.Unopened > 0 && in.Writes && !in.Changes.Renewed {
+			return fmt.Errorf("a %s went through beside cookies that another replica can read", f.op)
+		}
+		f.plan = p
+		if m.off.plan != nil {
+			m.off.plan(f)
+		}
+		if m.save(f, &p) {
+			break
+		}
+		if try > 50 {
+			return fmt.Errorf("a record is never saved")
+		}
+		m.readRow(f, now, f.view.Cookies)
+		if f.view.Verdict != state.Present {
+			f.refused = true
+			return nil
+		}
+	}
+	m.decided(f)
+	return nil
+}
+
+// save writes the record of a plan, and reports whether that was at the revision
+// that had been read.
+func (m *model) save(f *flight, p *policy.Plan) bool {
+	if p.Record == nil {
+		return true
+	}
+	id := p.Record.Root.RecordID()
+	if m.rows[id].rev != p.Old && !m.off.blind {
+		return false
+	}
+	m.rows[id] = row{p.New, slices.Clone(p.Record.Plaintext())}
+	m.logf("%-8s %s built %.1f%s saves %s", f.op, f.name, seconds(f.built), flags(p), describe(p.Record))
+	return true
+}
+
+// refuse notes that a request fails. Some never may.
+func (m *model) refuse(f *flight, err error) error {
+	f.refused = true
+	m.stats["refused"]++
+	m.logf("%-8s %s refused: %v", f.op, f.name, err)
+	free := f.op == "logout" || f.op == "login" && f.size < 200 || f.op == "renew" && f.view.Head == nil
+	switch {
+	case errors.Is(err, session.ErrUnknownKey) && f.view.Unopened > 0 && !free:
+		return nil
+	case m.serial || free:
+		return fmt.Errorf("a %s was refused: %w", f.op, err)
+	}
+	return nil
+}
+
+func (m *model) decided(f *flight) {
+	p := &f.plan
+	if name := f.deletes(); p.Record != nil && name != "" {
+		m.oracle.deleting[name]++
+	}
+	if p.Ended != nil && p.Ended.Stored() {
+		id := p.Ended.Root.RecordID()
+		marker := state.Cookie{Kind: state.Logout, Root: p.Ended.Root, Created: p.Ended.Created, End: p.Ended.End, Born: p.Ended.Born}
+		m.rows[id] = row{state.Revision{Number: m.rows[id].rev.Number + 1, Tag: [16]byte{1}}, marker.Plaintext()}
+	}
+	for _, c := range p.Set {
+		if c.Kind == state.Head || f.view.Over != nil {
+			root := c.Root
+			if c.Kind != state.Head {
+				root = f.view.Over.Root
+			}
+			m.oracle.asked[root] = max(m.oracle.asked[root], m.now)
+		}
+	}
+	m.stats["decided"]++
+	for what, is := range map[string]bool{"whole": p.Whole, "to store": p.ToStore, "returns": p.Returns} {
+		if is {
+			m.stats[what]++
+		}
+	}
+}
+
+// value is a value of a request, distinct and incompressible.
+func (m *model) value(size int) []byte {
+	m.val++
+	value := make([]byte, max(size, 4))
+	for i := range value {
+		value[i] = byte(m.r.Uint32() | 0x80)
+	}
+	value[0], value[1], value[2], value[3] = 0xff, byte(m.val>>16), byte(m.val>>8), byte(m.val)
+	return value
+}
+
+func (m *model) input(f *flight, now int64) *policy.Input {
+	c := m.changes(f)
+	in := &policy.Input{View: &f.view, Changes: c, Now: now, ID: f.seed, Fresh: m.root(1, f), Lifetime: 24 * hour, Touch: 1 << 40, Idle: 1 << 40,
+		Sizer: sizer, Limits: m.limits, Mode: m.mode, Store: m.store, MayTouch: f.op == "touch", Others: policy.Size{Cookies: min(f.others, 1), Request: f.others}}
+	if m.lifetime != 0 {
+		in.Lifetime = m.lifetime
+	}
+	if m.idle != 0 {
+		in.Idle, in.Touch = m.idle, m.touchAfter(m.idle)
+	}
+	if c.Begins(&f.view) {
+		c.Root = m.root(2, f)
+	}
+	switch {
+	case c.Destroyed:
+	case f.view.Head == nil:
+		in.Writes = len(c.Ops) > 0 && f.op != "delete"
+	default:
+		in.Writes = len(c.Ops) > 0 || c.Renewed
+	}
+	if !in.Writes && !c.Destroyed {
+		*c = state.Changes{}
+	}
+	in.Jar = m.groups(f)
+	for i := range 16 {
+		in.RowTag[i] = byte(m.r.Uint32())
+	}
+	return in
+}
+
+func (m *model) root(kind byte, f *flight) state.Root {
+	return state.Root{kind, byte(f.order), byte(f.order >> 8), byte(f.order >> 16)}
+}
+
+// groups lists what a request carried, opened or not.
+func (m *model) groups(f *flight) (jar []policy.Group) {
+	opened := map[string]bool{}
+	for _, c := range f.view.Cookies {
+		opened[c.Tag] = true
+	}
+	whole := map[string]bool{}
+	for _, c := range f.cookies {
+		whole[c.Tag] = true
+	}
+	for tag, pieces := range f.held {
+		g := policy.Group{Tag: tag, Size: policy.Size{Cookies: len(pieces)}, Closed: !opened[tag], Waste: !whole[tag]}
+		for _, n := range pieces {
+			g.Size.Request += n
+			g.Size.Response += n + sizer.Attributes + len("Set-Cookie: \r\n") - 2
+		}
+		jar = append(jar, g)
+	}
+	slices.SortFunc(jar, func(a, b policy.Group) int { return strings.Compare(a.Tag, b.Tag) })
+	return jar
+}
+
+// changes is what a request does.
+func (m *model) changes(f *flight) *state.Changes {
+	c := &state.Changes{}
+	switch f.op {
+	case "set":
+		c.Ops = []state.Op{{Name: f.name, Value: m.value(f.size)}}
+	case "short":
+		c.Ops = []state.Op{{Name: "token", Value: m.value(600)}}
+	case "refresh":
+		c.Ops = []state.Op{{Name: "token", Value: m.token()}}
+	case "begin":
+		for i := range m.entries {
+			c.Ops = append(c.Ops, state.Op{Name: m.entryName(i), Value: m.value(m.sizeAtBegin(f, i))})
+		}
+		if m.ops["short"] > 0 {
+			c.Ops = append(c.Ops, state.Op{Name: "token", Value: m.value(600)})
+		}
+		if m.ops["refresh"] > 0 {
+			c.Ops = append(c.Ops, state.Op{Name: "token", Value: m.token()})
+		}
+		slices.SortFunc(c.Ops, func(a, b state.Op) int { return strings.Compare(a.Name, b.Name) })
+		c.Renewed = true
+	case "clear":
+		c.Ops, c.Cleared = []state.Op{{Name: f.name, Value: m.value(f.size)}}, true
+	case "login":
+		c.Ops, c.Renewed = []state.Op{{Name: f.name, Value: m.value(f.size)}}, true
+	case "renew":
+		c.Renewed = true
+	case "terms":
+		c.Renewed = true
+		c.Terms = []state.Terms{{Idle: 40 * minute}, {Idle: state.NoIdle}, {Lifetime: 2 * hour}}[m.r.IntN(3)]
+	case "delete":
+		if e := f.view.Find(f.name); e != nil && e.Live() {
+			c.Ops = []state.Op{{Name: f.name}}
+		}
+	case "logout":
+		c.Destroyed = true
+	}
+	return c
+}
+
+func (m *model) sizeAtBegin(f *flight, i int) int {
+	if m.stable {
+		return m.sizes[i%len(m.sizes)]
+	}
+	return f.size
+}
+
+func (m *model) token() []byte { return append(m.value(4), make([]byte, 3400)...) }

@@ -1,0 +1,124 @@
+package state
+
+import "encoding/base64"
+
+// Tokens are base64url text, of which every four characters say three bytes.
+// The packed form of a value keeps such runs as the bytes that they encode, so
+// that a token takes its own length in a cookie and not 1.33 times it:
+//
+//	packed = *( length literal quads *3OCTET )
+//
+// Length and quads are unsigned LEB128 numbers. A literal is copied; then come
+// three bytes for each four characters. A run is cut to whole groups of four,
+// so that each has exactly one encoding and the way back is exact to the byte.
+
+const (
+	packFrom = 64 // bytes of the shortest value that is looked at
+	packRun  = 24 // characters of the shortest run that is packed
+)
+
+// pack returns the packed form of a value and reports whether it is shorter.
+func pack(value []byte) (packed []byte, ok bool) {
+	if len(value) < packFrom {
+		return nil, false
+	}
+	done := 0
+	for at := 0; at < len(value); {
+		n := runLen(value[at:])
+		if n < packRun {
+			at += n + 1
+			continue
+		}
+		if packed == nil {
+			packed = make([]byte, 0, len(value))
+		}
+		n -= n % 4
+		packed = appendPiece(packed, value[done:at], value[at:at+n])
+		at += n
+		done = at
+	}
+	if packed == nil {
+		return nil, false
+	}
+	if done < len(value) {
+		packed = appendPiece(packed, value[done:], nil)
+	}
+	return packed, len(packed) < len(value)
+}
+
+func appendPiece(b, literal, run []byte) []byte {
+	b = append(appendLEB(b, len(literal)), literal...)
+	b = appendLEB(b, len(run)/4)
+	at := len(b)
+	b = append(b, make([]byte, len(run)/4*3)...)
+	if _, err := base64.RawURLEncoding.Decode(b[at:], run); err != nil {
+		panic("carryon: a run of base64url does not decode: " + err.Error()) // runLen lets nothing else through
+	}
+	return b
+}
+
+// runLen is the number of base64url characters at the start of b.
+func runLen(b []byte) int {
+	for i, c := range b {
+		if !inAlphabet[c] {
+			return i
+		}
+	}
+	return len(b)
+}
+
+var inAlphabet = func() (in [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") {
+		in[c] = true
+	}
+	return in
+}()
+
+// unpack is the inverse of pack. The form was checked when it was decoded.
+func unpack(packed []byte) []byte {
+	n, _ := unpackedLen(packed)
+	value := make([]byte, 0, n)
+	for len(packed) > 0 {
+		n, rest, _ := leb(packed)
+		value, rest = append(value, rest[:n]...), rest[n:]
+		n, rest, _ = leb(rest)
+		value = base64.RawURLEncoding.AppendEncode(value, rest[:3*n])
+		packed = rest[3*n:]
+	}
+	return value
+}
+
+// unpackedLen is the length of the value, and reports whether packed is of the
+// form that pack writes. Each number is held against what is left.
+func unpackedLen(packed []byte) (total int, ok bool) {
+	for len(packed) > 0 {
+		n, rest, ok := leb(packed)
+		if !ok || n > len(rest) {
+			return 0, false
+		}
+		total, rest = total+n, rest[n:]
+		if n, rest, ok = leb(rest); !ok || n > len(rest)/3 {
+			return 0, false
+		}
+		total, packed = total+4*n, rest[3*n:]
+	}
+	return total, true
+}
+
+func appendLEB(b []byte, n int) []byte {
+	for ; n >= 0x80; n >>= 7 {
+		b = append(b, byte(n)|0x80)
+	}
+	return append(b, byte(n))
+}
+
+// leb reads a number of at most four bytes.
+func leb(b []byte) (n int, rest []byte, ok bool) {
+	for i := 0; i < len(b) && i < 4; i++ {
+		n |= int(b[i]&0x7f) << (7 * i)
+		if b[i] < 0x80 {
+			return n, b[i+1:], i == 0 || b[i] != 0
+		}
+	}
+	return 0, nil, false
+}

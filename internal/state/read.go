@@ -1,0 +1,308 @@
+package state
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// Verdict says what [Read] found.
+type Verdict byte
+
+const (
+	// Present: there is a session.
+	Present Verdict = iota
+	// Absent: the request brought nothing of ours that could be opened.
+	Absent
+	// ExpiredIdle: the session was not used for longer than its idle timeout.
+	ExpiredIdle
+	// ExpiredEnd: the session's absolute lifetime has ended.
+	ExpiredEnd
+	// LoggedOut: the session was destroyed.
+	LoggedOut
+	// Torn: parts of the session are missing.
+	Torn
+	// Revoked: the session was ended from elsewhere.
+	Revoked
+	// Unstored: the session lives in a record, which the store does not have.
+	Unstored
+	// StoreDown: the session lives in a record, and the store did not answer.
+	StoreDown
+)
+
+// View is what the cookies of one request mean.
+type View struct {
+	Verdict  Verdict
+	Imported bool      // the session is another library's; none of our cookies holds it yet
+	Head     *Cookie   // of the session; nil if there is none
+	Over     *Cookie   // the head or logout over which a new generation begins; nil if none came
+	Row      *Cookie   // the record's content, if the session is stored
+	Record   Revision  // of the record, as it was loaded
+	Entries  []Entry   // of the session, by name, tombstones included
+	Cookies  []*Cookie // all that were opened, in the order of the request
+
+	Seen     int64  // when the visitor was last seen
+	IdleEnd  int64  // when the session ends if it is not used before; 0: never
+	Top      int64  // the highest time in any opened cookie
+	Unopened int    // cookies of ours that another replica may be able to open
+	Closed   string // why a cookie did not open; empty if all did
+	Loaded   int64  // when the request was read
+
+	stored bool
+}
+
+// Read merges the cookies that a request brought. Their order does not matter.
+// idle is the configured idle timeout in milliseconds, 0 for none. row is the
+// content of the winner's record, nil if it is not known.
+func Read(cookies []*Cookie, row *Cookie, now, idle int64) View {
+	var v View
+	v.Read(cookies, row, now, idle, nil)
+	return v
+}
+
+// Read is the function of that name, into an empty view. The merged entries are
+// put into room if that suffices.
+func (v *View) Read(cookies []*Cookie, row *Cookie, now, idle int64, room []Entry) {
+	v.Cookies, v.Loaded, v.Verdict = cookies, now, Absent
+	if len(cookies) > 0 {
+		v.Verdict = Torn
+	}
+	v.elect(row, now)
+	if v.Over == nil {
+		return
+	}
+	if v.Over.Kind == Logout {
+		v.Verdict = LoggedOut
+		return
+	}
+	if row != nil && row.Kind == Logout {
+		v.Verdict = LoggedOut
+		return
+	}
+	v.Row = row
+	v.stored = v.Over.Stored() || row != nil && row.Turn > v.Over.Turn
+	if v.stored && row == nil {
+		if v.lookIdle(now, idle); v.Verdict != ExpiredIdle {
+			v.Verdict = Unstored // what the cookies hold is older
+		}
+		return
+	}
+	if v.merge(room); v.Verdict == Torn {
+		return
+	}
+	if v.lookIdle(now, idle); v.Verdict == ExpiredIdle {
+		v.Entries = nil
+		return
+	}
+	v.Verdict, v.Head = Present, v.Over
+}
+
+// maxAhead is how far in the future a session may have been created, in
+// milliseconds.
+const maxAhead = 24 * 60 * 60 * 1000
+
+// elect finds the head or logout that counts.
+func (v *View) elect(row *Cookie, now int64) {
+	if row != nil {
+		v.Top = row.latest()
+	}
+	for _, c := range v.Cookies {
+		v.Top = max(v.Top, c.latest())
+		switch {
+		case c.Kind != Head && c.Kind != Logout:
+		case c.End <= now:
+			v.Verdict = ExpiredEnd
+		case c.Created > now+maxAhead: // a replica's clock was far ahead; such a session would neither go idle nor end
+		case v.Over == nil || c.beats(v.Over):
+			v.Over = c
+		}
+	}
+}
+
+// beats reports whether head or logout a counts and b does not. It is a total
+// order of all that may be in one jar.
+func (a *Cookie) beats(b *Cookie) bool {
+	switch {
+	case a.Orphan != b.Orphan:
+		return b.Orphan
+	case IsFixed(a.Tag) != IsFixed(b.Tag) && (a.Orphan || a.Root == b.Root):
+		return IsFixed(b.Tag) // one that was written to, before one that was not
+	case a.Root == b.Root:
+		return cmp.Or(cmp.Compare(a.Turn, b.Turn), a.Floor.Compare(b.Floor), strings.Compare(a.Tag, b.Tag)) > 0
+	}
+	c := cmp.Or(a.Born.Compare(b.Born), slices.Compare(a.Root[:], b.Root[:]))
+	return c > 0 != a.Orphan
+}
+
+// Base returns the cookie or record that holds the entries as of the floor.
+func (v *View) Base() *Cookie {
+	if v.stored {
+		return v.Row
+	}
+	return v.Over
+}
+
+// Floor is the stamp at and below which the session's cells are dead.
+func (v *View) Floor() Stamp { return v.Base().Floor }
+
+// merge puts the entries together and sets the verdict to Torn if parts are
+// missing.
+func (v *View) merge(room []Entry) {
+	cells := v.cells()
+	base := v.Base()
+	v.Verdict = Present
+	if len(cells) == 0 {
+		v.Entries = base.Entries
+		if slices.ContainsFunc(base.Entries, func(e Entry) bool { return e.Form == Listed }) {
+			v.tear()
+		}
+		return
+	}
+	out := roomFor(room, len(base.Entries)+len(cells))
+	i := 0
+	for len(cells) > 0 {
+		name := cells[0].Entry.Name
+		for ; i < len(base.Entries) && base.Entries[i].Name < name; i++ {
+			out = append(out, base.Entries[i])
+		}
+		e, known := Entry{Stamp: base.Floor}, false
+		if known = i < len(base.Entries) && base.Entries[i].Name == name; known {
+			e = base.Entries[i]
+			i++
+		}
+		newest := cells[0]
+		if e.yields(newest) {
+			if known && e.Form == Listed && newest.Entry.Stamp.At < e.Stamp.At-Slack {
+				v.Verdict = Torn // only an older cell is left
+			}
+			e, known = newest.Entry, true
+			e.From = newest
+		}
+		if known {
+			out = append(out, e)
+		}
+		for len(cells) > 0 && cells[0].Entry.Name == name {
+			cells = cells[1:]
+		}
+	}
+	v.Entries = append(out, base.Entries[i:]...)
+	if v.Verdict == Torn || !v.closed(base.Floor) {
+		v.tear()
+	}
+}
+
+func (v *View) tear() { v.Verdict, v.Entries = Torn, nil }
+
+// cells returns the generation's cells, by name, the newest of each name first.
+func (v *View) cells() (all []*Cookie) {
+	n := 0
+	for _, c := range v.Cookies {
+		if c.Kind == Cell {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	gen := v.Over.Root.GenID()
+	all = make([]*Cookie, 0, n)
+	for _, c := range v.Cookies {
+		if c.Kind == Cell && c.Gen == gen {
+			all = append(all, c)
+		}
+	}
+	if len(all) > 1 {
+		slices.SortFunc(all, func(a, b *Cookie) int {
+			return cmp.Or(strings.Compare(a.Entry.Name, b.Entry.Name), b.Entry.Stamp.Compare(a.Entry.Stamp))
+		})
+	}
+	return all
+}
+
+// closed reports whether every listed entry has its cell, and whether all that
+// the writers of the cells saw shows, or something newer.
+func (v *View) closed(floor Stamp) bool {
+	for i := range v.Entries {
+		e := &v.Entries[i]
+		if e.From == nil {
+			if e.Form == Listed {
+				return false
+			}
+			continue
+		}
+		if e.From.Turn > v.Over.Turn {
+			return false // a newer head is missing
+		}
+		for _, s := range e.From.Sees {
+			if s.At-Slack > floor.At && !v.shows(s) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (v *View) shows(s Sight) bool {
+	e := v.Find(s.Name)
+	if e == nil {
+		return s.Deleted
+	}
+	return e.Stamp.At >= s.At-Slack || s.Deleted && e.Form == Deleted
+}
+
+// Find returns the entry of a name, tombstones included; nil if there is none.
+func (v *View) Find(name string) *Entry { return find(v.Entries, name) }
+
+// Find returns the entry of a name in a head or a record; nil if there is none.
+func (c *Cookie) Find(name string) *Entry { return find(c.Entries, name) }
+
+func find(all []Entry, name string) *Entry {
+	i, ok := slices.BinarySearchFunc(all, name, func(e Entry, n string) int { return strings.Compare(e.Name, n) })
+	if !ok {
+		return nil
+	}
+	return &all[i]
+}
+
+// lookIdle finds when the visitor was last seen, when the session ends if it is
+// not used, and whether it has.
+func (v *View) lookIdle(now, idle int64) {
+	h := v.Over
+	v.Seen = h.SeenAt
+	for i := range v.Entries {
+		if c := v.Entries[i].From; c != nil {
+			v.Seen = max(v.Seen, c.Entry.Stamp.At)
+		}
+	}
+	for _, c := range v.Cookies {
+		if c.Kind == Seen && c.SeenAt > v.Seen && c.Gen == h.Root.GenID() {
+			v.Seen = c.SeenAt
+		}
+	}
+	if h.Idle != 0 {
+		idle = h.Idle
+	}
+	if idle > 0 && idle < NoIdle {
+		if v.IdleEnd = v.Seen + idle; now >= v.IdleEnd {
+			v.Verdict = ExpiredIdle
+		}
+	}
+}
+
+// Stored reports whether the session's entries are in a record.
+func (v *View) Stored() bool { return v.stored }
+
+// End takes the session out of the view.
+func (v *View) End(why Verdict) { v.Verdict, v.Head, v.Entries, v.Imported = why, nil, nil, false }
+
+// Continues reports whether v has all that another view of the session showed,
+// or something newer in its place.
+func (v *View) Continues(seen *View) bool {
+	for i := range seen.Entries {
+		e := &seen.Entries[i]
+		if have := v.Find(e.Name); e.Live() && (have == nil || have.Stamp.At < e.Stamp.At-Slack) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,93 @@
+package state_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/carryon-go/carryon/internal/state"
+)
+
+func TestReadFindsTheSession(t *testing.T) { testRead(t, readCases()) }
+
+func TestReadTakesARecordForTheHead(t *testing.T) { testRead(t, recordCases()) }
+
+func testRead(t *testing.T, cases map[string]readCase) {
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			for range 2 {
+				v := state.Read(c.cookies, c.row, now, 0)
+				require.Equal(t, c.verdict, v.Verdict)
+				require.Equal(t, c.shows, show(&v))
+				require.Equal(t, c.verdict == state.Present, v.Head != nil)
+				slices.Reverse(c.cookies)
+			}
+		})
+	}
+}
+
+func TestReadFindsWhenTheVisitorWasSeen(t *testing.T) {
+	for name, c := range seenCases() {
+		t.Run(name, func(t *testing.T) {
+			v := state.Read(c.cookies, nil, now, c.idle*minute)
+			require.Equal(t, c.verdict, v.Verdict)
+			require.Equal(t, now-c.seen*minute, v.Seen)
+		})
+	}
+}
+
+func TestReadDoesNotDependOnTheOrderOfCookies(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		all := cookies(t)
+		a, b := state.Read(all, nil, now, 50*minute), state.Read(shuffled(t, all), nil, now, 50*minute)
+		require.Equal(t, a.Verdict, b.Verdict)
+		require.Equal(t, show(&a), show(&b))
+		require.Equal(t, a.IdleEnd, b.IdleEnd)
+		require.Equal(t, a.Top, b.Top)
+		require.Same(t, a.Over, b.Over)
+	})
+}
+
+// A view never mixes generations, and shows nothing that no cookie holds.
+func TestReadShowsWhatTheWinnerHolds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := state.Read(cookies(t), nil, now, 0)
+		for i := range v.Entries {
+			switch e := &v.Entries[i]; {
+			case e.From != nil:
+				require.Equal(t, v.Over.Root.GenID(), e.From.Gen)
+			default:
+				require.NotNil(t, v.Over.Find(e.Name))
+			}
+			require.True(t, i == 0 || v.Entries[i-1].Name < v.Entries[i].Name)
+		}
+	})
+}
+
+// The work on a visitor's own cookies is linear: sixteen times as many bytes take
+// about sixteen times as many allocated bytes, and hardly more comparisons than
+// sorting needs.
+func TestReadOfManyCookiesIsLinear(t *testing.T) {
+	work := func(n int) float64 {
+		all := []*state.Cookie{head()}
+		for i := range n {
+			c := cell(5, fmt.Sprintf("n%d", i), "12345678901234567890")
+			for j := range 40 {
+				c.Sees = append(c.Sees, sees(fmt.Sprintf("n%02d", j), 200))
+			}
+			all = append(all, c)
+		}
+		r := testing.Benchmark(func(b *testing.B) {
+			b.ReportAllocs()
+			for range b.N {
+				state.Read(all, nil, now, 0)
+			}
+		})
+		return float64(r.AllocedBytesPerOp())
+	}
+	few, many := work(80), work(1280) // the second is 250 KB of cookies
+	require.Less(t, many, 20*few)
+}

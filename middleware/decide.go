@@ -1,0 +1,99 @@
+package middleware
+
+import (
+	"errors"
+
+	"github.com/carryon-go/carryon/fallback"
+	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/internal/policy"
+	"github.com/carryon-go/carryon/internal/state"
+	"github.com/carryon-go/carryon/session"
+)
+
+// decidePlan asks the policy what the response does. conflict says that the
+// record has changed since it was loaded.
+func (x *requestState) decidePlan(o core.Outcome, r Response, conflict bool) (policy.Plan, error) {
+	m := x.sessions
+	if o.View == nil || x.found == nil || m.silent(o) {
+		return policy.Plan{}, nil
+	}
+	in := m.input(o)
+	in.Bound, in.MayTouch, in.Late, in.Conflict = x.bound, mayTouch(x.quiet, r), x.committed(), conflict
+	in.Others = policy.Size{Cookies: x.found.jar.Others, Request: x.found.jar.OthersBytes}
+	in.Jar = x.groups(&in.Others)
+	if m.Fallback != nil {
+		in.RowTag = fallback.Revision{}.Next().Tag
+	}
+	if o.Changes.Destroyed {
+		in.Fresh = state.NewRoot()
+	}
+	p, err := m.decide(in)
+	if e, ok := errors.AsType[*session.TooLargeError](err); ok {
+		e.Platform = string(m.Platform)
+	}
+	return p, err
+}
+
+// decide asks the policy. Requests that add entries to a session know of one
+// another.
+func (m *Sessions) decide(in *policy.Input) (p policy.Plan, err error) {
+	if !in.Grows() {
+		return policy.Decide(in)
+	}
+	in.InFlight = m.growths.begin(in.View)
+	defer func() { m.growths.end(in.View, p.Grows, m.Clock()) }()
+	return policy.Decide(in)
+}
+
+// input is the part of the policy's input that follows from the configuration.
+func (s *settings) input(o core.Outcome) *policy.Input {
+	return &policy.Input{View: o.View, Changes: o.Changes, Writes: o.Writes, Now: state.Millis(s.Clock()), ID: state.NewWriteID(),
+		Lifetime: s.lifetime, MaxLifetime: s.MaxLifetime.Milliseconds(), Browser: s.BrowserSession, Idle: s.idle, Touch: s.touch,
+		Audience: s.Audience, Sizer: s.sizer, Limits: s.policyLimits(), FixedName: s.FixedName, Mode: policy.Mode(s.Mode), Store: s.Fallback != nil, Revocable: s.revocable()}
+}
+
+func (s *settings) policyLimits() policy.Limits {
+	l := s.limits
+	return policy.Limits{Cookies: l.Cookies, RequestBytes: l.RequestBytes, ResponseBytes: l.ResponseBytes, SetCookieLines: l.SetCookieLines}
+}
+
+// groups lists ours in the request. What is sealed for another program is not
+// ours to expire, and is counted with the others.
+func (x *requestState) groups(others *policy.Size) []policy.Group {
+	jar := &x.found.jar
+	all := x.found.room.jar[:0]
+	for i := range jar.Groups {
+		g, fate := &jar.Groups[i], &x.found.groups[i]
+		size := policy.Size{Cookies: g.Count, Request: g.Bytes}
+		if fate.foreign {
+			others.Cookies, others.Request = others.Cookies+size.Cookies, others.Request+size.Request
+			continue
+		}
+		all = append(all, policy.Group{Tag: g.Tag, Size: size, Waste: fate.waste, Closed: fate.cookie == nil})
+	}
+	return all
+}
+
+// silent reports whether the response needs no Set-Cookie, as after most reads.
+func (s *settings) silent(o core.Outcome) bool {
+	v := o.View
+	return !o.Writes && !o.Changes.Destroyed && !v.Imported && !policy.TouchDue(v, v.Loaded, s.idle, s.touch)
+}
+
+// sessionOf is the head or logout that a plan sets, or else the one it leaves.
+func sessionOf(p policy.Plan, v *state.View) *state.Cookie {
+	for _, c := range p.Set {
+		if c.Kind == state.Head || c.Kind == state.Logout {
+			return c
+		}
+	}
+	return v.Over
+}
+
+// merged is a plan together with what is pending since an early Save.
+func (x *requestState) merged(p policy.Plan) policy.Plan {
+	if x.pending == nil {
+		return p
+	}
+	return x.pending.Then(p)
+}

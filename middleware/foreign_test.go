@@ -1,0 +1,96 @@
+package middleware_test
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/session"
+)
+
+// foreignSite is a site whose ring is current, with the cookies of another
+// program's visitor in its browser: at the tag where all sessions begin, or at
+// tags of their own.
+func foreignSite(t *testing.T, moved bool, options ...option) (s *site, planted map[string]string) {
+	t.Helper()
+	other := newSite(t, app)
+	other.get("/set?user=eve")
+	if moved {
+		other.moveHome()
+	}
+	s = newSite(t, app, append([]option{config(func(c *middleware.Config) { c.Keys = &replica{ring: newRing(t), current: true} })}, options...)...)
+	planted = map[string]string{}
+	for _, c := range other.jar.All() {
+		s.jar.Put(c.Name, c.Value)
+		planted[c.Name] = c.Value
+	}
+	return s, planted
+}
+
+// A cookie whose key the ring does not have, although it was read since the cookie
+// came, is another program's: it hinders no visitor, and stays.
+func TestForeignCookieHindersNobody(t *testing.T) {
+	for name, begin := range map[string]string{"anonymous": "/set?user=ada", "login": "/login?user=ada"} {
+		t.Run(name, func(t *testing.T) {
+			s, planted := foreignSite(t, true)
+			a := s.get("/read")
+			require.Equal(t, string(session.UnknownKey), a.Header.Get("X-Reason"))
+			require.Empty(t, a.Header["Set-Cookie"])
+			for _, path := range []string{begin, "/set?user=grace", "/login?user=ada", "/set?user=emmy", "/logout", begin, "/logout"} {
+				require.Equal(t, 200, s.get(path).StatusCode, path)
+				if _, who, ok := strings.Cut(path, "="); ok {
+					require.Equal(t, who, s.who())
+				}
+				for name, value := range planted {
+					require.Equal(t, value, s.jar.Value(name), "after %s", path)
+				}
+			}
+			require.Empty(t, s.who())
+		})
+	}
+}
+
+// Two programs with one name begin their sessions at one tag: the later one takes
+// the other's place there, as long as that has not moved to a tag of its own.
+func TestForeignCookieIsReplacedByName(t *testing.T) {
+	s, planted := foreignSite(t, false)
+	require.Equal(t, 200, s.get("/set?user=ada").StatusCode)
+	require.Equal(t, "ada", s.who())
+	require.Len(t, s.jar.All(), 1)
+	require.NotEqual(t, planted[s.cookie().Name], s.cookie().Value)
+}
+
+// The cookies of another program take room in the request, and are counted with the
+// cookies that are not ours.
+func TestForeignCookieTakesRoom(t *testing.T) {
+	other := newSite(t, storedApp)
+	other.grow("a", 5000)
+	other.grow("a", 5001)
+	s := newSite(t, storedApp, config(func(c *middleware.Config) {
+		c.Keys, c.Platform = &replica{ring: newRing(t), current: true}, middleware.APIGateway
+	}))
+	for _, c := range other.jar.All() {
+		s.jar.Put(c.Name, c.Value)
+	}
+	took := len(s.header()) + len("; ")
+	require.Equal(t, 500, s.grow("b", 3000).StatusCode)
+	var tooLarge *session.TooLargeError
+	require.ErrorAs(t, s.events.of(middleware.EventFailed)[0].Err, &tooLarge)
+	require.Equal(t, took, tooLarge.Others)
+	require.Equal(t, 200, s.grow("b", 300).StatusCode)
+	require.Equal(t, "300", s.length("b"))
+}
+
+// Whoever runs two programs on one host is told once what to do.
+func TestForeignCookieIsAdvisedOnOnce(t *testing.T) {
+	var log strings.Builder
+	s, _ := foreignSite(t, true, config(func(c *middleware.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) }))
+	for range 3 {
+		s.get("/read")
+	}
+	require.Equal(t, 1, strings.Count(log.String(), "give one of them another Config.Name"), log.String())
+	require.Contains(t, log.String(), "name=__Host-session")
+}

@@ -1,0 +1,69 @@
+package middleware
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/internal/policy"
+	"github.com/carryon-go/carryon/internal/state"
+)
+
+// viewOf is the session with a number, as a request that was read at a time shows it.
+func viewOf(n int, at time.Time, names ...string) *state.View {
+	root := state.Root{byte(n), byte(n >> 8), byte(n >> 16)}
+	v := &state.View{Over: &state.Cookie{Root: root}, Loaded: state.Millis(at)}
+	for _, name := range names {
+		v.Entries = append(v.Entries, state.Entry{Name: name})
+	}
+	return v
+}
+
+// add notes an entry of a session, and returns what was in flight beside it.
+func (c *growths) add(v *state.View, now time.Time, names ...string) (inFlight []string) {
+	for _, g := range c.begin(v) {
+		inFlight = append(inFlight, g.Name)
+	}
+	var added []policy.Growth
+	for _, name := range names {
+		added = append(added, policy.Growth{Name: name, Bytes: 1})
+	}
+	c.end(v, added, now)
+	return inFlight
+}
+
+func TestEntriesInFlightAreThoseOfTheSession(t *testing.T) {
+	start := time.UnixMilli(1_700_000_000_000)
+	var c growths
+	require.Empty(t, c.add(viewOf(1, start), start, "a"))
+	require.Equal(t, []string{"a"}, c.add(viewOf(1, start), start, "b"))
+	require.Empty(t, c.add(viewOf(2, start), start), "of another session")
+	require.ElementsMatch(t, []string{"a", "b"}, c.add(viewOf(1, start.Add(landingTime-1)), start))
+	require.Empty(t, c.add(viewOf(1, start.Add(landingTime)), start), "a request that began so late has seen it, or it was lost")
+}
+
+// The memory of entries in flight is bounded, and short.
+func TestEntriesInFlightAreForgotten(t *testing.T) {
+	start := time.UnixMilli(1_700_000_000_000)
+	var c growths
+	for i := range 3 * maxGrowths {
+		c.add(viewOf(i, start), start, "a")
+		require.LessOrEqual(t, len(c.of), maxGrowths)
+	}
+	c = growths{}
+	for i := range 100 {
+		c.add(viewOf(i, start), start, "a")
+	}
+	later := start.Add(landingTime)
+	c.add(viewOf(1000, later), later, "a")
+	require.Len(t, c.of, 1, "the rest has landed")
+
+	for i := range 1000 {
+		c.add(viewOf(1, later.Add(time.Duration(i)*time.Second)), later.Add(time.Duration(i)*time.Second), fmt.Sprint(i))
+	}
+	for _, made := range c.of {
+		require.LessOrEqual(t, len(made), 20, "of one session that goes on for long")
+	}
+}

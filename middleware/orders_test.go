@@ -1,0 +1,197 @@
+package middleware_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/fallback"
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/session"
+)
+
+func mem(t testing.TB, now func() time.Time) *fallback.Memory {
+	m, err := fallback.NewMemory(fallback.MemoryConfig{Clock: now})
+	require.NoError(t, err)
+	return m
+}
+
+// T1: login, Save, then Destroy, in the response that begins a stored session.
+func TestDestroyAfterASaveEndsANewStoredSession(t *testing.T) {
+	for _, without := range []bool{false, true} {
+		for mode, size := range map[middleware.Mode]int{middleware.AlwaysStored: 10, middleware.Auto: 60_000} {
+			t.Run(fmt.Sprint(without, mode), func(t *testing.T) {
+				a := newAdversary(t, nil)
+				m := a.replica(a.clock.Now, func(c *middleware.Config) {
+					c.Fallback, c.Mode, c.WithoutRevocation = mem(t, a.clock.Now), mode, without
+				})
+				a.sessions = m
+				jar := cookies{}
+				a.ask(jar, func(s *session.Session) {
+					s.Bind("ada")
+					user.Set(s, "ada"+strings.Repeat("é", 0)+text(min(size, 60_000)))
+					require.NoError(t, s.Save(context.Background()))
+					s.Destroy() // a later check failed
+				})
+				seen, reason := a.sees(jar)
+				require.Empty(t, seen, "destroyed, and logged in (%v)", reason)
+			})
+		}
+	}
+}
+
+// T2
+func TestImportIntoOneStoredCookie(t *testing.T) {
+	s, old := migrating(t, config(func(c *middleware.Config) { c.FixedName, c.Mode = true, middleware.AlwaysStored }))
+	require.Equal(t, "ada", s.who())
+	s.clock.advance(time.Minute)
+	delete(old.sessions, "token") // the other library's row goes
+	require.Equal(t, "ada", s.who())
+}
+
+// T3: stateless importer, no store.
+func TestLogoutOfAnImportedSessionHoldsAgainstALateImport(t *testing.T) {
+	old := &oldLibrary{path: "/", sessions: map[string]*middleware.Imported{"token": {
+		Values: map[string]any{"user": "ada"}, Created: noon.Add(-time.Hour), Expires: noon.Add(9 * time.Hour)}}}
+	a := newAdversary(t, func(c *middleware.Config) {
+		c.Import, c.ImportUntil = []middleware.Importer{stateless{old}}, noon.Add(time.Hour)
+	})
+	jar := cookies{"old": "token"}
+	late := open(a.sessions, jar, func(s *session.Session) { s.Names() })
+	a.ask(jar, func(s *session.Session) { s.Destroy() })
+	require.Empty(t, jar["old"])
+	lines, err := late()
+	require.NoError(t, err)
+	jar.land(lines)
+	seen, reason := a.sees(jar)
+	require.Empty(t, seen, "logged out, and back again (%v)", reason)
+}
+
+type stateless struct{ *oldLibrary }
+
+func (stateless) Forget(context.Context, string) error { return nil }
+
+// T4
+func TestPopLeavesTheValueInAPrefetchThatSaves(t *testing.T) {
+	for name, do := range map[string]func(w http.ResponseWriter, r *http.Request){
+		"saved": func(w http.ResponseWriter, r *http.Request) {
+			s := session.From(r.Context())
+			note.Pop(s)
+			require.NoError(t, s.Save(r.Context()))
+		},
+		"late": func(w http.ResponseWriter, r *http.Request) {
+			s := session.From(r.Context())
+			s.Names()
+			w.WriteHeader(200)
+			note.Pop(s)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, _ := storedSite(t, config(func(c *middleware.Config) { c.Mode = middleware.AlwaysStored }), asProgram(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/pop" {
+					do(w, r)
+					return
+				}
+				storedApp(w, r)
+			}))
+			s.get("/put?name=note&size=10")
+			s.get("/pop", "Sec-Purpose: prefetch")
+			require.Equal(t, "10", s.length("note"), "nobody has seen the flash")
+		})
+	}
+}
+
+// T5: Renew, header, panic.
+func TestRenewalCountsWhereTheHandlerPanicsAfterTheHeader(t *testing.T) {
+	sites, _ := sharing(t, 2, asProgram(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/renew" {
+			session.From(r.Context()).Renew()
+			w.WriteHeader(200)
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler) // as httputil.ReverseProxy where a copy fails
+		}
+		bindApp(w, r)
+	}))
+	s := sites[0]
+	s.get("/bind?user=ada")
+	before := s.header()
+	thief := s.rob()
+	r, _ := http.NewRequest("GET", s.URL+"/renew", nil)
+	if response, err := s.client.Do(r); err == nil {
+		response.Body.Close()
+	}
+	require.NotEqual(t, before, s.header(), "the new one has arrived")
+	require.Equal(t, "ada", s.who())
+	after(s, time.Hour/4)
+	thief.requireEnded(sites...)
+}
+
+// slowStore honours its context, and is slow.
+type slowStore struct {
+	fallback.Store
+	wait time.Duration
+}
+
+func (s slowStore) Load(ctx context.Context, id string) (fallback.Record, error) {
+	select {
+	case <-ctx.Done():
+		return fallback.Record{}, ctx.Err()
+	case <-time.After(s.wait):
+	}
+	return s.Store.Load(ctx, id)
+}
+
+// T6: a thief's own deadline trips the breaker for all, and the revocation is not asked for.
+func TestADeadlineOfAVisitorsOwnIsNoOutage(t *testing.T) {
+	a := newAdversary(t, nil)
+	store := mem(t, a.clock.Now)
+	with := func(c *middleware.Config) { c.Fallback = slowStore{store, 2 * time.Millisecond} }
+	one, two := a.replica(a.clock.Now, with), a.replica(a.clock.Now, with)
+	a.sessions = one
+	jar := cookies{}
+	var id string
+	a.ask(jar, func(s *session.Session) { s.Bind("ada"); user.Set(s, "ada"); id = s.ID() })
+	require.NoError(t, one.Revoke(context.Background(), id))
+	require.NoError(t, one.RevokeSubject(context.Background(), "ada"))
+
+	// The thief's first request ends its deadline in the handler (http.TimeoutHandler around
+	// the sessions and a slow body), the second one profits.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	_, x := two.Begin(ctx, middleware.Request{Method: "POST", Cookies: []string{jar.header()}})
+	_ = session.From(x).Load(x)
+
+	_, y := two.Begin(context.Background(), middleware.Request{Method: "POST", Cookies: []string{jar.header()}})
+	got, _ := user.Get(session.From(y))
+	require.Empty(t, got, "revoked, the store is up, and this request had all the time")
+}
+
+// T8
+func TestEstimateOfALoginWithoutValues(t *testing.T) {
+	_, err := middleware.Estimate(middleware.Config{}, func(s *session.Session) { s.Bind("ada") })
+	require.NoError(t, err)
+}
+
+type ring struct {
+	Name string
+	Next *ring
+	Map  map[string]any
+}
+
+// T10
+func TestCyclicValuesAreAnError(t *testing.T) {
+	a := newAdversary(t, nil)
+	r := &ring{Name: "a"}
+	r.Next = r
+	m := map[string]any{}
+	m["m"] = m
+	for _, v := range []any{r, m} {
+		_, err := open(a.sessions, cookies{}, func(s *session.Session) { session.Key[any]("x").Set(s, v) })()
+		require.Error(t, err)
+	}
+}

@@ -1,0 +1,178 @@
+package middleware_test
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/session"
+)
+
+// reasonsOf lists the reasons of the events of a kind.
+func reasonsOf(list []middleware.Event) (all []session.Reason) {
+	for _, e := range list {
+		all = append(all, e.Reason)
+	}
+	return all
+}
+
+// Each way in which a request can lack a session has its reason: the handler, the
+// observer, the operator and the log are told the same word.
+func TestEveryBrokenRequestHasItsReason(t *testing.T) {
+	for _, c := range nobody {
+		t.Run(c.name, func(t *testing.T) {
+			b := c.make(t)
+			b.events.forget()
+			a := b.bare("/read", b.cookies...)
+			down := c.want == session.StoreDown && !b.sessions.AbsentIfStoreDown
+			if down {
+				require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
+			} else {
+				require.Equal(t, string(c.want), a.Header.Get("X-Reason"))
+			}
+			loaded := b.events.of(middleware.EventLoaded)
+			require.Len(t, loaded, 1)
+			require.Equal(t, c.want, loaded[0].Reason)
+			told := reasonsOf(append(b.events.of(middleware.EventRefused), b.events.of(middleware.EventStore)...))
+			if c.want == session.Absent {
+				require.Empty(t, told)
+			} else {
+				require.Contains(t, told, c.want)
+			}
+			b.requireExplained(t, c.want, c.want)
+		})
+	}
+}
+
+// What is wrong beside a session that counts, or beside none, is told as well.
+func TestEveryRefusalBesideASession(t *testing.T) {
+	for _, c := range beside {
+		t.Run(c.name, func(t *testing.T) {
+			b := c.make(t)
+			b.events.forget()
+			a := b.bare("/read", b.cookies...)
+			require.Contains(t, []string{"", "absent"}, a.Header.Get("X-Reason"))
+			require.Contains(t, reasonsOf(b.events.of(middleware.EventRefused)), c.want)
+			b.requireExplained(t, session.Reason(a.Header.Get("X-Reason")), c.want)
+		})
+	}
+}
+
+// requireExplained: the operator is told the reason, and of what was refused.
+func (b broken) requireExplained(t *testing.T, reason, refused session.Reason) {
+	t.Helper()
+	r, err := http.NewRequest(http.MethodGet, b.URL, nil)
+	require.NoError(t, err)
+	r.Header["Cookie"] = b.cookies
+	e := b.sessions.Explain(r)
+	require.Equal(t, reason, e.Reason)
+	var all []session.Reason
+	for _, f := range e.Refused {
+		all = append(all, f.Reason)
+	}
+	if refused == session.Absent {
+		require.Empty(t, all)
+		return
+	}
+	if down := refused == session.StoreDown && e.Err != nil; !down {
+		require.Contains(t, all, refused)
+	}
+}
+
+// A request that is refused when it writes has its reason in the event of the
+// commit that failed.
+func TestEveryFailedCommitHasItsReason(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		want session.Reason
+		make func(t *testing.T) (s *site, path string)
+	}{
+		{"too large", session.TooLarge, func(t *testing.T) (*site, string) { return newSite(t, storedApp), "/put?name=a&size=60000" }},
+		{"too large for the store", session.TooLarge, func(t *testing.T) (*site, string) {
+			s, _ := storedSite(t)
+			return s, "/put?name=a&size=1500000"
+		}},
+		{"beside an unknown key's cookies", session.UnknownKey, func(t *testing.T) (*site, string) {
+			s, _ := onReplica(t, newRing(t), newRing(t))
+			return s, "/set?user=eve"
+		}},
+		{"no key seals", session.NoKey, func(t *testing.T) (*site, string) {
+			s, _ := onReplica(t, newRing(t), nil)
+			return s, "/login?user=eve"
+		}},
+		{"the store is down", session.StoreDown, func(t *testing.T) (*site, string) {
+			s, store := storedSite(t)
+			store.fail(errors.New("connection refused"))
+			return s, "/put?name=a&size=60000"
+		}},
+		{"a renewal of what was revoked", session.Revoked, func(t *testing.T) (*site, string) {
+			sites, _ := sharing(t, 2)
+			a, b := sites[0], sites[1]
+			a.get("/bind?user=ada")
+			b.with("/read", a.header())
+			require.NoError(t, a.sessions.RevokeSubject(t.Context(), "ada"))
+			for _, c := range a.jar.All() {
+				b.jar.Put(c.Name, c.Value)
+			}
+			return b, "/login?user=ada"
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, path := c.make(t)
+			s.events.forget()
+			require.GreaterOrEqual(t, s.get(path).StatusCode, 400)
+			failed := s.events.of(middleware.EventFailed)
+			require.Len(t, failed, 1)
+			require.Equal(t, c.want, failed[0].Reason)
+			require.Error(t, failed[0].Err)
+		})
+	}
+	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(200)
+		user.Set(session.From(r.Context()), "late")
+	})
+	s.get("/")
+	late := s.events.of(middleware.EventLateChange)
+	require.Len(t, late, 1)
+	require.Equal(t, session.LateChange, late[0].Reason)
+}
+
+// Between them the tests above have every reason that there is.
+func TestEveryReasonIsTested(t *testing.T) {
+	seen := []session.Reason{session.Recognised, session.TooLarge, session.NoKey, session.LateChange}
+	for _, c := range nobody {
+		seen = append(seen, c.want)
+	}
+	for _, c := range beside {
+		seen = append(seen, c.want)
+	}
+	require.GreaterOrEqual(t, len(nobody)+len(beside), 40)
+	for _, reason := range session.Reasons() {
+		require.Contains(t, seen, reason)
+	}
+	require.Len(t, session.Reasons(), len(slices.Compact(slices.Sorted(slices.Values(session.Reasons())))))
+}
+
+// The state of a session under a retired key moves to the active one, and that
+// is an event of its own.
+func TestRotatedIsAnEvent(t *testing.T) {
+	old := newRing(t)
+	next, _, err := old.Rotate(noon, keyring.Policy{ActivateIn: -1, Overlap: 48 * time.Hour})
+	require.NoError(t, err)
+	s, _ := onReplica(t, old, next)
+	s.clock.advance(time.Minute)
+	s.events.forget()
+	s.get("/set?user=grace")
+	rotated := s.events.of(middleware.EventRotated)
+	require.Len(t, rotated, 1)
+	require.Equal(t, next.Active(s.clock.Now()).ID().String(), rotated[0].KeyID)
+	require.NotEmpty(t, rotated[0].SessionID)
+	s.get("/set?user=ada")
+	require.Len(t, s.events.of(middleware.EventRotated), 1, "once")
+}
