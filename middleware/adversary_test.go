@@ -64,12 +64,6 @@ func (c cookies) and(others ...cookies) cookies {
 	return all
 }
 
-func (c cookies) without(others cookies) cookies {
-	left := maps.Clone(c)
-	maps.DeleteFunc(left, func(name, _ string) bool { return others[name] != "" })
-	return left
-}
-
 // land applies Set-Cookie lines.
 func (c cookies) land(lines []string) {
 	for _, line := range lines {

@@ -17,7 +17,8 @@ func (d *decision) foldable(e *state.Entry) bool {
 
 // fold adds to a draft the head of the next turn, which has taken in the cells
 // that are old enough. They stay in the jar until no request is in flight that
-// may write them. ok reports whether it is due.
+// may write them. ok reports whether it is due. With a store there is no fold: a
+// response that moves the session there takes the same turn.
 func (d *decision) fold(dr draft) (out draft, ok bool) {
 	v := d.View
 	n := 0
@@ -27,7 +28,7 @@ func (d *decision) fold(dr draft) (out draft, ok bool) {
 		}
 	}
 	floor := state.Stamp{At: d.Now - state.Settled}
-	if n < foldFrom || d.FixedName || v.Imported || v.Stored() || !d.fitsTwice(v.Over) || !floor.After(v.Floor()) {
+	if n < foldFrom || d.Store && d.Mode != CookiesOnly || d.FixedName || v.Imported || v.Stored() || !d.fitsTwice(v.Over) || !floor.After(v.Floor()) {
 		return draft{}, false
 	}
 	h := v.Over.Again()
@@ -103,7 +104,7 @@ func (d *decision) leftovers() (tags []string) {
 		case c == h:
 		case !own && (now-h.Born.At >= state.Settled || c.Kind == state.Cell || c.Kind == state.Seen || c.UnderOwnTag()),
 			own && c.Kind == state.Head && (c.Turn < h.Turn || c.Turn == h.Turn && !state.IsFixed(c.Tag)),
-			own && c.Kind == state.Cell && c.Turn < h.Turn && now-h.Since >= state.Settled && !d.showsFrom(c):
+			own && c.Kind == state.Cell && c.Turn < h.Turn && now-h.Since >= state.Settled && !d.Conflict && !d.lists(c.Entry.Name) && !d.showsFrom(c):
 			tags = append(tags, c.Tag)
 		}
 	}

@@ -79,8 +79,12 @@ func (d *decision) changeRecord() (Plan, error) {
 	record.Entries = d.merged(false)
 	record.Turn = max(v.Over.Turn, v.Row.Turn)
 	record.SeenAt = max(v.Seen, d.Now)
+	if v.Row.Turn > v.Over.Turn {
+		record.Since = v.Row.Since
+	}
 	if v.Row.Back {
 		record.Turn += 2 // above the head that a response has taken back into the cookies
+		record.Since = d.stamp.At
 	}
 	next := state.Revision{Number: max(v.Record.Number, v.Over.Row.Number) + 1, Tag: d.RowTag}
 	if !d.Late && !d.Conflict && d.Mode != StoredOnly && !d.moving() {
