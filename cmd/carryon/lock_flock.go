@@ -15,7 +15,7 @@ var flock = syscall.Flock
 
 // lock keeps other carryons from changing a file. The lock is on the file
 // itself, which each change replaces: the caller that gets it checks that the
-// name still leads there, and otherwise begins anew. Where the file system has
+// name still leads there, and otherwise starts over. Where the file system has
 // no such locks, a file beside it is the lock.
 func (u *ui) lock(file string, deadline time.Time) (unlock func(), err error) {
 	for {
