@@ -194,6 +194,8 @@ func (v *View) merge(room []Entry) {
 func (v *View) tear() { v.Verdict, v.Entries = Torn, nil }
 
 // cells returns the generation's cells, by name, the newest of each name first.
+// Writers of one stamp are told apart by their tags, so that all readers choose
+// the same.
 func (v *View) cells() (all []*Cookie) {
 	n := 0
 	for _, c := range v.Cookies {
@@ -213,7 +215,7 @@ func (v *View) cells() (all []*Cookie) {
 	}
 	if len(all) > 1 {
 		slices.SortFunc(all, func(a, b *Cookie) int {
-			return cmp.Or(strings.Compare(a.Entry.Name, b.Entry.Name), b.Entry.Stamp.Compare(a.Entry.Stamp))
+			return cmp.Or(strings.Compare(a.Entry.Name, b.Entry.Name), b.Entry.Stamp.Compare(a.Entry.Stamp), strings.Compare(b.Tag, a.Tag))
 		})
 	}
 	return all
