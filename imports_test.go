@@ -31,7 +31,8 @@ var mayImport = []struct {
 }{
 	{"internal/state", nil},
 	{"internal/core", []string{"internal/state"}},
-	{"keyring", nil},
+	{"internal/span", nil},
+	{"keyring", []string{"internal/span"}},
 	{"fallback", nil},
 	{"fallback/fallbacktest", []string{"fallback"}},
 	{"fallback/sqlstore", []string{"fallback"}},
@@ -48,7 +49,7 @@ var mayImport = []struct {
 	{"middleware/migrate/gorillasession", []string{"middleware", securecookie}},
 	{"middleware/migrate/scssession", []string{"middleware"}},
 	{"sessiontest", []string{"internal/core", "internal/state", "session", "keyring", "middleware"}},
-	{"cmd/carryon", []string{"internal/core", "internal/state", "internal/cookiejar", "internal/policy", "session", "keyring", "codec", "codec/xchacha", "codec/securecookieformat", "middleware"}},
+	{"cmd/carryon", []string{"internal/core", "internal/span", "internal/state", "internal/cookiejar", "internal/policy", "session", "keyring", "codec", "codec/xchacha", "codec/securecookieformat", "middleware"}},
 	{"", nil}, // the package documentation
 }
 

@@ -3,6 +3,8 @@ package keyring
 import (
 	"fmt"
 	"time"
+
+	"github.com/carryon-go/carryon/internal/span"
 )
 
 // A Problem is a finding of [Ring.Check] or [Ring.CheckNext].
@@ -68,7 +70,7 @@ func (c *inspection) schedule(k *Key) {
 	switch state := k.State(c.now); {
 	case state == Staged && k.active.Sub(k.created) < c.p.ActivateIn:
 		c.loses(k, time.Time{}, "is staged for %s, less than the %s that servers may take to see it; they cannot open what it seals until then",
-			inDays(k.active.Sub(k.created)), inDays(c.p.ActivateIn))
+			span.String(k.active.Sub(k.created)), span.String(c.p.ActivateIn))
 	case state == Active && k.first && c.now.Before(k.active):
 		c.warn(k, "becomes active at %s and seals already, as there is no other; is the clock right?", k.active.Format(time.RFC3339))
 	case c.now.Before(k.created.Add(-c.p.ActivateIn)):
@@ -86,7 +88,7 @@ func (c *inspection) end(k *Key) {
 	case k.State(c.now) == Expired:
 		c.warn(k, "has expired; remove it with: carryon keys prune FILE")
 	case e != nil:
-		c.loses(k, time.Time{}, "opens for only %s after it has retired, less than the longest lifetime of a session, %s", inDays(e.Overlap), inDays(e.Least))
+		c.loses(k, time.Time{}, "opens for only %s after it has retired, less than the longest lifetime of a session, %s", span.String(e.Overlap), span.String(e.Least))
 	case k.expires.IsZero() && !k.retires.IsZero():
 		c.warn(k, "opens for ever after it has retired")
 	}
@@ -167,7 +169,7 @@ func (c *inspection) checkNew(k *Key, old *Ring) {
 	case !seals || sealed || !begins.Before(known):
 	case was.key == nil:
 		c.loses(k, time.Time{}, "is new and would seal from %s on; servers take up to %s to see it, so let it become active at %s or later",
-			begins.UTC().Format(time.RFC3339), inDays(c.p.ActivateIn), wholeSecond(known).Format(time.RFC3339))
+			begins.UTC().Format(time.RFC3339), span.String(c.p.ActivateIn), wholeSecond(known).Format(time.RFC3339))
 	case state == Active || k.active.Before(was.key.active): // otherwise Check reports it
 		c.loses(k, known, "would seal from %s on, and servers may take until %s to see it",
 			begins.UTC().Format(time.RFC3339), known.Format(time.RFC3339))

@@ -32,30 +32,30 @@ func TestCheck(t *testing.T) {
 	period.Period = 48 * hour
 	tests := []struct {
 		name  string
-		spans []span // all made at hour 0
+		spans []keySpan // all made at hour 0
 		now   float64
 		p     Policy
 		want  []string
 	}{
-		{"one key", []span{{n: 1}}, 5, p, nil},
-		{"a good rotation", []span{{1, 0, 80}, {2, 10, 0}}, 5, p, nil},
-		{"an expiry that suits nobody", []span{{1, 0, 33}, {2, 10, 0}}, 5, p,
+		{"one key", []keySpan{{n: 1}}, 5, p, nil},
+		{"a good rotation", []keySpan{{1, 0, 80}, {2, 10, 0}}, 5, p, nil},
+		{"an expiry that suits nobody", []keySpan{{1, 0, 33}, {2, 10, 0}}, 5, p,
 			[]string{"LOSES " + k1 + "opens for only 23h after it has retired, less than the longest lifetime of a session, 24h"}},
-		{"no lifetime is known", []span{{1, 0, 33}, {2, 10, 0}}, 5, Policy{}, nil},
-		{"staged for a moment", []span{{1, -50, 80}, {2, 0.5, 0}}, 0.25, p,
+		{"no lifetime is known", []keySpan{{1, 0, 33}, {2, 10, 0}}, 5, Policy{}, nil},
+		{"staged for a moment", []keySpan{{1, -50, 80}, {2, 0.5, 0}}, 0.25, p,
 			[]string{"LOSES " + k2 + "is staged for 30m, less than the 1h that servers may take to see it; they cannot open what it seals until then"}},
-		{"that is over", []span{{1, -50, 80}, {2, 0.5, 0}}, 3, p, nil},
-		{"an open end", []span{{1, 0, 0}, {2, 10, 0}}, 20, p, []string{k1 + "opens for ever after it has retired"}},
-		{"expired", []span{{1, -60, 0.5}, {2, -50, 0}}, 20, p, []string{k1 + "has expired; remove it with: carryon keys prune FILE"}},
-		{"a clock that is behind", []span{{n: 1, active: 2}}, 1, p,
+		{"that is over", []keySpan{{1, -50, 80}, {2, 0.5, 0}}, 3, p, nil},
+		{"an open end", []keySpan{{1, 0, 0}, {2, 10, 0}}, 20, p, []string{k1 + "opens for ever after it has retired"}},
+		{"expired", []keySpan{{1, -60, 0.5}, {2, -50, 0}}, 20, p, []string{k1 + "has expired; remove it with: carryon keys prune FILE"}},
+		{"a clock that is behind", []keySpan{{n: 1, active: 2}}, 1, p,
 			[]string{k1 + "becomes active at 2026-01-31T14:00:00Z and seals already, as there is no other; is the clock right?"}},
-		{"a clock that is far behind", []span{{1, -90, 80}, {2, -50, 0}}, -2, p,
+		{"a clock that is far behind", []keySpan{{1, -90, 80}, {2, -50, 0}}, -2, p,
 			[]string{k1 + "was made at 2026-01-31T12:00:00Z, which has not come yet; is the clock right?",
 				k2 + "was made at 2026-01-31T12:00:00Z, which has not come yet; is the clock right?"}},
-		{"for years", []span{{n: 1}}, 2*365*24 + 1, p, []string{k1 + "seals for more than two years; rotate"}},
-		{"in time", []span{{n: 1}}, 48, period, nil},
-		{"overdue", []span{{n: 1}}, 49, period, []string{k1 + "should have retired at 2026-02-02T12:00:00Z; is the job that rotates still running?"}},
-		{"just in time", []span{{1, 0, 200}, {2, 50, 0}}, 49, period, nil},
+		{"for years", []keySpan{{n: 1}}, 2*365*24 + 1, p, []string{k1 + "seals for more than two years; rotate"}},
+		{"in time", []keySpan{{n: 1}}, 48, period, nil},
+		{"overdue", []keySpan{{n: 1}}, 49, period, []string{k1 + "should have retired at 2026-02-02T12:00:00Z; is the job that rotates still running?"}},
+		{"just in time", []keySpan{{1, 0, 200}, {2, 50, 0}}, 49, period, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -88,37 +88,37 @@ func TestCheckOfACrowdedRing(t *testing.T) {
 // Each wrong order of steps is reported.
 func TestCheckNext(t *testing.T) {
 	p := Policy{ActivateIn: hour, Overlap: 100 * hour, Lifetime: 24 * hour}
-	old := []span{{1, -50, 50}, {2, -5, 90}, {3, 20, 0}}
-	rest := func(more ...span) []span { return append([]span{{1, -50, 50}, {2, -5, 90}}, more...) }
+	old := []keySpan{{1, -50, 50}, {2, -5, 90}, {3, 20, 0}}
+	rest := func(more ...keySpan) []keySpan { return append([]keySpan{{1, -50, 50}, {2, -5, 90}}, more...) }
 	tests := []struct {
 		name string
-		old  []span
-		next []span
+		old  []keySpan
+		next []keySpan
 		dead []Dead
 		now  float64
 		want []string
 	}{
 		{"the same", old, old, nil, 5, nil},
-		{"one more", old, append(append([]span(nil), old[:2]...), span{3, 20, 120}, span{4, 40, 0}), nil, 5, nil},
-		{"one more, at once", []span{{n: 1, active: -50}}, []span{{1, -50, 50}, {2, 5, 0}}, nil, 5,
+		{"one more", old, append(append([]keySpan(nil), old[:2]...), keySpan{3, 20, 120}, keySpan{4, 40, 0}), nil, 5, nil},
+		{"one more, at once", []keySpan{{n: 1, active: -50}}, []keySpan{{1, -50, 50}, {2, 5, 0}}, nil, 5,
 			[]string{"LOSES " + k2 + "is new and would seal from 2026-01-31T17:00:00Z on; servers take up to 1h to see it, so let it become active at 2026-01-31T18:00:00Z or later"}},
-		{"another ring", []span{{1, -9, 50}, {2, -5, 0}}, []span{{n: 3, active: -9}}, nil, 5, []string{
+		{"another ring", []keySpan{{1, -9, 50}, {2, -5, 0}}, []keySpan{{n: 3, active: -9}}, nil, 5, []string{
 			"LOSES " + k1 + "is retired and would be missing: sessions that it sealed are not recognised; safe from 2026-02-01T08:00:00Z on",
 			"LOSES " + k2 + "is active and would be missing: sessions that it sealed are not recognised",
 			"LOSES " + k3 + "is new and would seal from 2026-01-31T17:00:00Z on; servers take up to 1h to see it, so let it become active at 2026-01-31T18:00:00Z or later"}},
-		{"a retired one is gone", []span{{1, -50, 0}, {2, -5, 0}}, []span{{n: 2, active: -5}}, nil, 5,
+		{"a retired one is gone", []keySpan{{1, -50, 0}, {2, -5, 0}}, []keySpan{{n: 2, active: -5}}, nil, 5,
 			[]string{"LOSES " + k1 + "is retired and would be missing: sessions that it sealed are not recognised; safe from 2026-02-01T08:00:00Z on"}},
-		{"a retired one is gone, when its sessions have ended", []span{{1, -50, 90}, {2, -5, 0}}, []span{{n: 2, active: -5}}, nil, 20, nil},
-		{"a staged one is gone, in time", old, []span{{1, -50, 50}, {2, -5, 0}}, nil, 19, nil},
-		{"a staged one is gone, too late", old, []span{{1, -50, 50}, {2, -5, 0}}, nil, 19.5,
+		{"a retired one is gone, when its sessions have ended", []keySpan{{1, -50, 90}, {2, -5, 0}}, []keySpan{{n: 2, active: -5}}, nil, 20, nil},
+		{"a staged one is gone, in time", old, []keySpan{{1, -50, 50}, {2, -5, 0}}, nil, 19, nil},
+		{"a staged one is gone, too late", old, []keySpan{{1, -50, 50}, {2, -5, 0}}, nil, 19.5,
 			[]string{"LOSES " + k3 + "is staged and would be missing: sessions that it sealed are not recognised"}},
-		{"a staged one begins earlier, and is known", old, rest(span{3, 10, 0}), nil, 5, nil},
-		{"a staged one begins at once, and was just made", []span{{1, -50, 50}, {2, 2, 0}}, []span{{1, -50, 50}, {2, 0.5, 0}}, nil, 0.5,
+		{"a staged one begins earlier, and is known", old, rest(keySpan{3, 10, 0}), nil, 5, nil},
+		{"a staged one begins at once, and was just made", []keySpan{{1, -50, 50}, {2, 2, 0}}, []keySpan{{1, -50, 50}, {2, 0.5, 0}}, nil, 0.5,
 			[]string{"LOSES " + k2 + "would seal from 2026-01-31T12:30:00Z on, and servers may take until 2026-01-31T13:00:00Z to see it; safe from 2026-01-31T13:00:00Z on"}},
-		{"one expires early", old, []span{{1, -50, 4}, {2, -5, 90}, {3, 20, 0}}, nil, 5, []string{
+		{"one expires early", old, []keySpan{{1, -50, 4}, {2, -5, 90}, {3, 20, 0}}, nil, 5, []string{
 			"LOSES " + k1 + "is retired and would expire at once: what it sealed is void; safe from 2026-02-01T08:00:00Z on",
 			k1 + "has expired; remove it with: carryon keys prune FILE"}},
-		{"one goes back", []span{{1, -50, 90}, {2, -5, 0}}, []span{{1, -50, 90}, {2, 20, 0}}, nil, 5,
+		{"one goes back", []keySpan{{1, -50, 90}, {2, -5, 0}}, []keySpan{{1, -50, 90}, {2, 20, 0}}, nil, 5,
 			[]string{k1 + "has retired and would seal again"}},
 		{"revoked", old, rest(), []Dead{{exampleKey(3).id, Revoked, day}}, 5, nil},
 		{"expired is due", old, old, nil, 60, []string{k1 + "has expired; remove it with: carryon keys prune FILE"}},
@@ -141,7 +141,7 @@ func TestCheckNext(t *testing.T) {
 
 func TestCheckNextOfRevocations(t *testing.T) {
 	p := Policy{ActivateIn: hour, Lifetime: 24 * hour}
-	old := exampleRing(t, span{1, -50, 50}, span{2, -5, 0})
+	old := exampleRing(t, keySpan{1, -50, 50}, keySpan{2, -5, 0})
 	next, _, err := old.Revoke(exampleKey(1).id, at(5))
 	require.NoError(t, err)
 	list, err := old.CheckNext(next, at(5), p)
@@ -162,7 +162,7 @@ func TestCheckNextOfRevocations(t *testing.T) {
 	require.Contains(t, list[1].Text, "is new and would seal from")
 
 	// If every replica has the staged key, no replica sees an unknown one.
-	old = exampleRing(t, span{1, -50, 50}, span{2, -5, 90}, span{3, 20, 0})
+	old = exampleRing(t, keySpan{1, -50, 50}, keySpan{2, -5, 90}, keySpan{3, 20, 0})
 	next, _, err = old.Revoke(exampleKey(2).id, at(5))
 	require.NoError(t, err)
 	list, err = old.CheckNext(next, at(5), p)

@@ -17,9 +17,9 @@ var day = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 // at returns the time the given number of hours after day.
 func at(hours float64) time.Time { return day.Add(time.Duration(hours * float64(time.Hour))) }
 
-// span is one key of a test ring: the number of its example key, and its
+// keySpan is one key of a test ring: the number of its example key, and its
 // activation and expiry in hours (expiry 0: none).
-type span struct {
+type keySpan struct {
 	n               int
 	active, expires float64
 }
@@ -30,7 +30,7 @@ func exampleKey(n int) *Key {
 	return k
 }
 
-func newExampleRing(spans ...span) (*Ring, error) {
+func newExampleRing(spans ...keySpan) (*Ring, error) {
 	var keys []*Key
 	for _, s := range spans {
 		k := exampleKey(s.n)
@@ -43,7 +43,7 @@ func newExampleRing(spans ...span) (*Ring, error) {
 	return newRing(keys, nil)
 }
 
-func exampleRing(t testing.TB, spans ...span) *Ring {
+func exampleRing(t testing.TB, spans ...keySpan) *Ring {
 	t.Helper()
 	r, err := newExampleRing(spans...)
 	require.NoError(t, err)

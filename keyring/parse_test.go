@@ -208,7 +208,7 @@ func TestGeneratedKeysAreGood(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(exampleText(1)))
 	f.Add([]byte(exampleText(2, `"format":1`, `"format":1,"expires":"2027-01-31T12:00:00Z"`)))
-	f.Add(mustMarshal(f, exampleRing(f, span{1, 0, 40}, span{2, 10, 50}, span{3, 20, 0})))
+	f.Add(mustMarshal(f, exampleRing(f, keySpan{1, 0, 40}, keySpan{2, 10, 50}, keySpan{3, 20, 0})))
 	f.Add([]byte(`{"version":1,"keys":[{}],"dead":[{}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		ring, err := DangerouslyParseWithExampleKeys(text)

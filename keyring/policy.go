@@ -4,9 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
+
+	"github.com/carryon-go/carryon/internal/span"
 )
 
 // The defaults of a [Policy], and its upper bounds.
@@ -90,9 +90,9 @@ type OverlapError struct {
 // Error returns the overlap and the minimum.
 func (e *OverlapError) Error() string {
 	if e.ID == (ID{}) {
-		return fmt.Sprintf("keyring: an overlap of %s logs users out: it must be at least %s, the longest lifetime of a session plus the time until activation", inDays(e.Overlap), inDays(e.Least))
+		return fmt.Sprintf("keyring: an overlap of %s logs users out: it must be at least %s, the longest lifetime of a session plus the time until activation", span.String(e.Overlap), span.String(e.Least))
 	}
-	return fmt.Sprintf("keyring: key %v opens for only %s after it has retired, and sessions live for %s; give it a later \"expires\", or let sessions end earlier", e.ID, inDays(e.Overlap), inDays(e.Least))
+	return fmt.Sprintf("keyring: key %v opens for only %s after it has retired, and sessions live for %s; give it a later \"expires\", or let sessions end earlier", e.ID, span.String(e.Overlap), span.String(e.Least))
 }
 
 func (p Policy) withDefaults() (Policy, error) {
@@ -116,9 +116,9 @@ func (p Policy) checkPeriod() error {
 	case p.Period > MaxPeriod:
 		return fmt.Errorf("keyring: the period is at most %d days", MaxPeriod/(24*time.Hour))
 	case p.Period < p.ActivateIn:
-		return fmt.Errorf("keyring: the period, %s, is shorter than the time until activation, %s; a key would be due while another is staged", inDays(p.Period), inDays(p.ActivateIn))
+		return fmt.Errorf("keyring: the period, %s, is shorter than the time until activation, %s; a key would be due while another is staged", span.String(p.Period), span.String(p.ActivateIn))
 	case p.Period == 0 || p.Overlap/p.Period+2 > MaxKeys:
-		return fmt.Errorf("keyring: with a period of %s and an overlap of %s a ring would need more than %d keys; make the period longer or the overlap shorter", inDays(p.Period), inDays(p.Overlap), MaxKeys)
+		return fmt.Errorf("keyring: with a period of %s and an overlap of %s a ring would need more than %d keys; make the period longer or the overlap shorter", span.String(p.Period), span.String(p.Overlap), MaxKeys)
 	}
 	return nil
 }
@@ -170,25 +170,4 @@ func (k *Key) overlapError(now time.Time, lifetime time.Duration) *OverlapError 
 		return &OverlapError{k.id, overlap, lifetime}
 	}
 	return nil
-}
-
-// inDays formats a duration in the syntax of the command: 32d, 32d2m, 36h,
-// 1h30m.
-func inDays(d time.Duration) string {
-	const day = 24 * time.Hour
-	days := ""
-	if d >= 2*day {
-		days, d = strconv.FormatInt(int64(d/day), 10)+"d", d%day
-	}
-	if days != "" && d == 0 {
-		return days
-	}
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return days + s
 }

@@ -11,15 +11,15 @@ func TestDue(t *testing.T) {
 	week := Policy{Period: 168 * hour, ActivateIn: 2 * hour}
 	tests := []struct {
 		name  string
-		spans []span
+		spans []keySpan
 		p     Policy
 		at    float64
 	}{
-		{"one key", []span{{n: 1}}, week, 166},
-		{"one key of the future", []span{{n: 1, active: 5}}, week, 171},
-		{"two keys", []span{{1, 0, 400}, {2, 100, 0}}, week, 266},
-		{"a standby: the next is staged when the newest becomes active", []span{{1, 0, 900}, {2, 100, 0}}, Policy{Period: 168 * hour, ActivateIn: 168 * hour}, 100},
-		{"defaults", []span{{n: 1}}, Policy{}, 30*24 - 1},
+		{"one key", []keySpan{{n: 1}}, week, 166},
+		{"one key of the future", []keySpan{{n: 1, active: 5}}, week, 171},
+		{"two keys", []keySpan{{1, 0, 400}, {2, 100, 0}}, week, 266},
+		{"a standby: the next is staged when the newest becomes active", []keySpan{{1, 0, 900}, {2, 100, 0}}, Policy{Period: 168 * hour, ActivateIn: 168 * hour}, 100},
+		{"defaults", []keySpan{{n: 1}}, Policy{}, 30*24 - 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -100,7 +100,7 @@ func TestRotateRefusesAnOverlapThatIsTooShort(t *testing.T) {
 }
 
 func TestCheckLifetime(t *testing.T) {
-	ring := exampleRing(t, span{1, 0, 40}, span{2, 10, 20}, span{3, 15, 0}, span{4, 30, 0})
+	ring := exampleRing(t, keySpan{1, 0, 40}, keySpan{2, 10, 20}, keySpan{3, 15, 0}, keySpan{4, 30, 0})
 	require.NoError(t, ring.CheckLifetime(at(12), 5*hour))
 	require.NoError(t, ring.CheckLifetime(at(12), 0))
 	var short *OverlapError

@@ -29,22 +29,22 @@ func TestGenerateRoundTrips(t *testing.T) {
 func TestStates(t *testing.T) {
 	tests := []struct {
 		name  string
-		spans []span
+		spans []keySpan
 		want  map[float64]string // hour -> states in the order of spans
 	}{
-		{"one key", []span{{n: 1}}, map[float64]string{-9: "active", 0: "active", 9999: "active"}},
-		{"one key of the future, or a clock that is behind", []span{{n: 1, active: 5}},
+		{"one key", []keySpan{{n: 1}}, map[float64]string{-9: "active", 0: "active", 9999: "active"}},
+		{"one key of the future, or a clock that is behind", []keySpan{{n: 1, active: 5}},
 			map[float64]string{0: "active", 5: "active"}},
-		{"rotation", []span{{1, 0, 40}, {2, 10, 0}}, map[float64]string{
+		{"rotation", []keySpan{{1, 0, 40}, {2, 10, 0}}, map[float64]string{
 			-1: "active staged", 0: "active staged", 9.99: "active staged",
 			10: "retired active", 39.99: "retired active", 40: "expired active"}},
-		{"two rotations", []span{{1, 0, 40}, {2, 10, 50}, {3, 20, 0}}, map[float64]string{
+		{"two rotations", []keySpan{{1, 0, 40}, {2, 10, 50}, {3, 20, 0}}, map[float64]string{
 			9: "active staged staged", 10: "retired active staged", 20: "retired retired active",
 			40: "expired retired active", 50: "expired expired active"}},
-		{"only staged keys: the first does not wait", []span{{1, 5, 30}, {2, 10, 0}}, map[float64]string{
+		{"only staged keys: the first does not wait", []keySpan{{1, 5, 30}, {2, 10, 0}}, map[float64]string{
 			0: "active staged", 5: "active staged", 10: "retired active"}},
-		{"an open end", []span{{1, 0, 0}, {2, 10, 0}}, map[float64]string{9999: "retired active"}},
-		{"expiry with the successor", []span{{1, 0, 10}, {2, 10, 0}}, map[float64]string{
+		{"an open end", []keySpan{{1, 0, 0}, {2, 10, 0}}, map[float64]string{9999: "retired active"}},
+		{"expiry with the successor", []keySpan{{1, 0, 10}, {2, 10, 0}}, map[float64]string{
 			9: "active staged", 10: "expired active"}},
 	}
 	for _, tt := range tests {
@@ -66,7 +66,7 @@ func TestStates(t *testing.T) {
 }
 
 func TestTwoKeysWithOneActivation(t *testing.T) {
-	ring := exampleRing(t, span{1, 5, 30}, span{2, 5, 30}, span{3, 20, 0})
+	ring := exampleRing(t, keySpan{1, 5, 30}, keySpan{2, 5, 30}, keySpan{3, 20, 0})
 	low, high := ring.keys[0], ring.keys[1]
 	require.Less(t, low.id.String(), high.id.String())
 	require.Equal(t, Active, low.State(at(4)), "the first key of a ring is active before its activation")
@@ -79,15 +79,15 @@ func TestTwoKeysWithOneActivation(t *testing.T) {
 func TestRingsThatCouldNotSeal(t *testing.T) {
 	tests := []struct {
 		name  string
-		spans []span
+		spans []keySpan
 		want  string
 	}{
 		{"empty", nil, "has no keys"},
-		{"the only key expires", []span{{1, 0, 40}}, "the newest key"},
-		{"all keys expire", []span{{1, 0, 40}, {2, 10, 50}}, "the newest key"},
-		{"a gap", []span{{1, 0, 9}, {2, 10, 0}}, "before its successor"},
-		{"a gap behind a long-lived key", []span{{1, 0, 99}, {2, 10, 20}, {3, 30, 0}}, "before its successor"},
-		{"one key twice", []span{{1, 0, 40}, {1, 10, 0}}, "twice"},
+		{"the only key expires", []keySpan{{1, 0, 40}}, "the newest key"},
+		{"all keys expire", []keySpan{{1, 0, 40}, {2, 10, 50}}, "the newest key"},
+		{"a gap", []keySpan{{1, 0, 9}, {2, 10, 0}}, "before its successor"},
+		{"a gap behind a long-lived key", []keySpan{{1, 0, 99}, {2, 10, 20}, {3, 30, 0}}, "before its successor"},
+		{"one key twice", []keySpan{{1, 0, 40}, {1, 10, 0}}, "twice"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -131,16 +131,16 @@ func TestNilAndZeroRing(t *testing.T) {
 }
 
 func TestReturnedSlicesAreCopies(t *testing.T) {
-	ring := exampleRing(t, span{1, 0, 40}, span{2, 10, 0})
+	ring := exampleRing(t, keySpan{1, 0, 40}, keySpan{2, 10, 0})
 	ring.Keys()[0] = nil
 	require.NotNil(t, ring.Keys()[0])
 }
 
 func TestFingerprint(t *testing.T) {
-	a := exampleRing(t, span{1, 0, 40}, span{2, 10, 0})
+	a := exampleRing(t, keySpan{1, 0, 40}, keySpan{2, 10, 0})
 	require.Regexp(t, "^[0-9a-f]{16}$", a.Fingerprint())
-	require.Equal(t, a.Fingerprint(), exampleRing(t, span{2, 10, 0}, span{1, 0, 40}).Fingerprint(), "the order in the file is irrelevant")
-	for _, other := range [][]span{
+	require.Equal(t, a.Fingerprint(), exampleRing(t, keySpan{2, 10, 0}, keySpan{1, 0, 40}).Fingerprint(), "the order in the file is irrelevant")
+	for _, other := range [][]keySpan{
 		{{1, 0, 40}, {3, 10, 0}}, {{1, 0, 41}, {2, 10, 0}}, {{1, 0, 0}, {2, 10, 0}}, {{1, 1, 40}, {2, 10, 0}}, {{2, 10, 0}},
 	} {
 		require.NotEqual(t, a.Fingerprint(), exampleRing(t, other...).Fingerprint())
@@ -149,7 +149,7 @@ func TestFingerprint(t *testing.T) {
 
 func TestDerivedIsMadeOnce(t *testing.T) {
 	type slot struct{ string }
-	key := exampleRing(t, span{n: 1}).Active(day)
+	key := exampleRing(t, keySpan{n: 1}).Active(day)
 	var mu sync.Mutex
 	seen := make(map[any]bool)
 	var wg sync.WaitGroup

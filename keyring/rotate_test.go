@@ -98,7 +98,7 @@ func TestRotateInTheSameSecondKeepsTheOrder(t *testing.T) {
 }
 
 func TestPrune(t *testing.T) {
-	ring := exampleRing(t, span{1, 0, 40}, span{2, 10, 50}, span{3, 20, 0})
+	ring := exampleRing(t, keySpan{1, 0, 40}, keySpan{2, 10, 50}, keySpan{3, 20, 0})
 	same, change, err := ring.Prune(at(39))
 	require.NoError(t, err)
 	require.Zero(t, change)
@@ -125,7 +125,7 @@ func TestPruneForgetsTheOldestOfTooMany(t *testing.T) {
 	for i := range MaxDead {
 		dead = append(dead, Dead{ID{1, 2, byte(i >> 8), byte(i)}, Expired, day.Add(time.Duration(-i) * time.Second)})
 	}
-	ring, err := newRing(exampleRing(t, span{1, -9, -1}, span{2, -5, 0}).keys, dead)
+	ring, err := newRing(exampleRing(t, keySpan{1, -9, -1}, keySpan{2, -5, 0}).keys, dead)
 	require.NoError(t, err)
 	next, change, err := ring.Prune(at(1))
 	require.NoError(t, err)
@@ -134,7 +134,7 @@ func TestPruneForgetsTheOldestOfTooMany(t *testing.T) {
 }
 
 func TestRevoke(t *testing.T) {
-	spans := []span{{1, 0, 40}, {2, 10, 50}, {3, 20, 0}}
+	spans := []keySpan{{1, 0, 40}, {2, 10, 50}, {3, 20, 0}}
 	ids := []ID{exampleKey(1).id, exampleKey(2).id, exampleKey(3).id}
 	tests := []struct {
 		name   string
@@ -199,7 +199,7 @@ func TestRevokeTheOnlyKey(t *testing.T) {
 }
 
 func TestRevokeWhatIsNotThere(t *testing.T) {
-	ring := exampleRing(t, span{1, 0, 40}, span{2, 10, 0})
+	ring := exampleRing(t, keySpan{1, 0, 40}, keySpan{2, 10, 0})
 	_, _, err := ring.Revoke(ID{1, 2, 3, 4}, at(5))
 	require.EqualError(t, err, "keyring: the ring has no key 01020304")
 	_, _, err = ring.Revoke(exampleKey(1).id, at(41))
@@ -213,7 +213,7 @@ func TestRevokeWhatIsNotThere(t *testing.T) {
 // A replica whose clock is behind that of the revoking machine must not fall
 // back to the key before the revoked one, which expires soon.
 func TestRevokeOnASlowClock(t *testing.T) {
-	ring := exampleRing(t, span{1, 0, 40}, span{2, 10, 0})
+	ring := exampleRing(t, keySpan{1, 0, 40}, keySpan{2, 10, 0})
 	next, change, err := ring.Revoke(exampleKey(2).id, at(30))
 	require.NoError(t, err)
 	for _, hour := range []float64{30, 29.99, 11, 10} {
@@ -225,7 +225,7 @@ func TestRevokeOnASlowClock(t *testing.T) {
 // would order them.
 func TestRevokeOneOfTwoWithOneActivation(t *testing.T) {
 	for _, victim := range []int{1, 2} {
-		ring := exampleRing(t, span{1, 5, 30}, span{2, 5, 30}, span{3, 20, 0})
+		ring := exampleRing(t, keySpan{1, 5, 30}, keySpan{2, 5, 30}, keySpan{3, 20, 0})
 		next, _, err := ring.Revoke(exampleKey(victim).id, at(6))
 		require.NoError(t, err)
 		active := 0

@@ -16,18 +16,18 @@ import (
 // some of them equal, with or without an expiry. The states must match a
 // second implementation of the table in SPEC.md.
 func TestEveryLayout(t *testing.T) {
-	var choices []span
+	var choices []keySpan
 	for _, active := range []float64{-2, -1, 0, 1, 2} {
 		for _, end := range []float64{-1.5, 0.0001, 1, 1.5, 3} { // exampleRing reads 0 as no expiry
 			if end > active {
-				choices = append(choices, span{0, active, end})
+				choices = append(choices, keySpan{0, active, end})
 			}
 		}
-		choices = append(choices, span{0, active, 0})
+		choices = append(choices, keySpan{0, active, 0})
 	}
 	layouts := 0
-	var rings func(n int, spans []span)
-	rings = func(n int, spans []span) {
+	var rings func(n int, spans []keySpan)
+	rings = func(n int, spans []keySpan) {
 		if n > 0 {
 			ring, err := newExampleRing(spans...)
 			require.Equal(t, legal(spans), err == nil, "%v", spans)
@@ -49,8 +49,8 @@ func TestEveryLayout(t *testing.T) {
 }
 
 // inOrder sorts spans in the order of SPEC.md.
-func inOrder(spans []span) []span {
-	return slices.SortedFunc(slices.Values(spans), func(a, b span) int {
+func inOrder(spans []keySpan) []keySpan {
+	return slices.SortedFunc(slices.Values(spans), func(a, b keySpan) int {
 		if a.active != b.active {
 			return at(a.active).Compare(at(b.active))
 		}
@@ -62,7 +62,7 @@ func inOrder(spans []span) []span {
 var layoutIDs = map[int]ID{1: exampleKey(1).id, 2: exampleKey(2).id, 3: exampleKey(3).id}
 
 // legal reports whether the spans satisfy rule 5 of SPEC.md.
-func legal(spans []span) bool {
+func legal(spans []keySpan) bool {
 	spans = inOrder(spans)
 	last := len(spans) - 1
 	for i, s := range spans {
@@ -74,7 +74,7 @@ func legal(spans []span) bool {
 }
 
 // requireTable compares a ring with the table of states.
-func requireTable(t *testing.T, ring *Ring, spans []span) {
+func requireTable(t *testing.T, ring *Ring, spans []keySpan) {
 	spans = inOrder(spans)
 	for _, now := range []float64{-2, -1, 0, 1, 1.5, 2, 3} {
 		active := 0

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/carryon-go/carryon/internal/span"
 	"github.com/carryon-go/carryon/keyring"
 )
 
@@ -14,7 +15,7 @@ const (
 	lookEvery = 2 * time.Minute
 
 	// lifetime is the default lifetime of a session.
-	lifetime = aDay
+	lifetime = span.Day
 )
 
 // keysCheck fails as a server would at its start, and where visitors would be
@@ -81,7 +82,7 @@ func (u *ui) findings(ring, planned *keyring.Ring, p keyring.Policy) (losses, wa
 	}
 	found, err := check()
 	if short := (*keyring.OverlapError)(nil); errors.As(err, &short) {
-		u.say("problem: ", "an overlap of %s is too short; with these sessions and servers rotate with --overlap %s or more", span(short.Overlap), span(short.Least))
+		u.say("problem: ", "an overlap of %s is too short; with these sessions and servers rotate with --overlap %s or more", span.String(short.Overlap), span.String(short.Least))
 		losses, p.Overlap = 1, -1
 		found, err = check()
 	}

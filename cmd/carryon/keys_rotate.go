@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/carryon-go/carryon/internal/span"
 	"github.com/carryon-go/carryon/keyring"
 )
 
@@ -155,13 +156,13 @@ func (r *rotation) explain(err error, now time.Time) error {
 	switch {
 	case errors.As(err, &staged):
 		return hint(fmt.Errorf("key %v is staged until %s, and no other is added before that", staged.ID, stamp(staged.Activates)),
-			"rotating is safe in %s; --force adds another key now", span(staged.Activates.Sub(now).Round(time.Second)))
+			"rotating is safe in %s; --force adds another key now", span.String(staged.Activates.Sub(now).Round(time.Second)))
 	case errors.As(err, &short):
-		return hint(fmt.Errorf("an overlap of %s would log people out: sessions that the old key sealed live longer", span(short.Overlap)),
-			"give --overlap %s or more, or --lifetime, if your sessions end earlier; --force does it all the same", span(short.Least))
+		return hint(fmt.Errorf("an overlap of %s would log people out: sessions that the old key sealed live longer", span.String(short.Overlap)),
+			"give --overlap %s or more, or --lifetime, if your sessions end earlier; --force does it all the same", span.String(short.Least))
 	case errors.As(err, &loss) && r.policy.ActivateIn < r.propagation:
 		return hint(err, "it is safe now with --activate-in %s or more; if your servers see a new ring earlier, say so by --propagation; --force does it all the same",
-			span(r.propagation))
+			span.String(r.propagation))
 	case errors.As(err, &loss):
 		return hint(err, "--force does it all the same")
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/carryon-go/carryon/internal/span"
 	"github.com/carryon-go/carryon/keyring"
 )
 
@@ -26,9 +27,9 @@ func call(now time.Time, in string, args ...string) (code int, out, err string) 
 // ringFile makes a ring with a retired, an active and a staged key at the time
 // now, and returns its file and its text.
 func ringFile(t *testing.T, now time.Time) (file, text string) {
-	ring, err := keyring.Generate(now.Add(-10 * aDay))
+	ring, err := keyring.Generate(now.Add(-10 * span.Day))
 	require.NoError(t, err)
-	for _, at := range []time.Duration{-5 * aDay, -time.Minute} {
+	for _, at := range []time.Duration{-5 * span.Day, -time.Minute} {
 		ring, _, err = ring.Rotate(now.Add(at), keyring.Policy{})
 		require.NoError(t, err)
 	}
@@ -143,7 +144,7 @@ func TestManifestIsYAML(t *testing.T) {
 func TestRotationsThatAreDueAtTheSameTime(t *testing.T) {
 	now := time.Now()
 	file := filepath.Join(t.TempDir(), "ring.json")
-	ring, err := keyring.Generate(now.Add(-31 * aDay))
+	ring, err := keyring.Generate(now.Add(-31 * span.Day))
 	require.NoError(t, err)
 	require.NoError(t, createRing(file, ring))
 	said := make(chan string, 20)
@@ -172,10 +173,10 @@ func TestDurations(t *testing.T) {
 		said string
 	}{
 		{"90s", 90 * time.Second, "1m30s"}, {"1h", time.Hour, "1h"}, {"36h", 36 * time.Hour, "36h"},
-		{"1d", 24 * time.Hour, "24h"}, {"30d", 30 * aDay, "30d"}, {"2w", 14 * aDay, "14d"}, {"0", 0, "0s"},
-		{"1h30m", 90 * time.Minute, "1h30m"}, {"-2d", -2 * aDay, "-48h"}, {"1000w", 7000 * aDay, "7000d"}, {"8191d", 8191 * aDay, "8191d"},
-		{"100h30m5s", 100*time.Hour + 30*time.Minute + 5*time.Second, "4d4h30m5s"}, {"90d2m", 90*aDay + 2*time.Minute, "90d2m"},
-		{"1w1h30m", 7*aDay + 90*time.Minute, "7d1h30m"}, {"49h", 49 * time.Hour, "2d1h"}, {"2d1ns", 2*aDay + 1, "2d1ns"}, {"60d1s", 60*aDay + time.Second, "60d1s"},
+		{"1d", 24 * time.Hour, "24h"}, {"30d", 30 * span.Day, "30d"}, {"2w", 14 * span.Day, "14d"}, {"0", 0, "0s"},
+		{"1h30m", 90 * time.Minute, "1h30m"}, {"-2d", -2 * span.Day, "-48h"}, {"1000w", 7000 * span.Day, "7000d"}, {"8191d", 8191 * span.Day, "8191d"},
+		{"100h30m5s", 100*time.Hour + 30*time.Minute + 5*time.Second, "4d4h30m5s"}, {"90d2m", 90*span.Day + 2*time.Minute, "90d2m"},
+		{"1w1h30m", 7*span.Day + 90*time.Minute, "7d1h30m"}, {"49h", 49 * time.Hour, "2d1h"}, {"2d1ns", 2*span.Day + 1, "2d1ns"}, {"60d1s", 60*span.Day + time.Second, "60d1s"},
 	} {
 		var d duration
 		require.NoError(t, d.Set(tt.text), tt.text)

@@ -5,6 +5,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/carryon-go/carryon/internal/span"
 	"github.com/carryon-go/carryon/keyring"
 )
 
@@ -124,7 +125,7 @@ func (l *timeline) bar(c canvas, k *keyring.Key) {
 // dates are the ends of the picture.
 func (l *timeline) dates() string {
 	layout := time.DateOnly
-	if l.end.Sub(l.start) < 3*aDay {
+	if l.end.Sub(l.start) < 3*span.Day {
 		layout = "2006-01-02T15:04Z"
 	}
 	from, to := l.start.UTC().Format(layout), l.end.UTC().Format(layout)
