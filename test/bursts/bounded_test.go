@@ -32,8 +32,9 @@ type burst struct {
 }
 
 // leavesHeads reports whether responses of a burst may each leave a head beside
-// the others. SPEC.md bounds their number by the requests in flight, not their
-// bytes by the session: only small sessions are held to the limits then.
+// the others, if requests are built while others of the burst land. SPEC.md
+// bounds their number by the requests in flight, not their bytes by the session:
+// staggered bursts with large sessions are not held to the limits.
 func (b burst) leavesHeads() bool {
 	return slices.Contains([]string{"first requests", "first logins", "logins", "first requests with an entry each", "logins among writes",
 		"logouts among writes", "logins among logouts"}, b.name)
@@ -127,11 +128,11 @@ func TestJarIsBounded(t *testing.T) {
 				t.Run(k.name, func(t *testing.T) {
 					for _, b := range bursts {
 						t.Run(b.name, func(t *testing.T) {
-							t.Run("at once", func(t *testing.T) { b.run(t, platform, k, nil, (*visitor).atOnce) })
+							t.Run("at once", func(t *testing.T) { b.run(t, platform, k, nil, atOnce) })
 							if b.name == "first requests with an entry each" {
 								return // in sixes, each first session gets cells before one of them wins: see SPEC.md, The guarantee, Bounds
 							}
-							t.Run("in sixes", func(t *testing.T) { b.run(t, platform, k, nil, (*visitor).inSixes) })
+							t.Run("in sixes", func(t *testing.T) { b.run(t, platform, k, nil, inSixes) })
 						})
 					}
 				})
@@ -155,7 +156,7 @@ func TestJarIsBoundedBehindProxies(t *testing.T) {
 		for _, k := range []kind{kinds[0], kinds[3]} {
 			t.Run(k.name, func(t *testing.T) {
 				for _, b := range bursts {
-					t.Run(b.name, func(t *testing.T) { b.run(t, p.Platform, k, &p, (*visitor).atOnce) })
+					t.Run(b.name, func(t *testing.T) { b.run(t, p.Platform, k, &p, atOnce) })
 				}
 			})
 		}
@@ -178,11 +179,19 @@ func newMemory(t *testing.T) *fallback.Memory {
 }
 
 // sender sends a burst of requests and lets the answers land.
-type sender func(v *visitor, limits middleware.Limits, request func(i int) (method, path string, form url.Values))
+type sender struct {
+	send      func(v *visitor, limits middleware.Limits, request func(i int) (method, path string, form url.Values))
+	staggered bool // requests are built while others of the burst land
+}
+
+var (
+	atOnce  = sender{(*visitor).atOnce, false}
+	inSixes = sender{(*visitor).inSixes, true}
+)
 
 // run does the burst three times: over a session with small values, with large
 // ones, and with both.
-func (b burst) run(t *testing.T, platform middleware.Platform, k kind, p *front.Proxy, send sender) {
+func (b burst) run(t *testing.T, platform middleware.Platform, k kind, p *front.Proxy, by sender) {
 	site, clock := k.site(t, platform)
 	limits, _ := platform.Limits()
 	large := room(platform) / 4
@@ -194,7 +203,7 @@ func (b burst) run(t *testing.T, platform middleware.Platform, k kind, p *front.
 		{"large", func() int { return large }},
 		{"mixed", func() int { return []int{0, 100, large}[rand.IntN(3)] }},
 	} {
-		if b.leavesHeads() && values.name != "small" && !k.stored {
+		if (by.staggered || b.name == "logins among writes") && b.leavesHeads() && values.name != "small" && !k.stored {
 			continue
 		}
 		v := newVisitor(t, site)
@@ -206,7 +215,7 @@ func (b burst) run(t *testing.T, platform middleware.Platform, k kind, p *front.
 			clock.Move(b.wait)
 		}
 		v.what = values.name + " values"
-		send(v, limits, func(i int) (string, string, url.Values) { return b.request(i, values.size) })
+		by.send(v, limits, func(i int) (string, string, url.Values) { return b.request(i, values.size) })
 		v.logInAndOut(v.what)
 		require.LessOrEqual(t, v.pot.field(), limits.RequestBytes)
 	}
