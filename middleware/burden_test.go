@@ -36,7 +36,7 @@ func burdens(tb testing.TB) (a *adversary, headers map[string]string) {
 			c := &state.Cookie{Kind: state.Cell, Gen: root.GenID(), Turn: 0, Tag: root.CellTag(fmt.Sprint(i), uint64(i)),
 				Entry: state.NewEntry(name(i), state.Stamp{At: now - 1000 + int64(i), ID: 7}, append([]byte{0x59, byte(size >> 8), byte(size)}, make([]byte, size)...))}
 			for j := range min(sees, i) {
-				c.Sees = append(c.Sees, state.Sight{Name: fmt.Sprintf("n%03d", j), At: now - 1000})
+				c.SeenEntries = append(c.SeenEntries, state.SeenEntry{Name: fmt.Sprintf("n%03d", j), At: now - 1000})
 			}
 			all = append(all, seal(c))
 		}

@@ -145,7 +145,7 @@ func (s *settings) checkImport(fault func(bool, string, ...any)) {
 		}
 		name := from.Cookie().Name
 		fault(!isToken(name), "Config.Import[%d] has %q for its cookie's name, which no cookie has", i, name)
-		_, ours := cookiejar.Ours(name+"=x", s.Name, s.FixedName)
+		_, ours := cookiejar.ParsePair(name+"=x", s.Name, s.FixedName)
 		fault(ours, "Config.Import[%d] reads the cookie %q, which is one of ours; choose another Config.Name", i, name)
 	}
 }

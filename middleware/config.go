@@ -200,7 +200,7 @@ type settings struct {
 	staleness time.Duration // of what is known of revocations
 	limits    Limits
 	failures  *eventLog // told of failures where there is no Observer
-	form      cookiejar.Form
+	form      cookiejar.LineFormat
 	sizer     policy.Sizer
 }
 
@@ -208,7 +208,7 @@ type settings struct {
 // share it; it is immutable and safe for concurrent use.
 type Sessions struct {
 	settings
-	keeper  records.Keeper
+	records records.Client
 	growths growths
 	foreign sync.Once // the advice on cookies of other programs
 }

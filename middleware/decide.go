@@ -69,7 +69,7 @@ func (x *requestState) groups(others *policy.Size) []policy.Group {
 			others.Cookies, others.Request = others.Cookies+size.Cookies, others.Request+size.Request
 			continue
 		}
-		all = append(all, policy.Group{Tag: g.Tag, Size: size, Waste: fate.waste, Closed: fate.cookie == nil})
+		all = append(all, policy.Group{Tag: g.Tag, Size: size, Unopenable: fate.waste, Closed: fate.cookie == nil})
 	}
 	return all
 }
@@ -87,7 +87,7 @@ func sessionOf(p policy.Plan, v *state.View) *state.Cookie {
 			return c
 		}
 	}
-	return v.Over
+	return v.Winner
 }
 
 // merged is a plan together with what is pending since an early Save.

@@ -128,11 +128,11 @@ func describe(v *state.View, g *cookiejar.Group, c *state.Cookie) Cookie {
 	if c.Kind == state.Head && c.Stored() {
 		out.Kind = "reference"
 	}
-	own := v.Over != nil && (v.Head != nil || c.Kind == state.Logout) && (c.Root == v.Over.Root || c.Gen == v.Over.Root.GenID())
-	out.Counts = own && (c.Kind == state.Seen || c == v.Over)
+	own := v.Winner != nil && (v.Head != nil || c.Kind == state.Logout) && (c.Root == v.Winner.Root || c.Gen == v.Winner.Root.GenID())
+	out.Counts = own && (c.Kind == state.Seen || c == v.Winner)
 	for i := range v.Entries {
 		e := &v.Entries[i]
-		from := e.From == c || e.From == nil && c == v.Over && !v.Stored()
+		from := e.From == c || e.From == nil && c == v.Winner && !v.Stored()
 		out.Counts = out.Counts || e.From == c
 		if from && e.Live() {
 			out.Entries = append(out.Entries, strings.Clone(e.Name))

@@ -24,24 +24,24 @@ func (x *requestState) refuseRevoked(ctx context.Context, v *state.View) error {
 
 // askWhether asks whether a session has been ended: by its id, unless its own
 // record has been loaded already, and by its subject.
-func (x *requestState) askWhether(ctx context.Context, v *state.View, age time.Duration) (told records.Ending, err error) {
-	desk := x.storage()
+func (x *requestState) askWhether(ctx context.Context, v *state.View, age time.Duration) (told records.Status, err error) {
+	storage := x.storage()
 	if !v.Stored() || age == 0 {
-		told, err = desk.OfSession(ctx, v.Head, age)
+		told, err = storage.SessionStatus(ctx, v.Head, age)
 	}
-	if v.Head.Subject == nil || told.Dead {
+	if v.Head.Subject == nil || told.Ended {
 		return told, err
 	}
-	of, failed := desk.OfSubject(ctx, v.Head.Subject, age)
-	return records.Ending{Dead: of.Before >= v.Head.Bound}, cmp.Or(err, failed)
+	of, failed := storage.SubjectStatus(ctx, v.Head.Subject, age)
+	return records.Status{Ended: of.BoundUpTo >= v.Head.Bound}, cmp.Or(err, failed)
 }
 
 // ended notes what came of a question.
-func (x *requestState) ended(v *state.View, told records.Ending, err error) error {
+func (x *requestState) ended(v *state.View, told records.Status, err error) error {
 	switch {
-	case told.Dead: // be it that the store does not answer now
+	case told.Ended: // be it that the store does not answer now
 		v.End(state.Revoked)
-		if told.Out {
+		if told.LoggedOut {
 			v.Verdict = state.LoggedOut
 		}
 	case err != nil && x.sessions.RefuseIfRevocationUnknown:
@@ -62,8 +62,8 @@ func (x *requestState) boundAt(ctx context.Context, o core.Outcome) int64 {
 	if o.Changes == nil || o.Changes.Subject == nil || !x.sessions.revocable() || o.Err != nil {
 		return 0
 	}
-	told, _ := x.storage().OfSubject(ctx, o.Changes.Subject, 0)
-	return min(told.Before+1, state.MaxTime)
+	told, _ := x.storage().SubjectStatus(ctx, o.Changes.Subject, 0)
+	return min(told.BoundUpTo+1, state.MaxTime)
 }
 
 // checkRenewal asks the store again about a session whose values may go on under
@@ -80,7 +80,7 @@ func (x *requestState) checkRenewal(ctx context.Context, o core.Outcome) (drop b
 	}
 	login := o.Changes.Subject != nil
 	told, err := x.askWhether(ctx, v, 0)
-	if told.Out && login && v.Head.Subject == nil {
+	if told.LoggedOut && login && v.Head.Subject == nil {
 		return false, nil
 	}
 	now := *v
@@ -91,10 +91,10 @@ func (x *requestState) checkRenewal(ctx context.Context, o core.Outcome) (drop b
 	switch {
 	case now.Verdict == state.StoreDown:
 		return false, session.ErrStoreDown
-	case told.Out && !login:
+	case told.LoggedOut && !login:
 		x.observe(ctx, Event{Kind: EventRefused, Reason: reason, SessionID: v.Head.Root.ID()})
 		return true, nil
-	case told.Dead:
+	case told.Ended:
 		return false, &endedError{reason}
 	}
 	return false, nil

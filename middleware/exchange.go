@@ -31,7 +31,7 @@ func (x *Exchange) Load(ctx context.Context) (*state.View, error) {
 	if ctx == nil {
 		ctx = x.Context
 	}
-	cookies, found := cookiejar.Count(x.cookies, x.sessions.Name)
+	cookies, found := cookiejar.EstimateGroups(x.cookies, x.sessions.Name)
 	if !found && x.state.Load() == nil && x.sessions.Observer == nil && len(x.sessions.Import) == 0 {
 		return nil, nil // a load would find nothing, and no observer waits for it
 	}
@@ -126,19 +126,19 @@ func (x *requestState) fields(ctx context.Context, o core.Outcome, r Response) (
 	if out.SetCookie, err = x.seal(p); err != nil {
 		return Fields{}, nil, err
 	}
-	if p.Ended != nil {
-		x.endGeneration(ctx, p.Ended, p.Ended.End)
+	if p.EndedByLogout != nil {
+		x.endGeneration(ctx, p.EndedByLogout, p.EndedByLogout.End)
 	}
 	x.pending = nil
-	if len(p.Left) > 0 {
-		x.pending = &pendingPlan{Plan: policy.Plan{Left: p.Left}} // for Finish
+	if len(p.EndedByRenewal) > 0 {
+		x.pending = &pendingPlan{Plan: policy.Plan{EndedByRenewal: p.EndedByRenewal}} // for Finish
 	}
 	out.SetCookie = x.expireLegacy(ctx, out.SetCookie, o, p, r)
 	x.cacheControl(ctx, &out, o, r, p.Changes)
 	if len(out.SetCookie) > 0 && x.sessions.Observer != nil {
 		x.observeCommit(ctx, p, out)
 		if p.Changes && o.View.Imported {
-			x.observe(ctx, Event{Kind: EventImported, SessionID: o.View.Over.Root.ID()})
+			x.observe(ctx, Event{Kind: EventImported, SessionID: o.View.Winner.Root.ID()})
 		}
 	}
 	return out, v, nil

@@ -36,7 +36,7 @@ const maxGrowths = 1 << 14
 func (c *growths) begin(v *state.View) (inFlight []policy.Growth) {
 	c.mu.Lock()
 	began := state.Time(v.Loaded)
-	for name, g := range c.of[v.Over.Root.GenID()] {
+	for name, g := range c.of[v.Winner.Root.GenID()] {
 		if began.Before(g.at.Add(landingTime)) {
 			inFlight = append(inFlight, policy.Growth{Name: name, Bytes: g.bytes})
 		}
@@ -51,7 +51,7 @@ func (c *growths) end(v *state.View, added []policy.Growth, now time.Time) {
 		return
 	}
 	c.sweep(now)
-	gen := v.Over.Root.GenID()
+	gen := v.Winner.Root.GenID()
 	if c.of == nil {
 		c.of = map[state.GenID]map[string]growth{}
 	}

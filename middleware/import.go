@@ -46,7 +46,7 @@ func (x *requestState) importLegacy(ctx context.Context, v *state.View, now time
 		return nil
 	}
 	m := x.sessions
-	bounded, cancel := m.keeper.Context(ctx, true)
+	bounded, cancel := m.records.CallContext(ctx, true)
 	defer cancel()
 	got, err := l.from.Import(bounded, l.value)
 	switch {
@@ -158,7 +158,7 @@ func (x *requestState) legacyObsolete(o core.Outcome, p policy.Plan, r Response)
 		return true
 	case l.imported || o.View.Unopened > 0 || o.View.Head == nil && o.View.Verdict != state.LoggedOut:
 		return false
-	case o.View.Head != nil && state.Millis(x.sessions.Clock())-o.View.Over.Since < state.Settled:
+	case o.View.Head != nil && state.Millis(x.sessions.Clock())-o.View.Winner.Since < state.Settled:
 		return false // a request that brought only the old cookie may still be at work
 	}
 	return p.Changes || mayTouch(x.quiet, r)
@@ -188,7 +188,7 @@ func (x *requestState) expireLegacy(ctx context.Context, lines []string, o core.
 // forget ends the session on the other library's side. That it fails is an event
 // and no more: the visitor's browser has lost it all the same.
 func (x *requestState) forget(ctx context.Context, l *legacy) {
-	ctx, cancel := x.sessions.keeper.Context(ctx, false)
+	ctx, cancel := x.sessions.records.CallContext(ctx, false)
 	defer cancel()
 	if err := l.from.Forget(ctx, l.value); err != nil {
 		x.observe(ctx, Event{Kind: EventStore, Detail: "forget", Reason: session.StoreDown, Err: err})

@@ -14,7 +14,7 @@ import (
 // viewOf is the session with a number, as a request that was read at a time shows it.
 func viewOf(n int, at time.Time, names ...string) *state.View {
 	root := state.Root{byte(n), byte(n >> 8), byte(n >> 16)}
-	v := &state.View{Over: &state.Cookie{Root: root}, Loaded: state.Millis(at)}
+	v := &state.View{Winner: &state.Cookie{Root: root}, Loaded: state.Millis(at)}
 	for _, name := range names {
 		v.Entries = append(v.Entries, state.Entry{Name: name})
 	}

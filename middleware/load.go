@@ -111,7 +111,7 @@ func (l *loading) openAll() {
 		fate, err := l.openGroup(g)
 		if err != nil {
 			fate.unknown = errors.Is(err, codec.UnknownKey)
-			fate.waste = !g.Head || errors.Is(err, codec.DeadKey) || errors.Is(err, codec.Malformed) || errors.Is(err, codec.WrongLength)
+			fate.waste = !g.HasFirst || errors.Is(err, codec.DeadKey) || errors.Is(err, codec.Malformed) || errors.Is(err, codec.WrongLength)
 			l.refuse(g.Tag, err)
 		} else {
 			l.cookies = append(l.cookies, fate.cookie)
@@ -182,16 +182,16 @@ func (l *loading) refuse(tag string, err error) {
 // most hope is returned.
 func (l *loading) openGroup(g *cookiejar.Group) (fate groupFate, err error) {
 	jar := &l.found.jar
-	if jar.Plain(g) {
+	if jar.InOrder(g) {
 		fate, err = l.openPlain(g)
 		fate.foreign = errors.Is(err, codec.BadSeal) && !jar.TooMany
 		return fate, err
 	}
 	var refused error
-	r := jar.Readings(g)
+	r := jar.Combinations(g)
 	var best groupFate
-	for way := range r.Ways {
-		fate, err := l.openReading(g, r.Reading(way))
+	for way := range r.Count {
+		fate, err := l.openReading(g, r.Combination(way))
 		switch {
 		case err == nil:
 			// A planted cookie may be an old one of the visitor's own.
@@ -206,7 +206,7 @@ func (l *loading) openGroup(g *cookiejar.Group) (fate groupFate, err error) {
 		return best, nil
 	}
 	// Where names are doubled, the good reading may not have been tried.
-	return groupFate{foreign: errors.Is(refused, codec.BadSeal) && r.Ways == 1 && !jar.TooMany}, refused
+	return groupFate{foreign: errors.Is(refused, codec.BadSeal) && r.Count == 1 && !jar.TooMany}, refused
 }
 
 func (l *loading) openReading(g *cookiejar.Group, pieces []string) (groupFate, error) {
@@ -258,9 +258,9 @@ func (x *requestState) reload(ctx context.Context, have *state.View) (*state.Vie
 		return v, nil
 	}
 	if have.Stored() {
-		rec, err := x.storage().Load(ctx, have.Over)
+		rec, err := x.storage().Load(ctx, have.Winner)
 		if err == nil {
-			err = x.checkRollback(ctx, rec, have.Over)
+			err = x.checkRollback(ctx, rec, have.Winner)
 		}
 		if err != nil {
 			return nil, err

@@ -23,7 +23,7 @@ func New(c Config) (*Sessions, error) {
 		s.Logger.Warn("carryon: sessions travel over plain HTTP, where anyone on the network path can read and plant them; " +
 			"unset Config.DangerouslyAllowPlainHTTP outside of development")
 	}
-	return &Sessions{settings: s, keeper: records.Keeper{Store: s.Fallback, Timeout: s.timeout, Idle: s.idle, Clock: s.Clock,
+	return &Sessions{settings: s, records: records.Client{Store: s.Fallback, Timeout: s.timeout, Idle: s.idle, Clock: s.Clock,
 		Audience: s.Audience, Name: s.Name}}, nil
 }
 
@@ -73,7 +73,7 @@ func (s *settings) fill() {
 	if s.Partitioned {
 		s.limits.RequestBytes = min(s.limits.RequestBytes, partitionBytes)
 	}
-	s.form = cookiejar.Form{Name: s.Name, Fixed: s.FixedName,
+	s.form = cookiejar.LineFormat{Name: s.Name, Fixed: s.FixedName,
 		Attributes: cookiejar.Attributes(s.Path, s.Domain, !s.DangerouslyAllowPlainHTTP, s.SameSite, s.Partitioned, s.Priority)}
 	s.sizer = policy.Sizer{Name: s.form.NameLen(), Attributes: s.form.MaxAttributes(), CookieBytes: s.limits.CookieBytes}
 }

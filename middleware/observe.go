@@ -76,7 +76,7 @@ func (x *requestState) observeLoad(ctx context.Context, v *state.View, took time
 		x.observe(ctx, Event{Kind: EventRefused, Reason: r.reason, KeyID: r.key, tag: r.tag})
 	}
 	for _, c := range v.Cookies {
-		if c.Kind == state.Head && v.Over != nil && c.Root != v.Over.Root {
+		if c.Kind == state.Head && v.Winner != nil && c.Root != v.Winner.Root {
 			x.observe(ctx, Event{Kind: EventRefused, Reason: session.Superseded, SessionID: c.Root.ID(), tag: c.Tag})
 		}
 	}
@@ -114,8 +114,8 @@ func (x *requestState) observeVerdict(ctx context.Context, v *state.View) {
 		return
 	}
 	e := Event{Kind: EventRefused, Reason: reason}
-	if v.Over != nil {
-		e.SessionID = v.Over.Root.ID()
+	if v.Winner != nil {
+		e.SessionID = v.Winner.Root.ID()
 	}
 	x.observe(ctx, e)
 }

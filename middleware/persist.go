@@ -100,7 +100,7 @@ func (x *requestState) saved(ctx context.Context, p policy.Plan) *state.View {
 	switch {
 	case p.ToStore:
 		x.observe(ctx, Event{Kind: EventSpilled, SessionID: p.Record.Root.ID(), Bytes: s.Record.Bytes})
-	case p.Returns:
+	case p.ToCookies:
 		x.observe(ctx, Event{Kind: EventReturned, SessionID: p.Record.Root.ID()})
 		return nil // it takes no late changes
 	}
@@ -112,7 +112,7 @@ func (x *requestState) persistCookies(ctx context.Context, p policy.Plan, v *sta
 	if err != nil {
 		return policy.Plan{}, nil, err
 	}
-	if p.Prolong != nil && x.storage().Prolong(ctx, p.Prolong) != nil {
+	if p.Extend != nil && x.storage().Extend(ctx, p.Extend) != nil {
 		return policy.Plan{}, v, nil // the next request tries again; nothing may promise what the record does not keep
 	}
 	if p.Changes {
@@ -128,8 +128,8 @@ func (x *requestState) clear(ctx context.Context) {
 		return
 	}
 	p := *x.pending
-	x.pending.Left, x.pending.forget = nil, nil
-	for _, c := range p.Left {
+	x.pending.EndedByRenewal, x.pending.forget = nil, nil
+	for _, c := range p.EndedByRenewal {
 		x.endGeneration(ctx, c, x.markerEnd(c))
 	}
 	if p.forget != nil {

@@ -14,14 +14,14 @@ import (
 // first use.
 func (x *requestState) storage() *stored {
 	if x.found.stored == nil {
-		x.found.stored = &stored{Desk: records.Desk{Keeper: &x.sessions.keeper, Listener: x}}
+		x.found.stored = &stored{Access: records.Access{Client: &x.sessions.records, Listener: x}}
 	}
 	return x.found.stored
 }
 
 // StoreCall is told by the records.
 func (x *requestState) StoreCall(ctx context.Context, c records.Call) {
-	e := Event{Kind: EventStore, Detail: c.What, Bytes: c.Bytes, Duration: c.Duration, Err: c.Err}
+	e := Event{Kind: EventStore, Detail: c.Method, Bytes: c.Bytes, Duration: c.Duration, Err: c.Err}
 	if c.Err != nil {
 		e.Reason = session.StoreDown
 	}
@@ -35,7 +35,7 @@ func (x *requestState) RecordRefused(ctx context.Context, root *state.Root, byte
 
 // follow loads the record that the cookies refer to and merges it with them.
 func (x *requestState) follow(ctx context.Context) (*state.View, error) {
-	over := x.found.view.Over
+	over := x.found.view.Winner
 	rec, err := x.storage().Load(ctx, over)
 	if err == nil {
 		err = x.checkRollback(ctx, rec, over)
@@ -70,7 +70,7 @@ func (x *requestState) checkRollback(ctx context.Context, rec *records.Record, h
 // it. What this request has already saved and not yet sent counts as cookies.
 func (x *requestState) viewWith(rec *records.Record) *state.View {
 	found, s := x.found, x.storage()
-	s.Hold(rec)
+	s.SetRecord(rec)
 	all := slices.Clone(found.view.Cookies)
 	for _, c := range s.unsent {
 		all = slices.DeleteFunc(all, func(old *state.Cookie) bool { return old.Tag == c.Tag })
@@ -84,7 +84,7 @@ func (x *requestState) viewWith(rec *records.Record) *state.View {
 	v.Read(all, content, found.view.Loaded, x.sessions.idle, nil)
 	v.Closed, v.Unopened, v.Imported = found.view.Closed, found.view.Unopened, found.view.Imported
 	if rec != nil {
-		v.Record = rec.Revision
+		v.RowRevision = rec.Revision
 		if rec.Revoked && v.Verdict == state.LoggedOut {
 			v.Verdict = state.Revoked
 		}
@@ -97,7 +97,7 @@ func (x *requestState) viewWith(rec *records.Record) *state.View {
 func (x *requestState) endGeneration(ctx context.Context, head *state.Cookie, end int64) {
 	x.storage().MarkEnded(ctx, head, end)
 	if x.sessions.revocable() {
-		x.storage().Learn(&head.Root)
+		x.storage().RememberEnded(&head.Root)
 	}
 }
 

@@ -162,7 +162,7 @@ type refusal struct {
 
 // stored is what one request knows of its session's record.
 type stored struct {
-	records.Desk
+	records.Access
 	unsent []*state.Cookie // of the response, which the record builds on already
 }
 

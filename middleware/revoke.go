@@ -34,11 +34,11 @@ func (m *Sessions) Revoke(ctx context.Context, id string) error {
 	if raw, err := base64.RawURLEncoding.Strict().DecodeString(id); err != nil || len(raw) != 16 || len(id) != 22 {
 		return errors.New("carryon: Revoke takes the 22 characters that session.Session.ID gives")
 	}
-	return m.desk(ctx).EndSession(ctx, state.RecordIDOf(id), m.longest())
+	return m.storage(ctx).EndSession(ctx, state.RecordIDOf(id), m.longest())
 }
 
-// desk is that of no request.
-func (m *Sessions) desk(ctx context.Context) *stored {
+// storage returns access to the store without a request.
+func (m *Sessions) storage(ctx context.Context) *stored {
 	_, exchange := m.Begin(ctx, Request{})
 	x := exchange.ensureState()
 	x.found = &x.result
@@ -67,5 +67,5 @@ func (m *Sessions) RevokeSubject(ctx context.Context, subject string) error {
 	if len(subject) == 0 || len(subject) > state.MaxSubject {
 		return errors.New("carryon: RevokeSubject takes a subject of 1 to 255 bytes, as Bind does: a user's id")
 	}
-	return m.desk(ctx).EndSubject(ctx, []byte(subject), m.longest())
+	return m.storage(ctx).EndSubject(ctx, []byte(subject), m.longest())
 }

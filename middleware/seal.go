@@ -30,7 +30,7 @@ func (x *requestState) maxAge(c *state.Cookie, p policy.Plan, now int64) int64 {
 func (m *Sessions) appendSet(lines []string, key *keyring.Key, c *state.Cookie, maxAge int64) ([]string, error) {
 	plaintext := c.Plaintext()
 	size := codec.SealedLen(len(plaintext))
-	if size > m.sizer.Room(0) {
+	if size > m.sizer.PieceLimit(0) {
 		return m.appendPieces(lines, key, c.Tag, plaintext, maxAge)
 	}
 	line := m.form.AppendName(make([]byte, 0, m.form.NameLen()+1+size+m.form.MaxAttributes()), c.Tag, 0)
@@ -38,7 +38,7 @@ func (m *Sessions) appendSet(lines []string, key *keyring.Key, c *state.Cookie, 
 	if err != nil {
 		return nil, err
 	}
-	return append(lines, cookiejar.String(m.form.AppendAttributes(line, maxAge))), nil
+	return append(lines, cookiejar.UnsafeString(m.form.AppendAttributes(line, maxAge))), nil
 }
 
 // texts are sealed values that are cut into pieces, each a line of its own.
@@ -54,13 +54,13 @@ func (m *Sessions) appendPieces(lines []string, key *keyring.Key, tag string, pl
 		return nil, err
 	}
 	*room = text
-	return m.form.AppendPieces(lines, tag, text, m.sizer.Room, maxAge)
+	return m.form.AppendPieces(lines, tag, text, m.sizer.PieceLimit, maxAge)
 }
 
 // appendSurplus expires what the request carried under a set cookie's tag beyond
 // its pieces: the rest of a longer value.
 func (x *requestState) appendSurplus(lines []string, c *state.Cookie) []string {
-	if numbers := x.found.jar.Numbers(c.Tag); numbers != 0 {
+	if numbers := x.found.jar.PieceNumbers(c.Tag); numbers != 0 {
 		own := uint64(1)<<x.sessions.sizer.Of(c).Cookies - 1
 		return x.sessions.form.AppendExpiry(lines, c.Tag, numbers&^own)
 	}
@@ -90,7 +90,7 @@ func (x *requestState) seal(p policy.Plan) ([]string, error) {
 		}
 	}
 	for _, tag := range p.Expire {
-		lines = m.form.AppendExpiry(lines, tag, x.found.jar.Numbers(tag))
+		lines = m.form.AppendExpiry(lines, tag, x.found.jar.PieceNumbers(tag))
 	}
 	return lines, nil
 }

@@ -11,14 +11,14 @@ import "github.com/carryon-go/carryon/internal/state"
 func appendPlain(p any) (raw []byte, ok bool) {
 	switch v := p.(type) {
 	case *string:
-		return state.AppendText(make([]byte, 0, state.MaxHead+len(*v)), *v), true
+		return state.AppendText(make([]byte, 0, state.MaxItemHead+len(*v)), *v), true
 	case *[]byte:
 		if *v == nil {
 			return nil, false // null
 		}
-		return state.AppendBytes(make([]byte, 0, state.MaxHead+len(*v)), *v), true
+		return state.AppendBytes(make([]byte, 0, state.MaxItemHead+len(*v)), *v), true
 	case *int:
-		return state.AppendInt(make([]byte, 0, state.MaxHead), int64(*v)), true
+		return state.AppendInt(make([]byte, 0, state.MaxItemHead), int64(*v)), true
 	}
 	return nil, false
 }

@@ -90,7 +90,7 @@ func (d description) cell(c *state.Cookie) []line {
 		{"entry", d.entry(&c.Entry, true)},
 	}
 	label := "saw"
-	for _, s := range c.Sees {
+	for _, s := range c.SeenEntries {
 		what := ": written "
 		if s.Deleted {
 			what = ": deleted "

@@ -108,7 +108,7 @@ func programs(cookies []cookie) (all []*program) {
 	for _, c := range cookies {
 		base, _, tagged := strings.Cut(c.name, ".")
 		k := key{base, !tagged}
-		if _, ok := cookiejar.Ours(c.name+"="+c.value, base, k.fixed); !ok || base == "" {
+		if _, ok := cookiejar.ParsePair(c.name+"="+c.value, base, k.fixed); !ok || base == "" {
 			continue
 		}
 		if known[k] == nil {
@@ -134,7 +134,7 @@ func (p *program) header() string {
 
 // name is the name of the cookie of a tag and a piece.
 func (p *program) name(tag string, piece int) string {
-	form := cookiejar.Form{Name: p.base, Fixed: p.fixed}
+	form := cookiejar.LineFormat{Name: p.base, Fixed: p.fixed}
 	return strings.TrimSuffix(string(form.AppendName(nil, tag, piece)), "=")
 }
 
@@ -214,7 +214,7 @@ func printLines(w io.Writer, lines []line) {
 
 func (in *inspection) describeGroup(p *program, g *cookiejar.Group, o opening, d description) []line {
 	lines := p.sizes(g)
-	if o.first == "" && g.Head && g.Last == 0 {
+	if o.first == "" && g.HasFirst && g.Last == 0 {
 		return append(lines, line{"value", "empty: a line that removes the cookie, or one that was removed"})
 	}
 	if h, err := codec.Peek(o.first); err == nil {
@@ -257,7 +257,7 @@ func (p *program) sizes(g *cookiejar.Group) (lines []line) {
 		lines = append(lines, line{label, text})
 		label = ""
 	}
-	return append(lines, line{"pieces", strconv.Itoa(bits.OnesCount64(p.jar.Numbers(g.Tag)))})
+	return append(lines, line{"pieces", strconv.Itoa(bits.OnesCount64(p.jar.PieceNumbers(g.Tag)))})
 }
 
 // doubled reports whether a name came with several values.
@@ -279,9 +279,9 @@ type opening struct {
 // open opens a group. Of several readings it returns the one that the library
 // would take.
 func (in *inspection) open(p *program, g *cookiejar.Group) (best opening) {
-	r := p.jar.Readings(g)
-	for way := range r.Ways {
-		o := in.openReading(p, g.Tag, r.Reading(way))
+	r := p.jar.Combinations(g)
+	for way := range r.Count {
+		o := in.openReading(p, g.Tag, r.Combination(way))
 		switch {
 		case way == 0, o.err == nil && best.err != nil:
 			best = o

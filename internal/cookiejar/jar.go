@@ -13,7 +13,7 @@ const (
 	MaxCookies = 256
 	MaxBytes   = 256 << 10
 	// maxWays is how many readings of one group's doubled names are tried.
-	maxWays = 16
+	maxCombinations = 16
 )
 
 // Jar is what the Cookie header lines of one request hold.
@@ -24,18 +24,18 @@ type Jar struct {
 	Others      int     // cookies that are not ours
 	OthersBytes int     // their bytes
 	TooMany     bool    // more of ours came than are looked at
-	seen        int     // ours, repeats included
+	parsed      int     // ours, repeats included
 }
 
 // Group is all cookies of one tag: the pieces of one sealed value, perhaps
 // several times with different values, and perhaps some that are left over.
 type Group struct {
-	Tag   string
-	Count int  // of pieces
-	First int  // index of the first of them in the jar
-	Last  int  // the highest piece number
-	Bytes int  // of them in the header, with separators
-	Head  bool // the first piece is there
+	Tag      string
+	Count    int  // of pieces
+	First    int  // index of the first of them in the jar
+	Last     int  // the highest piece number
+	Bytes    int  // of them in the header, with separators
+	HasFirst bool // the first piece is there
 }
 
 // Piece is one cookie, unopened. Its name follows from tag and index.
@@ -62,17 +62,17 @@ func (j *Jar) Read(lines []string, base string, fixed bool) {
 
 // add takes one pair; left is how much of its line is still to come.
 func (j *Jar) add(pair string, left int, base string, fixed bool) {
-	p, ok := Ours(pair, base, fixed)
+	p, ok := ParsePair(pair, base, fixed)
 	switch {
 	case !ok:
 		j.Others++
 		j.OthersBytes += len(pair) + 2
 		return
-	case j.seen == 2*MaxCookies: // nor are the repeats compared without end
+	case j.parsed == 2*MaxCookies: // nor are the repeats compared without end
 		j.TooMany = true
 		return
 	}
-	j.seen++
+	j.parsed++
 	switch {
 	case slices.Contains(j.Pieces, p):
 		return
@@ -92,7 +92,7 @@ func (j *Jar) add(pair string, left int, base string, fixed bool) {
 	j.Pieces = append(j.Pieces, p)
 	j.Bytes += len(pair) + 2
 	g.Count, g.Bytes, g.Last = g.Count+1, g.Bytes+len(pair)+2, max(g.Last, p.Index)
-	g.Head = g.Head || p.Index == 0
+	g.HasFirst = g.HasFirst || p.Index == 0
 }
 
 func (j *Jar) group(tag string) *Group {
@@ -105,7 +105,7 @@ func (j *Jar) group(tag string) *Group {
 }
 
 // Numbers returns the piece numbers of a tag that are there, a bit for each.
-func (j *Jar) Numbers(tag string) (set uint64) {
+func (j *Jar) PieceNumbers(tag string) (set uint64) {
 	for i := range j.Pieces {
 		if p := &j.Pieces[i]; p.Tag == tag {
 			set |= 1 << p.Index
@@ -116,7 +116,7 @@ func (j *Jar) Numbers(tag string) (set uint64) {
 
 // Ours takes a cookie-pair apart and reports whether its name is one that we
 // give: base.tag, base.tag.piece or, if there is one fixed name, base.
-func Ours(pair, base string, fixed bool) (p Piece, ok bool) {
+func ParsePair(pair, base string, fixed bool) (p Piece, ok bool) {
 	if len(pair) <= len(base) || !strings.HasPrefix(pair, base) {
 		return p, false
 	}
@@ -144,7 +144,7 @@ func Ours(pair, base string, fixed bool) (p Piece, ok bool) {
 
 // Count returns about how many groups Cookie header lines hold, and reports
 // whether there may be any cookie of ours: a first look, to make room by.
-func Count(lines []string, base string) (n int, found bool) {
+func EstimateGroups(lines []string, base string) (n int, found bool) {
 	for _, line := range lines {
 		if !strings.Contains(line, base) {
 			continue // as of all visitors who have no session
@@ -184,7 +184,7 @@ func pieceNumber(s string) (n int) {
 
 // Plain reports whether the pieces of a group are there once each, in their
 // order and with nothing between them, so that there is one way to read them.
-func (j *Jar) Plain(g *Group) bool {
+func (j *Jar) InOrder(g *Group) bool {
 	if g.Count != g.Last+1 || g.First+g.Count > len(j.Pieces) {
 		return false
 	}
@@ -198,27 +198,27 @@ func (j *Jar) Plain(g *Group) bool {
 
 // Readings are the ways in which the cookies of a group can be put together:
 // one, unless names are doubled.
-type Readings struct {
+type Combinations struct {
 	values [][]string // by piece number
-	Ways   int
+	Count  int
 }
 
 // Readings returns the ways to read a group, a bounded number.
-func (j *Jar) Readings(g *Group) Readings {
-	r := Readings{values: make([][]string, g.Last+1), Ways: 1}
+func (j *Jar) Combinations(g *Group) Combinations {
+	r := Combinations{values: make([][]string, g.Last+1), Count: 1}
 	for i := range j.Pieces {
 		if p := &j.Pieces[i]; p.Tag == g.Tag {
 			r.values[p.Index] = append(r.values[p.Index], p.Value)
 		}
 	}
 	for _, values := range r.values {
-		r.Ways = min(r.Ways*max(len(values), 1), maxWays)
+		r.Count = min(r.Count*max(len(values), 1), maxCombinations)
 	}
 	return r
 }
 
 // Reading returns the given way: for each piece number its value, "" for none.
-func (r *Readings) Reading(way int) []string {
+func (r *Combinations) Combination(way int) []string {
 	pieces := make([]string, len(r.values))
 	for i, values := range r.values {
 		if n := len(values); n > 0 {

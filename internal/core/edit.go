@@ -77,7 +77,7 @@ func (c *Core) set(name string, value []byte) {
 		c.faults = append(c.faults, errors.New("carryon: a session key must have 1 to 255 bytes of UTF-8; choose another name"))
 		return
 	}
-	if have := c.base(name); have != nil && have.Is(value) {
+	if have := c.base(name); have != nil && have.HasValue(value) {
 		c.undo(name)
 		return
 	}

@@ -13,31 +13,31 @@ import (
 // ablation leaves a rule out, by a change to what the functions give and get.
 type ablation struct {
 	name    string
-	worlds  []string                     // of which one fails
-	cookie  func(*flight, *state.Cookie) // what is set
-	read    func(*state.Cookie)          // what is read
+	worlds  []string                      // of which one fails
+	cookie  func(*request, *state.Cookie) // what is set
+	read    func(*state.Cookie)           // what is read
 	input   func(*policy.Input)
-	plan    func(*flight)
+	plan    func(*request)
 	surplus bool // surplus pieces stay
 	blind   bool // records are saved without compare-and-swap
 }
 
 var ablations = []ablation{
 	{name: "without sees", worlds: []string{"eviction"},
-		cookie: func(_ *flight, c *state.Cookie) { c.Sees = nil }},
+		cookie: func(_ *request, c *state.Cookie) { c.SeenEntries = nil }},
 	{name: "without listed entries", worlds: []string{"eviction folds"},
 		read: func(c *state.Cookie) {
 			c.Entries = slices.DeleteFunc(c.Entries, func(e state.Entry) bool { return e.Form == state.Listed })
 		}},
 	{name: "without floor", worlds: []string{"eviction folds"},
 		read: func(c *state.Cookie) { c.Floor = state.Stamp{} },
-		cookie: func(_ *flight, c *state.Cookie) { // sees stay as short as they are with a floor
-			c.Sees = slices.DeleteFunc(slices.Clone(c.Sees), func(s state.Sight) bool { return s.At < c.Entry.Stamp.At-state.Settled })
+		cookie: func(_ *request, c *state.Cookie) { // sees stay as short as they are with a floor
+			c.SeenEntries = slices.DeleteFunc(slices.Clone(c.SeenEntries), func(s state.SeenEntry) bool { return s.At < c.Entry.Stamp.At-state.Settled })
 		}},
 	{name: "without turn in the names of cells", worlds: []string{"few", "late", "crowd"},
-		cookie: func(f *flight, c *state.Cookie) {
+		cookie: func(f *request, c *state.Cookie) {
 			if c.Kind == state.Cell {
-				c.Tag = f.view.Over.Root.CellTag(c.Entry.Name, 0)
+				c.Tag = f.view.Winner.Root.CellTag(c.Entry.Name, 0)
 			}
 		}},
 	{name: "without turn when cells are read", worlds: []string{"eviction folds"},
@@ -49,29 +49,29 @@ var ablations = []ablation{
 	{name: "without promotion", worlds: []string{"first", "logins"}, plan: stayFixed},
 	{name: "with stamps that are not above the jar's", worlds: []string{"few", "late"},
 		input: func(in *policy.Input) { in.View.Top = 0 }},
-	{name: "with cells expired at once", worlds: []string{"folds"}, plan: tidyAtOnce},
+	{name: "with cells expired at once", worlds: []string{"folds"}, plan: expireAtOnce},
 	{name: "with folds of all cells", worlds: []string{"folds"}, plan: foldAtOnce},
 	{name: "without logout marker", worlds: []string{"logins"},
-		plan: func(f *flight) {
+		plan: func(f *request) {
 			f.plan.Set = slices.DeleteFunc(f.plan.Set, func(c *state.Cookie) bool { return c.Kind == state.Logout })
 		}},
 	{name: "without orphans", worlds: []string{"first", "logins"},
-		cookie: func(_ *flight, c *state.Cookie) { c.Orphan = false }},
+		cookie: func(_ *request, c *state.Cookie) { c.Orphan = false }},
 	{name: "with a name of its own for each begin", worlds: []string{"logins", "first"},
-		cookie: func(f *flight, c *state.Cookie) {
+		cookie: func(f *request, c *state.Cookie) {
 			if c.Kind == state.Head && (f.view.Head == nil || f.view.Head.Root != c.Root) && !state.IsFixed(c.Tag) {
 				c.Tag = c.Root.HeadTag(0)
 			}
 		}},
 	{name: "with logouts under the name of renewals", worlds: []string{"logins"},
-		cookie: func(f *flight, c *state.Cookie) {
-			if c.Kind == state.Logout && f.view.Over != nil && f.view.Over.Kind == state.Head {
-				c.Tag = f.view.Over.Root.NextTag()
+		cookie: func(f *request, c *state.Cookie) {
+			if c.Kind == state.Logout && f.view.Winner != nil && f.view.Winner.Kind == state.Head {
+				c.Tag = f.view.Winner.Root.NextTag()
 			}
 		}},
 	{name: "with heads written whole under the head's name", worlds: []string{"swell", "full touches", "pieces", "full"}, plan: wholeInPlace},
 	{name: "with a name for each turn that is written whole", worlds: []string{"full", "full touches"},
-		cookie: func(_ *flight, c *state.Cookie) {
+		cookie: func(_ *request, c *state.Cookie) {
 			if c.Kind == state.Head && (c.Tag == c.Root.WholeTag(0) || c.Tag == c.Root.WholeTag(1)) {
 				c.Tag = c.Root.HeadTag(c.Turn + 1000)
 			}
@@ -96,7 +96,7 @@ var ablations = []ablation{
 			}
 		}},
 	{name: "without seen cookies", worlds: []string{"idle large"},
-		cookie: func(_ *flight, c *state.Cookie) {
+		cookie: func(_ *request, c *state.Cookie) {
 			if c.Kind == state.Seen {
 				c.SeenAt = 0
 			}
@@ -104,7 +104,7 @@ var ablations = []ablation{
 	{name: "with writes beside cookies of an unknown key", worlds: []string{"rings"},
 		input: func(in *policy.Input) { in.View.Unopened = 0 }},
 	{name: "with clearing under the name of a fold", worlds: []string{"folds"},
-		cookie: func(f *flight, c *state.Cookie) {
+		cookie: func(f *request, c *state.Cookie) {
 			if f.op == "clear" && c.Kind == state.Head && f.view.Head != nil && c.Turn > f.view.Head.Turn {
 				c.Tag = c.Root.HeadTag(c.Turn)
 			}
@@ -112,14 +112,14 @@ var ablations = []ablation{
 }
 
 // stayFixed leaves a head where it began.
-func stayFixed(f *flight) {
+func stayFixed(f *request) {
 	v, p := &f.view, &f.plan
 	if v.Head == nil || !state.IsFixed(v.Head.Tag) {
 		return
 	}
 	for i, c := range p.Set {
 		if c.Kind == state.Head && c.Root == v.Head.Root {
-			p.Set[i] = c.Again()
+			p.Set[i] = c.Clone()
 			p.Set[i].Tag = v.Head.Tag
 			p.Expire = slices.DeleteFunc(p.Expire, func(tag string) bool { return tag == v.Head.Tag })
 		}
@@ -127,7 +127,7 @@ func stayFixed(f *flight) {
 }
 
 // tidyAtOnce expires cells that do not show as soon as they are of an older turn.
-func tidyAtOnce(f *flight) {
+func expireAtOnce(f *request) {
 	v, p := &f.view, &f.plan
 	if len(p.Set) == 0 || v.Head == nil {
 		return
@@ -140,13 +140,13 @@ func tidyAtOnce(f *flight) {
 }
 
 // foldAtOnce takes all that is listed into the head of a fold.
-func foldAtOnce(f *flight) {
+func foldAtOnce(f *request) {
 	v, p := &f.view, &f.plan
 	for i, c := range p.Set {
 		if c.Kind != state.Head || v.Head == nil || c.Root != v.Head.Root || c.Turn == v.Head.Turn || p.Whole {
 			continue
 		}
-		c = c.Again()
+		c = c.Clone()
 		c.Floor = state.Stamp{At: v.Top}
 		entries := c.Entries
 		c.Entries = nil
@@ -164,14 +164,14 @@ func foldAtOnce(f *flight) {
 }
 
 // wholeInPlace sets a head that is written whole where the head is.
-func wholeInPlace(f *flight) {
+func wholeInPlace(f *request) {
 	v, p := &f.view, &f.plan
 	if !p.Whole || v.Head == nil {
 		return
 	}
 	for i, c := range p.Set {
 		if c.Kind == state.Head && c.Root == v.Head.Root {
-			p.Set[i] = c.Again()
+			p.Set[i] = c.Clone()
 			p.Set[i].Tag = v.Head.Tag
 			p.Expire = slices.DeleteFunc(p.Expire, func(tag string) bool { return tag == v.Head.Tag })
 		}

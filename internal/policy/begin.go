@@ -10,17 +10,17 @@ import (
 // request brought, so that all requests that begin one over the same generation
 // overwrite one another.
 func (d *decision) begin() (Plan, error) {
-	h := d.beginning()
-	h.Entries = d.after()
-	h.Tag = d.tagOfBeginning(h)
-	dr := draft{set: []*state.Cookie{h}, expire: d.all(h.Tag)}
+	h := d.newHead()
+	h.Entries = d.entriesAfter()
+	h.Tag = d.newHeadTag(h)
+	dr := candidate{set: []*state.Cookie{h}, expire: d.tagsExcept(h.Tag)}
 	err := error(nil)
 	if d.Mode != StoredOnly {
-		if err = d.fitWith(&dr, d.margin(h)); err == nil {
+		if err = d.checkLimitsWith(&dr, d.margin(h)); err == nil {
 			return dr.plan(true), nil
 		}
 	}
-	return d.store(h, state.Revision{}, draft{expire: d.all(h.Tag)}, err)
+	return d.moveToStore(h, state.Revision{}, candidate{expire: d.tagsExcept(h.Tag)}, err)
 }
 
 // A session that fits when it begins has to fit when it is renewed, and whenever
@@ -48,7 +48,7 @@ func (d *decision) margin(h *state.Cookie) Size {
 }
 
 // beginning is the head of a generation that begins, without its entries.
-func (d *decision) beginning() *state.Cookie {
+func (d *decision) newHead() *state.Cookie {
 	v, c := d.View, d.Changes
 	from := d.Now
 	if c.Now != 0 {
@@ -77,8 +77,8 @@ func (d *decision) beginning() *state.Cookie {
 	return h
 }
 
-func (d *decision) tagOfBeginning(h *state.Cookie) string {
-	over := d.View.Over
+func (d *decision) newHeadTag(h *state.Cookie) string {
+	over := d.View.Winner
 	switch {
 	case d.FixedName:
 		return ""
@@ -103,38 +103,38 @@ func (d *decision) tagOfBeginning(h *state.Cookie) string {
 // a copy.
 func (d *decision) endedElsewhere() bool {
 	v := d.View
-	return v.Over != nil && v.Over.Kind == state.Head && (v.Verdict == state.LoggedOut || v.Verdict == state.Revoked)
+	return v.Winner != nil && v.Winner.Kind == state.Head && (v.Verdict == state.LoggedOut || v.Verdict == state.Revoked)
 }
 
 // logout sets a logout wherever something is there that could still land or be
 // opened elsewhere, and expires all of ours.
 func (d *decision) logout() Plan {
 	v := d.View
-	if v.Over != nil && v.Over.Kind == state.Logout && v.Unopened == 0 && !slices.ContainsFunc(v.Cookies, isHead) {
-		dr := draft{expire: d.all(v.Over.Tag)} // nothing has begun beside it
-		d.cut(&dr)
+	if v.Winner != nil && v.Winner.Kind == state.Logout && v.Unopened == 0 && !slices.ContainsFunc(v.Cookies, isHead) {
+		dr := candidate{expire: d.tagsExcept(v.Winner.Tag)} // nothing has begun beside it
+		d.limitExpiries(&dr)
 		return dr.plan(len(d.Jar) > 0)
 	}
-	dr, there := draft{}, len(d.Jar) > 0 || v.Over != nil // what was imported or saved may land still
+	dr, there := candidate{}, len(d.Jar) > 0 || v.Winner != nil // what was imported or saved may land still
 	if !d.FixedName && there {
-		dr.set = append(dr.set, d.marker())
-		dr.expire = d.all(dr.set[0].Tag)
+		dr.set = append(dr.set, d.logoutMarker())
+		dr.expire = d.tagsExcept(dr.set[0].Tag)
 	} else {
-		dr.expire = d.all("-")
+		dr.expire = d.tagsExcept("-")
 	}
-	if v.Over != nil && !sets(dr.set, v.Over.Tag) {
-		dr.expire = append(dr.expire, v.Over.Tag) // perhaps of an early Save, and not sent yet
+	if v.Winner != nil && !sets(dr.set, v.Winner.Tag) {
+		dr.expire = append(dr.expire, v.Winner.Tag) // perhaps of an early Save, and not sent yet
 	}
-	d.cut(&dr)
+	d.limitExpiries(&dr)
 	return dr.plan(there)
 }
 
 func isHead(c *state.Cookie) bool { return c.Kind == state.Head }
 
 // marker is the logout of what the request brought.
-func (d *decision) marker() *state.Cookie {
+func (d *decision) logoutMarker() *state.Cookie {
 	m := &state.Cookie{Kind: state.Logout, Root: d.Fresh, Born: d.stamp, Created: d.Now, End: d.Now + max(d.MaxLifetime, d.Lifetime), Tag: state.FixedTag(false, d.Audience)}
-	if over := d.View.Over; over != nil {
+	if over := d.View.Winner; over != nil {
 		m.Created, m.End, m.Tag = over.Created, over.End, over.Root.EndTag()
 		if over.Kind == state.Logout {
 			m.Tag = over.Tag
@@ -144,7 +144,7 @@ func (d *decision) marker() *state.Cookie {
 }
 
 // all lists the tags of everything of ours in the request but one.
-func (d *decision) all(but string) (tags []string) {
+func (d *decision) tagsExcept(but string) (tags []string) {
 	for i := range d.Jar {
 		if d.Jar[i].Tag != but {
 			tags = append(tags, d.Jar[i].Tag)
@@ -155,7 +155,7 @@ func (d *decision) all(but string) (tags []string) {
 
 // after lists the entries of the session that the changes leave, all with the
 // request's stamp.
-func (d *decision) after() (all []state.Entry) {
+func (d *decision) entriesAfter() (all []state.Entry) {
 	v, c := d.View, d.Changes
 	var have []state.Entry
 	if v.Head != nil && !c.Destroyed && !c.Cleared {

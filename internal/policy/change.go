@@ -17,14 +17,14 @@ func (d *decision) change() (Plan, error) {
 	}
 	if d.Mode == StoredOnly {
 		w := d.whole()
-		return d.store(w.set[0], d.View.Record, w, nil)
+		return d.moveToStore(w.set[0], d.View.RowRevision, w, nil)
 	}
-	if !d.FixedName && !d.Changes.Cleared && !d.isWhole(d.View.Over) {
+	if !d.FixedName && !d.Changes.Cleared && !d.isWhole(d.View.Winner) {
 		p, ok, err := d.changeCells()
 		switch {
 		case err != nil && d.Store && d.Mode != CookiesOnly:
 			w := d.whole()
-			return d.store(w.set[0], d.View.Record, w, nil)
+			return d.moveToStore(w.set[0], d.View.RowRevision, w, nil)
 		case ok || err != nil:
 			return p, err
 		}
@@ -34,16 +34,16 @@ func (d *decision) change() (Plan, error) {
 	}
 	w := d.whole()
 	if d.Mode == Lossless && d.Store {
-		return d.store(w.set[0], d.View.Record, w, nil)
+		return d.moveToStore(w.set[0], d.View.RowRevision, w, nil)
 	}
 	var margin Size
 	if d.grows() {
 		margin = d.margin(w.set[0]) // it has to fit a renewal, too
 		margin.Request = beginPad
 	}
-	err := d.fitWith(&w, margin)
+	err := d.checkLimitsWith(&w, margin)
 	if err != nil {
-		return d.store(w.set[0], d.View.Record, w, err)
+		return d.moveToStore(w.set[0], d.View.RowRevision, w, err)
 	}
 	p := w.plan(true)
 	p.Whole = !d.Changes.Cleared
@@ -101,10 +101,10 @@ func (d *decision) others() (all []Growth) {
 }
 
 // cells is the draft that writes each entry into its cell.
-func (d *decision) cells() (dr draft) {
+func (d *decision) cells() (dr candidate) {
 	v := d.View
 	moved := false // a large value leaves the head
-	dr.set = d.room[:0]
+	dr.set = d.scratch[:0]
 	for _, op := range d.Changes.Ops {
 		e := v.Find(op.Name)
 		if op.Value == nil && (e == nil || !e.Live()) {
@@ -117,14 +117,14 @@ func (d *decision) cells() (dr draft) {
 				dr.expire = append(dr.expire, old.Tag)
 			}
 		}
-		moved = moved || d.headHolds(op.Name)
+		moved = moved || d.headHoldsLarge(op.Name)
 	}
 	if len(dr.set) == 0 {
 		return dr
 	}
-	if moved || d.movesHome() {
-		dr.set = slices.Insert(dr.set, 0, d.headWithout(dr.set))
-		dr.expire = append(dr.expire, d.replaced(dr.set[0].Tag)...)
+	if moved || d.needsOwnTag() {
+		dr.set = slices.Insert(dr.set, 0, d.headWithoutLarge(dr.set))
+		dr.expire = append(dr.expire, d.replacedHeads(dr.set[0].Tag)...)
 	}
 	dr.expire = append(dr.expire, d.leftovers()...)
 	return dr
@@ -132,14 +132,14 @@ func (d *decision) cells() (dr draft) {
 
 // headHolds reports whether the head holds a large value of an entry, be it that a
 // cell shows.
-func (d *decision) headHolds(name string) bool {
+func (d *decision) headHoldsLarge(name string) bool {
 	e := d.inHead(name)
 	return e != nil && e.Form == state.Value && e.IsLarge()
 }
 
 // inHead returns what the head says of an entry; nil if nothing.
 func (d *decision) inHead(name string) *state.Entry {
-	all := d.View.Over.Entries
+	all := d.View.Winner.Entries
 	i, ok := slices.BinarySearchFunc(all, name, func(e state.Entry, n string) int { return strings.Compare(e.Name, n) })
 	if !ok {
 		return nil
@@ -149,10 +149,10 @@ func (d *decision) inHead(name string) *state.Entry {
 
 // cell is the cell of an operation on an entry, which is e now.
 func (d *decision) cell(op state.Op, e *state.Entry) *state.Cookie {
-	h := d.View.Over
+	h := d.View.Winner
 	c := &state.Cookie{Kind: state.Cell, Gen: h.Root.GenID(), Turn: h.Turn}
 	c.Tag = h.Root.CellTag(op.Name, h.Turn)
-	if e != nil && e.From != nil && (e.From.Turn == h.Turn || d.lists(op.Name)) {
+	if e != nil && e.From != nil && (e.From.Turn == h.Turn || d.headLists(op.Name)) {
 		c.Tag = e.From.Tag // no other request writes it elsewhere
 	}
 	if op.Value == nil {
@@ -160,25 +160,25 @@ func (d *decision) cell(op state.Op, e *state.Entry) *state.Cookie {
 		return c
 	}
 	c.Entry = state.NewEntry(op.Name, d.stamp, op.Value)
-	c.Sees = d.sees(op.Name)
+	c.SeenEntries = d.seenEntries(op.Name)
 	return c
 }
 
 // lists reports whether the head says that an entry is in a cell.
-func (d *decision) lists(name string) bool {
+func (d *decision) headLists(name string) bool {
 	e := d.inHead(name)
 	return e != nil && e.Form == state.Listed
 }
 
 // sees lists what the request saw beside an entry that is newer than the floor
 // by more than Slack. The rest is in the head, or as good as there.
-func (d *decision) sees(name string) (all []state.Sight) {
+func (d *decision) seenEntries(name string) (all []state.SeenEntry) {
 	v := d.View
 	floor := v.Floor().At
 	for i := range v.Entries {
 		e := &v.Entries[i]
 		if e.From != nil && e.Name != name && e.Stamp.At-state.Slack > floor {
-			all = append(all, state.Sight{Name: e.Name, At: e.Stamp.At, Deleted: e.Form == state.Deleted})
+			all = append(all, state.SeenEntry{Name: e.Name, At: e.Stamp.At, Deleted: e.Form == state.Deleted})
 		}
 	}
 	return all
@@ -186,15 +186,15 @@ func (d *decision) sees(name string) (all []state.Sight) {
 
 // movesHome reports whether the head is to be set under a tag of its own: it
 // has a fixed one, which first requests and logins overwrite, or none yet.
-func (d *decision) movesHome() bool {
-	h := d.View.Over
+func (d *decision) needsOwnTag() bool {
+	h := d.View.Winner
 	return d.View.Imported || state.IsFixed(h.Tag) && d.fitsTwice(h)
 }
 
 // home is the tag under which the head is set again as it is.
-func (d *decision) home() string {
-	h := d.View.Over
-	if d.movesHome() {
+func (d *decision) headTag() string {
+	h := d.View.Winner
+	if d.needsOwnTag() {
 		return h.Root.HeadTag(h.Turn)
 	}
 	return h.Tag
@@ -202,8 +202,8 @@ func (d *decision) home() string {
 
 // headWithout is the head as it is, without the large values that are in cells
 // now or are being written into one.
-func (d *decision) headWithout(cells []*state.Cookie) *state.Cookie {
-	h := d.headAgain()
+func (d *decision) headWithoutLarge(cells []*state.Cookie) *state.Cookie {
+	h := d.refreshedHead()
 	for i := range h.Entries {
 		e := &h.Entries[i]
 		if e.Form != state.Value || !e.IsLarge() {
@@ -222,18 +222,18 @@ func (d *decision) headWithout(cells []*state.Cookie) *state.Cookie {
 }
 
 // headAgain is a copy of the head, seen now.
-func (d *decision) headAgain() *state.Cookie {
-	h := d.View.Over.Again()
+func (d *decision) refreshedHead() *state.Cookie {
+	h := d.View.Winner.Clone()
 	h.Entries = slices.Clone(h.Entries)
 	h.SeenAt = max(h.SeenAt, d.Now)
-	h.Tag = d.home()
+	h.Tag = d.headTag()
 	return h
 }
 
 // replaced lists the heads that one set under a tag takes the place of.
-func (d *decision) replaced(tag string) (tags []string) {
+func (d *decision) replacedHeads(tag string) (tags []string) {
 	for _, c := range d.View.Cookies {
-		if c.Kind == state.Head && c.Tag != tag && (c.Root == d.View.Over.Root || state.IsFixed(c.Tag) && !state.IsFixed(tag)) {
+		if c.Kind == state.Head && c.Tag != tag && (c.Root == d.View.Winner.Root || state.IsFixed(c.Tag) && !state.IsFixed(tag)) {
 			tags = append(tags, c.Tag)
 		}
 	}
@@ -244,12 +244,12 @@ func (d *decision) replaced(tag string) (tags []string) {
 // turn. Where the limits have no room for the copies that slow responses may
 // bring back, it takes the place of the one that is there, whatever has become
 // of that meanwhile.
-func (d *decision) whole() draft {
-	old := d.View.Over
-	h := old.Again()
+func (d *decision) whole() candidate {
+	old := d.View.Winner
+	h := old.Clone()
 	h.Turn, h.Floor, h.Since = old.Turn+1, d.stamp, d.stamp.At
 	h.SeenAt = max(old.SeenAt, d.Now)
-	h.Entries = d.after()
+	h.Entries = d.entriesAfter()
 	h.Row = state.Revision{}
 	h.Tag = old.Root.WholeTag(h.Turn)
 	switch {
@@ -260,8 +260,8 @@ func (d *decision) whole() draft {
 	case d.isWhole(old) && !d.fitsBesideCopies(old, h):
 		h.Tag = old.Tag
 	}
-	dr := draft{set: []*state.Cookie{h}, expire: d.leftovers()}
-	dr.expire = append(append(dr.expire, d.cellTags()...), d.replaced(h.Tag)...)
+	dr := candidate{set: []*state.Cookie{h}, expire: d.leftovers()}
+	dr.expire = append(append(dr.expire, d.cellTags()...), d.replacedHeads(h.Tag)...)
 	return dr
 }
 
@@ -270,7 +270,7 @@ func (d *decision) isWhole(h *state.Cookie) bool { return d.isWholeTag(h.Tag) }
 
 // isWholeTag reports whether heads that are written whole take a tag by turns.
 func (d *decision) isWholeTag(tag string) bool {
-	root := &d.View.Over.Root
+	root := &d.View.Winner.Root
 	return tag == root.WholeTag(0) || tag == root.WholeTag(1)
 }
 
@@ -296,7 +296,7 @@ func (in *Input) grows() bool {
 }
 
 // grown lists what a draft of cells adds to the session.
-func (d *decision) grown(dr *draft) (all []Growth) {
+func (d *decision) grown(dr *candidate) (all []Growth) {
 	for _, c := range dr.set {
 		if e := &c.Entry; c.Kind == state.Cell && e.Live() && d.moreThanShows(e.Name, e.Len()) != 0 {
 			all = append(all, Growth{e.Name, e.Len()})

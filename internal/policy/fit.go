@@ -10,29 +10,29 @@ import (
 
 // draft is what a response may set and expire, before it is held against the
 // limits.
-type draft struct {
+type candidate struct {
 	set    []*state.Cookie
 	expire []string // harmless where they are, so that they can wait for a later response
 }
 
-func (dr *draft) plan(changes bool) Plan {
+func (dr *candidate) plan(changes bool) Plan {
 	return Plan{Set: dr.set, Changes: changes, Expire: dr.expire}
 }
 
 // sent is the size of the lines that a draft must have: what it sets, and the
 // removal of pieces of longer values under the same tags.
-func (d *decision) sent(dr *draft) (size Size) {
+func (d *decision) sent(dr *candidate) (size Size) {
 	for _, c := range dr.set {
 		own := d.Sizer.Of(c)
 		size = size.plus(own)
-		if have := d.held(c.Tag).Cookies; have > own.Cookies {
+		if have := d.sizeInRequest(c.Tag).Cookies; have > own.Cookies {
 			size = size.plus(Size{Cookies: have - own.Cookies, Response: d.Sizer.Expiry(have - own.Cookies).Response})
 		}
 	}
 	return size
 }
 
-func (d *decision) held(tag string) Size {
+func (d *decision) sizeInRequest(tag string) Size {
 	for i := range d.Jar {
 		if d.Jar[i].Tag == tag {
 			return d.Jar[i].Size
@@ -42,7 +42,7 @@ func (d *decision) held(tag string) Size {
 }
 
 // jar is what the request carried, other programs' cookies included.
-func (d *decision) jar() Size {
+func (d *decision) sizeBefore() Size {
 	size := Size{Cookies: min(d.Others.Cookies, d.Limits.Cookies/2), Request: d.Others.Request}
 	for i := range d.Jar {
 		size = size.plus(d.Jar[i].Size)
@@ -51,8 +51,8 @@ func (d *decision) jar() Size {
 }
 
 // left is the jar once a draft has landed in it.
-func (d *decision) left(dr *draft) Size {
-	size := d.jar()
+func (d *decision) sizeAfter(dr *candidate) Size {
+	size := d.sizeBefore()
 	for i := range d.Jar {
 		if tag := d.Jar[i].Tag; d.FixedName || sets(dr.set, tag) || slices.Contains(dr.expire, tag) {
 			size = size.minus(d.Jar[i].Size)
@@ -74,15 +74,15 @@ func (d *decision) reserve() int {
 // fit holds a draft against the limits, with at most limit bytes of Cookie
 // header, and drops the removals for which the response has no room. What leaves
 // the jar no larger than it was always fits the request.
-func (d *decision) fit(dr *draft, limit int) error {
-	return d.fitWith(dr, Size{Request: d.Limits.RequestBytes - limit})
+func (d *decision) checkLimits(dr *candidate, limit int) error {
+	return d.checkLimitsWith(dr, Size{Request: d.Limits.RequestBytes - limit})
 }
 
 // fitWith is fit with a margin of the limits left free.
-func (d *decision) fitWith(dr *draft, margin Size) error {
+func (d *decision) checkLimitsWith(dr *candidate, margin Size) error {
 	l := d.Limits
-	d.cut(dr)
-	sent, after, before := d.sent(dr), d.left(dr), d.jar()
+	d.limitExpiries(dr)
+	sent, after, before := d.sent(dr), d.sizeAfter(dr), d.sizeBefore()
 	need, lines := sent.Response+margin.Response, sent.Cookies+margin.Cookies
 	request := after.Request + margin.Request
 	switch {
@@ -102,16 +102,16 @@ func (d *decision) fitWith(dr *draft, margin Size) error {
 
 // cut drops the removals for which the response has no room. The largest cookies
 // are removed first.
-func (d *decision) cut(dr *draft) {
+func (d *decision) limitExpiries(dr *candidate) {
 	sent := d.sent(dr)
 	slices.Sort(dr.expire)
 	dr.expire = slices.Compact(dr.expire)
-	slices.SortStableFunc(dr.expire, func(a, b string) int { return d.held(b).Request - d.held(a).Request })
+	slices.SortStableFunc(dr.expire, func(a, b string) int { return d.sizeInRequest(b).Request - d.sizeInRequest(a).Request })
 	dr.expire = slices.DeleteFunc(dr.expire, func(tag string) bool {
 		if sets(dr.set, tag) {
 			return true
 		}
-		n := d.Sizer.Expiry(d.held(tag).Cookies)
+		n := d.Sizer.Expiry(d.sizeInRequest(tag).Cookies)
 		if sent.Cookies+n.Cookies > d.Limits.SetCookieLines || sent.Response+n.Response > d.Limits.ResponseBytes {
 			return true
 		}
@@ -123,7 +123,7 @@ func (d *decision) cut(dr *draft) {
 // fitsTwice reports whether the limits have room for the jar with one more copy
 // of a head, such as a slow response may bring back.
 func (d *decision) fitsTwice(h *state.Cookie) bool {
-	again, jar := d.Sizer.Of(h), d.jar()
+	again, jar := d.Sizer.Of(h), d.sizeBefore()
 	return jar.Request+again.Request <= d.Limits.RequestBytes-d.reserve() && jar.Cookies+again.Cookies <= d.Limits.Cookies
 }
 
@@ -131,7 +131,7 @@ func (d *decision) fitsTwice(h *state.Cookie) bool {
 // of the head that it follows: one in a turn of its own, and one that was set
 // again.
 func (d *decision) fitsBesideCopies(old, h *state.Cookie) bool {
-	again := d.jar().plus(d.Sizer.Of(old)).plus(d.Sizer.Of(h))
+	again := d.sizeBefore().plus(d.Sizer.Of(old)).plus(d.Sizer.Of(h))
 	return again.Request <= d.Limits.RequestBytes-d.reserve() && again.Cookies <= d.Limits.Cookies
 }
 
@@ -139,16 +139,16 @@ func (d *decision) fitsBesideCopies(old, h *state.Cookie) bool {
 // every entry of the session were written at once, each by another request. The
 // session has to fit a response as a whole, too, or nothing could follow that
 // needs that form.
-func (d *decision) fitsCells(dr *draft) bool {
-	if d.fit(dr, d.Limits.RequestBytes-d.reserve()) != nil {
+func (d *decision) fitsCells(dr *candidate) bool {
+	if d.checkLimits(dr, d.Limits.RequestBytes-d.reserve()) != nil {
 		return false
 	}
-	left := d.left(dr)
+	left := d.sizeAfter(dr)
 	most := left.plus(d.growth(dr))
 	if most.Request > d.Limits.RequestBytes-d.reserve() || most.Cookies > d.Limits.Cookies {
 		return false
 	}
-	return left.Request <= d.jar().Request || d.wholeFits(dr, 0)
+	return left.Request <= d.sizeBefore().Request || d.wholeFits(dr, 0)
 }
 
 // fewLines is the least SetCookieLines that have room for removals.
@@ -157,9 +157,9 @@ const fewLines = 4
 // wholeFits reports whether one response can set the session whole, as a draft of
 // cells leaves it with so many bytes more, and remove all that it is made of now. It counts without
 // building it.
-func (d *decision) wholeFits(dr *draft, more int) bool {
+func (d *decision) wholeFits(dr *candidate, more int) bool {
 	const head, entry = 130, 8 // bytes beside subject, names and values
-	n := head + len(d.View.Over.Subject) + more
+	n := head + len(d.View.Winner.Subject) + more
 	for i := range d.View.Entries {
 		e := &d.View.Entries[i]
 		if _, written := d.Changes.Find(e.Name); !written && e.Live() {
@@ -172,7 +172,7 @@ func (d *decision) wholeFits(dr *draft, more int) bool {
 		}
 	}
 	whole := d.Sizer.Sealed(n)
-	removed := d.Sizer.Expiry(d.left(dr).Cookies - min(d.Others.Cookies, d.Limits.Cookies/2))
+	removed := d.Sizer.Expiry(d.sizeAfter(dr).Cookies - min(d.Others.Cookies, d.Limits.Cookies/2))
 	lines := whole.Cookies + removed.Cookies
 	if d.Limits.SetCookieLines < fewLines {
 		lines = whole.Cookies
@@ -183,8 +183,8 @@ func (d *decision) wholeFits(dr *draft, more int) bool {
 // growth is the size of the cells that the entries in the head may get. A
 // response that writes a large value of the head takes it out there; of several
 // such responses the last one leaves the values of the others.
-func (d *decision) growth(dr *draft) (size Size) {
-	h := d.View.Over
+func (d *decision) growth(dr *candidate) (size Size) {
+	h := d.View.Winner
 	for _, c := range dr.set {
 		if c.Kind == state.Head {
 			h = c
@@ -210,7 +210,7 @@ func (d *decision) cellSize(name string, value int) Size {
 	return d.Sizer.Sealed(fixed + len(name) + value)
 }
 
-func (d *decision) hasCell(dr *draft, name string) bool {
+func (d *decision) hasCell(dr *candidate, name string) bool {
 	if e := d.View.Find(name); e != nil && e.From != nil {
 		return true
 	}
@@ -219,8 +219,8 @@ func (d *decision) hasCell(dr *draft, name string) bool {
 
 // fitsBeside reports whether a draft fits together with the entries that other
 // requests are creating now.
-func (d *decision) fitsBeside(dr *draft) bool {
-	most, more := d.left(dr).plus(d.growth(dr)), 0
+func (d *decision) fitsBeside(dr *candidate) bool {
+	most, more := d.sizeAfter(dr).plus(d.growth(dr)), 0
 	for _, g := range d.others() {
 		if d.View.Find(g.Name) == nil {
 			most = most.plus(d.cellSize(g.Name, g.Bytes))
@@ -246,7 +246,7 @@ func (d *decision) crowded() error {
 }
 
 // tooLarge names the limit, the numbers and the largest entries.
-func (d *decision) tooLarge(limit session.Limit, dr *draft, most, need int) error {
+func (d *decision) tooLarge(limit session.Limit, dr *candidate, most, need int) error {
 	e := &session.TooLargeError{Limit: limit, Max: most, Need: need, Others: d.Others.Request}
 	for _, c := range dr.set {
 		e.Session = max(e.Session, len(c.Plaintext()))

@@ -7,7 +7,7 @@ import (
 )
 
 // foldFrom is how many cells must be old enough for a fold to be worth it.
-const foldFrom = 4
+const minFoldable = 4
 
 // foldable reports whether an entry's cell goes into the head by a fold now:
 // everything that was in flight beside its write has landed, and it is small.
@@ -19,7 +19,7 @@ func (d *decision) foldable(e *state.Entry) bool {
 // that are old enough. They stay in the jar until no request is in flight that
 // may write them. ok reports whether it is due. With a store there is no fold: a
 // response that moves the session there takes the same turn.
-func (d *decision) fold(dr draft) (out draft, ok bool) {
+func (d *decision) fold(dr candidate) (out candidate, ok bool) {
 	v := d.View
 	n := 0
 	for i := range v.Entries {
@@ -28,15 +28,15 @@ func (d *decision) fold(dr draft) (out draft, ok bool) {
 		}
 	}
 	floor := state.Stamp{At: d.Now - state.Settled}
-	if n < foldFrom || d.Store && d.Mode != CookiesOnly || d.FixedName || v.Imported || v.Stored() || !d.fitsTwice(v.Over) || !floor.After(v.Floor()) {
-		return draft{}, false
+	if n < minFoldable || d.Store && d.Mode != CookiesOnly || d.FixedName || v.Imported || v.Stored() || !d.fitsTwice(v.Winner) || !floor.After(v.Floor()) {
+		return candidate{}, false
 	}
-	h := v.Over.Again()
+	h := v.Winner.Clone()
 	h.Turn, h.Floor, h.Since = h.Turn+1, floor, d.Now
 	h.SeenAt = max(h.SeenAt, d.Now)
 	h.Tag = h.Root.HeadTag(h.Turn)
-	h.Entries = d.folded(floor, dr.set)
-	out = draft{set: []*state.Cookie{h}, expire: append(d.leftovers(), d.replaced(h.Tag)...)}
+	h.Entries = d.foldedEntries(floor, dr.set)
+	out = candidate{set: []*state.Cookie{h}, expire: append(d.leftovers(), d.replacedHeads(h.Tag)...)}
 	for _, c := range dr.set {
 		if c.Kind == state.Cell {
 			out.set = append(out.set, c)
@@ -48,7 +48,7 @@ func (d *decision) fold(dr draft) (out draft, ok bool) {
 
 // folded lists the entries of the head that a fold sets. What stays in a cell is
 // listed.
-func (d *decision) folded(floor state.Stamp, writes []*state.Cookie) (all []state.Entry) {
+func (d *decision) foldedEntries(floor state.Stamp, writes []*state.Cookie) (all []state.Entry) {
 	listed := func(name string, at int64) state.Entry {
 		return state.Entry{Name: name, Form: state.Listed, Stamp: state.Stamp{At: at}}
 	}
@@ -96,7 +96,7 @@ func (d *decision) folded(floor state.Stamp, writes []*state.Cookie) (all []stat
 // is expired only when nothing that began beside this session can be in flight.
 func (d *decision) leftovers() (tags []string) {
 	v := d.View
-	h := v.Over
+	h := v.Winner
 	now, gen := d.Now, h.Root.GenID()
 	for _, c := range v.Cookies {
 		own := c.Gen == gen && (c.Kind == state.Cell || c.Kind == state.Seen) || c.Kind == state.Head && c.Root == h.Root
@@ -104,19 +104,19 @@ func (d *decision) leftovers() (tags []string) {
 		case c == h:
 		case !own && (now-h.Born.At >= state.Settled || c.Kind == state.Cell || c.Kind == state.Seen || c.UnderOwnTag()),
 			own && c.Kind == state.Head && (c.Turn < h.Turn || c.Turn == h.Turn && !state.IsFixed(c.Tag)),
-			own && c.Kind == state.Cell && c.Turn < h.Turn && now-h.Since >= state.Settled && !d.Conflict && !d.lists(c.Entry.Name) && !d.showsFrom(c):
+			own && c.Kind == state.Cell && c.Turn < h.Turn && now-h.Since >= state.Settled && !d.Conflict && !d.headLists(c.Entry.Name) && !d.isShown(c):
 			tags = append(tags, c.Tag)
 		}
 	}
 	for i := range d.Jar {
-		if d.Jar[i].Waste {
+		if d.Jar[i].Unopenable {
 			tags = append(tags, d.Jar[i].Tag)
 		}
 	}
 	return tags
 }
 
-func (d *decision) showsFrom(c *state.Cookie) bool {
+func (d *decision) isShown(c *state.Cookie) bool {
 	e := d.View.Find(c.Entry.Name)
 	return e != nil && e.From == c
 }
@@ -129,7 +129,7 @@ func (d *decision) touch() Plan {
 	if v.Head == nil || !d.MayTouch || v.Unopened > 0 || !TouchDue(v, d.Now, d.Idle, d.Touch) {
 		return Plan{}
 	}
-	h := v.Over
+	h := v.Winner
 	if v.Stored() {
 		return d.touchRecord()
 	}
@@ -140,8 +140,8 @@ func (d *decision) touch() Plan {
 		return dr.plan(false)
 	}
 	seen := &state.Cookie{Kind: state.Seen, Gen: h.Root.GenID(), SeenAt: d.Now, Tag: h.Root.SeenTag()}
-	dr := draft{set: []*state.Cookie{seen}, expire: slices.DeleteFunc(d.leftovers(), d.isWholeTag)}
-	if d.fit(&dr, d.Limits.RequestBytes) == nil {
+	dr := candidate{set: []*state.Cookie{seen}, expire: slices.DeleteFunc(d.leftovers(), d.isWholeTag)}
+	if d.checkLimits(&dr, d.Limits.RequestBytes) == nil {
 		return dr.plan(false)
 	}
 	return Plan{} // the session ends early rather than lock its browser out
@@ -150,28 +150,28 @@ func (d *decision) touch() Plan {
 // touchHead is the draft of a touch that folds, or sets the head again. A head
 // that was written whole is left alone: its tag may hold a later one by the time
 // the response lands.
-func (d *decision) touchHead() (dr draft, ok bool) {
-	h := d.View.Over
+func (d *decision) touchHead() (dr candidate, ok bool) {
+	h := d.View.Winner
 	if slices.ContainsFunc(d.View.Cookies, func(c *state.Cookie) bool { return d.isWholeTag(c.Tag) }) {
-		return draft{}, false
+		return candidate{}, false
 	}
-	if dr, ok := d.fold(draft{}); ok && d.fitsCells(&dr) {
+	if dr, ok := d.fold(candidate{}); ok && d.fitsCells(&dr) {
 		return dr, true
 	}
 	if !d.fitsTwice(h) || slices.ContainsFunc(h.Entries, func(e state.Entry) bool { return e.Form == state.Value && e.IsLarge() }) {
-		return draft{}, false
+		return candidate{}, false
 	}
-	again := d.headAgain()
-	dr = draft{set: []*state.Cookie{again}, expire: append(d.replaced(again.Tag), d.leftovers()...)}
-	return dr, d.fit(&dr, d.Limits.RequestBytes) == nil
+	again := d.refreshedHead()
+	dr = candidate{set: []*state.Cookie{again}, expire: append(d.replacedHeads(again.Tag), d.leftovers()...)}
+	return dr, d.checkLimits(&dr, d.Limits.RequestBytes) == nil
 }
 
 // touchFixed sets the one cookie again.
 func (d *decision) touchFixed() Plan {
-	h := d.View.Over.Again()
+	h := d.View.Winner.Clone()
 	h.SeenAt, h.Tag = max(h.SeenAt, d.Now), ""
-	dr := draft{set: []*state.Cookie{h}}
-	if d.fit(&dr, d.Limits.RequestBytes) != nil {
+	dr := candidate{set: []*state.Cookie{h}}
+	if d.checkLimits(&dr, d.Limits.RequestBytes) != nil {
 		return Plan{}
 	}
 	return dr.plan(false)
@@ -190,17 +190,17 @@ func TouchDue(v *state.View, now, idle, touch int64) bool {
 }
 
 // settleImport writes another library's session as it is.
-func (d *decision) settleImport() (Plan, error) {
-	h := d.headAgain()
-	dr := draft{set: []*state.Cookie{h}}
+func (d *decision) persistImport() (Plan, error) {
+	h := d.refreshedHead()
+	dr := candidate{set: []*state.Cookie{h}}
 	if d.FixedName {
 		h.Tag = ""
 	}
 	var err error
 	if d.Mode != StoredOnly {
-		if err = d.fit(&dr, d.Limits.RequestBytes-d.reserve()); err == nil {
+		if err = d.checkLimits(&dr, d.Limits.RequestBytes-d.reserve()); err == nil {
 			return dr.plan(true), nil
 		}
 	}
-	return d.store(h, d.View.Record, dr, err)
+	return d.moveToStore(h, d.View.RowRevision, dr, err)
 }

@@ -27,7 +27,7 @@ var (
 )
 
 // flight is one request.
-type flight struct {
+type request struct {
 	at      int64 // of its next event
 	decide  bool  // else it lands
 	built   int64
@@ -40,25 +40,25 @@ type flight struct {
 	key     int // the newest key that its replica has
 	others  int // bytes of other programs' cookies
 	cookies []*state.Cookie
-	held    map[string][]int // sizes of the pieces under each tag
+	pieces  map[string][]int // sizes of the pieces under each tag
 	view    state.View
 	plan    policy.Plan
 	refused bool
 	order   int
 }
 
-type flights []*flight
+type requestQueue []*request
 
-func (f flights) Len() int { return len(f) }
-func (f flights) Less(i, j int) bool {
+func (f requestQueue) Len() int { return len(f) }
+func (f requestQueue) Less(i, j int) bool {
 	if f[i].at != f[j].at {
 		return f[i].at < f[j].at
 	}
 	return f[i].order < f[j].order
 }
-func (f flights) Swap(i, j int) { f[i], f[j] = f[j], f[i] }
-func (f *flights) Push(x any)   { *f = append(*f, x.(*flight)) }
-func (f *flights) Pop() any     { old := *f; x := old[len(old)-1]; *f = old[:len(old)-1]; return x }
+func (f requestQueue) Swap(i, j int) { f[i], f[j] = f[j], f[i] }
+func (f *requestQueue) Push(x any)   { *f = append(*f, x.(*request)) }
+func (f *requestQueue) Pop() any     { old := *f; x := old[len(old)-1]; *f = old[:len(old)-1]; return x }
 
 // row is one record of the model's store.
 type row struct {
@@ -68,23 +68,23 @@ type row struct {
 
 type model struct {
 	world
-	r       *rand.Rand
-	now     int64
-	jar     map[string]*state.Cookie
-	pieces  map[string][]int         // request bytes of each piece under a tag; some may be left over
-	old     []*state.Cookie          // evicted or overwritten, for the worlds that bring them back
-	keys    map[*state.Cookie]int    // that sealed a cookie of the jar
-	content map[*state.Cookie]string // of the cookies that were read last
-	beside  int                      // bytes of other programs' cookies
-	grew    bool                     // those have grown since the header last fitted
-	queue   flights
-	rows    map[string]row
-	oracle  oracle
-	val     int
-	order   int
-	trace   bool
-	off     ablation
-	stats   map[string]int
+	r          *rand.Rand
+	now        int64
+	jar        map[string]*state.Cookie
+	pieces     map[string][]int         // request bytes of each piece under a tag; some may be left over
+	old        []*state.Cookie          // evicted or overwritten, for the worlds that bring them back
+	keys       map[*state.Cookie]int    // that sealed a cookie of the jar
+	content    map[*state.Cookie]string // of the cookies that were read last
+	otherBytes int                      // bytes of other programs' cookies
+	grew       bool                     // those have grown since the header last fitted
+	queue      requestQueue
+	rows       map[string]row
+	oracle     oracle
+	lastValue  int
+	order      int
+	trace      bool
+	off        ablation
+	stats      map[string]int
 }
 
 func newModel(w world, seed uint64, off ablation) *model {
@@ -112,7 +112,7 @@ func (m *model) run() (err error) {
 		for range n {
 			m.send(m.pick())
 		}
-		if err := m.pass(); err != nil {
+		if err := m.advance(); err != nil {
 			return err
 		}
 		m.disturb()
@@ -142,7 +142,7 @@ func (m *model) checkPieces() error {
 }
 
 // pass lets time pass until the next requests.
-func (m *model) pass() error {
+func (m *model) advance() error {
 	until := m.now + m.r.Int64N(m.pause+1)
 	switch {
 	case m.serial:
@@ -174,32 +174,32 @@ func (m *model) drain() error {
 // disturb loses cookies, and lets other programs' cookies come and go.
 func (m *model) disturb() {
 	if m.evict > 0 && m.r.IntN(m.evict) == 0 {
-		m.lose()
+		m.disturbJar()
 	}
 	if m.others > 0 && m.r.IntN(10) == 0 {
 		beside := m.r.IntN(m.others)
-		m.grew = m.grew || beside > m.beside
-		m.beside = beside
+		m.grew = m.grew || beside > m.otherBytes
+		m.otherBytes = beside
 	}
 }
 
 // lose evicts a cookie, puts an old one back, or puts an old head in the place of
 // the newest.
-func (m *model) lose() {
+func (m *model) disturbJar() {
 	tags := slices.Sorted(maps.Keys(m.jar))
 	switch m.r.IntN(4) {
 	case 0:
 		for _, tag := range tags {
 			if m.jar[tag].Kind == state.Head {
-				m.evicts(tag)
+				m.evictTag(tag)
 			}
 		}
-		m.restores(slices.DeleteFunc(slices.Clone(m.old), func(c *state.Cookie) bool { return c.Kind != state.Head }))
+		m.restoreOne(slices.DeleteFunc(slices.Clone(m.old), func(c *state.Cookie) bool { return c.Kind != state.Head }))
 	case 1:
-		m.restores(m.old)
+		m.restoreOne(m.old)
 	default:
 		if len(tags) > 0 {
-			m.evicts(tags[m.r.IntN(len(tags))])
+			m.evictTag(tags[m.r.IntN(len(tags))])
 		}
 	}
 }
@@ -207,7 +207,7 @@ func (m *model) lose() {
 // restores puts one of some old cookies back. A client that lets a session go on
 // from an old head and then puts back another one can mix the two branches, so
 // the model forgets the other heads.
-func (m *model) restores(old []*state.Cookie) {
+func (m *model) restoreOne(old []*state.Cookie) {
 	if len(old) == 0 {
 		return
 	}
@@ -218,13 +218,13 @@ func (m *model) restores(old []*state.Cookie) {
 	}
 }
 
-func (m *model) evicts(tag string) {
-	m.keep(m.jar[tag])
+func (m *model) evictTag(tag string) {
+	m.archive(m.jar[tag])
 	delete(m.jar, tag)
 }
 
 // keep keeps an old cookie for later.
-func (m *model) keep(c *state.Cookie) {
+func (m *model) archive(c *state.Cookie) {
 	if m.evict == 0 || c == nil {
 		return
 	}
@@ -265,8 +265,8 @@ func (m *model) entryName(i int) string {
 func (m *model) send(op string) {
 	total := m.delay()
 	i := m.r.IntN(max(m.entries, 1))
-	f := &flight{built: m.now, op: op, decide: true, total: total, at: m.now + m.r.Int64N(total+1), seed: m.r.Uint32(), order: m.order,
-		name: m.entryName(i), others: m.beside, held: map[string][]int{}}
+	f := &request{built: m.now, op: op, decide: true, total: total, at: m.now + m.r.Int64N(total+1), seed: m.r.Uint32(), order: m.order,
+		name: m.entryName(i), others: m.otherBytes, pieces: map[string][]int{}}
 	if op == "refresh" || op == "short" {
 		f.name = "token"
 	}
@@ -284,13 +284,13 @@ func (m *model) send(op string) {
 		f.cookies = append(f.cookies, m.jar[tag])
 	}
 	for tag, pieces := range m.pieces {
-		f.held[tag] = pieces
+		f.pieces[tag] = pieces
 	}
 	heap.Push(&m.queue, f)
 }
 
 func (m *model) step() error {
-	f := heap.Pop(&m.queue).(*flight)
+	f := heap.Pop(&m.queue).(*request)
 	m.now = max(m.now, f.at)
 	if f.decide {
 		err := m.decideNow(f)
@@ -309,23 +309,23 @@ func (m *model) clock() int64 {
 }
 
 // land applies a response.
-func (m *model) land(f *flight) error {
+func (m *model) land(f *request) error {
 	if f.refused {
 		return nil
 	}
 	p := &f.plan
 	for _, tag := range p.Expire {
-		m.put(tag, nil, m.seen(f, tag))
+		m.put(tag, nil, m.piecesSeen(f, tag))
 	}
 	for _, c := range p.Set {
-		c = c.Again()
+		c = c.Clone()
 		if m.off.cookie != nil {
 			m.off.cookie(f, c)
 		}
 		m.keys[c] = f.key
-		m.put(c.Tag, c, m.seen(f, c.Tag))
+		m.put(c.Tag, c, m.piecesSeen(f, c.Tag))
 		if m.evict > 0 {
-			m.oracle.saw(c, &f.view)
+			m.oracle.observe(c, &f.view)
 		}
 	}
 	m.note(f)
@@ -333,16 +333,16 @@ func (m *model) land(f *flight) error {
 }
 
 // seen is how many pieces under a tag a response removes or replaces.
-func (m *model) seen(f *flight, tag string) int {
+func (m *model) piecesSeen(f *request, tag string) int {
 	if m.off.surplus {
-		return min(len(f.held[tag]), 1)
+		return min(len(f.pieces[tag]), 1)
 	}
-	return len(f.held[tag])
+	return len(f.pieces[tag])
 }
 
 // put sets or expires a cookie for a request that saw so many pieces of it.
 func (m *model) put(tag string, c *state.Cookie, seen int) {
-	m.keep(m.jar[tag])
+	m.archive(m.jar[tag])
 	delete(m.jar, tag)
 	var left []int
 	if c != nil {
@@ -362,7 +362,7 @@ func (m *model) put(tag string, c *state.Cookie, seen int) {
 func piecesOf(c *state.Cookie) (pieces []int) {
 	size := sizer.Of(c)
 	for i := range size.Cookies - 1 {
-		n := sizer.Name + policy.Digits(i) + 1 + sizer.Room(i) + 2
+		n := sizer.Name + policy.Digits(i) + 1 + sizer.PieceLimit(i) + 2
 		pieces = append(pieces, n)
 		size.Request -= n
 	}
@@ -370,7 +370,7 @@ func piecesOf(c *state.Cookie) (pieces []int) {
 }
 
 // measure holds the header against its limit.
-func (m *model) measure(f *flight) error {
+func (m *model) measure(f *request) error {
 	size, n := 0, 0
 	for _, pieces := range m.pieces {
 		for _, bytes := range pieces {
@@ -381,7 +381,7 @@ func (m *model) measure(f *flight) error {
 	m.logLanding(f, size)
 	m.stats["most bytes"] = max(m.stats["most bytes"], size)
 	m.stats["most cookies"] = max(m.stats["most cookies"], n)
-	if size += m.beside; size <= m.limits.RequestBytes {
+	if size += m.otherBytes; size <= m.limits.RequestBytes {
 		m.grew = false
 		return nil
 	}

@@ -14,42 +14,42 @@ type write struct {
 }
 
 // sight is what the writer of a cookie saw of an entry.
-type sight struct {
+type observation struct {
 	at  int64
 	val int // 0: deleted
 }
 
 // use is a response that said that the visitor was seen.
-type use struct{ decided, landed int64 }
+type activity struct{ decided, landed int64 }
 
 // begun says over what a generation began, and when that was decided.
-type begun struct {
-	over    state.Root
-	decided int64
+type renewal struct {
+	replaced state.Root
+	decided  int64
 }
 
 // oracle knows what landed when, and what "The guarantee" of SPEC.md says of it.
 type oracle struct {
-	writes   map[state.Root]map[string][]write
-	wholes   map[state.Root][]write
-	deleting map[string]int              // deletions that a record shows and that have not landed
-	sights   map[string]map[string]sight // by the content of a cell or a head: what its writer saw
-	ended    map[state.Root]int64        // when a renewal or logout landed that had seen it
-	used     map[state.Root][]use        // responses that said that the visitor was seen
-	asked    map[state.Root]int64        // when the last request of it was decided
+	writes       map[state.Root]map[string][]write
+	wholes       map[state.Root][]write
+	deleting     map[string]int                    // deletions that a record shows and that have not landed
+	observations map[string]map[string]observation // by the content of a cell or a head: what its writer saw
+	ended        map[state.Root]int64              // when a renewal or logout landed that had seen it
+	activities   map[state.Root][]activity         // responses that said that the visitor was seen
+	lastDecided  map[state.Root]int64              // when the last request of it was decided
 
-	written map[state.Root]int64 // generations of logins, and those that were written to: the landing
-	orphans map[state.Root]bool  // begun by first requests
-	ends    map[state.Root][]use // logouts, by what they ended
-	births  map[state.Root]begun // renewals
+	written  map[state.Root]int64      // generations of logins, and those that were written to: the landing
+	orphans  map[state.Root]bool       // begun by first requests
+	logouts  map[state.Root][]activity // logouts, by what they ended
+	renewals map[state.Root]renewal    // renewals
 
 	lastBegin, lastLogout int64 // landings
 }
 
 func newOracle() oracle {
 	return oracle{writes: map[state.Root]map[string][]write{}, wholes: map[state.Root][]write{}, deleting: map[string]int{},
-		sights: map[string]map[string]sight{}, ended: map[state.Root]int64{}, written: map[state.Root]int64{},
-		orphans: map[state.Root]bool{}, ends: map[state.Root][]use{}, births: map[state.Root]begun{}, used: map[state.Root][]use{}, asked: map[state.Root]int64{}}
+		observations: map[string]map[string]observation{}, ended: map[state.Root]int64{}, written: map[state.Root]int64{},
+		orphans: map[state.Root]bool{}, logouts: map[state.Root][]activity{}, renewals: map[state.Root]renewal{}, activities: map[state.Root][]activity{}, lastDecided: map[state.Root]int64{}}
 }
 
 func overlap(a, b write) bool { return a.built <= b.landed && b.built <= a.landed }
@@ -81,7 +81,7 @@ func (o *oracle) addWhole(root state.Root, c write) {
 func (o *oracle) excuseAll() {
 	clear(o.ended)
 	clear(o.written)
-	clear(o.births)
+	clear(o.renewals)
 	for _, entries := range o.writes {
 		for _, writes := range entries {
 			for i := range writes {
@@ -92,23 +92,23 @@ func (o *oracle) excuseAll() {
 }
 
 // saw keeps what the writer of a cookie saw.
-func (o *oracle) saw(c *state.Cookie, v *state.View) {
-	if c.Kind != state.Cell && (c.Kind != state.Head || v.Over == nil || c.Turn <= v.Over.Turn) {
+func (o *oracle) observe(c *state.Cookie, v *state.View) {
+	if c.Kind != state.Cell && (c.Kind != state.Head || v.Winner == nil || c.Turn <= v.Winner.Turn) {
 		return // a head that is set again as it is says nothing of what its writer saw
 	}
-	saw := map[string]sight{}
-	if v.Over != nil && (c.Kind == state.Cell || c.Root == v.Over.Root) {
+	saw := map[string]observation{}
+	if v.Winner != nil && (c.Kind == state.Cell || c.Root == v.Winner.Root) {
 		for i := range v.Entries {
 			if e := &v.Entries[i]; c.Kind == state.Head || e.Name != c.Entry.Name {
-				saw[e.Name] = sight{e.Stamp.At, valueOf(e)}
+				saw[e.Name] = observation{e.Stamp.At, valueOf(e)}
 			}
 		}
 	}
-	o.sights[string(c.Plaintext())] = saw
+	o.observations[string(c.Plaintext())] = saw
 }
 
 // deletes is the name that a request deletes; "*" for all.
-func (f *flight) deletes() string {
+func (f *request) deletes() string {
 	switch f.op {
 	case "delete":
 		return f.name
@@ -119,7 +119,7 @@ func (f *flight) deletes() string {
 }
 
 // note tells the oracle what a response did.
-func (m *model) note(f *flight) {
+func (m *model) note(f *request) {
 	p, v, o := &f.plan, &f.view, &m.oracle
 	if name := f.deletes(); p.Record != nil && name != "" {
 		o.deleting[name]--
@@ -132,19 +132,19 @@ func (m *model) note(f *flight) {
 	}
 	begins := head != nil && (v.Head == nil || head.Root != v.Head.Root)
 	if len(p.Set) > 0 && f.op != "logout" {
-		root := v.Over
+		root := v.Winner
 		if head != nil {
 			root = head
 		}
-		o.used[root.Root] = append(o.used[root.Root], use{f.decided, m.now})
+		o.activities[root.Root] = append(o.activities[root.Root], activity{f.decided, m.now})
 	}
 	if head != nil && !begins && p.Record == nil {
-		o.write(head.Root, m.now)
+		o.noteWritten(head.Root, m.now)
 	}
 	if !p.Changes {
 		return
 	}
-	if (begins || f.op == "logout") && v.Over != nil {
+	if (begins || f.op == "logout") && v.Winner != nil {
 		for _, c := range v.Cookies {
 			if _, ok := o.ended[c.Root]; !ok && (c.Kind == state.Head || c.Kind == state.Logout) {
 				o.ended[c.Root] = m.now
@@ -154,7 +154,7 @@ func (m *model) note(f *flight) {
 	if v.Unopened > 0 && (begins || f.op == "logout") {
 		o.excuseAll()
 	}
-	m.noteEnds(f, head, begins)
+	m.noteGenerations(f, head, begins)
 	if begins {
 		o.lastBegin = m.now
 	} else if f.op == "logout" {
@@ -165,8 +165,8 @@ func (m *model) note(f *flight) {
 }
 
 // noteEnds notes what a response begins or ends.
-func (m *model) noteEnds(f *flight, head *state.Cookie, begins bool) {
-	over, o := f.view.Over, &m.oracle
+func (m *model) noteGenerations(f *request, head *state.Cookie, begins bool) {
+	over, o := f.view.Winner, &m.oracle
 	switch {
 	case begins && over == nil && (f.op == "set" || f.op == "clear") && len(f.cookies) == 0:
 		o.orphans[head.Root] = true
@@ -174,16 +174,16 @@ func (m *model) noteEnds(f *flight, head *state.Cookie, begins bool) {
 		o.written[head.Root] = m.now
 	case over == nil || over.Kind != state.Head:
 	case begins:
-		o.births[head.Root] = begun{over.Root, f.decided}
+		o.renewals[head.Root] = renewal{over.Root, f.decided}
 	case f.op == "logout":
-		o.ends[over.Root] = append(o.ends[over.Root], use{f.decided, m.now})
+		o.logouts[over.Root] = append(o.logouts[over.Root], activity{f.decided, m.now})
 	}
 }
 
-func (m *model) noteWrites(f *flight, head *state.Cookie, begins bool) {
+func (m *model) noteWrites(f *request, head *state.Cookie, begins bool) {
 	p, v, o := &f.plan, &f.view, &m.oracle
 	if !begins {
-		o.write(v.Over.Root, m.now)
+		o.noteWritten(v.Winner.Root, m.now)
 	}
 	w := write{built: f.built, landed: m.now}
 	wrote := map[string]int{}
@@ -192,7 +192,7 @@ func (m *model) noteWrites(f *flight, head *state.Cookie, begins bool) {
 			wrote[c.Entry.Name] = valueOf(&c.Entry)
 		}
 	}
-	root := v.Over
+	root := v.Winner
 	if head != nil {
 		root = head
 		from := head.Entries
@@ -228,7 +228,7 @@ func (m *model) noteWrites(f *flight, head *state.Cookie, begins bool) {
 }
 
 // write notes when a generation was first written to.
-func (o *oracle) write(root state.Root, now int64) {
+func (o *oracle) noteWritten(root state.Root, now int64) {
 	if _, ok := o.written[root]; !ok {
 		o.written[root] = now
 	}
@@ -243,7 +243,7 @@ func valueOf(e *state.Entry) int {
 }
 
 // check holds what a request sees against the guarantee.
-func (m *model) check(f *flight, now int64) error {
+func (m *model) check(f *request, now int64) error {
 	v, o := &f.view, &m.oracle
 	m.stats["checks"]++
 	if v.Unopened > 0 {
@@ -251,7 +251,7 @@ func (m *model) check(f *flight, now int64) error {
 		return nil // this replica does not see the session
 	}
 	if m.evict > 0 {
-		return m.checkClosed(f)
+		return m.checkNothingIsLost(f)
 	}
 	if err := m.checkTime(f, now); err != nil {
 		return err
@@ -269,9 +269,9 @@ func (m *model) check(f *flight, now int64) error {
 		}
 		return nil
 	}
-	root := v.Over.Root
-	if b, ok := o.births[root]; ok && len(o.ends[b.over]) == 1 { // of several logouts the last to land counts
-		for _, u := range o.ends[b.over] {
+	root := v.Winner.Root
+	if b, ok := o.renewals[root]; ok && len(o.logouts[b.replaced]) == 1 { // of several logouts the last to land counts
+		for _, u := range o.logouts[b.replaced] {
 			if u.landed < f.built && u.decided > b.decided+2*m.skew+second {
 				return fmt.Errorf("a renewal shows over which a later logout had landed")
 			}
@@ -304,7 +304,7 @@ func (m *model) logoutInFlight() bool {
 	return false
 }
 
-func (m *model) checkEntry(f *flight, name string, writes []write) error {
+func (m *model) checkEntry(f *request, name string, writes []write) error {
 	shown := 0
 	if e := f.view.Find(name); e != nil {
 		shown = valueOf(e)
@@ -335,27 +335,27 @@ func (m *model) checkEntry(f *flight, name string, writes []write) error {
 }
 
 // checkTime holds a verdict against what is known of the visitor's use.
-func (m *model) checkTime(f *flight, now int64) error {
+func (m *model) checkTime(f *request, now int64) error {
 	v := &f.view
-	if v.Over == nil || v.Over.Kind != state.Head || m.idle == 0 {
+	if v.Winner == nil || v.Winner.Kind != state.Head || m.idle == 0 {
 		return nil
 	}
-	root := v.Over.Root
+	root := v.Winner.Root
 	idle := m.idle
-	if v.Over.Idle != 0 {
-		idle = v.Over.Idle
+	if v.Winner.Idle != 0 {
+		idle = v.Winner.Idle
 	}
 	switch v.Verdict {
 	case state.Present:
-		if v.Over.End <= now {
+		if v.Winner.End <= now {
 			return fmt.Errorf("a session shows after its end")
 		}
-		if at := m.oracle.asked[root]; at > 0 && now-at > idle+2*m.skew {
+		if at := m.oracle.lastDecided[root]; at > 0 && now-at > idle+2*m.skew {
 			return fmt.Errorf("a session shows that was not used for %d minutes", (now-at)/minute)
 		}
 	case state.ExpiredIdle:
 		at := int64(0)
-		for _, u := range m.oracle.used[root] {
+		for _, u := range m.oracle.activities[root] {
 			if u.landed < f.built {
 				at = max(at, u.decided)
 			}
@@ -378,18 +378,18 @@ func (m *model) touchAfter(idle int64) int64 {
 // checkClosed holds a jar that has lost cookies to what remains of the
 // guarantee: nothing shows that is older, by more than Slack, than what the
 // writer of another shown value had seen.
-func (m *model) checkClosed(f *flight) error {
+func (m *model) checkNothingIsLost(f *request) error {
 	v := &f.view
 	if v.Verdict != state.Present {
 		m.stats["torn"]++
 		return nil
 	}
-	if err := m.checkSights(v, v.Over); err != nil {
+	if err := m.checkObservations(v, v.Winner); err != nil {
 		return err
 	}
 	for i := range v.Entries {
 		if c := v.Entries[i].From; c != nil && c.Entry.Live() {
-			if err := m.checkSights(v, c); err != nil {
+			if err := m.checkObservations(v, c); err != nil {
 				return err
 			}
 		}
@@ -397,8 +397,8 @@ func (m *model) checkClosed(f *flight) error {
 	return nil
 }
 
-func (m *model) checkSights(v *state.View, writer *state.Cookie) error {
-	for name, saw := range m.oracle.sights[m.contentOf(writer)] {
+func (m *model) checkObservations(v *state.View, writer *state.Cookie) error {
+	for name, saw := range m.oracle.observations[m.contentOf(writer)] {
 		have, shown := v.Find(name), 0
 		if have != nil {
 			shown = valueOf(have)

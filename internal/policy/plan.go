@@ -28,10 +28,10 @@ const (
 
 // Group is what a request carried under one tag.
 type Group struct {
-	Tag    string
-	Size   Size // of its cookies in the request
-	Waste  bool // no replica can ever open it
-	Closed bool // it did not open here
+	Tag        string
+	Size       Size // of its cookies in the request
+	Unopenable bool // no replica can ever open it
+	Closed     bool // it did not open here
 }
 
 // Growth is an entry that a response adds or makes much longer.
@@ -72,7 +72,7 @@ type Input struct {
 	RowTag    [16]byte // of the revision that the store gets
 	InFlight  []Growth // what other requests of this process are adding now
 
-	room [2]*state.Cookie // for what most responses set
+	scratch [2]*state.Cookie // for what most responses set
 }
 
 // Plan is what a response does.
@@ -84,20 +84,20 @@ type Plan struct {
 	Grows   []Growth // what the plan adds in cells
 
 	// What the store is asked before the response says so.
-	Record   *state.Cookie  // the content of the session's record; nil for none
-	Old, New state.Revision // of that record
-	Prolong  *state.Cookie  // the reference whose record lives on; nil for none
-	Ended    *state.Cookie  // the generation that a logout ends; nil for none
-	ToStore  bool           // the session moves into the store
-	Returns  bool           // the session moves back into the cookies
+	Record        *state.Cookie  // the content of the session's record; nil for none
+	Old, New      state.Revision // of that record
+	Extend        *state.Cookie  // the reference whose record lives on; nil for none
+	EndedByLogout *state.Cookie  // the generation that a logout ends; nil for none
+	ToStore       bool           // the session moves into the store
+	ToCookies     bool           // the session moves back into the cookies
 
 	// What it is asked afterwards.
-	Left []*state.Cookie // generations that a renewal has ended
+	EndedByRenewal []*state.Cookie // generations that a renewal has ended
 }
 
 // Empty reports whether a plan does nothing.
 func (p *Plan) Empty() bool {
-	return len(p.Set)+len(p.Expire)+len(p.Left) == 0 && !p.Changes && p.Record == nil && p.Prolong == nil && p.Ended == nil
+	return len(p.Set)+len(p.Expire)+len(p.EndedByRenewal) == 0 && !p.Changes && p.Record == nil && p.Extend == nil && p.EndedByLogout == nil
 }
 
 // Then returns what a response says for which p was decided first, and q later
@@ -112,12 +112,12 @@ func (p Plan) Then(q Plan) Plan {
 	slices.Sort(q.Expire)
 	q.Expire = slices.DeleteFunc(slices.Compact(q.Expire), func(tag string) bool { return sets(q.Set, tag) })
 	q.Changes, q.Whole = p.Changes || q.Changes, p.Whole || q.Whole
-	q.Left, q.Grows = append(p.Left, q.Left...), append(p.Grows, q.Grows...)
+	q.EndedByRenewal, q.Grows = append(p.EndedByRenewal, q.EndedByRenewal...), append(p.Grows, q.Grows...)
 	switch {
-	case q.Ended == nil:
-		q.Ended = p.Ended
-	case p.Ended != nil:
-		q.Left = append(q.Left, p.Ended)
+	case q.EndedByLogout == nil:
+		q.EndedByLogout = p.EndedByLogout
+	case p.EndedByLogout != nil:
+		q.EndedByRenewal = append(q.EndedByRenewal, p.EndedByLogout)
 	}
 	return q
 }
@@ -136,13 +136,13 @@ func Decide(in *Input) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	over := d.ends()
+	over := d.endedGeneration()
 	switch {
 	case !in.Store || over == nil || !p.Changes && !v.Imported:
 	case c.Destroyed:
-		p.Ended = over
+		p.EndedByLogout = over
 	case c.Renewed && v.Head != nil:
-		p.Left = append(p.Left, over)
+		p.EndedByRenewal = append(p.EndedByRenewal, over)
 	}
 	return p, nil
 }
@@ -170,7 +170,7 @@ func (d *decision) choose() (Plan, error) {
 	case d.Writes:
 		return d.change()
 	case v.Imported && d.MayTouch:
-		if p, err := d.settleImport(); err == nil {
+		if p, err := d.persistImport(); err == nil {
 			return p, nil // what does not fit stays the other library's until it is written
 		}
 		return Plan{}, nil
@@ -182,17 +182,17 @@ func (d *decision) choose() (Plan, error) {
 // it. A logout also ends a session that it cannot see any more: that this
 // browser has not used it for long, or has lost a part of it, does not mean that
 // no one has a copy.
-func (d *decision) ends() *state.Cookie {
+func (d *decision) endedGeneration() *state.Cookie {
 	v := d.View
 	switch {
-	case v.Over == nil || v.Over.Kind != state.Head:
+	case v.Winner == nil || v.Winner.Kind != state.Head:
 		return nil
-	case !d.Revocable && !v.Over.Stored():
+	case !d.Revocable && !v.Winner.Stored():
 		return nil
 	case v.Head != nil:
-		return v.Over
+		return v.Winner
 	case !d.Changes.Destroyed || v.Verdict == state.Revoked || v.Verdict == state.LoggedOut:
 		return nil
 	}
-	return v.Over
+	return v.Winner
 }

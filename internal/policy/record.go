@@ -12,31 +12,31 @@ import (
 // store moves the session that head h holds into the store, and leaves a
 // reference in its place. refused is why the cookies do not do, if they were
 // tried. dr is the draft that would have set h.
-func (d *decision) store(h *state.Cookie, old state.Revision, dr draft, refused error) (Plan, error) {
+func (d *decision) moveToStore(h *state.Cookie, old state.Revision, dr candidate, refused error) (Plan, error) {
 	if refused != nil && (!d.Store || d.Mode == CookiesOnly) {
 		return Plan{}, refused
 	}
-	record := h.Again()
+	record := h.Clone()
 	record.Tag = ""
 	if !d.Changes.Begins(d.View) {
-		record.Entries = d.merged(false) // cells in flight are held against each entry's own stamp
-		record.Floor = d.risen()
-		h.Turn = d.View.Over.Turn + 1
+		record.Entries = d.recordEntries(false) // cells in flight are held against each entry's own stamp
+		record.Floor = d.recordFloor()
+		h.Turn = d.View.Winner.Turn + 1
 		record.Turn = h.Turn
 		if !d.FixedName {
 			h.Tag = h.Root.HeadTag(h.Turn)
 		}
-		dr = draft{expire: append(d.leftovers(), d.replaced(h.Tag)...)}
+		dr = candidate{expire: append(d.leftovers(), d.replacedHeads(h.Tag)...)}
 	}
 	next := state.Revision{Number: old.Number + 1, Tag: d.RowTag}
-	p, err := d.refer(record, h.Tag, dr, old, next)
+	p, err := d.saveRecord(record, h.Tag, dr, old, next)
 	p.ToStore = err == nil
 	return p, err
 }
 
 // cellTags lists the tags of the session's cells and seen cookies.
 func (d *decision) cellTags() (tags []string) {
-	gen := d.View.Over.Root.GenID()
+	gen := d.View.Winner.Root.GenID()
 	for _, c := range d.View.Cookies {
 		if c.Gen == gen && (c.Kind == state.Cell || c.Kind == state.Seen) {
 			tags = append(tags, c.Tag)
@@ -46,20 +46,20 @@ func (d *decision) cellTags() (tags []string) {
 }
 
 // refer is the plan that saves a record and sets the reference to it.
-func (d *decision) refer(record *state.Cookie, tag string, dr draft, old, next state.Revision) (Plan, error) {
+func (d *decision) saveRecord(record *state.Cookie, tag string, dr candidate, old, next state.Revision) (Plan, error) {
 	if n := len(record.Plaintext()); n > codec.MaxRecordPlaintext {
-		return Plan{}, d.tooLarge(session.LimitRecordBytes, &draft{set: []*state.Cookie{record}}, codec.MaxRecordPlaintext, n)
+		return Plan{}, d.tooLarge(session.LimitRecordBytes, &candidate{set: []*state.Cookie{record}}, codec.MaxRecordPlaintext, n)
 	}
-	ref := record.Again()
+	ref := record.Clone()
 	ref.Tag, ref.Row, ref.Entries, ref.Back = tag, next, nil, false
 	ref.SeenAt = max(ref.SeenAt, d.Now)
 	dr.set = []*state.Cookie{ref}
-	err, whole := d.fit(&dr, d.Limits.RequestBytes-renewPad), false
+	err, whole := d.checkLimits(&dr, d.Limits.RequestBytes-renewPad), false
 	if err != nil && !d.Changes.Begins(d.View) {
-		record = record.Again()
-		record.Entries = d.merged(true)
+		record = record.Clone()
+		record.Entries = d.recordEntries(true)
 		dr.expire = append(dr.expire, d.cellTags()...) // a write that overlaps this one may be lost with them
-		err, whole = d.fit(&dr, d.Limits.RequestBytes-renewPad), true
+		err, whole = d.checkLimits(&dr, d.Limits.RequestBytes-renewPad), true
 	}
 	if err != nil && !d.Late {
 		return Plan{}, err
@@ -73,36 +73,36 @@ func (d *decision) refer(record *state.Cookie, tag string, dr draft, old, next s
 // changeRecord writes a change of a session that is in the store.
 func (d *decision) changeRecord() (Plan, error) {
 	v := d.View
-	record := v.Over.Again()
+	record := v.Winner.Clone()
 	record.Row, record.Tag = state.Revision{}, ""
-	record.Floor = d.risen()
-	record.Entries = d.merged(false)
-	record.Turn = max(v.Over.Turn, v.Row.Turn)
+	record.Floor = d.recordFloor()
+	record.Entries = d.recordEntries(false)
+	record.Turn = max(v.Winner.Turn, v.Row.Turn)
 	record.SeenAt = max(v.Seen, d.Now)
-	if v.Row.Turn > v.Over.Turn {
+	if v.Row.Turn > v.Winner.Turn {
 		record.Since = v.Row.Since
 	}
 	if v.Row.Back {
 		record.Turn += 2 // above the head that a response has taken back into the cookies
 		record.Since = d.stamp.At
 	}
-	next := state.Revision{Number: max(v.Record.Number, v.Over.Row.Number) + 1, Tag: d.RowTag}
-	if !d.Late && !d.Conflict && d.Mode != StoredOnly && !d.moving() {
-		if p, ok := d.back(record, next); ok {
+	next := state.Revision{Number: max(v.RowRevision.Number, v.Winner.Row.Number) + 1, Tag: d.RowTag}
+	if !d.Late && !d.Conflict && d.Mode != StoredOnly && !d.isMoving() {
+		if p, ok := d.moveToCookies(record, next); ok {
 			return p, nil
 		}
 	}
-	tag := v.Over.Tag
-	if !d.FixedName && (record.Turn != v.Over.Turn || state.IsFixed(tag)) {
+	tag := v.Winner.Tag
+	if !d.FixedName && (record.Turn != v.Winner.Turn || state.IsFixed(tag)) {
 		tag = record.Root.HeadTag(record.Turn)
 	}
-	return d.refer(record, tag, draft{expire: append(d.leftovers(), d.replaced(tag)...)}, v.Record, next)
+	return d.saveRecord(record, tag, candidate{expire: append(d.leftovers(), d.replacedHeads(tag)...)}, v.RowRevision, next)
 }
 
 // back moves a session back into the cookies if it takes at most 60 % of what it
 // may take there. The record keeps the session, marked, for the case that the
 // response does not arrive.
-func (d *decision) back(record *state.Cookie, next state.Revision) (Plan, bool) {
+func (d *decision) moveToCookies(record *state.Cookie, next state.Revision) (Plan, bool) {
 	l := d.Limits
 	n := 0
 	for i := range record.Entries {
@@ -111,39 +111,39 @@ func (d *decision) back(record *state.Cookie, next state.Revision) (Plan, bool) 
 	if n > l.RequestBytes {
 		return Plan{}, false // without building it: it may be a megabyte
 	}
-	h := record.Again()
+	h := record.Clone()
 	h.Turn, h.Since = record.Turn+1, d.stamp.At
 	if !d.FixedName {
 		h.Tag = h.Root.HeadTag(h.Turn)
 	}
-	h.Entries = d.listedInCells(h.Entries)
-	dr := draft{set: []*state.Cookie{h}, expire: append(d.leftovers(), d.replaced(h.Tag)...)}
+	h.Entries = d.listLargeCells(h.Entries)
+	dr := candidate{set: []*state.Cookie{h}, expire: append(d.leftovers(), d.replacedHeads(h.Tag)...)}
 	size := d.Sizer.Of(h)
-	small := within60(size.Request, l.RequestBytes-d.Others.Request) && within60(size.Response, l.ResponseBytes) &&
-		within60(size.Cookies, max(l.SetCookieLines, 2)) && within60(size.Cookies, max(l.Cookies, 2))
+	small := isAtMost60Percent(size.Request, l.RequestBytes-d.Others.Request) && isAtMost60Percent(size.Response, l.ResponseBytes) &&
+		isAtMost60Percent(size.Cookies, max(l.SetCookieLines, 2)) && isAtMost60Percent(size.Cookies, max(l.Cookies, 2))
 	if d.FixedName {
-		small = size.Cookies == 1 && within60(size.Response, d.Sizer.CookieBytes)
+		small = size.Cookies == 1 && isAtMost60Percent(size.Response, d.Sizer.CookieBytes)
 	}
-	if !small && d.Mode != CookiesOnly || d.fit(&dr, l.RequestBytes) != nil {
+	if !small && d.Mode != CookiesOnly || d.checkLimits(&dr, l.RequestBytes) != nil {
 		return Plan{}, false
 	}
 	p := dr.plan(true)
 	record.Back = true
-	p.Record, p.Old, p.New, p.Returns = record, d.View.Record, next, true
+	p.Record, p.Old, p.New, p.ToCookies = record, d.View.RowRevision, next, true
 	return p, true
 }
 
 // listedInCells is the entries of a head that goes back into the cookies. A large
 // value whose cell is still there is listed, unless another request may be
 // expiring that cell, which does not show while the record has the same value.
-func (d *decision) listedInCells(entries []state.Entry) []state.Entry {
+func (d *decision) listLargeCells(entries []state.Entry) []state.Entry {
 	entries = slices.Clone(entries)
-	if d.Now-d.View.Over.Since >= state.Settled-state.Slack {
+	if d.Now-d.View.Winner.Since >= state.Settled-state.Slack {
 		return entries
 	}
 	for i := range entries {
 		e := &entries[i]
-		if e.Form == state.Value && e.IsLarge() && slices.ContainsFunc(d.View.Cookies, d.holds(*e)) {
+		if e.Form == state.Value && e.IsLarge() && slices.ContainsFunc(d.View.Cookies, d.isCellOf(*e)) {
 			*e = state.Entry{Name: e.Name, Form: state.Listed, Stamp: state.Stamp{At: e.Stamp.At}}
 		}
 	}
@@ -152,20 +152,20 @@ func (d *decision) listedInCells(entries []state.Entry) []state.Entry {
 
 // holds returns a function that reports whether a cookie is the cell of an entry,
 // from the turn in which the session went to the store.
-func (d *decision) holds(e state.Entry) func(*state.Cookie) bool {
-	h := d.View.Over
+func (d *decision) isCellOf(e state.Entry) func(*state.Cookie) bool {
+	h := d.View.Winner
 	gen := h.Root.GenID()
 	return func(c *state.Cookie) bool {
 		return c.Kind == state.Cell && c.Gen == gen && c.Turn+1 == h.Turn && c.Entry.Name == e.Name && c.Entry.Stamp == e.Stamp
 	}
 }
 
-func within60(n, most int) bool { return 10*n <= 6*most }
+func isAtMost60Percent(n, most int) bool { return 10*n <= 6*most }
 
 // merged lists the entries of a record after the changes: each with the stamp of
 // its own write, so that cells which land later are held against it. Tombstones
 // stay until nothing in flight can contradict them.
-func (d *decision) merged(whole bool) (all []state.Entry) {
+func (d *decision) recordEntries(whole bool) (all []state.Entry) {
 	have := d.View.Entries
 	if d.Changes.Cleared {
 		have = slices.Clone(have)
@@ -178,7 +178,7 @@ func (d *decision) merged(whole bool) (all []state.Entry) {
 	all = make([]state.Entry, 0, len(have)+len(d.Changes.Ops))
 	for i := range have {
 		e := have[i]
-		if base := d.newer(&e); base != nil && !whole {
+		if base := d.newerInBase(&e); base != nil && !whole {
 			e = *base
 		}
 		e.Above, e.AboveTurn = d.above(&e)
@@ -194,7 +194,7 @@ func (d *decision) merged(whole bool) (all []state.Entry) {
 		if op.Value != nil {
 			e = state.NewEntry(op.Name, d.stamp, op.Value)
 		}
-		if d.moving() {
+		if d.isMoving() {
 			e.Above = d.View.Floor()
 			if ok {
 				e.Above = all[i].Stamp
@@ -213,7 +213,7 @@ func (d *decision) merged(whole bool) (all []state.Entry) {
 // newer is the record's copy of entry e that is newer than the cell which shows.
 // Of a request that was built long ago, the cell may be one that has been
 // overwritten since.
-func (d *decision) newer(e *state.Entry) *state.Entry {
+func (d *decision) newerInBase(e *state.Entry) *state.Entry {
 	base := d.View.Base().Find(e.Name)
 	if base == nil || base.Form == state.Listed || !base.Stamp.After(e.Stamp) || base.Stamp.At <= d.Now-state.Settled {
 		return nil
@@ -230,11 +230,11 @@ func (d *decision) above(e *state.Entry) (state.Stamp, uint64) {
 	case e.From == nil:
 		return e.Above, e.AboveTurn
 	}
-	return d.dead(e.Name), e.From.Turn
+	return d.hiddenUpTo(e.Name), e.From.Turn
 }
 
 // dead is the stamp at and below which the cells of an entry do not show.
-func (d *decision) dead(name string) state.Stamp {
+func (d *decision) hiddenUpTo(name string) state.Stamp {
 	e := d.View.Base().Find(name)
 	switch {
 	case e == nil:
@@ -249,13 +249,13 @@ func (d *decision) dead(name string) state.Stamp {
 
 // moving reports whether other requests are moving the session between cookies
 // and store at this moment, so that some may write cells.
-func (d *decision) moving() bool {
+func (d *decision) isMoving() bool {
 	v := d.View
-	return v.Row != nil && (v.Over.Turn != v.Row.Turn || v.Row.Back)
+	return v.Row != nil && (v.Winner.Turn != v.Row.Turn || v.Row.Back)
 }
 
 // risen is the floor of a record that is written now. Nothing in flight is as old.
-func (d *decision) risen() state.Stamp {
+func (d *decision) recordFloor() state.Stamp {
 	floor, settled := d.View.Floor(), state.Stamp{At: d.Now - state.Settled}
 	if settled.After(floor) {
 		return settled
@@ -265,16 +265,16 @@ func (d *decision) risen() state.Stamp {
 
 // touchRecord sets the reference again, seen now, and prolongs the record.
 func (d *decision) touchRecord() Plan {
-	ref := d.View.Over.Again()
+	ref := d.View.Winner.Clone()
 	ref.SeenAt = max(ref.SeenAt, d.Now)
 	if state.IsFixed(ref.Tag) {
 		ref.Tag = ref.Root.HeadTag(ref.Turn)
 	}
-	dr := draft{set: []*state.Cookie{ref}, expire: append(d.leftovers(), d.replaced(ref.Tag)...)}
-	if d.fit(&dr, d.Limits.RequestBytes) != nil {
+	dr := candidate{set: []*state.Cookie{ref}, expire: append(d.leftovers(), d.replacedHeads(ref.Tag)...)}
+	if d.checkLimits(&dr, d.Limits.RequestBytes) != nil {
 		return Plan{}
 	}
 	p := dr.plan(false)
-	p.Prolong = ref
+	p.Extend = ref
 	return p
 }

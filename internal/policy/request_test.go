@@ -14,7 +14,7 @@ import (
 var sizer = policy.Sizer{Name: 25, Attributes: 70, CookieBytes: 4096}
 
 // open is what a replica can open of what a request brought.
-func (m *model) open(f *flight) (cookies []*state.Cookie, err error) {
+func (m *model) open(f *request) (cookies []*state.Cookie, err error) {
 	clear(m.content)
 	for _, c := range f.cookies {
 		if m.keys[c] > f.key && m.rings {
@@ -37,27 +37,27 @@ func (m *model) open(f *flight) (cookies []*state.Cookie, err error) {
 func (m *model) contentOf(c *state.Cookie) string { return m.content[c] }
 
 // read merges what a request brought, with its record if there is one.
-func (m *model) read(f *flight, now int64) error {
+func (m *model) read(f *request, now int64) error {
 	cookies, err := m.open(f)
 	if err != nil {
 		return err
 	}
 	m.merge(f, cookies, nil, now)
-	if v := &f.view; v.Over != nil && v.Over.Kind == state.Head && v.Over.Stored() {
+	if v := &f.view; v.Winner != nil && v.Winner.Kind == state.Head && v.Winner.Stored() {
 		m.readRow(f, now, cookies)
 	}
 	return nil
 }
 
-func (m *model) merge(f *flight, cookies []*state.Cookie, content *state.Cookie, now int64) {
+func (m *model) merge(f *request, cookies []*state.Cookie, content *state.Cookie, now int64) {
 	f.view = state.Read(cookies, content, now, m.idle)
 	if f.view.Unopened = len(f.cookies) - len(cookies); f.view.Unopened > 0 {
 		f.view.Closed = "unknown key"
 	}
 }
 
-func (m *model) readRow(f *flight, now int64, cookies []*state.Cookie) {
-	got, ok := m.rows[f.view.Over.Root.RecordID()]
+func (m *model) readRow(f *request, now int64, cookies []*state.Cookie) {
+	got, ok := m.rows[f.view.Winner.Root.RecordID()]
 	if !ok {
 		return
 	}
@@ -69,10 +69,10 @@ func (m *model) readRow(f *flight, now int64, cookies []*state.Cookie) {
 		m.off.read(content)
 	}
 	m.merge(f, cookies, content, now)
-	f.view.Record = got.rev
+	f.view.RowRevision = got.rev
 }
 
-func (m *model) decideNow(f *flight) error {
+func (m *model) decideNow(f *request) error {
 	now := m.clock()
 	f.decided = m.now
 	if err := m.read(f, now); err != nil {
@@ -116,7 +116,7 @@ func (m *model) decideNow(f *flight) error {
 
 // save writes the record of a plan, and reports whether that was at the revision
 // that had been read.
-func (m *model) save(f *flight, p *policy.Plan) bool {
+func (m *model) save(f *request, p *policy.Plan) bool {
 	if p.Record == nil {
 		return true
 	}
@@ -130,7 +130,7 @@ func (m *model) save(f *flight, p *policy.Plan) bool {
 }
 
 // refuse notes that a request fails. Some never may.
-func (m *model) refuse(f *flight, err error) error {
+func (m *model) refuse(f *request, err error) error {
 	f.refused = true
 	m.stats["refused"]++
 	m.logf("%-8s %s refused: %v", f.op, f.name, err)
@@ -144,27 +144,27 @@ func (m *model) refuse(f *flight, err error) error {
 	return nil
 }
 
-func (m *model) decided(f *flight) {
+func (m *model) decided(f *request) {
 	p := &f.plan
 	if name := f.deletes(); p.Record != nil && name != "" {
 		m.oracle.deleting[name]++
 	}
-	if p.Ended != nil && p.Ended.Stored() {
-		id := p.Ended.Root.RecordID()
-		marker := state.Cookie{Kind: state.Logout, Root: p.Ended.Root, Created: p.Ended.Created, End: p.Ended.End, Born: p.Ended.Born}
+	if p.EndedByLogout != nil && p.EndedByLogout.Stored() {
+		id := p.EndedByLogout.Root.RecordID()
+		marker := state.Cookie{Kind: state.Logout, Root: p.EndedByLogout.Root, Created: p.EndedByLogout.Created, End: p.EndedByLogout.End, Born: p.EndedByLogout.Born}
 		m.rows[id] = row{state.Revision{Number: m.rows[id].rev.Number + 1, Tag: [16]byte{1}}, marker.Plaintext()}
 	}
 	for _, c := range p.Set {
-		if c.Kind == state.Head || f.view.Over != nil {
+		if c.Kind == state.Head || f.view.Winner != nil {
 			root := c.Root
 			if c.Kind != state.Head {
-				root = f.view.Over.Root
+				root = f.view.Winner.Root
 			}
-			m.oracle.asked[root] = max(m.oracle.asked[root], m.now)
+			m.oracle.lastDecided[root] = max(m.oracle.lastDecided[root], m.now)
 		}
 	}
 	m.stats["decided"]++
-	for what, is := range map[string]bool{"whole": p.Whole, "to store": p.ToStore, "returns": p.Returns} {
+	for what, is := range map[string]bool{"whole": p.Whole, "to store": p.ToStore, "returns": p.ToCookies} {
 		if is {
 			m.stats[what]++
 		}
@@ -173,16 +173,16 @@ func (m *model) decided(f *flight) {
 
 // value is a value of a request, distinct and incompressible.
 func (m *model) value(size int) []byte {
-	m.val++
+	m.lastValue++
 	value := make([]byte, max(size, 4))
 	for i := range value {
 		value[i] = byte(m.r.Uint32() | 0x80)
 	}
-	value[0], value[1], value[2], value[3] = 0xff, byte(m.val>>16), byte(m.val>>8), byte(m.val)
+	value[0], value[1], value[2], value[3] = 0xff, byte(m.lastValue>>16), byte(m.lastValue>>8), byte(m.lastValue)
 	return value
 }
 
-func (m *model) input(f *flight, now int64) *policy.Input {
+func (m *model) input(f *request, now int64) *policy.Input {
 	c := m.changes(f)
 	in := &policy.Input{View: &f.view, Changes: c, Now: now, ID: f.seed, Fresh: m.root(1, f), Lifetime: 24 * hour, Touch: 1 << 40, Idle: 1 << 40,
 		Sizer: sizer, Limits: m.limits, Mode: m.mode, Store: m.store, MayTouch: f.op == "touch", Others: policy.Size{Cookies: min(f.others, 1), Request: f.others}}
@@ -212,12 +212,12 @@ func (m *model) input(f *flight, now int64) *policy.Input {
 	return in
 }
 
-func (m *model) root(kind byte, f *flight) state.Root {
+func (m *model) root(kind byte, f *request) state.Root {
 	return state.Root{kind, byte(f.order), byte(f.order >> 8), byte(f.order >> 16)}
 }
 
 // groups lists what a request carried, opened or not.
-func (m *model) groups(f *flight) (jar []policy.Group) {
+func (m *model) groups(f *request) (jar []policy.Group) {
 	opened := map[string]bool{}
 	for _, c := range f.view.Cookies {
 		opened[c.Tag] = true
@@ -226,8 +226,8 @@ func (m *model) groups(f *flight) (jar []policy.Group) {
 	for _, c := range f.cookies {
 		whole[c.Tag] = true
 	}
-	for tag, pieces := range f.held {
-		g := policy.Group{Tag: tag, Size: policy.Size{Cookies: len(pieces)}, Closed: !opened[tag], Waste: !whole[tag]}
+	for tag, pieces := range f.pieces {
+		g := policy.Group{Tag: tag, Size: policy.Size{Cookies: len(pieces)}, Closed: !opened[tag], Unopenable: !whole[tag]}
 		for _, n := range pieces {
 			g.Size.Request += n
 			g.Size.Response += n + sizer.Attributes + len("Set-Cookie: \r\n") - 2
@@ -239,7 +239,7 @@ func (m *model) groups(f *flight) (jar []policy.Group) {
 }
 
 // changes is what a request does.
-func (m *model) changes(f *flight) *state.Changes {
+func (m *model) changes(f *request) *state.Changes {
 	c := &state.Changes{}
 	switch f.op {
 	case "set":
@@ -279,7 +279,7 @@ func (m *model) changes(f *flight) *state.Changes {
 	return c
 }
 
-func (m *model) sizeAtBegin(f *flight, i int) int {
+func (m *model) sizeAtBegin(f *request, i int) int {
 	if m.stable {
 		return m.sizes[i%len(m.sizes)]
 	}

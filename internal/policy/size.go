@@ -32,7 +32,9 @@ type Sizer struct {
 }
 
 // Room returns how many bytes of a value the piece with a number may have.
-func (s Sizer) Room(piece int) int { return s.CookieBytes - s.Name - Digits(piece) - 1 - s.Attributes }
+func (s Sizer) PieceLimit(piece int) int {
+	return s.CookieBytes - s.Name - Digits(piece) - 1 - s.Attributes
+}
 
 // Digits returns how much a piece number adds to a name: ".7", ".12".
 func Digits(piece int) int {
@@ -51,7 +53,7 @@ func (s Sizer) Of(c *state.Cookie) Size { return s.Sealed(len(c.Plaintext())) }
 // Sealed returns the size of a plaintext of that many bytes.
 func (s Sizer) Sealed(plaintext int) (size Size) {
 	for left := codec.SealedLen(plaintext); left > 0; size.Cookies++ {
-		room := s.Room(size.Cookies)
+		room := s.PieceLimit(size.Cookies)
 		if room <= 12 || size.Cookies == codec.MaxPieces {
 			return Size{codec.MaxPieces + 1, left + size.Request, left + size.Response}
 		}

@@ -13,7 +13,7 @@ func (m *model) logf(format string, args ...any) {
 	}
 }
 
-func (m *model) logLanding(f *flight, size int) {
+func (m *model) logLanding(f *request, size int) {
 	p := &f.plan
 	if !m.trace || len(p.Set)+len(p.Expire) == 0 {
 		return
@@ -28,7 +28,7 @@ func (m *model) logLanding(f *flight, size int) {
 func seconds(ms int64) float64 { return float64(ms%10_000_000_000) / 1000 }
 
 func flags(p *policy.Plan) (s string) {
-	for word, set := range map[string]bool{" whole": p.Whole, " to-store": p.ToStore, " returns": p.Returns} {
+	for word, set := range map[string]bool{" whole": p.Whole, " to-store": p.ToStore, " returns": p.ToCookies} {
 		if set {
 			s += word
 		}

@@ -86,7 +86,7 @@ var modes = map[string]policy.Mode{"auto": policy.Auto, "lossless": policy.Lossl
 func (p *planVector) answer(t *testing.T) {
 	in := p.input(t)
 	plan, err := policy.Decide(in)
-	p.Out = vectorPlan{Set: []vectorCookie{}, Expire: append([]string{}, plan.Expire...), Whole: plan.Whole, ToStore: plan.ToStore, Returns: plan.Returns, Creates: namesOf(plan.Grows)}
+	p.Out = vectorPlan{Set: []vectorCookie{}, Expire: append([]string{}, plan.Expire...), Whole: plan.Whole, ToStore: plan.ToStore, Returns: plan.ToCookies, Creates: namesOf(plan.Grows)}
 	var large *session.TooLargeError
 	switch {
 	case errors.As(err, &large):
@@ -128,7 +128,7 @@ func (p *planVector) input(t *testing.T) *policy.Input {
 		row = decode(t, p.Record)
 	}
 	v.Read(cookies, row, i.Now, i.Idle, nil)
-	if v.Record.Number = p.Revision; i.Unopened > 0 {
+	if v.RowRevision.Number = p.Revision; i.Unopened > 0 {
 		v.Unopened, v.Closed = i.Unopened, "unknown key"
 	}
 	in.View, in.Changes = v, &state.Changes{Cleared: i.Cleared, Renewed: i.Renewed, Destroyed: i.Destroyed, Root: rootOf(t, i.Root), Terms: i.Terms}

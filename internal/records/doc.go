@@ -1,6 +1,7 @@
-// Package records keeps sessions, and the endings of sessions, in a store.
+// Package records loads and saves session records in a store, and revokes
+// sessions.
 //
-// A [Keeper] holds what a program has configured, and remembers for a while what
-// the store has said of endings. A [Desk] is one request's dealings with it. This
-// is the only package below the middleware that does I/O.
+// A [Client] holds a program's configuration of the store and caches which
+// sessions were ended. An [Access] is one request's use of the client. This is
+// the only package below the middleware that does I/O.
 package records

@@ -7,89 +7,89 @@ import (
 	"time"
 )
 
-// revocations remembers for a while what the store has said. It has no goroutine
-// and takes a bounded amount of memory. What has been ended is remembered apart
-// from what lives, so that a flood of new sessions drives out none of it.
+// revocations caches the statuses of sessions and subjects. It needs no goroutine
+// and its memory is bounded. Ended sessions have a cache of their own, so that
+// any number of new sessions cannot evict them.
 type revocations struct {
-	mu       sync.Mutex
-	ended    memory // sessions, and subjects of whom some have been
-	alive    memory
-	inflight map[string]*question
-	broken   time.Time // until when the store is not asked, for it has just failed
-	err      error     // what it failed with
+	mu           sync.Mutex
+	ended        statusCache // ended sessions, and subjects with ended sessions
+	live         statusCache
+	inflight     map[string]*inflightLoad
+	backoffUntil time.Time // the store has failed: no call is made until then
+	lastErr      error     // of the call that failed
 }
 
-// memory holds answers in two generations, of which the older is dropped when the
-// younger is full.
-type memory struct{ recent, older map[string]cacheEntry }
+// statusCache has two halves. When the recent half is full, the older one is
+// dropped and the recent one takes its place.
+type statusCache struct{ recent, older map[string]cacheEntry }
 
 type cacheEntry struct {
-	Ending
-	at time.Time // when it was asked for
+	Status
+	at time.Time // when the load began
 }
 
-// question is a call of the store that several requests wait for.
-type question struct {
+// inflightLoad is a load that several requests wait for.
+type inflightLoad struct {
 	at     time.Time
 	done   chan struct{}
-	ending Ending
+	status Status
 	err    error
 }
 
-// maxAnswers is how many answers each generation of a memory holds.
-const maxAnswers = 1 << 15
+// maxCached is how many statuses each half of a statusCache holds.
+const maxCached = 1 << 15
 
-// failureBackoff is how long a store that has failed is left alone, so that sessions in
-// cookies do not wait for it, one after the other.
+// failureBackoff is how long no load is tried after a failed one. Otherwise each
+// session in cookies would wait for the store's timeout.
 const failureBackoff = time.Second
 
-// errPanicked is what those get who wait for a store that has panicked.
+// errPanicked is the error for requests that wait for a load that panics.
 var errPanicked = Down(errors.New("Config.Fallback panicked"))
 
-// ask gives the answer for a row that is at most so old, of memory or of the
-// store. ask with an age of 0 asks the store. With an error it gives what was
-// known before, however old: what has been ended stays so.
-func (r *revocations) ask(ctx context.Context, row string, now time.Time, age time.Duration, load func(context.Context) (Ending, error)) (Ending, error) {
+// lookup returns a row's status from the cache if that is younger than age, else
+// from load. An ended session is never loaded again, because it stays ended. With
+// an error lookup returns the cached status, however old.
+func (r *revocations) lookup(ctx context.Context, row string, now time.Time, age time.Duration, load func(context.Context) (Status, error)) (Status, error) {
 	r.mu.Lock()
-	known, ok := r.find(row)
-	if ok && (known.Dead || fresh(known.at, now, age)) {
+	known, ok := r.findLocked(row)
+	if ok && (known.Ended || fresh(known.at, now, age)) {
 		r.mu.Unlock()
-		return known.Ending, nil
+		return known.Status, nil
 	}
-	if now.Before(r.broken) {
+	if now.Before(r.backoffUntil) {
 		defer r.mu.Unlock()
-		return known.Ending, r.err
+		return known.Status, r.lastErr
 	}
-	// What began before this request did may have missed a revocation that this
-	// one has to see, if no staleness is allowed.
-	if q := r.inflight[row]; q != nil && fresh(q.at, now, age) {
+	// A load that began too long ago may have missed a revocation that this request
+	// must see.
+	if l := r.inflight[row]; l != nil && fresh(l.at, now, age) {
 		r.mu.Unlock()
 		select {
-		case <-q.done:
-			return q.ending, q.err
+		case <-l.done:
+			return l.status, l.err
 		case <-ctx.Done():
-			return known.Ending, Down(ctx.Err())
+			return known.Status, Down(ctx.Err())
 		}
 	}
-	q := &question{at: now, done: make(chan struct{}), err: errPanicked}
+	l := &inflightLoad{at: now, done: make(chan struct{}), err: errPanicked}
 	if r.inflight == nil {
-		r.inflight = map[string]*question{}
+		r.inflight = map[string]*inflightLoad{}
 	}
-	r.inflight[row] = q
+	r.inflight[row] = l
 	r.mu.Unlock()
 
-	defer r.answered(row, q, now)
-	// Others wait for it: that this visitor hangs up must not fail them.
+	defer r.finish(row, l, now)
+	// Other requests may wait for this load: it continues if this visitor disconnects.
 	bounded, cancel := detached(ctx)
 	defer cancel()
-	q.ending, q.err = load(bounded)
-	q.ending = r.joined(row, q.ending)
-	return q.ending, q.err
+	l.status, l.err = load(bounded)
+	l.status = r.withCached(row, l.status)
+	return l.status, l.err
 }
 
-// fresh reports whether what was asked for at a time is of use still. It goes by
-// both of Go's clocks: one stands still while the machine sleeps, the other can
-// be set back.
+// fresh reports whether a load that began at a time is younger than age by both
+// of Go's clocks: the monotonic one stops while the machine sleeps, and the wall
+// clock can be set back.
 func fresh(at, now time.Time, age time.Duration) bool {
 	for _, passed := range []time.Duration{now.Sub(at), now.Round(0).Sub(at.Round(0))} {
 		if passed < 0 || passed >= age {
@@ -99,7 +99,7 @@ func fresh(at, now time.Time, age time.Duration) bool {
 	return true
 }
 
-// detached is ctx without its cancellation, but with its deadline.
+// detached returns ctx without its cancellation but with its deadline.
 func detached(ctx context.Context) (context.Context, context.CancelFunc) {
 	kept := context.WithoutCancel(ctx)
 	if deadline, ok := ctx.Deadline(); ok {
@@ -108,73 +108,74 @@ func detached(ctx context.Context) (context.Context, context.CancelFunc) {
 	return kept, func() {}
 }
 
-func (r *revocations) answered(row string, q *question, now time.Time) {
+// finish caches the result of a load and wakes the requests that wait for it.
+func (r *revocations) finish(row string, l *inflightLoad, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if q.err == nil {
-		r.keep(row, cacheEntry{q.ending, q.at})
+	if l.err == nil {
+		r.putLocked(row, cacheEntry{l.status, l.at})
 	} else {
-		r.broken, r.err = now.Add(failureBackoff), q.err
+		r.backoffUntil, r.lastErr = now.Add(failureBackoff), l.err
 	}
-	if r.inflight[row] == q {
+	if r.inflight[row] == l {
 		delete(r.inflight, row)
 	}
-	close(q.done)
+	close(l.done)
 }
 
-// learn notes what this replica has itself put into the store.
-func (r *revocations) learn(row string, m Ending, now time.Time) {
+// remember caches a status that this replica has written to the store.
+func (r *revocations) remember(row string, s Status, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.keep(row, cacheEntry{m, now})
+	r.putLocked(row, cacheEntry{s, now})
 }
 
-func (r *revocations) find(row string) (cacheEntry, bool) {
-	if a, ok := r.ended.find(row); ok {
-		return a, true
+func (r *revocations) findLocked(row string) (cacheEntry, bool) {
+	if e, ok := r.ended.get(row); ok {
+		return e, true
 	}
-	return r.alive.find(row)
+	return r.live.get(row)
 }
 
-// joined is m and what is known already: a store that was rolled back, or whose
-// answer was on its way meanwhile, does not undo an end.
-func (r *revocations) joined(row string, m Ending) Ending {
+// withCached returns s combined with the cached status. An end that is cached is
+// kept, even if the store was rolled back or the load began before that end.
+func (r *revocations) withCached(row string, s Status) Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.join(row, m)
+	return r.withCachedLocked(row, s)
 }
 
-func (r *revocations) join(row string, m Ending) Ending {
-	if have, ok := r.find(row); ok {
-		m.Dead, m.Out, m.Before = m.Dead || have.Dead, m.Out || have.Out, max(m.Before, have.Before)
+func (r *revocations) withCachedLocked(row string, s Status) Status {
+	if have, ok := r.findLocked(row); ok {
+		s.Ended, s.LoggedOut, s.BoundUpTo = s.Ended || have.Ended, s.LoggedOut || have.LoggedOut, max(s.BoundUpTo, have.BoundUpTo)
 	}
-	return m
+	return s
 }
 
-// keep never forgets an end for an answer that was asked for before it.
-func (r *revocations) keep(row string, a cacheEntry) {
-	a.Ending = r.join(row, a.Ending)
-	if a.Dead || a.Before > 0 {
-		r.ended.put(row, a)
+// putLocked caches a status without forgetting a cached end.
+func (r *revocations) putLocked(row string, e cacheEntry) {
+	e.Status = r.withCachedLocked(row, e.Status)
+	if e.Ended || e.BoundUpTo > 0 {
+		r.ended.put(row, e)
 		return
 	}
-	r.alive.put(row, a)
+	r.live.put(row, e)
 }
 
-func (m *memory) find(row string) (cacheEntry, bool) {
-	if a, ok := m.recent[row]; ok {
-		return a, true
+func (m *statusCache) get(row string) (cacheEntry, bool) {
+	if e, ok := m.recent[row]; ok {
+		return e, true
 	}
-	a, ok := m.older[row]
-	return a, ok
+	e, ok := m.older[row]
+	return e, ok
 }
 
-func (m *memory) put(row string, a cacheEntry) {
-	if len(m.recent) >= maxAnswers {
+func (m *statusCache) put(row string, e cacheEntry) {
+	if len(m.recent) >= maxCached {
 		m.recent, m.older = nil, m.recent
 	}
 	if m.recent == nil {
 		m.recent = map[string]cacheEntry{}
 	}
-	m.recent[row] = a
+	m.recent[row] = e
 }

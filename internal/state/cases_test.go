@@ -3,28 +3,28 @@ package state_test
 import "github.com/carryon-go/carryon/internal/state"
 
 // changed is a cookie with a change.
-func changed(c *state.Cookie, change func(*state.Cookie)) *state.Cookie {
-	c = c.Again()
+func modified(c *state.Cookie, change func(*state.Cookie)) *state.Cookie {
+	c = c.Clone()
 	change(c)
 	return c
 }
 
 // other is a head of another generation.
 func other(seed byte, tag string, born int64, orphan bool, v string) *state.Cookie {
-	return changed(head(value("a", v)), func(c *state.Cookie) {
+	return modified(head(value("a", v)), func(c *state.Cookie) {
 		c.Root, c.Tag, c.Born, c.Orphan = state.Root{seed}, tag, ago(born), orphan
 	})
 }
 
 func logout(minutes int64) *state.Cookie {
-	return &state.Cookie{Tag: own.EndTag(), Kind: state.Logout, Root: state.Root{9}, Born: ago(minutes), Created: now - 200*minute, End: now + 10*minute}
+	return &state.Cookie{Tag: testRoot.EndTag(), Kind: state.Logout, Root: state.Root{9}, Born: ago(minutes), Created: now - 200*minute, End: now + 10*minute}
 }
 
 func at(turn uint64) func(*state.Cookie) {
 	return func(c *state.Cookie) {
 		c.Turn = turn
 		if c.Kind == state.Head {
-			c.Tag = own.HeadTag(turn)
+			c.Tag = testRoot.HeadTag(turn)
 		}
 	}
 }
@@ -51,11 +51,11 @@ func readCases() map[string]readCase {
 		"a cell deletes": {
 			[]*state.Cookie{head(value("a", "1"), value("b", "2")), cell(5, "a", "")}, nil, state.Present, "a- b=2"},
 		"the newest of two cells shows": {
-			[]*state.Cookie{head(), changed(cell(9, "a", "old"), func(c *state.Cookie) { c.Tag = "x" }), cell(5, "a", "new")}, nil, state.Present, "a=new"},
+			[]*state.Cookie{head(), modified(cell(9, "a", "old"), func(c *state.Cookie) { c.Tag = "x" }), cell(5, "a", "new")}, nil, state.Present, "a=new"},
 		"a cell as old as the floor is dead": {
 			[]*state.Cookie{head(value("b", "2")), cell(120, "a", "3")}, nil, state.Present, "b=2"},
 		"a cell of another generation is not read": {
-			[]*state.Cookie{head(value("b", "2")), changed(cell(5, "a", "3"), func(c *state.Cookie) { c.Gen = state.GenID{1} })}, nil, state.Present, "b=2"},
+			[]*state.Cookie{head(value("b", "2")), modified(cell(5, "a", "3"), func(c *state.Cookie) { c.Gen = state.GenID{1} })}, nil, state.Present, "b=2"},
 		"a listed entry is in its cell, however old": {
 			[]*state.Cookie{head(listed("a", 200)), cell(200, "a", "3")}, nil, state.Present, "a=3"},
 		"a listed entry may fall back by Slack": {
@@ -65,25 +65,25 @@ func readCases() map[string]readCase {
 		"torn: a listed cell is older than listed by more than Slack": {
 			[]*state.Cookie{head(listed("a", 4)), cell(11, "a", "3")}, nil, state.Torn, ""},
 		"torn: what a writer saw is missing": {
-			[]*state.Cookie{head(), cell(5, "a", "3", sees("b", 6))}, nil, state.Torn, ""},
+			[]*state.Cookie{head(), cell(5, "a", "3", seenEntry("b", 6))}, nil, state.Torn, ""},
 		"torn: what a writer saw is older by more than Slack": {
-			[]*state.Cookie{head(), cell(1, "a", "3", sees("b", 2)), cell(9, "b", "4")}, nil, state.Torn, ""},
+			[]*state.Cookie{head(), cell(1, "a", "3", seenEntry("b", 2)), cell(9, "b", "4")}, nil, state.Torn, ""},
 		"what a writer saw may fall back by Slack": {
-			[]*state.Cookie{head(), cell(1, "a", "3", sees("b", 2)), cell(8, "b", "4")}, nil, state.Present, "a=3 b=4"},
+			[]*state.Cookie{head(), cell(1, "a", "3", seenEntry("b", 2)), cell(8, "b", "4")}, nil, state.Present, "a=3 b=4"},
 		"what a writer saw may be deleted": {
-			[]*state.Cookie{head(), cell(1, "a", "3", state.Sight{Name: "b", At: now - 2*minute, Deleted: true})}, nil, state.Present, "a=3"},
+			[]*state.Cookie{head(), cell(1, "a", "3", state.SeenEntry{Name: "b", At: now - 2*minute, Deleted: true})}, nil, state.Present, "a=3"},
 		"what a writer saw is as good as in the head if the floor is above": {
-			[]*state.Cookie{head(), cell(1, "a", "3", sees("b", 115))}, nil, state.Present, "a=3"},
+			[]*state.Cookie{head(), cell(1, "a", "3", seenEntry("b", 115))}, nil, state.Present, "a=3"},
 		"torn: a cell of a newer turn than the head": {
-			[]*state.Cookie{head(), changed(cell(1, "a", "3"), at(1))}, nil, state.Torn, ""},
+			[]*state.Cookie{head(), modified(cell(1, "a", "3"), at(1))}, nil, state.Torn, ""},
 		"torn: cells without a head":      {[]*state.Cookie{cell(1, "a", "3")}, nil, state.Torn, ""},
-		"the head of a newer turn counts": {[]*state.Cookie{head(value("a", "1")), changed(head(value("a", "2")), at(1))}, nil, state.Present, "a=2"},
+		"the head of a newer turn counts": {[]*state.Cookie{head(value("a", "1")), modified(head(value("a", "2")), at(1))}, nil, state.Present, "a=2"},
 		"of one turn the higher floor counts": {
-			[]*state.Cookie{changed(head(value("a", "2")), func(c *state.Cookie) { c.Tag, c.Floor = own.WholeTag(0), ago(60) }), head(value("a", "1"))}, nil, state.Present, "a=2"},
+			[]*state.Cookie{modified(head(value("a", "2")), func(c *state.Cookie) { c.Tag, c.Floor = testRoot.WholeTag(0), ago(60) }), head(value("a", "1"))}, nil, state.Present, "a=2"},
 		"the head under its own name counts before the fixed one": {
-			[]*state.Cookie{changed(head(value("a", "1")), func(c *state.Cookie) { c.Tag = fixed1 }), head(value("a", "2"))}, nil, state.Present, "a=2"},
+			[]*state.Cookie{modified(head(value("a", "1")), func(c *state.Cookie) { c.Tag = fixed1 }), head(value("a", "2"))}, nil, state.Present, "a=2"},
 		"the younger generation counts": {
-			[]*state.Cookie{head(value("a", "1")), other(5, own.NextTag(), 10, false, "2")}, nil, state.Present, "a=2"},
+			[]*state.Cookie{head(value("a", "1")), other(5, testRoot.NextTag(), 10, false, "2")}, nil, state.Present, "a=2"},
 		"a generation that is no orphan counts before an orphan": {
 			[]*state.Cookie{head(value("a", "1")), other(5, fixed0, 10, true, "2")}, nil, state.Present, "a=1"},
 		"the older of two orphans counts": {
@@ -93,40 +93,40 @@ func readCases() map[string]readCase {
 		"a younger logout beats":   {[]*state.Cookie{head(value("a", "1")), logout(5)}, nil, state.LoggedOut, ""},
 		"an older logout does not": {[]*state.Cookie{head(value("a", "1")), logout(150)}, nil, state.Present, "a=1"},
 		"a logout that has ended does not count": {
-			[]*state.Cookie{head(value("a", "1")), changed(logout(5), func(c *state.Cookie) { c.End = now })}, nil, state.Present, "a=1"},
+			[]*state.Cookie{head(value("a", "1")), modified(logout(5), func(c *state.Cookie) { c.End = now })}, nil, state.Present, "a=1"},
 		"expired: the end has come": {
-			[]*state.Cookie{changed(head(value("a", "1")), func(c *state.Cookie) { c.End = now })}, nil, state.ExpiredEnd, ""},
+			[]*state.Cookie{modified(head(value("a", "1")), func(c *state.Cookie) { c.End = now })}, nil, state.ExpiredEnd, ""},
 		"a record is missing": {
-			[]*state.Cookie{changed(head(), func(c *state.Cookie) { c.Row.Number = 1 })}, nil, state.Unstored, ""},
+			[]*state.Cookie{modified(head(), func(c *state.Cookie) { c.Row.Number = 1 })}, nil, state.Unstored, ""},
 	}
 }
 
 // seenCase is a request's cookies and when the visitor was seen.
-type seenCase struct {
+type idleCase struct {
 	cookies []*state.Cookie
 	idle    int64 // minutes
 	verdict state.Verdict
 	seen    int64 // minutes ago
 }
 
-func seenCases() map[string]seenCase {
-	seen := &state.Cookie{Tag: own.SeenTag(), Kind: state.Seen, Gen: own.GenID(), SeenAt: now - 20*minute}
-	own40 := changed(head(), func(c *state.Cookie) { c.Idle = 40 * minute })
-	return map[string]seenCase{
+func idleCases() map[string]idleCase {
+	seen := &state.Cookie{Tag: testRoot.SeenTag(), Kind: state.Seen, Gen: testRoot.GenID(), SeenAt: now - 20*minute}
+	own40 := modified(head(), func(c *state.Cookie) { c.Idle = 40 * minute })
+	return map[string]idleCase{
 		"by the head":                  {[]*state.Cookie{head()}, 130, state.Present, 120},
 		"idle for too long":            {[]*state.Cookie{head()}, 120, state.ExpiredIdle, 120},
 		"by a seen cookie":             {[]*state.Cookie{head(), seen}, 30, state.Present, 20},
 		"by a write":                   {[]*state.Cookie{head(), cell(15, "a", "1"), seen}, 30, state.Present, 15},
 		"not by a dead cell":           {[]*state.Cookie{head(value("a", "1")), cell(125, "a", "1")}, 0, state.Present, 120},
-		"not by another generation's":  {[]*state.Cookie{head(), changed(seen, func(c *state.Cookie) { c.Gen = state.GenID{} })}, 0, state.Present, 120},
+		"not by another generation's":  {[]*state.Cookie{head(), modified(seen, func(c *state.Cookie) { c.Gen = state.GenID{} })}, 0, state.Present, 120},
 		"a timeout of its own counts":  {[]*state.Cookie{own40, seen}, 10, state.Present, 20},
 		"and ends the session":         {[]*state.Cookie{own40}, 1000, state.ExpiredIdle, 120},
-		"no timeout is a timeout, too": {[]*state.Cookie{changed(head(), func(c *state.Cookie) { c.Idle = state.NoIdle })}, 10, state.Present, 120},
+		"no timeout is a timeout, too": {[]*state.Cookie{modified(head(), func(c *state.Cookie) { c.Idle = state.NoIdle })}, 10, state.Present, 120},
 	}
 }
 
 func recordCases() map[string]readCase {
-	ref := changed(head(), func(c *state.Cookie) { c.Row.Number = 3 })
+	ref := modified(head(), func(c *state.Cookie) { c.Row.Number = 3 })
 	copied := func(v string, minutes, above int64, turn uint64) *state.Cookie {
 		e := state.Entry{Name: "a", Stamp: ago(minutes), Value: []byte(v), Above: ago(above), AboveTurn: turn}
 		return head(e)
@@ -144,8 +144,8 @@ func recordCases() map[string]readCase {
 		"not if it is of an older turn": {[]*state.Cookie{ref, cell(10, "a", "2")}, copied("1", 9, 20, 1), state.Present, "a=1"},
 		"a logout in the record":        {[]*state.Cookie{ref}, logout(1), state.LoggedOut, ""},
 		"a record that went back, beside a head of a newer turn": {
-			[]*state.Cookie{changed(head(value("a", "2")), at(1))}, changed(plain("1", 9), func(c *state.Cookie) { c.Back = true }), state.Present, "a=2"},
+			[]*state.Cookie{modified(head(value("a", "2")), at(1))}, modified(plain("1", 9), func(c *state.Cookie) { c.Back = true }), state.Present, "a=2"},
 		"a record of a newer turn than a head": {
-			[]*state.Cookie{head(value("a", "2"))}, changed(plain("1", 9), func(c *state.Cookie) { c.Turn = 1 }), state.Present, "a=1"},
+			[]*state.Cookie{head(value("a", "2"))}, modified(plain("1", 9), func(c *state.Cookie) { c.Turn = 1 }), state.Present, "a=1"},
 	}
 }

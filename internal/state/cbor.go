@@ -30,7 +30,7 @@ const (
 var errMalformed = errors.New("carryon: the opened cookie does not follow the layout of this version; " +
 	"was it sealed by a newer one?")
 
-func appendHead(b []byte, major byte, n uint64) []byte {
+func appendItemHead(b []byte, major byte, n uint64) []byte {
 	m := major << 5
 	switch {
 	case n < 24:
@@ -46,40 +46,40 @@ func appendHead(b []byte, major byte, n uint64) []byte {
 	}
 }
 
-func appendUint(b []byte, n uint64) []byte { return appendHead(b, majorUint, n) }
+func appendUint(b []byte, n uint64) []byte { return appendItemHead(b, majorUint, n) }
 
 // AppendBytes appends a byte string.
 func AppendBytes(b, v []byte) []byte {
-	return append(appendHead(b, majorBytes, uint64(len(v))), v...)
+	return append(appendItemHead(b, majorBytes, uint64(len(v))), v...)
 }
 
 // AppendText appends a text string, which need not be UTF-8.
 func AppendText(b []byte, s string) []byte {
-	return append(appendHead(b, majorText, uint64(len(s))), s...)
+	return append(appendItemHead(b, majorText, uint64(len(s))), s...)
 }
 
 // MaxHead is the most bytes that the head of an item has.
-const MaxHead = 9
+const MaxItemHead = 9
 
 // AppendInt appends an integer. With AppendText and AppendBytes it writes the
 // plainest of handlers' values, and Text, Bytes and Int read what is in just that
 // form; the rest of CBOR is the business of package session.
 func AppendInt(b []byte, n int64) []byte {
 	if n < 0 {
-		return appendHead(b, majorNeg, uint64(^n))
+		return appendItemHead(b, majorNeg, uint64(^n))
 	}
 	return appendUint(b, uint64(n))
 }
 
 // Text reads all of raw as a text string, which may not be UTF-8.
-func Text(raw []byte) ([]byte, bool) { return whole(raw, majorText) }
+func Text(raw []byte) ([]byte, bool) { return stringItem(raw, majorText) }
 
 // Bytes reads all of raw as a byte string.
-func Bytes(raw []byte) ([]byte, bool) { return whole(raw, majorBytes) }
+func Bytes(raw []byte) ([]byte, bool) { return stringItem(raw, majorBytes) }
 
-func whole(raw []byte, major byte) ([]byte, bool) {
+func stringItem(raw []byte, major byte) ([]byte, bool) {
 	s := scanner{b: raw}
-	n := s.head(major)
+	n := s.itemHead(major)
 	return raw[s.at:], !s.bad && n == uint64(s.left())
 }
 
@@ -90,7 +90,7 @@ func Int(raw []byte) (int64, bool) {
 	if major > majorNeg {
 		return 0, false
 	}
-	n := s.head(major)
+	n := s.itemHead(major)
 	if s.bad || s.left() != 0 || n > math.MaxInt64 {
 		return 0, false
 	}
@@ -140,17 +140,17 @@ func (s *scanner) take(n int) []byte {
 
 // head reads one head of the given major type and refuses a longer form than
 // needed.
-func (s *scanner) head(major byte) uint64 {
+func (s *scanner) itemHead(major byte) uint64 {
 	if first := s.peek(); first>>5 == major && first&31 < 24 {
 		s.at++
 		return uint64(first & 31)
 	}
-	return s.longHead(major)
+	return s.longItemHead(major)
 }
 
 // longHead reads a head that has a number of its own: each form starts where the
 // shorter one ends.
-func (s *scanner) longHead(major byte) uint64 {
+func (s *scanner) longItemHead(major byte) uint64 {
 	b := s.b[s.at:]
 	var n, least uint64
 	size := 0
@@ -173,7 +173,7 @@ func (s *scanner) longHead(major byte) uint64 {
 }
 
 func (s *scanner) uint(most uint64) uint64 {
-	n := s.head(majorUint)
+	n := s.itemHead(majorUint)
 	if n > most {
 		s.fail()
 		return 0
@@ -184,7 +184,7 @@ func (s *scanner) uint(most uint64) uint64 {
 // count reads the head of an array or a map whose items take at least one
 // byte each, so that a count is never larger than what is left to read.
 func (s *scanner) count(major byte) int {
-	n := s.head(major)
+	n := s.itemHead(major)
 	if n > uint64(s.left()) {
 		s.fail()
 		return 0
@@ -193,7 +193,7 @@ func (s *scanner) count(major byte) int {
 }
 
 func (s *scanner) bytes(most int) []byte {
-	n := s.head(majorBytes)
+	n := s.itemHead(majorBytes)
 	if n > uint64(most) {
 		s.fail()
 		return nil
@@ -203,7 +203,7 @@ func (s *scanner) bytes(most int) []byte {
 
 // name reads an entry's name: 1 to MaxName bytes of UTF-8.
 func (s *scanner) name() string {
-	n := s.head(majorText)
+	n := s.itemHead(majorText)
 	if n == 0 || n > MaxName {
 		s.fail()
 		return ""
@@ -219,7 +219,7 @@ func (s *scanner) name() string {
 }
 
 // truth reads a flag, which is only ever written when it is set.
-func (s *scanner) truth() bool {
+func (s *scanner) flag() bool {
 	if s.peek() != simpleTrue {
 		s.fail()
 		return false

@@ -68,10 +68,10 @@ type Cookie struct {
 	Gen GenID
 
 	// Of a cell.
-	Entry Entry
-	Sees  []Sight // by name: newer entries that the writer saw
+	Entry       Entry
+	SeenEntries []SeenEntry // by name: newer entries that the writer saw
 
-	plain []byte // the encoded content, once known
+	plaintext []byte // the encoded content, once known
 }
 
 // Revision names one state of a record, as the store does.
@@ -124,7 +124,7 @@ func (e *Entry) Copied() bool { return e.Above != Stamp{} }
 
 // yields reports whether a cell of e's name shows in place of e, which is in a
 // head or a record.
-func (e *Entry) yields(cell *Cookie) bool {
+func (e *Entry) overriddenBy(cell *Cookie) bool {
 	s := cell.Entry.Stamp
 	return e.Form == Listed || s.After(e.Stamp) ||
 		e.Copied() && s.After(e.Above) && cell.Turn >= e.AboveTurn && s.At >= e.Stamp.At-Slack
@@ -152,7 +152,7 @@ func (e *Entry) Len() int {
 }
 
 // Is reports whether e's value is the given CBOR.
-func (e *Entry) Is(value []byte) bool {
+func (e *Entry) HasValue(value []byte) bool {
 	return e.Live() && (e.Packed || len(e.Value) == len(value)) && bytes.Equal(e.CBOR(), value)
 }
 
@@ -160,7 +160,7 @@ func (e *Entry) Is(value []byte) bool {
 func (e *Entry) IsLarge() bool { return len(e.Value) > Large }
 
 // Sight is a write that a cell's writer saw beside its own.
-type Sight struct {
+type SeenEntry struct {
 	Name    string
 	At      int64
 	Deleted bool
@@ -186,9 +186,9 @@ func (c *Cookie) UnderOwnTag() bool {
 }
 
 // Again returns a copy of c that may be changed.
-func (c *Cookie) Again() *Cookie {
+func (c *Cookie) Clone() *Cookie {
 	d := *c
-	d.plain = nil
+	d.plaintext = nil
 	return &d
 }
 

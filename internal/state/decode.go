@@ -14,11 +14,11 @@ func Decode(plaintext []byte) (*Cookie, error) {
 // Decode is the function of that name, into an empty c. The entries are put into
 // room if that suffices.
 func (c *Cookie) Decode(plaintext []byte, room []Entry) error {
-	r := reader{scanner: scanner{b: plaintext}, c: c, room: room}
+	r := reader{scanner: scanner{b: plaintext}, c: c, scratch: room}
 	if r.peek()>>5 == majorMap {
 		r.head()
 	} else {
-		r.small()
+		r.cellOrSeen()
 	}
 	if r.left() != 0 {
 		r.fail()
@@ -28,14 +28,14 @@ func (c *Cookie) Decode(plaintext []byte, room []Entry) error {
 
 type reader struct {
 	scanner
-	c    *Cookie
-	room []Entry
+	c       *Cookie
+	scratch []Entry
 }
 
 // small reads a cell or a seen cookie.
-func (r *reader) small() {
+func (r *reader) cellOrSeen() {
 	c := r.c
-	n := r.scanner.head(majorArray)
+	n := r.scanner.itemHead(majorArray)
 	c.Kind = Kind(r.uint(uint64(Seen)))
 	r.fixed(c.Gen[:])
 	switch {
@@ -60,18 +60,18 @@ func (r *reader) cell() {
 	}
 	// A sight takes at least three bytes, so this is bounded by the input.
 	if n > 0 && !r.bad {
-		c.Sees = make([]Sight, 0, min(n/2, r.left()/3+1))
+		c.SeenEntries = make([]SeenEntry, 0, min(n/2, r.left()/3+1))
 	}
 	last := ""
 	for i := 0; i < n && !r.bad; i += 2 {
-		s := Sight{Name: r.name()}
+		s := SeenEntry{Name: r.name()}
 		back := r.uint(2*MaxTime + 1)
 		s.At, s.Deleted = c.Entry.Stamp.At-int64(back/2), back%2 == 1
 		if s.Name <= last || s.At < 0 {
 			r.fail()
 		}
 		last = s.Name
-		c.Sees = append(c.Sees, s)
+		c.SeenEntries = append(c.SeenEntries, s)
 	}
 }
 
@@ -117,7 +117,7 @@ func (r *reader) head() {
 			c.Floor, c.Since, c.SeenAt = c.Born, c.Born.At, c.Born.At
 		}
 		last = key
-		r.field(key)
+		r.originField(key)
 	}
 	if last == keyBorn {
 		c.Floor, c.Since, c.SeenAt = c.Born, c.Born.At, c.Born.At
@@ -130,7 +130,7 @@ func (r *reader) head() {
 	}
 }
 
-func (r *reader) field(key uint64) {
+func (r *reader) originField(key uint64) {
 	c := r.c
 	switch key {
 	case keyKind:
@@ -144,9 +144,9 @@ func (r *reader) field(key uint64) {
 	case keyBorn:
 		c.Born = r.stamp()
 	case keyOrphan:
-		c.Orphan = r.truth()
+		c.Orphan = r.flag()
 	case keyBrowser:
-		c.Browser = r.truth()
+		c.Browser = r.flag()
 	case keyTurn:
 		c.Turn = r.positive(1<<63 - 1)
 	case keyFloor:
@@ -154,15 +154,15 @@ func (r *reader) field(key uint64) {
 			r.fail()
 		}
 	case keySince:
-		c.Since = r.offsetBut(c.Born.At)
+		c.Since = r.nonDefaultOffset(c.Born.At)
 	case keySeen:
-		c.SeenAt = r.offsetBut(c.Born.At)
+		c.SeenAt = r.nonDefaultOffset(c.Born.At)
 	default:
-		r.laterField(key)
+		r.headField(key)
 	}
 }
 
-func (r *reader) laterField(key uint64) {
+func (r *reader) headField(key uint64) {
 	c := r.c
 	switch key {
 	case keyIdle:
@@ -172,13 +172,13 @@ func (r *reader) laterField(key uint64) {
 	case keyBound:
 		c.Bound = r.offset()
 	case keyRow:
-		if r.scanner.head(majorArray) != 2 {
+		if r.scanner.itemHead(majorArray) != 2 {
 			r.fail()
 		}
 		c.Row.Number = r.positive(1<<63 - 1)
 		r.fixed(c.Row.Tag[:])
 	case keyBack:
-		c.Back = r.truth()
+		c.Back = r.flag()
 	case keyEntries:
 		r.entries()
 	}
@@ -206,7 +206,7 @@ func (r *reader) fixed(dst []byte) {
 func (r *reader) offset() int64 { return r.c.Created + int64(r.uint(MaxTime)) }
 
 // offsetBut reads a time that is absent where it is the default.
-func (r *reader) offsetBut(def int64) int64 {
+func (r *reader) nonDefaultOffset(def int64) int64 {
 	at := r.offset()
 	if at == def {
 		r.fail()
@@ -215,7 +215,7 @@ func (r *reader) offsetBut(def int64) int64 {
 }
 
 func (r *reader) stamp() Stamp {
-	if r.scanner.head(majorArray) != 2 {
+	if r.scanner.itemHead(majorArray) != 2 {
 		r.fail()
 	}
 	return r.bareStamp()
@@ -230,7 +230,7 @@ func (r *reader) entries() {
 		return
 	}
 	// An entry takes at least three bytes, so this is bounded by the input.
-	r.c.Entries = roomFor(r.room, min(n/2, r.left()/3+1))
+	r.c.Entries = scratchFor(r.scratch, min(n/2, r.left()/3+1))
 	last := ""
 	for i := 0; i < n && !r.bad; i += 2 {
 		e := Entry{Name: r.name()}
@@ -248,7 +248,7 @@ func (r *reader) entry(e *Entry) {
 	case majorUint:
 		e.Form, e.Stamp.At = Listed, r.offset()
 	case majorArray:
-		n := r.scanner.head(majorArray)
+		n := r.scanner.itemHead(majorArray)
 		e.Stamp = r.bareStamp()
 		r.value(e)
 		if e.Form == Value && e.Stamp == r.c.Floor || n != 3 && n != 6 {
@@ -267,7 +267,7 @@ func (r *reader) entry(e *Entry) {
 }
 
 // roomFor returns room, emptied, if that suffices for n; else a new list.
-func roomFor[T any](room []T, n int) []T {
+func scratchFor[T any](room []T, n int) []T {
 	if room == nil || n > cap(room) {
 		return make([]T, 0, n)
 	}

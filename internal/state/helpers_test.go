@@ -17,14 +17,14 @@ const (
 )
 
 // own is the root of the tests' session.
-var own = state.Root{1, 2, 3}
+var testRoot = state.Root{1, 2, 3}
 
 // ago is a stamp of so many minutes before now.
 func ago(minutes int64) state.Stamp { return state.Stamp{At: now - minutes*minute, ID: 7} }
 
 // head is a head of the tests' session that began two hours ago.
 func head(entries ...state.Entry) *state.Cookie {
-	h := &state.Cookie{Tag: own.HeadTag(0), Kind: state.Head, Root: own, Created: now - 120*minute, End: now + 120*minute, Born: ago(120)}
+	h := &state.Cookie{Tag: testRoot.HeadTag(0), Kind: state.Head, Root: testRoot, Created: now - 120*minute, End: now + 120*minute, Born: ago(120)}
 	h.Floor, h.Since, h.SeenAt = h.Born, h.Born.At, h.Born.At
 	h.Entries = entries
 	for i := range h.Entries {
@@ -43,8 +43,8 @@ func listed(name string, minutes int64) state.Entry {
 
 // cell is a cell of turn 0 that was written so many minutes ago; an empty value
 // deletes.
-func cell(minutes int64, name, v string, sees ...state.Sight) *state.Cookie {
-	c := &state.Cookie{Tag: own.CellTag(name, 0), Kind: state.Cell, Gen: own.GenID(), Sees: sees,
+func cell(minutes int64, name, v string, sees ...state.SeenEntry) *state.Cookie {
+	c := &state.Cookie{Tag: testRoot.CellTag(name, 0), Kind: state.Cell, Gen: testRoot.GenID(), SeenEntries: sees,
 		Entry: state.Entry{Name: name, Stamp: ago(minutes), Value: []byte(v)}}
 	if v == "" {
 		c.Entry.Value, c.Entry.Form = nil, state.Deleted
@@ -52,8 +52,8 @@ func cell(minutes int64, name, v string, sees ...state.Sight) *state.Cookie {
 	return c
 }
 
-func sees(name string, minutes int64) state.Sight {
-	return state.Sight{Name: name, At: now - minutes*minute}
+func seenEntry(name string, minutes int64) state.SeenEntry {
+	return state.SeenEntry{Name: name, At: now - minutes*minute}
 }
 
 // show writes a view in one line: names and values, "-" for a tombstone.
@@ -123,7 +123,7 @@ func drawCell(t *rapid.T, root state.Root, i int) *state.Cookie {
 		Entry: state.Entry{Name: name, Stamp: drawStamp(t, 60, 0), Value: []byte(fmt.Sprint("c", i))}}
 	for _, s := range []string{"a", "b", "c", "d"} {
 		if s != name && rapid.IntRange(0, 4).Draw(t, "sees") == 0 {
-			c.Sees = append(c.Sees, state.Sight{Name: s, At: drawStamp(t, 60, 0).At, Deleted: rapid.Bool().Draw(t, "deleted")})
+			c.SeenEntries = append(c.SeenEntries, state.SeenEntry{Name: s, At: drawStamp(t, 60, 0).At, Deleted: rapid.Bool().Draw(t, "deleted")})
 		}
 	}
 	return c

@@ -28,20 +28,20 @@ const tagPacked = 0xc6
 // Plaintext returns c as it is sealed. It must not be written to, and c must not
 // change afterwards.
 func (c *Cookie) Plaintext() []byte {
-	if c.plain == nil {
-		c.plain = c.Append(make([]byte, 0, c.roughLen()))
+	if c.plaintext == nil {
+		c.plaintext = c.Append(make([]byte, 0, c.estimatedLen()))
 	}
-	return c.plain
+	return c.plaintext
 }
 
 // roughLen is a little more than the length of the plaintext, usually.
-func (c *Cookie) roughLen() int {
+func (c *Cookie) estimatedLen() int {
 	n := 112 + len(c.Subject) + len(c.Entry.Name) + len(c.Entry.Value)
 	for i := range c.Entries {
 		n += 8 + len(c.Entries[i].Name) + len(c.Entries[i].Value)
 	}
-	for i := range c.Sees {
-		n += 8 + len(c.Sees[i].Name)
+	for i := range c.SeenEntries {
+		n += 8 + len(c.SeenEntries[i].Name)
 	}
 	return n
 }
@@ -52,15 +52,15 @@ func (c *Cookie) Append(b []byte) []byte {
 	case Cell:
 		return c.appendCell(b)
 	case Seen:
-		b = appendHead(b, majorArray, 3)
+		b = appendItemHead(b, majorArray, 3)
 		b = appendUint(b, uint64(Seen))
 		b = AppendBytes(b, c.Gen[:])
 		return appendTime(b, c.SeenAt)
 	}
 	w := headWriter{b: append(b, majorMap<<5), at: len(b), c: c}
-	w.origin()
+	w.originFields()
 	if c.Kind == Head {
-		w.state()
+		w.headFields()
 	}
 	w.b[w.at] |= w.fields // fewer than 24 fields: the map's head is one byte
 	return w.b
@@ -68,12 +68,12 @@ func (c *Cookie) Append(b []byte) []byte {
 
 // appendTime appends a time as six bytes, which all times take.
 func appendTime(b []byte, ms int64) []byte {
-	return append(appendHead(b, majorBytes, 6), byte(ms>>40), byte(ms>>32), byte(ms>>24), byte(ms>>16), byte(ms>>8), byte(ms))
+	return append(appendItemHead(b, majorBytes, 6), byte(ms>>40), byte(ms>>32), byte(ms>>24), byte(ms>>16), byte(ms>>8), byte(ms))
 }
 
 func (c *Cookie) appendCell(b []byte) []byte {
 	e := &c.Entry
-	b = appendHead(b, majorArray, 8)
+	b = appendItemHead(b, majorArray, 8)
 	b = appendUint(b, uint64(Cell))
 	b = AppendBytes(b, c.Gen[:])
 	b = appendUint(b, c.Turn)
@@ -81,8 +81,8 @@ func (c *Cookie) appendCell(b []byte) []byte {
 	b = appendUint(b, uint64(e.Stamp.ID))
 	b = AppendText(b, e.Name)
 	b = appendValue(b, e)
-	b = appendHead(b, majorArray, uint64(2*len(c.Sees)))
-	for _, s := range c.Sees {
+	b = appendItemHead(b, majorArray, uint64(2*len(c.SeenEntries)))
+	for _, s := range c.SeenEntries {
 		b = AppendText(b, s.Name)
 		n := 2 * uint64(e.Stamp.At-s.At) // the stamp is above all that was seen
 		if s.Deleted {
@@ -122,7 +122,7 @@ func (w *headWriter) offset(ms int64) { w.b = appendUint(w.b, uint64(max(ms-w.c.
 
 func (w *headWriter) stamp(key uint64, s Stamp) {
 	w.key(key)
-	w.b = appendHead(w.b, majorArray, 2)
+	w.b = appendItemHead(w.b, majorArray, 2)
 	w.offset(s.At)
 	w.b = appendUint(w.b, uint64(s.ID))
 }
@@ -156,7 +156,7 @@ func (w *headWriter) bytes(key uint64, v []byte) {
 }
 
 // origin appends what a head and a logout share.
-func (w *headWriter) origin() {
+func (w *headWriter) originFields() {
 	c := w.c
 	w.number(keyKind, uint64(c.Kind))
 	w.bytes(keyRoot, c.Root[:])
@@ -169,7 +169,7 @@ func (w *headWriter) origin() {
 }
 
 // state appends what only a head has.
-func (w *headWriter) state() {
+func (w *headWriter) headFields() {
 	c := w.c
 	w.flag(keyBrowser, c.Browser)
 	w.number(keyTurn, c.Turn)
@@ -183,7 +183,7 @@ func (w *headWriter) state() {
 	w.time(keyBound, c.Bound, 0)
 	if c.Stored() {
 		w.key(keyRow)
-		w.b = appendHead(w.b, majorArray, 2)
+		w.b = appendItemHead(w.b, majorArray, 2)
 		w.b = appendUint(w.b, c.Row.Number)
 		w.b = AppendBytes(w.b, c.Row.Tag[:])
 	}
@@ -198,7 +198,7 @@ func (w *headWriter) entries() {
 		return
 	}
 	w.key(keyEntries)
-	w.b = appendHead(w.b, majorArray, uint64(2*len(w.c.Entries)))
+	w.b = appendItemHead(w.b, majorArray, uint64(2*len(w.c.Entries)))
 	for i := range w.c.Entries {
 		e := &w.c.Entries[i]
 		w.b = AppendText(w.b, e.Name)
@@ -220,7 +220,7 @@ func (w *headWriter) entry(e *Entry) {
 	if e.Copied() {
 		n += 3
 	}
-	w.b = appendHead(w.b, majorArray, n)
+	w.b = appendItemHead(w.b, majorArray, n)
 	w.offset(e.Stamp.At)
 	w.b = appendUint(w.b, uint64(e.Stamp.ID))
 	w.b = appendValue(w.b, e)

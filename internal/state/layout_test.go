@@ -36,7 +36,7 @@ func golden() map[string]*state.Cookie {
 		"reference": &ref,
 		"went back": &back,
 		"cell": {Kind: state.Cell, Gen: state.GenID{1, 2, 3}, Turn: 2, Entry: state.Entry{Name: "a", Stamp: born, Value: []byte{0x01}},
-			Sees: []state.Sight{{Name: "b", At: born.At - 10}, {Name: "c", At: born.At - 20, Deleted: true}}},
+			SeenEntries: []state.SeenEntry{{Name: "b", At: born.At - 10}, {Name: "c", At: born.At - 20, Deleted: true}}},
 		"cell that deletes": {Kind: state.Cell, Gen: state.GenID{1, 2, 3}, Entry: state.Entry{Name: "a", Stamp: born, Form: state.Deleted}},
 		"logout":            {Kind: state.Logout, Root: root, Created: born.At, End: born.At + 1000, Born: state.Stamp{At: born.At + 500, ID: 1}},
 		"seen":              {Kind: state.Seen, Gen: state.GenID{1, 2, 3}, SeenAt: born.At},
@@ -71,7 +71,7 @@ func drawCookie(t *rapid.T) *state.Cookie {
 		c.Turn = uint64(times.Draw(t, "turn"))
 		c.Entry = drawEntry(t, "x", stamp())
 		for _, name := range drawNames(t) {
-			c.Sees = append(c.Sees, state.Sight{Name: name, At: rapid.Int64Range(0, c.Entry.Stamp.At).Draw(t, "saw"), Deleted: rapid.Bool().Draw(t, "deleted")})
+			c.SeenEntries = append(c.SeenEntries, state.SeenEntry{Name: name, At: rapid.Int64Range(0, c.Entry.Stamp.At).Draw(t, "saw"), Deleted: rapid.Bool().Draw(t, "deleted")})
 		}
 		return c
 	}
@@ -137,7 +137,7 @@ func TestLayoutRoundTrip(t *testing.T) {
 
 // normal is a cookie without what does not count.
 func normal(c *state.Cookie) state.Cookie {
-	d := *c.Again()
+	d := *c.Clone()
 	if c.Row.Number == 0 {
 		d.Row = state.Revision{}
 	}

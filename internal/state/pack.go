@@ -13,19 +13,19 @@ import "encoding/base64"
 // so that each has exactly one encoding and the way back is exact to the byte.
 
 const (
-	packFrom = 64 // bytes of the shortest value that is looked at
-	packRun  = 24 // characters of the shortest run that is packed
+	minPackedValue = 64 // bytes of the shortest value that is looked at
+	minPackedRun   = 24 // characters of the shortest run that is packed
 )
 
 // pack returns the packed form of a value and reports whether it is shorter.
 func pack(value []byte) (packed []byte, ok bool) {
-	if len(value) < packFrom {
+	if len(value) < minPackedValue {
 		return nil, false
 	}
 	done := 0
 	for at := 0; at < len(value); {
 		n := runLen(value[at:])
-		if n < packRun {
+		if n < minPackedRun {
 			at += n + 1
 			continue
 		}
@@ -33,7 +33,7 @@ func pack(value []byte) (packed []byte, ok bool) {
 			packed = make([]byte, 0, len(value))
 		}
 		n -= n % 4
-		packed = appendPiece(packed, value[done:at], value[at:at+n])
+		packed = appendRun(packed, value[done:at], value[at:at+n])
 		at += n
 		done = at
 	}
@@ -41,12 +41,12 @@ func pack(value []byte) (packed []byte, ok bool) {
 		return nil, false
 	}
 	if done < len(value) {
-		packed = appendPiece(packed, value[done:], nil)
+		packed = appendRun(packed, value[done:], nil)
 	}
 	return packed, len(packed) < len(value)
 }
 
-func appendPiece(b, literal, run []byte) []byte {
+func appendRun(b, literal, run []byte) []byte {
 	b = append(appendLEB(b, len(literal)), literal...)
 	b = appendLEB(b, len(run)/4)
 	at := len(b)

@@ -32,14 +32,14 @@ const (
 
 // View is what the cookies of one request mean.
 type View struct {
-	Verdict  Verdict
-	Imported bool      // the session is another library's; none of our cookies holds it yet
-	Head     *Cookie   // of the session; nil if there is none
-	Over     *Cookie   // the head or logout over which a new generation begins; nil if none came
-	Row      *Cookie   // the record's content, if the session is stored
-	Record   Revision  // of the record, as it was loaded
-	Entries  []Entry   // of the session, by name, tombstones included
-	Cookies  []*Cookie // all that were opened, in the order of the request
+	Verdict     Verdict
+	Imported    bool      // the session is another library's; none of our cookies holds it yet
+	Head        *Cookie   // of the session; nil if there is none
+	Winner      *Cookie   // the head or logout over which a new generation begins; nil if none came
+	Row         *Cookie   // the record's content, if the session is stored
+	RowRevision Revision  // of the record, as it was loaded
+	Entries     []Entry   // of the session, by name, tombstones included
+	Cookies     []*Cookie // all that were opened, in the order of the request
 
 	Seen     int64  // when the visitor was last seen
 	IdleEnd  int64  // when the session ends if it is not used before; 0: never
@@ -68,10 +68,10 @@ func (v *View) Read(cookies []*Cookie, row *Cookie, now, idle int64, room []Entr
 		v.Verdict = Torn
 	}
 	v.elect(row, now)
-	if v.Over == nil {
+	if v.Winner == nil {
 		return
 	}
-	if v.Over.Kind == Logout {
+	if v.Winner.Kind == Logout {
 		v.Verdict = LoggedOut
 		return
 	}
@@ -80,9 +80,9 @@ func (v *View) Read(cookies []*Cookie, row *Cookie, now, idle int64, room []Entr
 		return
 	}
 	v.Row = row
-	v.stored = v.Over.Stored() || row != nil && row.Turn > v.Over.Turn
+	v.stored = v.Winner.Stored() || row != nil && row.Turn > v.Winner.Turn
 	if v.stored && row == nil {
-		if v.lookIdle(now, idle); v.Verdict != ExpiredIdle {
+		if v.checkIdle(now, idle); v.Verdict != ExpiredIdle {
 			v.Verdict = Unstored // what the cookies hold is older
 		}
 		return
@@ -90,11 +90,11 @@ func (v *View) Read(cookies []*Cookie, row *Cookie, now, idle int64, room []Entr
 	if v.merge(room); v.Verdict == Torn {
 		return
 	}
-	if v.lookIdle(now, idle); v.Verdict == ExpiredIdle {
+	if v.checkIdle(now, idle); v.Verdict == ExpiredIdle {
 		v.Entries = nil
 		return
 	}
-	v.Verdict, v.Head = Present, v.Over
+	v.Verdict, v.Head = Present, v.Winner
 }
 
 // maxAhead is how far in the future a session may have been created, in
@@ -113,8 +113,8 @@ func (v *View) elect(row *Cookie, now int64) {
 		case c.End <= now:
 			v.Verdict = ExpiredEnd
 		case c.Created > now+maxAhead: // a replica's clock was far ahead; such a session would neither go idle nor end
-		case v.Over == nil || c.beats(v.Over):
-			v.Over = c
+		case v.Winner == nil || c.beats(v.Winner):
+			v.Winner = c
 		}
 	}
 }
@@ -139,7 +139,7 @@ func (v *View) Base() *Cookie {
 	if v.stored {
 		return v.Row
 	}
-	return v.Over
+	return v.Winner
 }
 
 // Floor is the stamp at and below which the session's cells are dead.
@@ -154,11 +154,11 @@ func (v *View) merge(room []Entry) {
 	if len(cells) == 0 {
 		v.Entries = base.Entries
 		if slices.ContainsFunc(base.Entries, func(e Entry) bool { return e.Form == Listed }) {
-			v.tear()
+			v.setTorn()
 		}
 		return
 	}
-	out := roomFor(room, len(base.Entries)+len(cells))
+	out := scratchFor(room, len(base.Entries)+len(cells))
 	i := 0
 	for len(cells) > 0 {
 		name := cells[0].Entry.Name
@@ -171,7 +171,7 @@ func (v *View) merge(room []Entry) {
 			i++
 		}
 		newest := cells[0]
-		if e.yields(newest) {
+		if e.overriddenBy(newest) {
 			if known && e.Form == Listed && newest.Entry.Stamp.At < e.Stamp.At-Slack {
 				v.Verdict = Torn // only an older cell is left
 			}
@@ -186,12 +186,12 @@ func (v *View) merge(room []Entry) {
 		}
 	}
 	v.Entries = append(out, base.Entries[i:]...)
-	if v.Verdict == Torn || !v.closed(base.Floor) {
-		v.tear()
+	if v.Verdict == Torn || !v.isComplete(base.Floor) {
+		v.setTorn()
 	}
 }
 
-func (v *View) tear() { v.Verdict, v.Entries = Torn, nil }
+func (v *View) setTorn() { v.Verdict, v.Entries = Torn, nil }
 
 // cells returns the generation's cells, by name, the newest of each name first.
 // Writers of one stamp are told apart by their tags, so that all readers choose
@@ -206,7 +206,7 @@ func (v *View) cells() (all []*Cookie) {
 	if n == 0 {
 		return nil
 	}
-	gen := v.Over.Root.GenID()
+	gen := v.Winner.Root.GenID()
 	all = make([]*Cookie, 0, n)
 	for _, c := range v.Cookies {
 		if c.Kind == Cell && c.Gen == gen {
@@ -223,7 +223,7 @@ func (v *View) cells() (all []*Cookie) {
 
 // closed reports whether every listed entry has its cell, and whether all that
 // the writers of the cells saw shows, or something newer.
-func (v *View) closed(floor Stamp) bool {
+func (v *View) isComplete(floor Stamp) bool {
 	for i := range v.Entries {
 		e := &v.Entries[i]
 		if e.From == nil {
@@ -232,10 +232,10 @@ func (v *View) closed(floor Stamp) bool {
 			}
 			continue
 		}
-		if e.From.Turn > v.Over.Turn {
+		if e.From.Turn > v.Winner.Turn {
 			return false // a newer head is missing
 		}
-		for _, s := range e.From.Sees {
+		for _, s := range e.From.SeenEntries {
 			if s.At-Slack > floor.At && !v.shows(s) {
 				return false
 			}
@@ -244,7 +244,7 @@ func (v *View) closed(floor Stamp) bool {
 	return true
 }
 
-func (v *View) shows(s Sight) bool {
+func (v *View) shows(s SeenEntry) bool {
 	e := v.Find(s.Name)
 	if e == nil {
 		return s.Deleted
@@ -268,8 +268,8 @@ func find(all []Entry, name string) *Entry {
 
 // lookIdle finds when the visitor was last seen, when the session ends if it is
 // not used, and whether it has.
-func (v *View) lookIdle(now, idle int64) {
-	h := v.Over
+func (v *View) checkIdle(now, idle int64) {
+	h := v.Winner
 	v.Seen = h.SeenAt
 	for i := range v.Entries {
 		if c := v.Entries[i].From; c != nil {

@@ -30,7 +30,7 @@ func testRead(t *testing.T, cases map[string]readCase) {
 }
 
 func TestReadFindsWhenTheVisitorWasSeen(t *testing.T) {
-	for name, c := range seenCases() {
+	for name, c := range idleCases() {
 		t.Run(name, func(t *testing.T) {
 			v := state.Read(c.cookies, nil, now, c.idle*minute)
 			require.Equal(t, c.verdict, v.Verdict)
@@ -47,7 +47,7 @@ func TestReadDoesNotDependOnTheOrderOfCookies(t *testing.T) {
 		require.Equal(t, show(&a), show(&b))
 		require.Equal(t, a.IdleEnd, b.IdleEnd)
 		require.Equal(t, a.Top, b.Top)
-		require.Same(t, a.Over, b.Over)
+		require.Same(t, a.Winner, b.Winner)
 	})
 }
 
@@ -58,9 +58,9 @@ func TestReadShowsWhatTheWinnerHolds(t *testing.T) {
 		for i := range v.Entries {
 			switch e := &v.Entries[i]; {
 			case e.From != nil:
-				require.Equal(t, v.Over.Root.GenID(), e.From.Gen)
+				require.Equal(t, v.Winner.Root.GenID(), e.From.Gen)
 			default:
-				require.NotNil(t, v.Over.Find(e.Name))
+				require.NotNil(t, v.Winner.Find(e.Name))
 			}
 			require.True(t, i == 0 || v.Entries[i-1].Name < v.Entries[i].Name)
 		}
@@ -76,7 +76,7 @@ func TestReadOfManyCookiesIsLinear(t *testing.T) {
 		for i := range n {
 			c := cell(5, fmt.Sprintf("n%d", i), "12345678901234567890")
 			for j := range 40 {
-				c.Sees = append(c.Sees, sees(fmt.Sprintf("n%02d", j), 200))
+				c.SeenEntries = append(c.SeenEntries, seenEntry(fmt.Sprintf("n%02d", j), 200))
 			}
 			all = append(all, c)
 		}

@@ -61,8 +61,8 @@ func (m *mergeVector) answer(t *testing.T) {
 	}
 	v := state.Read(cookies, row, m.Now, m.Idle)
 	m.Verdict, m.Seen, m.IdleEnd, m.Top, m.Entries = verdicts[v.Verdict], v.Seen, v.IdleEnd, v.Top, []vectorEntry{}
-	if v.Over != nil {
-		m.Winner = v.Over.Tag
+	if v.Winner != nil {
+		m.Winner = v.Winner.Tag
 	}
 	for i := range v.Entries {
 		e := &v.Entries[i]
@@ -102,7 +102,7 @@ func TestMergeVectors(t *testing.T) {
 	for name, c := range recordCases() {
 		all = append(all, vectorOf("stored: "+name, c.cookies, c.row, 0))
 	}
-	for name, c := range seenCases() {
+	for name, c := range idleCases() {
 		all = append(all, vectorOf("seen: "+name, c.cookies, nil, c.idle*minute))
 	}
 	for i := range all {

@@ -6,11 +6,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Programs that share a store, and users' ids, share no row, and nothing that one
-// part lacks can be made up for by the next.
+// Different audiences, names and subjects have different rows, even if the three
+// texts are the same when joined.
 func TestSubjectRowsFollowFromEveryPart(t *testing.T) {
 	row := func(audience, name, subject string) string {
-		return (&Keeper{Audience: audience, Name: name}).subjectRow([]byte(subject))
+		return (&Client{Audience: audience, Name: name}).subjectRow([]byte(subject))
 	}
 	rows := map[string]bool{}
 	for _, parts := range [][3]string{
@@ -20,7 +20,7 @@ func TestSubjectRowsFollowFromEveryPart(t *testing.T) {
 		rows[row(parts[0], parts[1], parts[2])] = true
 	}
 	require.Len(t, rows, 8)
-	require.Equal(t, knownRow, row("shop", "__Host-session", "ada"), "replicas of all versions agree on it")
+	require.Equal(t, knownRow, row("shop", "__Host-session", "ada"), "replicas of all versions must use the same row")
 }
 
 // knownRow was computed with another program:
