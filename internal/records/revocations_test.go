@@ -22,7 +22,7 @@ var (
 
 // fakeStore returns a fixed status and counts its loads.
 type fakeStore struct {
-	ending Status
+	status Status
 	err    error
 	loads  int
 	ctx    context.Context // of the last load
@@ -31,7 +31,7 @@ type fakeStore struct {
 func (s *fakeStore) load(ctx context.Context) (Status, error) {
 	s.loads++
 	s.ctx = ctx
-	return s.ending, s.err
+	return s.status, s.err
 }
 
 // blockedStore is a fakeStore whose load waits until release is closed.
@@ -40,8 +40,8 @@ type blockedStore struct {
 	fakeStore
 }
 
-func newBlockedStore(ending Status) *blockedStore {
-	return &blockedStore{make(chan struct{}), make(chan struct{}), fakeStore{ending: ending}}
+func newBlockedStore(status Status) *blockedStore {
+	return &blockedStore{make(chan struct{}), make(chan struct{}), fakeStore{status: status}}
 }
 
 func (b *blockedStore) load(ctx context.Context) (Status, error) {
@@ -83,18 +83,18 @@ func TestStatusesAreCachedForTheirAge(t *testing.T) {
 	for _, c := range []struct {
 		after time.Duration
 		age   time.Duration
-		asked int
+		loads int
 	}{{0, age, 1}, {age - 1, age, 1}, {age, age, 2}, {age, 0, 3}, {age, 0, 4}, {age + 1, age, 4}} {
 		_, err := r.lookup(t.Context(), "row", start.Add(c.after), c.age, s.load)
 		require.NoError(t, err)
-		require.Equal(t, c.asked, s.loads, "%v", c)
+		require.Equal(t, c.loads, s.loads, "%v", c)
 	}
 }
 
 // An ended session stays ended: it is not loaded again, however old the cached
 // status is.
 func TestEndedSessionIsNotLoadedAgain(t *testing.T) {
-	r, s := &revocations{}, &fakeStore{ending: Status{Ended: true, LoggedOut: true}}
+	r, s := &revocations{}, &fakeStore{status: Status{Ended: true, LoggedOut: true}}
 	for _, after := range []time.Duration{0, time.Hour, 1000 * time.Hour} {
 		e, err := r.lookup(t.Context(), "row", start.Add(after), 0, s.load)
 		require.NoError(t, err)
@@ -105,11 +105,11 @@ func TestEndedSessionIsNotLoadedAgain(t *testing.T) {
 
 // Any number of new sessions evicts no ended session from the cache.
 func TestFloodEvictsNoEndedSession(t *testing.T) {
-	r, alive := &revocations{}, &fakeStore{}
+	r, live := &revocations{}, &fakeStore{}
 	r.remember("session", Status{Ended: true, LoggedOut: true}, start)
 	r.remember("subject", Status{BoundUpTo: 42}, start)
 	for i := range 3 * maxCached {
-		_, err := r.lookup(t.Context(), fmt.Sprint(i), start, age, alive.load)
+		_, err := r.lookup(t.Context(), fmt.Sprint(i), start, age, live.load)
 		require.NoError(t, err)
 	}
 	down := &fakeStore{err: errDown}
@@ -124,7 +124,7 @@ func TestFloodEvictsNoEndedSession(t *testing.T) {
 func TestCachesAreBounded(t *testing.T) {
 	r := &revocations{}
 	for i := range 4 * maxCached {
-		r.remember(fmt.Sprint("alive ", i), Status{}, start)
+		r.remember(fmt.Sprint("live ", i), Status{}, start)
 		r.remember(fmt.Sprint("dead ", i), Status{Ended: true}, start)
 	}
 	for _, m := range []statusCache{r.live, r.ended} {
@@ -132,7 +132,7 @@ func TestCachesAreBounded(t *testing.T) {
 		require.LessOrEqual(t, len(m.older), maxCached)
 		require.NotEmpty(t, m.older)
 	}
-	_, ok := r.findLocked(fmt.Sprint("alive ", 4*maxCached-1-maxCached/2))
+	_, ok := r.findLocked(fmt.Sprint("live ", 4*maxCached-1-maxCached/2))
 	require.True(t, ok, "a recent status was evicted")
 }
 
@@ -155,9 +155,9 @@ func TestLateLoadDoesNotReviveASession(t *testing.T) {
 
 // If the store is rolled back, the cached time of a subject stays.
 func TestTimeOfASubjectNeverFalls(t *testing.T) {
-	r, s := &revocations{}, &fakeStore{ending: Status{BoundUpTo: 9}}
+	r, s := &revocations{}, &fakeStore{status: Status{BoundUpTo: 9}}
 	for i, before := range []int64{9, 0, 5} {
-		s.ending.BoundUpTo = before
+		s.status.BoundUpTo = before
 		e, err := r.lookup(t.Context(), "row", start.Add(time.Duration(i)*time.Hour), age, s.load)
 		require.NoError(t, err)
 		require.EqualValues(t, 9, e.BoundUpTo)
@@ -250,11 +250,11 @@ func TestNoLoadSoonAfterAFailure(t *testing.T) {
 	for _, c := range []struct {
 		row   string
 		after time.Duration
-		asked int
+		loads int
 	}{{"a", 0, 1}, {"a", failureBackoff - 1, 1}, {"b", failureBackoff - 1, 1}, {"b", failureBackoff, 2}} {
 		_, err := r.lookup(t.Context(), c.row, start.Add(c.after), age, s.load)
 		require.ErrorIs(t, err, errDown)
-		require.Equal(t, c.asked, s.loads, "%v", c)
+		require.Equal(t, c.loads, s.loads, "%v", c)
 	}
 	s.err = nil
 	_, err := r.lookup(t.Context(), "a", start.Add(2*failureBackoff), age, s.load)
