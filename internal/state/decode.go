@@ -1,8 +1,8 @@
 package state
 
-// Decode scans what [Cookie.Append] writes and accepts nothing else. The result
-// keeps parts of plaintext, which must not be written to afterwards. Its tag is
-// empty.
+// Decode decodes the output of [Cookie.Append] and rejects everything else. The
+// result shares memory with plaintext, which must not be modified afterwards. Its
+// tag is empty.
 func Decode(plaintext []byte) (*Cookie, error) {
 	c := &Cookie{}
 	if err := c.Decode(plaintext, nil); err != nil {
@@ -11,10 +11,10 @@ func Decode(plaintext []byte) (*Cookie, error) {
 	return c, nil
 }
 
-// Decode is the function of that name, into an empty c. The entries are put into
-// room if that suffices.
-func (c *Cookie) Decode(plaintext []byte, room []Entry) error {
-	r := reader{scanner: scanner{b: plaintext}, c: c, scratch: room}
+// Decode decodes plaintext into c, which must be empty, like the function Decode.
+// The entries are stored in scratch if its capacity suffices.
+func (c *Cookie) Decode(plaintext []byte, scratch []Entry) error {
+	r := reader{scanner: scanner{b: plaintext}, c: c, scratch: scratch}
 	if r.peek()>>5 == majorMap {
 		r.head()
 	} else {
@@ -26,16 +26,17 @@ func (c *Cookie) Decode(plaintext []byte, room []Entry) error {
 	return r.err()
 }
 
+// reader decodes one content into c.
 type reader struct {
 	scanner
 	c       *Cookie
 	scratch []Entry
 }
 
-// small reads a cell or a seen cookie.
+// cellOrSeen reads a cell or a seen cookie.
 func (r *reader) cellOrSeen() {
 	c := r.c
-	n := r.scanner.itemHead(majorArray)
+	n := r.itemHead(majorArray)
 	c.Kind = Kind(r.uint(uint64(Seen)))
 	r.fixed(c.Gen[:])
 	switch {
@@ -58,7 +59,7 @@ func (r *reader) cell() {
 	if n%2 != 0 {
 		r.fail()
 	}
-	// A sight takes at least three bytes, so this is bounded by the input.
+	// Each item takes at least three bytes, so the input bounds the allocation.
 	if n > 0 && !r.bad {
 		c.SeenEntries = make([]SeenEntry, 0, min(n/2, r.left()/3+1))
 	}
@@ -113,14 +114,12 @@ func (r *reader) head() {
 			r.fail()
 			return
 		}
-		if key > keyBorn && last <= keyBorn {
-			c.Floor, c.Since, c.SeenAt = c.Born, c.Born.At, c.Born.At
-		}
 		last = key
-		r.originField(key)
-	}
-	if last == keyBorn {
-		c.Floor, c.Since, c.SeenAt = c.Born, c.Born.At, c.Born.At
+		if key <= keyOrphan {
+			r.originField(key)
+		} else {
+			r.headField(key)
+		}
 	}
 	if last < keyBorn || c.Kind != Head && c.Kind != Logout || c.Created == 0 || c.Kind == Logout && last > keyOrphan {
 		r.fail()
@@ -130,6 +129,7 @@ func (r *reader) head() {
 	}
 }
 
+// originField reads a field that a head and a logout share.
 func (r *reader) originField(key uint64) {
 	c := r.c
 	switch key {
@@ -143,8 +143,16 @@ func (r *reader) originField(key uint64) {
 		c.End = r.offset()
 	case keyBorn:
 		c.Born = r.stamp()
+		c.Floor, c.Since, c.SeenAt = c.Born, c.Born.At, c.Born.At // defaults of later fields
 	case keyOrphan:
 		c.Orphan = r.flag()
+	}
+}
+
+// headField reads a field that only a head has.
+func (r *reader) headField(key uint64) {
+	c := r.c
+	switch key {
 	case keyBrowser:
 		c.Browser = r.flag()
 	case keyTurn:
@@ -157,14 +165,6 @@ func (r *reader) originField(key uint64) {
 		c.Since = r.nonDefaultOffset(c.Born.At)
 	case keySeen:
 		c.SeenAt = r.nonDefaultOffset(c.Born.At)
-	default:
-		r.headField(key)
-	}
-}
-
-func (r *reader) headField(key uint64) {
-	c := r.c
-	switch key {
 	case keyIdle:
 		c.Idle = int64(r.positive(MaxTime))
 	case keySubject:
@@ -172,7 +172,7 @@ func (r *reader) headField(key uint64) {
 	case keyBound:
 		c.Bound = r.offset()
 	case keyRow:
-		if r.scanner.itemHead(majorArray) != 2 {
+		if r.itemHead(majorArray) != 2 {
 			r.fail()
 		}
 		c.Row.Number = r.positive(1<<63 - 1)
@@ -184,7 +184,7 @@ func (r *reader) headField(key uint64) {
 	}
 }
 
-// positive reads a number that is absent when it is zero.
+// positive reads a number that is not zero, because zero is left out.
 func (r *reader) positive(most uint64) uint64 {
 	n := r.uint(most)
 	if n == 0 {
@@ -193,7 +193,7 @@ func (r *reader) positive(most uint64) uint64 {
 	return n
 }
 
-// fixed reads a byte string of exactly len(dst).
+// fixed reads a byte string of exactly len(dst) bytes.
 func (r *reader) fixed(dst []byte) {
 	v := r.bytes(len(dst))
 	if len(v) != len(dst) {
@@ -205,7 +205,8 @@ func (r *reader) fixed(dst []byte) {
 
 func (r *reader) offset() int64 { return r.c.Created + int64(r.uint(MaxTime)) }
 
-// offsetBut reads a time that is absent where it is the default.
+// nonDefaultOffset reads a time that differs from def, because the default is left
+// out.
 func (r *reader) nonDefaultOffset(def int64) int64 {
 	at := r.offset()
 	if at == def {
@@ -215,7 +216,7 @@ func (r *reader) nonDefaultOffset(def int64) int64 {
 }
 
 func (r *reader) stamp() Stamp {
-	if r.scanner.itemHead(majorArray) != 2 {
+	if r.itemHead(majorArray) != 2 {
 		r.fail()
 	}
 	return r.bareStamp()
@@ -229,7 +230,7 @@ func (r *reader) entries() {
 		r.fail()
 		return
 	}
-	// An entry takes at least three bytes, so this is bounded by the input.
+	// Each entry takes at least three bytes, so the input bounds the allocation.
 	r.c.Entries = scratchFor(r.scratch, min(n/2, r.left()/3+1))
 	last := ""
 	for i := 0; i < n && !r.bad; i += 2 {
@@ -248,7 +249,7 @@ func (r *reader) entry(e *Entry) {
 	case majorUint:
 		e.Form, e.Stamp.At = Listed, r.offset()
 	case majorArray:
-		n := r.scanner.itemHead(majorArray)
+		n := r.itemHead(majorArray)
 		e.Stamp = r.bareStamp()
 		r.value(e)
 		if e.Form == Value && e.Stamp == r.c.Floor || n != 3 && n != 6 {
@@ -266,10 +267,11 @@ func (r *reader) entry(e *Entry) {
 	}
 }
 
-// roomFor returns room, emptied, if that suffices for n; else a new list.
-func scratchFor[T any](room []T, n int) []T {
-	if room == nil || n > cap(room) {
+// scratchFor returns an empty slice with a capacity of at least n: scratch if that
+// suffices, else a new one.
+func scratchFor[T any](scratch []T, n int) []T {
+	if scratch == nil || n > cap(scratch) {
 		return make([]T, 0, n)
 	}
-	return room[:0]
+	return scratch[:0]
 }
