@@ -52,6 +52,8 @@ var plain = []string{
 	"examples/workers/",
 	"fallback/",
 	"imports_test.go",
+	"internal/records/",
+	"internal/state/",
 	"keyring/",
 	"middleware/fibersession/",
 	"middleware/lambdasession/",

@@ -2,14 +2,14 @@ package state_test
 
 import "github.com/carryon-go/carryon/internal/state"
 
-// changed is a cookie with a change.
+// modified returns a copy of a cookie with a change.
 func modified(c *state.Cookie, change func(*state.Cookie)) *state.Cookie {
 	c = c.Clone()
 	change(c)
 	return c
 }
 
-// other is a head of another generation.
+// other returns a head of another generation.
 func other(seed byte, tag string, born int64, orphan bool, v string) *state.Cookie {
 	return modified(head(value("a", v)), func(c *state.Cookie) {
 		c.Root, c.Tag, c.Born, c.Orphan = state.Root{seed}, tag, ago(born), orphan
@@ -20,6 +20,7 @@ func logout(minutes int64) *state.Cookie {
 	return &state.Cookie{Tag: testRoot.EndTag(), Kind: state.Logout, Root: state.Root{9}, Born: ago(minutes), Created: now - 200*minute, End: now + 10*minute}
 }
 
+// at moves a cookie to a turn.
 func at(turn uint64) func(*state.Cookie) {
 	return func(c *state.Cookie) {
 		c.Turn = turn
@@ -31,7 +32,7 @@ func at(turn uint64) func(*state.Cookie) {
 
 var fixed0, fixed1 = state.FixedTag(true, ""), state.FixedTag(false, "")
 
-// readCase is a request's cookies and what they mean.
+// readCase is a request's cookies and the expected result of Read.
 type readCase struct {
 	cookies []*state.Cookie
 	row     *state.Cookie
@@ -44,7 +45,7 @@ func readCases() map[string]readCase {
 		"nothing came": {nil, nil, state.Absent, ""},
 		"a head shows its entries": {
 			[]*state.Cookie{head(value("a", "1"), value("b", "2"))}, nil, state.Present, "a=1 b=2"},
-		"a cell shows before the head": {
+		"a cell shows in place of the head's entry": {
 			[]*state.Cookie{head(value("a", "1"), value("b", "2")), cell(5, "a", "3")}, nil, state.Present, "a=3 b=2"},
 		"a cell adds an entry": {
 			[]*state.Cookie{head(value("b", "2")), cell(5, "a", "3")}, nil, state.Present, "a=3 b=2"},
@@ -52,7 +53,7 @@ func readCases() map[string]readCase {
 			[]*state.Cookie{head(value("a", "1"), value("b", "2")), cell(5, "a", "")}, nil, state.Present, "a- b=2"},
 		"the newest of two cells shows": {
 			[]*state.Cookie{head(), modified(cell(9, "a", "old"), func(c *state.Cookie) { c.Tag = "x" }), cell(5, "a", "new")}, nil, state.Present, "a=new"},
-		"a cell as old as the floor is dead": {
+		"a cell as old as the floor does not show": {
 			[]*state.Cookie{head(value("b", "2")), cell(120, "a", "3")}, nil, state.Present, "b=2"},
 		"a cell of another generation is not read": {
 			[]*state.Cookie{head(value("b", "2")), modified(cell(5, "a", "3"), func(c *state.Cookie) { c.Gen = state.GenID{1} })}, nil, state.Present, "b=2"},
@@ -64,15 +65,15 @@ func readCases() map[string]readCase {
 			[]*state.Cookie{head(listed("a", 4), value("b", "2"))}, nil, state.Torn, ""},
 		"torn: a listed cell is older than listed by more than Slack": {
 			[]*state.Cookie{head(listed("a", 4)), cell(11, "a", "3")}, nil, state.Torn, ""},
-		"torn: what a writer saw is missing": {
+		"torn: an entry that a writer saw is missing": {
 			[]*state.Cookie{head(), cell(5, "a", "3", seenEntry("b", 6))}, nil, state.Torn, ""},
-		"torn: what a writer saw is older by more than Slack": {
+		"torn: an entry that a writer saw is older by more than Slack": {
 			[]*state.Cookie{head(), cell(1, "a", "3", seenEntry("b", 2)), cell(9, "b", "4")}, nil, state.Torn, ""},
-		"what a writer saw may fall back by Slack": {
+		"an entry that a writer saw may fall back by Slack": {
 			[]*state.Cookie{head(), cell(1, "a", "3", seenEntry("b", 2)), cell(8, "b", "4")}, nil, state.Present, "a=3 b=4"},
-		"what a writer saw may be deleted": {
+		"an entry that a writer saw deleted may be missing": {
 			[]*state.Cookie{head(), cell(1, "a", "3", state.SeenEntry{Name: "b", At: now - 2*minute, Deleted: true})}, nil, state.Present, "a=3"},
-		"what a writer saw is as good as in the head if the floor is above": {
+		"an entry that a writer saw need not show if the floor is above it": {
 			[]*state.Cookie{head(), cell(1, "a", "3", seenEntry("b", 115))}, nil, state.Present, "a=3"},
 		"torn: a cell of a newer turn than the head": {
 			[]*state.Cookie{head(), modified(cell(1, "a", "3"), at(1))}, nil, state.Torn, ""},
@@ -80,9 +81,9 @@ func readCases() map[string]readCase {
 		"the head of a newer turn counts": {[]*state.Cookie{head(value("a", "1")), modified(head(value("a", "2")), at(1))}, nil, state.Present, "a=2"},
 		"of one turn the higher floor counts": {
 			[]*state.Cookie{modified(head(value("a", "2")), func(c *state.Cookie) { c.Tag, c.Floor = testRoot.WholeTag(0), ago(60) }), head(value("a", "1"))}, nil, state.Present, "a=2"},
-		"the head under its own name counts before the fixed one": {
+		"a head under its own tag counts before one under a fixed tag": {
 			[]*state.Cookie{modified(head(value("a", "1")), func(c *state.Cookie) { c.Tag = fixed1 }), head(value("a", "2"))}, nil, state.Present, "a=2"},
-		"the younger generation counts": {
+		"the newer generation counts": {
 			[]*state.Cookie{head(value("a", "1")), other(5, testRoot.NextTag(), 10, false, "2")}, nil, state.Present, "a=2"},
 		"a generation that is no orphan counts before an orphan": {
 			[]*state.Cookie{head(value("a", "1")), other(5, fixed0, 10, true, "2")}, nil, state.Present, "a=1"},
@@ -90,8 +91,8 @@ func readCases() map[string]readCase {
 			[]*state.Cookie{other(5, "x", 10, true, "2"), other(6, "y", 9, true, "3")}, nil, state.Present, "a=2"},
 		"an orphan that was written to counts before one that was not": {
 			[]*state.Cookie{other(5, fixed0, 10, true, "2"), other(6, "y", 9, true, "3")}, nil, state.Present, "a=3"},
-		"a younger logout beats":   {[]*state.Cookie{head(value("a", "1")), logout(5)}, nil, state.LoggedOut, ""},
-		"an older logout does not": {[]*state.Cookie{head(value("a", "1")), logout(150)}, nil, state.Present, "a=1"},
+		"a newer logout beats a head":          {[]*state.Cookie{head(value("a", "1")), logout(5)}, nil, state.LoggedOut, ""},
+		"an older logout does not beat a head": {[]*state.Cookie{head(value("a", "1")), logout(150)}, nil, state.Present, "a=1"},
 		"a logout that has ended does not count": {
 			[]*state.Cookie{head(value("a", "1")), modified(logout(5), func(c *state.Cookie) { c.End = now })}, nil, state.Present, "a=1"},
 		"expired: the end has come": {
@@ -101,7 +102,7 @@ func readCases() map[string]readCase {
 	}
 }
 
-// seenCase is a request's cookies and when the visitor was seen.
+// idleCase is a request's cookies and the expected time of the last use.
 type idleCase struct {
 	cookies []*state.Cookie
 	idle    int64 // minutes
@@ -113,15 +114,15 @@ func idleCases() map[string]idleCase {
 	seen := &state.Cookie{Tag: testRoot.SeenTag(), Kind: state.Seen, Gen: testRoot.GenID(), SeenAt: now - 20*minute}
 	own40 := modified(head(), func(c *state.Cookie) { c.Idle = 40 * minute })
 	return map[string]idleCase{
-		"by the head":                  {[]*state.Cookie{head()}, 130, state.Present, 120},
-		"idle for too long":            {[]*state.Cookie{head()}, 120, state.ExpiredIdle, 120},
-		"by a seen cookie":             {[]*state.Cookie{head(), seen}, 30, state.Present, 20},
-		"by a write":                   {[]*state.Cookie{head(), cell(15, "a", "1"), seen}, 30, state.Present, 15},
-		"not by a dead cell":           {[]*state.Cookie{head(value("a", "1")), cell(125, "a", "1")}, 0, state.Present, 120},
-		"not by another generation's":  {[]*state.Cookie{head(), modified(seen, func(c *state.Cookie) { c.Gen = state.GenID{} })}, 0, state.Present, 120},
-		"a timeout of its own counts":  {[]*state.Cookie{own40, seen}, 10, state.Present, 20},
-		"and ends the session":         {[]*state.Cookie{own40}, 1000, state.ExpiredIdle, 120},
-		"no timeout is a timeout, too": {[]*state.Cookie{modified(head(), func(c *state.Cookie) { c.Idle = state.NoIdle })}, 10, state.Present, 120},
+		"by the head":                                {[]*state.Cookie{head()}, 130, state.Present, 120},
+		"idle for too long":                          {[]*state.Cookie{head()}, 120, state.ExpiredIdle, 120},
+		"by a seen cookie":                           {[]*state.Cookie{head(), seen}, 30, state.Present, 20},
+		"by a write":                                 {[]*state.Cookie{head(), cell(15, "a", "1"), seen}, 30, state.Present, 15},
+		"not by a cell that does not show":           {[]*state.Cookie{head(value("a", "1")), cell(125, "a", "1")}, 0, state.Present, 120},
+		"not by a seen cookie of another generation": {[]*state.Cookie{head(), modified(seen, func(c *state.Cookie) { c.Gen = state.GenID{} })}, 0, state.Present, 120},
+		"the session's own timeout counts":           {[]*state.Cookie{own40, seen}, 10, state.Present, 20},
+		"the session's own timeout ends it":          {[]*state.Cookie{own40}, 1000, state.ExpiredIdle, 120},
+		"the session's own timeout may be none":      {[]*state.Cookie{modified(head(), func(c *state.Cookie) { c.Idle = state.NoIdle })}, 10, state.Present, 120},
 	}
 }
 
@@ -135,15 +136,15 @@ func recordCases() map[string]readCase {
 		return head(state.Entry{Name: "a", Stamp: ago(minutes), Value: []byte(v)})
 	}
 	return map[string]readCase{
-		"the record shows":              {[]*state.Cookie{ref}, plain("1", 9), state.Present, "a=1"},
-		"a newer cell shows before it":  {[]*state.Cookie{ref, cell(8, "a", "2")}, plain("1", 9), state.Present, "a=2"},
-		"an older cell does not":        {[]*state.Cookie{ref, cell(10, "a", "2")}, plain("1", 9), state.Present, "a=1"},
-		"but before a copy it does":     {[]*state.Cookie{ref, cell(10, "a", "2")}, copied("1", 9, 20, 0), state.Present, "a=2"},
-		"not if it is older by Slack":   {[]*state.Cookie{ref, cell(16, "a", "2")}, copied("1", 9, 20, 0), state.Present, "a=1"},
-		"not if it is as old as Above":  {[]*state.Cookie{ref, cell(10, "a", "2")}, copied("1", 9, 10, 0), state.Present, "a=1"},
-		"not if it is of an older turn": {[]*state.Cookie{ref, cell(10, "a", "2")}, copied("1", 9, 20, 1), state.Present, "a=1"},
-		"a logout in the record":        {[]*state.Cookie{ref}, logout(1), state.LoggedOut, ""},
-		"a record that went back, beside a head of a newer turn": {
+		"the record shows":                          {[]*state.Cookie{ref}, plain("1", 9), state.Present, "a=1"},
+		"a newer cell shows in place of the record": {[]*state.Cookie{ref, cell(8, "a", "2")}, plain("1", 9), state.Present, "a=2"},
+		"an older cell does not show":               {[]*state.Cookie{ref, cell(10, "a", "2")}, plain("1", 9), state.Present, "a=1"},
+		"an older cell shows in place of a copy":    {[]*state.Cookie{ref, cell(10, "a", "2")}, copied("1", 9, 20, 0), state.Present, "a=2"},
+		"not if it is older than the copy by Slack": {[]*state.Cookie{ref, cell(16, "a", "2")}, copied("1", 9, 20, 0), state.Present, "a=1"},
+		"not if it is only as new as above":         {[]*state.Cookie{ref, cell(10, "a", "2")}, copied("1", 9, 10, 0), state.Present, "a=1"},
+		"not if its turn is older than the copy's":  {[]*state.Cookie{ref, cell(10, "a", "2")}, copied("1", 9, 20, 1), state.Present, "a=1"},
+		"a logout in the record":                    {[]*state.Cookie{ref}, logout(1), state.LoggedOut, ""},
+		"a record that moved back, beside a head of a newer turn": {
 			[]*state.Cookie{modified(head(value("a", "2")), at(1))}, modified(plain("1", 9), func(c *state.Cookie) { c.Back = true }), state.Present, "a=2"},
 		"a record of a newer turn than a head": {
 			[]*state.Cookie{head(value("a", "2"))}, modified(plain("1", 9), func(c *state.Cookie) { c.Turn = 1 }), state.Present, "a=1"},

@@ -8,10 +8,9 @@ import (
 	"unsafe"
 )
 
-// The envelope is CBOR (RFC 8949) in its core deterministic form: definite
-// lengths, shortest heads, no tags, no floats. A general decoder costs thirty
-// times as much on it, so this file scans it by hand; handlers' values are
-// opaque byte strings here.
+// Contents are CBOR (RFC 8949) in core deterministic encoding. This file encodes
+// and scans it by hand, because a general decoder takes thirty times as long.
+// Handlers' values are opaque byte strings here.
 
 const (
 	majorUint  = 0
@@ -25,11 +24,12 @@ const (
 	simpleNull = 0xf6
 )
 
-// errMalformed is the only error for a plaintext that is not exactly what this
-// version writes. It says nothing of the bytes: they are a visitor's.
+// errMalformed is the error for any plaintext that this version does not write. It
+// does not quote the bytes, which may be a visitor's data.
 var errMalformed = errors.New("carryon: the opened cookie does not follow the layout of this version; " +
 	"was it sealed by a newer one?")
 
+// appendItemHead appends the head of a data item: its major type and a number.
 func appendItemHead(b []byte, major byte, n uint64) []byte {
 	m := major << 5
 	switch {
@@ -53,17 +53,19 @@ func AppendBytes(b, v []byte) []byte {
 	return append(appendItemHead(b, majorBytes, uint64(len(v))), v...)
 }
 
-// AppendText appends a text string, which need not be UTF-8.
+// AppendText appends a text string. It does not check that s is UTF-8.
 func AppendText(b []byte, s string) []byte {
 	return append(appendItemHead(b, majorText, uint64(len(s))), s...)
 }
 
-// MaxHead is the most bytes that the head of an item has.
+// MaxItemHead is the length of the longest item head, in bytes.
 const MaxItemHead = 9
 
-// AppendInt appends an integer. With AppendText and AppendBytes it writes the
-// plainest of handlers' values, and Text, Bytes and Int read what is in just that
-// form; the rest of CBOR is the business of package session.
+// AppendInt appends an integer.
+//
+// Handlers' values that are one integer, text or byte string are written by
+// AppendInt, AppendText and AppendBytes, and read by Int, Text and Bytes. Package
+// session encodes all other values.
 func AppendInt(b []byte, n int64) []byte {
 	if n < 0 {
 		return appendItemHead(b, majorNeg, uint64(^n))
@@ -71,10 +73,11 @@ func AppendInt(b []byte, n int64) []byte {
 	return appendUint(b, uint64(n))
 }
 
-// Text reads all of raw as a text string, which may not be UTF-8.
+// Text returns the content of raw if raw is exactly one text string. It does not
+// check that the content is UTF-8.
 func Text(raw []byte) ([]byte, bool) { return stringItem(raw, majorText) }
 
-// Bytes reads all of raw as a byte string.
+// Bytes returns the content of raw if raw is exactly one byte string.
 func Bytes(raw []byte) ([]byte, bool) { return stringItem(raw, majorBytes) }
 
 func stringItem(raw []byte, major byte) ([]byte, bool) {
@@ -83,7 +86,7 @@ func stringItem(raw []byte, major byte) ([]byte, bool) {
 	return raw[s.at:], !s.bad && n == uint64(s.left())
 }
 
-// Int reads all of raw as an integer.
+// Int returns the value of raw if raw is exactly one integer that fits an int64.
 func Int(raw []byte) (int64, bool) {
 	s := scanner{b: raw}
 	major := s.peek() >> 5
@@ -100,11 +103,12 @@ func Int(raw []byte) (int64, bool) {
 	return int64(n), true
 }
 
-// scanner reads the envelope. The first fault sticks in bad, so callers check
-// once; every length is compared with what is left before it is believed.
+// scanner reads CBOR items from b. After the first fault bad stays true, so that
+// callers need to check it only once. Each length is compared with the number of
+// bytes left before it is used.
 type scanner struct {
 	b   []byte
-	at  int // of b has been read
+	at  int // number of bytes of b that were read
 	bad bool
 }
 
@@ -119,8 +123,8 @@ func (s *scanner) err() error {
 	return nil
 }
 
-// peek is the next byte, or 0xff (CBOR's "break", which is never valid here): so
-// after a fault, when nothing is left.
+// peek returns the next byte, or 0xff at the end of b and after a fault. No item
+// here begins with 0xff.
 func (s *scanner) peek() byte {
 	if uint(s.at) >= uint(len(s.b)) {
 		return 0xff
@@ -138,8 +142,8 @@ func (s *scanner) take(n int) []byte {
 	return v
 }
 
-// head reads one head of the given major type and refuses a longer form than
-// needed.
+// itemHead reads an item head of the given major type and returns its number. It
+// refuses a form that is longer than necessary.
 func (s *scanner) itemHead(major byte) uint64 {
 	if first := s.peek(); first>>5 == major && first&31 < 24 {
 		s.at++
@@ -148,8 +152,8 @@ func (s *scanner) itemHead(major byte) uint64 {
 	return s.longItemHead(major)
 }
 
-// longHead reads a head that has a number of its own: each form starts where the
-// shorter one ends.
+// longItemHead reads an item head whose number follows in 1, 2, 4 or 8 bytes. The
+// number must be too large for the shorter form.
 func (s *scanner) longItemHead(major byte) uint64 {
 	b := s.b[s.at:]
 	var n, least uint64
@@ -181,8 +185,8 @@ func (s *scanner) uint(most uint64) uint64 {
 	return n
 }
 
-// count reads the head of an array or a map whose items take at least one
-// byte each, so that a count is never larger than what is left to read.
+// count reads the item head of an array or a map. Each element takes at least one
+// byte, so a count above the number of bytes left is a fault.
 func (s *scanner) count(major byte) int {
 	n := s.itemHead(major)
 	if n > uint64(s.left()) {
@@ -213,12 +217,11 @@ func (s *scanner) name() string {
 		s.fail()
 		return ""
 	}
-	// The opened plaintext is never written to again, so that its names can
-	// be strings without a copy each.
+	// The plaintext is never modified, so the string can share its memory.
 	return unsafe.String(unsafe.SliceData(v), len(v))
 }
 
-// truth reads a flag, which is only ever written when it is set.
+// flag reads true, because a flag that is false is left out.
 func (s *scanner) flag() bool {
 	if s.peek() != simpleTrue {
 		s.fail()

@@ -9,8 +9,8 @@ import (
 	"github.com/carryon-go/carryon/internal/state"
 )
 
-// Each number has one form: the next longer one begins where the shorter ends.
-// What has another is not refused for good here, but left to who reads all of CBOR.
+// Int accepts only the shortest form of a number. Package session may still accept
+// a longer one.
 func TestNumbersHaveOneForm(t *testing.T) {
 	for raw, n := range map[string]int64{
 		"\x17": 23, "\x18\x18": 24, "\x18\xff": 255, "\x19\x01\x00": 256, "\x19\xff\xff": 65_535,
@@ -33,11 +33,11 @@ func TestNumbersHaveOneForm(t *testing.T) {
 	}
 }
 
-// A length is held against what is there, not trusted: no more, and no less.
-func TestTextAndBytesAreAllThereIs(t *testing.T) {
+// A text or byte string must take exactly the bytes that are there.
+func TestLengthMustMatchTheBytesThatAreThere(t *testing.T) {
 	for _, raw := range []string{"a", "a\x00", "\x1b\x00\x00\x00\x01\x00\x00\x00\x00", "\x1b\xff\xff\xff\xff\xff\xff\xff\xff"} {
 		for head, read := range map[byte]func([]byte) ([]byte, bool){0x60: state.Text, 0x40: state.Bytes} {
-			b := append([]byte{head | raw[0]&31}, raw[1:]...) // 'a' is 1: one byte
+			b := append([]byte{head | raw[0]&31}, raw[1:]...) // 'a'&31 is 1: a length of one byte
 			got, ok := read(b)
 			require.Equal(t, raw == "a\x00", ok, "%x", b)
 			if ok {

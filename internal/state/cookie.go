@@ -2,31 +2,31 @@ package state
 
 import "bytes"
 
-// Kind says what a cookie carries.
+// Kind is the kind of a cookie's content.
 type Kind byte
 
 const (
-	// Head carries the session as of its floor, or refers to the record in the
-	// store that does.
+	// Head carries the session as of its floor, or refers to a record in the store
+	// that carries it.
 	Head Kind = iota + 1
 	// Cell carries one entry that was written after the floor.
 	Cell
-	// Logout says that its parent generation was destroyed.
+	// Logout ends a generation.
 	Logout
-	// Seen carries the time at which the visitor was last seen.
+	// Seen carries the time of the visitor's last use of the session.
 	Seen
 )
 
 func (k Kind) String() string { return [...]string{"", "head", "cell", "logout", "seen"}[k&7] }
 
-// Bounds on what a session holds.
+// Limits of the format.
 const (
 	// MaxName is the longest name of an entry, in bytes.
 	MaxName = 255
 	// MaxSubject is the longest subject of a session, in bytes.
 	MaxSubject = 255
-	// MaxTime is the greatest time or offset that the layout carries, in
-	// milliseconds (the year 10889). A sum of two stays far inside an int64.
+	// MaxTime is the greatest encodable time or offset, in milliseconds (the year
+	// 10889). The sum of two does not overflow an int64.
 	MaxTime = 1<<48 - 1
 	// NoIdle is the idle timeout of a session that has none.
 	NoIdle = MaxTime
@@ -38,49 +38,49 @@ const (
 // Cookie is the content of one sealed cookie, or of a record in the store.
 // Times are in milliseconds since 1970.
 type Cookie struct {
-	// Tag is what follows the base name of the cookie. It is bound by the seal
-	// and is no part of the content.
+	// Tag follows the base name in the cookie's name. The content does not contain
+	// the tag, but the seal authenticates it.
 	Tag  string
 	Kind Kind
 
-	// Of a head and a logout.
+	// These fields are set in a head and in a logout.
 	Root    Root
 	Created int64 // of the session; a renewal keeps it
 	End     int64 // of the absolute lifetime
 	Born    Stamp // of the generation
-	Orphan  bool  // begun by a request that brought nothing of ours, and was no login
+	Orphan  bool  // begun by a request without session cookies that was not a login
 
-	// Of a head.
+	// These fields are set in a head.
 	Browser bool     // the cookies end with the browser session
-	Turn    uint64   // how often the head was replaced by one that has taken cells in
-	Floor   Stamp    // cells of this age and older are dead, unless the head lists their entry
+	Turn    uint64   // grows when a new head takes the place of the head and its cells
+	Floor   Stamp    // cells up to this stamp do not show, unless the head lists their entry
 	Since   int64    // when the turn began
 	Idle    int64    // the session's own idle timeout; 0 for the configured one, NoIdle for none
-	Subject []byte   // whose session it is; nil if nobody has said
+	Subject []byte   // the user whom the program has named; nil if none
 	Bound   int64    // when the subject was set
 	Row     Revision // of the record that holds the entries; zero if the head holds them
-	Back    bool     // of a record: the entries have gone back to the cookies, in the next turn
+	Back    bool     // in a record: the entries have moved back to the cookies, in the next turn
 	Entries []Entry  // by name
 
-	SeenAt int64 // of a head and a seen cookie: when the visitor was last seen
+	SeenAt int64 // when the visitor was last seen; set in a head and in a seen cookie
 
-	// Of a cell and a seen cookie.
+	// Gen is set in a cell and in a seen cookie.
 	Gen GenID
 
-	// Of a cell.
+	// These fields are set in a cell.
 	Entry       Entry
-	SeenEntries []SeenEntry // by name: newer entries that the writer saw
+	SeenEntries []SeenEntry // by name: entries newer than the floor that the writer saw
 
-	plaintext []byte // the encoded content, once known
+	plaintext []byte // the encoded content; nil until it is needed
 }
 
-// Revision names one state of a record, as the store does.
+// Revision identifies one version of a record.
 type Revision struct {
 	Number uint64
 	Tag    [16]byte
 }
 
-// Form says how an entry is kept.
+// Form is the form in which an entry is kept.
 type Form byte
 
 const (
@@ -88,12 +88,12 @@ const (
 	Value Form = iota
 	// Deleted: the entry is a tombstone.
 	Deleted
-	// Listed: the entry is in a cell, which is at least about as new as the
-	// entry's stamp says.
+	// Listed: the entry is in a cell. The cell is at most Slack older than the
+	// entry's stamp.
 	Listed
 )
 
-// Entry is one name and what was last written to it.
+// Entry is a name and the last write to it.
 type Entry struct {
 	Name   string
 	Stamp  Stamp
@@ -101,13 +101,13 @@ type Entry struct {
 	Packed bool   // the value is in packed form
 	Value  []byte // CBOR, or its packed form
 
-	// Above and AboveTurn are set in a record's copy of a cell that requests in
-	// flight may still write. A cell that is newer than Above, of this turn or a
-	// later one, shows in place of the copy.
+	// Above and AboveTurn are set in a record's copy of a cell if requests in flight
+	// may still write that cell. A cell shows in place of the copy if it is newer
+	// than Above and its turn is at least AboveTurn.
 	Above     Stamp
 	AboveTurn uint64
 
-	From *Cookie // in a View: the cell that shows the entry; nil for the head
+	From *Cookie // in a View: the cell from which the entry shows; nil if it shows from the head or record
 }
 
 // NewEntry returns the entry of a value, packed if that makes it shorter.
@@ -122,8 +122,8 @@ func NewEntry(name string, stamp Stamp, value []byte) Entry {
 // Copied reports whether e is a copy of a cell.
 func (e *Entry) Copied() bool { return e.Above != Stamp{} }
 
-// yields reports whether a cell of e's name shows in place of e, which is in a
-// head or a record.
+// overriddenBy reports whether a cell of the same name shows in place of e, an
+// entry of a head or a record.
 func (e *Entry) overriddenBy(cell *Cookie) bool {
 	s := cell.Entry.Stamp
 	return e.Form == Listed || s.After(e.Stamp) ||
@@ -133,8 +133,8 @@ func (e *Entry) overriddenBy(cell *Cookie) bool {
 // Live reports whether e has a value.
 func (e *Entry) Live() bool { return e.Form == Value }
 
-// CBOR returns e's value as it was set; nil for a tombstone. It must not be
-// written to.
+// CBOR returns e's value as it was set, or nil for a tombstone. The caller must
+// not modify it.
 func (e *Entry) CBOR() []byte {
 	if e.Packed {
 		return unpack(e.Value)
@@ -151,7 +151,7 @@ func (e *Entry) Len() int {
 	return len(e.Value)
 }
 
-// Is reports whether e's value is the given CBOR.
+// HasValue reports whether e's value is the given CBOR.
 func (e *Entry) HasValue(value []byte) bool {
 	return e.Live() && (e.Packed || len(e.Value) == len(value)) && bytes.Equal(e.CBOR(), value)
 }
@@ -159,7 +159,7 @@ func (e *Entry) HasValue(value []byte) bool {
 // IsLarge reports whether a fold leaves e in its cell.
 func (e *Entry) IsLarge() bool { return len(e.Value) > Large }
 
-// Sight is a write that a cell's writer saw beside its own.
+// SeenEntry is a newer entry that the writer of a cell saw.
 type SeenEntry struct {
 	Name    string
 	At      int64
@@ -169,7 +169,7 @@ type SeenEntry struct {
 // Stored reports whether a head refers to a record.
 func (c *Cookie) Stored() bool { return c.Row.Number != 0 }
 
-// latest is the highest time in c.
+// latest returns the highest time in c.
 func (c *Cookie) latest() int64 {
 	top := max(c.Born.At, c.Floor.At, c.Since, c.Entry.Stamp.At)
 	for i := range c.Entries {
@@ -178,14 +178,14 @@ func (c *Cookie) latest() int64 {
 	return top
 }
 
-// UnderOwnTag reports whether a head is under a tag that only its own generation
+// UnderOwnTag reports whether c is a head under a tag that no other generation
 // uses.
 func (c *Cookie) UnderOwnTag() bool {
 	r := &c.Root
 	return c.Kind == Head && (c.Tag == r.HeadTag(c.Turn) || c.Tag == r.WholeTag(c.Turn) || c.Tag == r.ClearTag(c.Turn))
 }
 
-// Again returns a copy of c that may be changed.
+// Clone returns a shallow copy of c, whose fields may be changed.
 func (c *Cookie) Clone() *Cookie {
 	d := *c
 	d.plaintext = nil

@@ -1,11 +1,12 @@
-// Package state says what a session's cookies mean.
+// Package state encodes the contents of session cookies and merges them into a
+// session.
 //
-// A [Cookie] is the content of one sealed cookie: a head, which carries the
-// session as of some time; a cell, which carries one entry that was written
-// later; a logout; or a seen cookie, which carries only the time of the last
-// use. [Read] merges the cookies of a request into a [View]. The rules are
-// those of SPEC.md, section "Reading".
+// A [Cookie] is the content of one sealed cookie. A head carries the session as
+// of some time, and a cell carries one entry that was written later. A logout
+// ends a session, and a seen cookie carries only the time of the last use.
+// [Read] merges the cookies of a request into a [View]. SPEC.md, section
+// "Reading", defines the rules.
 //
-// Everything in this package is a plain value or a pure function. It knows no
-// HTTP, no keys, no limits and no store.
+// The package has only plain values and pure functions. It does not depend on
+// HTTP, keys, limits or a store.
 package state

@@ -16,13 +16,13 @@ const (
 	now    = 1_800_000_000_000 // ms
 )
 
-// own is the root of the tests' session.
+// testRoot is the root of the tests' session.
 var testRoot = state.Root{1, 2, 3}
 
-// ago is a stamp of so many minutes before now.
+// ago returns the stamp of a number of minutes before now.
 func ago(minutes int64) state.Stamp { return state.Stamp{At: now - minutes*minute, ID: 7} }
 
-// head is a head of the tests' session that began two hours ago.
+// head returns a head of the tests' session, which began two hours ago.
 func head(entries ...state.Entry) *state.Cookie {
 	h := &state.Cookie{Tag: testRoot.HeadTag(0), Kind: state.Head, Root: testRoot, Created: now - 120*minute, End: now + 120*minute, Born: ago(120)}
 	h.Floor, h.Since, h.SeenAt = h.Born, h.Born.At, h.Born.At
@@ -41,8 +41,8 @@ func listed(name string, minutes int64) state.Entry {
 	return state.Entry{Name: name, Form: state.Listed, Stamp: state.Stamp{At: now - minutes*minute}}
 }
 
-// cell is a cell of turn 0 that was written so many minutes ago; an empty value
-// deletes.
+// cell returns a cell of turn 0 that was written a number of minutes ago. If v is
+// empty, the cell is a tombstone.
 func cell(minutes int64, name, v string, sees ...state.SeenEntry) *state.Cookie {
 	c := &state.Cookie{Tag: testRoot.CellTag(name, 0), Kind: state.Cell, Gen: testRoot.GenID(), SeenEntries: sees,
 		Entry: state.Entry{Name: name, Stamp: ago(minutes), Value: []byte(v)}}
@@ -56,7 +56,8 @@ func seenEntry(name string, minutes int64) state.SeenEntry {
 	return state.SeenEntry{Name: name, At: now - minutes*minute}
 }
 
-// show writes a view in one line: names and values, "-" for a tombstone.
+// show returns the entries of a view in one line: names and values, and "-" for a
+// tombstone.
 func show(v *state.View) string {
 	var all []string
 	for i := range v.Entries {
@@ -70,7 +71,7 @@ func show(v *state.View) string {
 	return strings.Join(all, " ")
 }
 
-// cookies draws what one jar may hold: a few generations, and cells of them.
+// cookies draws the cookies of one jar: a few generations and their cells.
 func cookies(t *rapid.T) (all []*state.Cookie) {
 	roots := rapid.IntRange(1, 3).Draw(t, "generations")
 	for g := range roots {

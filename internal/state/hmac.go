@@ -2,10 +2,10 @@ package state
 
 import "crypto/sha256"
 
-// hmacSHA256 is HMAC-SHA-256 (RFC 2104) of label and message under a key of 32
-// bytes. The standard library's allocates its state anew for each key, and here each
-// session has keys of its own. This one needs no state, on the same SHA-256; tests
-// hold it to crypto/hmac.
+// hmacSHA256 returns the HMAC-SHA-256 (RFC 2104) of label and message under a key
+// of 32 bytes. Unlike crypto/hmac it does not allocate for each key, and each
+// session has its own keys. It uses the same SHA-256, and tests compare it with
+// crypto/hmac.
 func hmacSHA256(key *[32]byte, label string, message []byte) (sum [32]byte) {
 	var inner, outer [sha256.BlockSize]byte
 	for i := range inner {
@@ -18,22 +18,23 @@ func hmacSHA256(key *[32]byte, label string, message []byte) (sum [32]byte) {
 	return sha256Of(&outer, "", sum[:])
 }
 
-// hkdfSHA256 is the first 32 bytes of HKDF-SHA-256 (RFC 5869) without a salt, for
-// the ids of sessions, which are made for each request that a store or an observer
-// is told of. Keys that encrypt come from crypto/hkdf.
+// hkdfSHA256 returns the first 32 bytes of HKDF-SHA-256 (RFC 5869) without a salt.
+// It derives session ids, which each request with a store or an observer needs.
+// Encryption keys come from crypto/hkdf.
 func hkdfSHA256(secret []byte, info string) [32]byte {
 	extracted := hmacSHA256(&[32]byte{}, "", secret)
 	return hmacSHA256(&extracted, info, []byte{1})
 }
 
-// sha256Of hashes a block and what follows it; on the stack if that is short.
+// sha256Of returns the hash of block, label and message. Short input is hashed
+// without allocation.
 func sha256Of(block *[sha256.BlockSize]byte, label string, message []byte) (sum [32]byte) {
-	var room [8 * sha256.BlockSize]byte
-	if len(block)+len(label)+len(message) <= len(room) {
-		n := copy(room[:], block[:])
-		n += copy(room[n:], label)
-		n += copy(room[n:], message)
-		return sha256.Sum256(room[:n])
+	var buf [8 * sha256.BlockSize]byte
+	if len(block)+len(label)+len(message) <= len(buf) {
+		n := copy(buf[:], block[:])
+		n += copy(buf[n:], label)
+		n += copy(buf[n:], message)
+		return sha256.Sum256(buf[:n])
 	}
 	h := sha256.New()
 	h.Write(block[:])

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestHMACIsThatOfTheStandardLibrary(t *testing.T) {
+func TestHMACEqualsTheStandardLibrarys(t *testing.T) {
 	for _, n := range []int{0, 1, 31, 32, 55, 56, 63, 64, 65, 255, 426, 427, 428, 443, 444, 1000, 100_000} {
 		key, message := sha256.Sum256([]byte{byte(n)}), []byte(strings.Repeat("消息", n)[:n])
 		mac := hmac.New(sha256.New, key[:])
@@ -22,8 +22,8 @@ func TestHMACIsThatOfTheStandardLibrary(t *testing.T) {
 	}
 }
 
-func TestHKDFIsThatOfTheStandardLibrary(t *testing.T) {
-	for n := 14; n <= 64; n++ { // FIPS mode takes no shorter secret
+func TestHKDFEqualsTheStandardLibrarys(t *testing.T) {
+	for n := 14; n <= 64; n++ { // FIPS mode refuses shorter secrets
 		secret, info := []byte(strings.Repeat("s", n)), strings.Repeat("i", 64-n)
 		want, err := hkdf.Key(sha256.New, secret, nil, info, 32)
 		require.NoError(t, err)
@@ -32,7 +32,7 @@ func TestHKDFIsThatOfTheStandardLibrary(t *testing.T) {
 	}
 }
 
-// A tag as SPEC.md has it, by the standard library alone.
+// The tags of SPEC.md, computed with the standard library only.
 func TestTagIsAnHMACUnderTheRoot(t *testing.T) {
 	root := Root{1, 2, 3}
 	for message, tag := range map[string]string{

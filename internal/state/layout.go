@@ -1,7 +1,7 @@
 package state
 
-// The keys of the map that a head and a logout are, ascending on the wire. A
-// field that has its default is absent.
+// Map keys of a head and a logout, in the order of the encoding. A field that has
+// its default value is left out.
 const (
 	keyKind = iota + 1
 	keyRoot
@@ -25,8 +25,8 @@ const (
 // tagPacked is the CBOR tag before a byte string that is a packed value.
 const tagPacked = 0xc6
 
-// Plaintext returns c as it is sealed. It must not be written to, and c must not
-// change afterwards.
+// Plaintext returns the encoding of c, which is what is sealed. The caller must
+// modify neither the result nor c afterwards.
 func (c *Cookie) Plaintext() []byte {
 	if c.plaintext == nil {
 		c.plaintext = c.Append(make([]byte, 0, c.estimatedLen()))
@@ -34,7 +34,8 @@ func (c *Cookie) Plaintext() []byte {
 	return c.plaintext
 }
 
-// roughLen is a little more than the length of the plaintext, usually.
+// estimatedLen returns an estimate of the plaintext's length. It is usually a little
+// too high.
 func (c *Cookie) estimatedLen() int {
 	n := 112 + len(c.Subject) + len(c.Entry.Name) + len(c.Entry.Value)
 	for i := range c.Entries {
@@ -46,7 +47,7 @@ func (c *Cookie) estimatedLen() int {
 	return n
 }
 
-// Append appends the content of c to b.
+// Append appends the encoding of c to b.
 func (c *Cookie) Append(b []byte) []byte {
 	switch c.Kind {
 	case Cell:
@@ -62,11 +63,11 @@ func (c *Cookie) Append(b []byte) []byte {
 	if c.Kind == Head {
 		w.headFields()
 	}
-	w.b[w.at] |= w.fields // fewer than 24 fields: the map's head is one byte
+	w.b[w.at] |= w.fields // the map's item head is one byte, because there are fewer than 24 fields
 	return w.b
 }
 
-// appendTime appends a time as six bytes, which all times take.
+// appendTime appends a time as six bytes, enough for MaxTime.
 func appendTime(b []byte, ms int64) []byte {
 	return append(appendItemHead(b, majorBytes, 6), byte(ms>>40), byte(ms>>32), byte(ms>>24), byte(ms>>16), byte(ms>>8), byte(ms))
 }
@@ -84,7 +85,7 @@ func (c *Cookie) appendCell(b []byte) []byte {
 	b = appendItemHead(b, majorArray, uint64(2*len(c.SeenEntries)))
 	for _, s := range c.SeenEntries {
 		b = AppendText(b, s.Name)
-		n := 2 * uint64(e.Stamp.At-s.At) // the stamp is above all that was seen
+		n := 2 * uint64(e.Stamp.At-s.At) // never negative: the stamp is above all seen entries
 		if s.Deleted {
 			n++
 		}
@@ -104,11 +105,12 @@ func appendValue(b []byte, e *Entry) []byte {
 	return AppendBytes(b, e.Value)
 }
 
+// headWriter encodes a head or a logout.
 type headWriter struct {
 	b      []byte
-	at     int
+	at     int // index in b of the map's item head
 	c      *Cookie
-	fields byte
+	fields byte // number of fields so far
 }
 
 func (w *headWriter) key(k uint64) {
@@ -116,8 +118,8 @@ func (w *headWriter) key(k uint64) {
 	w.b = appendUint(w.b, k)
 }
 
-// offset appends a time as its distance from Created, which no time in a head
-// or a record is before.
+// offset appends a time relative to Created, which is the earliest time in a head
+// or a record.
 func (w *headWriter) offset(ms int64) { w.b = appendUint(w.b, uint64(max(ms-w.c.Created, 0))) }
 
 func (w *headWriter) stamp(key uint64, s Stamp) {
@@ -155,7 +157,7 @@ func (w *headWriter) bytes(key uint64, v []byte) {
 	}
 }
 
-// origin appends what a head and a logout share.
+// originFields appends the fields that a head and a logout share.
 func (w *headWriter) originFields() {
 	c := w.c
 	w.number(keyKind, uint64(c.Kind))
@@ -168,7 +170,7 @@ func (w *headWriter) originFields() {
 	w.flag(keyOrphan, c.Orphan)
 }
 
-// state appends what only a head has.
+// headFields appends the fields that only a head has.
 func (w *headWriter) headFields() {
 	c := w.c
 	w.flag(keyBrowser, c.Browser)
@@ -191,8 +193,8 @@ func (w *headWriter) headFields() {
 	w.entries()
 }
 
-// entries appends names and what is known of them: a value as of the floor, the
-// time of a listed entry, or, in a record, a stamp and a value or null.
+// entries appends each entry's name, and one of: a value whose stamp is the floor,
+// the time of a listed entry, or a stamp and a value or null.
 func (w *headWriter) entries() {
 	if len(w.c.Entries) == 0 {
 		return
@@ -213,8 +215,8 @@ func (w *headWriter) entries() {
 	}
 }
 
-// entry appends a stamp and a value or null, and a second stamp if the entry is
-// a copy.
+// entry appends a stamp and a value or null. For a copy it also appends Above and
+// AboveTurn.
 func (w *headWriter) entry(e *Entry) {
 	n := uint64(3)
 	if e.Copied() {

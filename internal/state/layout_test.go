@@ -11,7 +11,7 @@ import (
 	"github.com/carryon-go/carryon/internal/state"
 )
 
-// golden is one cookie of each kind and form, as it is sealed.
+// golden returns a cookie of each kind and form.
 func golden() map[string]*state.Cookie {
 	born := state.Stamp{At: 1_800_000_000_000, ID: 5}
 	root := state.Root{0xaa, 0xbb}
@@ -31,10 +31,10 @@ func golden() map[string]*state.Cookie {
 	back := small
 	back.Back = true
 	return map[string]*state.Cookie{
-		"head":      &small,
-		"full head": &full,
-		"reference": &ref,
-		"went back": &back,
+		"head":       &small,
+		"full head":  &full,
+		"reference":  &ref,
+		"moved back": &back,
 		"cell": {Kind: state.Cell, Gen: state.GenID{1, 2, 3}, Turn: 2, Entry: state.Entry{Name: "a", Stamp: born, Value: []byte{0x01}},
 			SeenEntries: []state.SeenEntry{{Name: "b", At: born.At - 10}, {Name: "c", At: born.At - 20, Deleted: true}}},
 		"cell that deletes": {Kind: state.Cell, Gen: state.GenID{1, 2, 3}, Entry: state.Entry{Name: "a", Stamp: born, Form: state.Deleted}},
@@ -54,7 +54,7 @@ func TestGoldenBytesOfEachKind(t *testing.T) {
 	require.Len(t, goldenHex, len(golden()))
 }
 
-// drawCookie draws any cookie that the layout can carry.
+// drawCookie draws any cookie that can be encoded.
 func drawCookie(t *rapid.T) *state.Cookie {
 	times := rapid.Int64Range(0, 1<<40)
 	created := times.Draw(t, "created") + 1
@@ -135,7 +135,7 @@ func TestLayoutRoundTrip(t *testing.T) {
 	})
 }
 
-// normal is a cookie without what does not count.
+// normal returns a cookie without the fields that are not encoded.
 func normal(c *state.Cookie) state.Cookie {
 	d := *c.Clone()
 	if c.Row.Number == 0 {
@@ -144,9 +144,9 @@ func normal(c *state.Cookie) state.Cookie {
 	return d
 }
 
-// Each plaintext has one form. What differs from it by a byte, or is cut or
-// longer, is either refused or the form of something else.
-func TestDecodeRefusesOtherForms(t *testing.T) {
+// Each content has one encoding: a plaintext that was changed, cut or extended by a
+// byte is refused, or is the encoding of another content.
+func TestDecodeRefusesOtherEncodings(t *testing.T) {
 	for name, c := range golden() {
 		plain := c.Append(nil)
 		for cut := range plain {
@@ -154,7 +154,7 @@ func TestDecodeRefusesOtherForms(t *testing.T) {
 			require.Error(t, err, "%s cut to %d", name, cut)
 		}
 		_, err := state.Decode(append(bytes.Clone(plain), 0))
-		require.Error(t, err, "%s with a byte more", name)
+		require.Error(t, err, "%s with one more byte", name)
 		for i := range plain {
 			for b := range 256 {
 				other := bytes.Clone(plain)
@@ -167,19 +167,19 @@ func TestDecodeRefusesOtherForms(t *testing.T) {
 	}
 }
 
-func TestDecodeRefusesWhatIsNotCanonical(t *testing.T) {
+func TestDecodeRefusesNonCanonicalForms(t *testing.T) {
 	base, err := hex.DecodeString(goldenHex["full head"])
 	require.NoError(t, err)
 	for name, change := range map[string][2]string{
-		"a number in a longer form":                     {"0803", "081803"},
-		"a turn of zero":                                {"0803", "0800"},
-		"a flag that is not set":                        {"06f5", "06f4"},
-		"keys out of order":                             {"06f507f5", "07f506f5"},
-		"a value with a stamp where it has the floor's": {"61614101", "616183" + "1903e8" + "06" + "4101"},
-		"an entry without a name":                       {"61614101", "604101"},
-		"a name that is not UTF-8":                      {"61614101", "61ff4101"},
-		"a tombstone without a stamp":                   {"61614101", "6161f6"},
-		"a subject that is text":                        {"427531", "627531"},
+		"a number in a longer form":                  {"0803", "081803"},
+		"a turn of zero":                             {"0803", "0800"},
+		"a flag that is not set":                     {"06f5", "06f4"},
+		"keys out of order":                          {"06f507f5", "07f506f5"},
+		"a value with a stamp that equals the floor": {"61614101", "616183" + "1903e8" + "06" + "4101"},
+		"an entry without a name":                    {"61614101", "604101"},
+		"a name that is not UTF-8":                   {"61614101", "61ff4101"},
+		"a tombstone without a stamp":                {"61614101", "6161f6"},
+		"a subject that is text":                     {"427531", "627531"},
 	} {
 		from, _ := hex.DecodeString(change[0])
 		to, _ := hex.DecodeString(change[1])

@@ -2,22 +2,23 @@ package state
 
 import "encoding/base64"
 
-// Tokens are base64url text, of which every four characters say three bytes.
-// The packed form of a value keeps such runs as the bytes that they encode, so
-// that a token takes its own length in a cookie and not 1.33 times it:
+// Packing shortens values that contain base64url text, such as tokens. Each run of
+// base64url is stored as the bytes that it encodes: three bytes for four
+// characters. Sealing encodes a cookie as base64url again, so a packed token takes
+// about as much space in the cookie as the token itself.
 //
 //	packed = *( length literal quads *3OCTET )
 //
-// Length and quads are unsigned LEB128 numbers. A literal is copied; then come
-// three bytes for each four characters. A run is cut to whole groups of four,
-// so that each has exactly one encoding and the way back is exact to the byte.
+// Length and quads are unsigned LEB128 numbers. The literal is copied, and each
+// three bytes are the decoded form of four characters. A run is cut to a multiple
+// of four characters, so that unpacking restores the value exactly.
 
 const (
-	minPackedValue = 64 // bytes of the shortest value that is looked at
-	minPackedRun   = 24 // characters of the shortest run that is packed
+	minPackedValue = 64 // bytes; shorter values are not packed
+	minPackedRun   = 24 // characters; shorter runs are not packed
 )
 
-// pack returns the packed form of a value and reports whether it is shorter.
+// pack returns the packed form of a value, and reports whether that is shorter.
 func pack(value []byte) (packed []byte, ok bool) {
 	if len(value) < minPackedValue {
 		return nil, false
@@ -46,18 +47,19 @@ func pack(value []byte) (packed []byte, ok bool) {
 	return packed, len(packed) < len(value)
 }
 
+// appendRun appends a literal and the run that follows it.
 func appendRun(b, literal, run []byte) []byte {
 	b = append(appendLEB(b, len(literal)), literal...)
 	b = appendLEB(b, len(run)/4)
 	at := len(b)
 	b = append(b, make([]byte, len(run)/4*3)...)
 	if _, err := base64.RawURLEncoding.Decode(b[at:], run); err != nil {
-		panic("carryon: a run of base64url does not decode: " + err.Error()) // runLen lets nothing else through
+		panic("carryon: a run of base64url does not decode: " + err.Error()) // runLen counts only characters of the alphabet
 	}
 	return b
 }
 
-// runLen is the number of base64url characters at the start of b.
+// runLen returns the number of base64url characters at the start of b.
 func runLen(b []byte) int {
 	for i, c := range b {
 		if !inAlphabet[c] {
@@ -74,7 +76,7 @@ var inAlphabet = func() (in [256]bool) {
 	return in
 }()
 
-// unpack is the inverse of pack. The form was checked when it was decoded.
+// unpack is the inverse of pack. packed must be valid; decoding checks that.
 func unpack(packed []byte) []byte {
 	n, _ := unpackedLen(packed)
 	value := make([]byte, 0, n)
@@ -88,8 +90,8 @@ func unpack(packed []byte) []byte {
 	return value
 }
 
-// unpackedLen is the length of the value, and reports whether packed is of the
-// form that pack writes. Each number is held against what is left.
+// unpackedLen returns the length of the unpacked value, and reports whether packed
+// is valid. Each number is compared with the number of bytes left.
 func unpackedLen(packed []byte) (total int, ok bool) {
 	for len(packed) > 0 {
 		n, rest, ok := leb(packed)
@@ -112,7 +114,7 @@ func appendLEB(b []byte, n int) []byte {
 	return append(b, byte(n))
 }
 
-// leb reads a number of at most four bytes.
+// leb reads an LEB128 number of at most four bytes in its shortest form.
 func leb(b []byte) (n int, rest []byte, ok bool) {
 	for i := 0; i < len(b) && i < 4; i++ {
 		n |= int(b[i]&0x7f) << (7 * i)

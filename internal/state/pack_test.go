@@ -11,8 +11,8 @@ import (
 	"github.com/carryon-go/carryon/internal/state"
 )
 
-// drawValue draws what sessions hold: text, tokens with dots, hexadecimal,
-// identifiers with dashes, and any bytes.
+// drawValue draws a typical value: text, tokens with dots, hexadecimal, identifiers
+// with dashes, or any bytes.
 func drawValue(t *rapid.T) []byte {
 	b := []byte{}
 	for range rapid.IntRange(0, 5).Draw(t, "pieces") {
@@ -35,7 +35,7 @@ func drawValue(t *rapid.T) []byte {
 	return b
 }
 
-func TestPackedValuesComeBackExactly(t *testing.T) {
+func TestUnpackingRestoresValuesExactly(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		value := drawValue(t)
 		e := state.NewEntry("a", state.Stamp{}, value)
@@ -49,14 +49,14 @@ func TestPackedValuesComeBackExactly(t *testing.T) {
 	})
 }
 
-// A token costs its own length in a cookie: 3 bytes for 4 characters.
-func TestATokenIsPacked(t *testing.T) {
+// A packed token takes 3 bytes for 4 characters, and other values are not packed.
+func TestOnlyTokensArePacked(t *testing.T) {
 	segment := base64.RawURLEncoding.EncodeToString(make([]byte, 300))
 	for name, value := range map[string]string{
 		"three segments":        segment + "." + segment + "." + segment,
 		"beside text":           "Bearer " + segment + "; and so on",
 		"hexadecimal":           strings.Repeat("0123456789abcdef", 20),
-		"cut to whole groups":   segment + "a",
+		"cut to groups of four": segment + "a",
 		"two beside each other": segment + "/" + segment,
 	} {
 		e := state.NewEntry("a", state.Stamp{}, []byte(value))

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// Verdict says what [Read] found.
+// Verdict is the result of [Read]: a session, or why there is none.
 type Verdict byte
 
 const (
 	// Present: there is a session.
 	Present Verdict = iota
-	// Absent: the request brought nothing of ours that could be opened.
+	// Absent: no session cookie of the request could be opened.
 	Absent
 	// ExpiredIdle: the session was not used for longer than its idle timeout.
 	ExpiredIdle
@@ -22,47 +22,47 @@ const (
 	LoggedOut
 	// Torn: parts of the session are missing.
 	Torn
-	// Revoked: the session was ended from elsewhere.
+	// Revoked: the session was revoked.
 	Revoked
-	// Unstored: the session lives in a record, which the store does not have.
+	// Unstored: the session is in a record that the store does not have.
 	Unstored
-	// StoreDown: the session lives in a record, and the store did not answer.
+	// StoreDown: the session is in a record, and the store did not answer.
 	StoreDown
 )
 
-// View is what the cookies of one request mean.
+// View is the session that the cookies of one request hold.
 type View struct {
 	Verdict     Verdict
-	Imported    bool      // the session is another library's; none of our cookies holds it yet
-	Head        *Cookie   // of the session; nil if there is none
-	Winner      *Cookie   // the head or logout over which a new generation begins; nil if none came
-	Row         *Cookie   // the record's content, if the session is stored
-	RowRevision Revision  // of the record, as it was loaded
-	Entries     []Entry   // of the session, by name, tombstones included
-	Cookies     []*Cookie // all that were opened, in the order of the request
+	Imported    bool      // the session comes from another library's cookie and is not in ours yet
+	Head        *Cookie   // the session's head; nil if there is no session
+	Winner      *Cookie   // the head or logout that counts, even if its session is over; nil if none came
+	Row         *Cookie   // the content of the session's record; nil if not loaded
+	RowRevision Revision  // of the record when it was loaded
+	Entries     []Entry   // the session's entries by name, including tombstones
+	Cookies     []*Cookie // the opened cookies, in the order of the request
 
 	Seen     int64  // when the visitor was last seen
-	IdleEnd  int64  // when the session ends if it is not used before; 0: never
+	IdleEnd  int64  // when the session ends unless it is used before; 0: never
 	Top      int64  // the highest time in any opened cookie
-	Unopened int    // cookies of ours that another replica may be able to open
+	Unopened int    // number of session cookies that only another replica may open
 	Closed   string // why a cookie did not open; empty if all did
 	Loaded   int64  // when the request was read
 
 	stored bool
 }
 
-// Read merges the cookies that a request brought. Their order does not matter.
-// idle is the configured idle timeout in milliseconds, 0 for none. row is the
-// content of the winner's record, nil if it is not known.
+// Read merges the cookies of a request. Their order does not matter. row is the
+// content of the winner's record, or nil if that was not loaded. idle is the
+// configured idle timeout in milliseconds, or 0 for none.
 func Read(cookies []*Cookie, row *Cookie, now, idle int64) View {
 	var v View
 	v.Read(cookies, row, now, idle, nil)
 	return v
 }
 
-// Read is the function of that name, into an empty view. The merged entries are
-// put into room if that suffices.
-func (v *View) Read(cookies []*Cookie, row *Cookie, now, idle int64, room []Entry) {
+// Read merges cookies into v, which must be empty, like the function Read. The
+// merged entries are stored in scratch if its capacity suffices.
+func (v *View) Read(cookies []*Cookie, row *Cookie, now, idle int64, scratch []Entry) {
 	v.Cookies, v.Loaded, v.Verdict = cookies, now, Absent
 	if len(cookies) > 0 {
 		v.Verdict = Torn
@@ -83,11 +83,11 @@ func (v *View) Read(cookies []*Cookie, row *Cookie, now, idle int64, room []Entr
 	v.stored = v.Winner.Stored() || row != nil && row.Turn > v.Winner.Turn
 	if v.stored && row == nil {
 		if v.checkIdle(now, idle); v.Verdict != ExpiredIdle {
-			v.Verdict = Unstored // what the cookies hold is older
+			v.Verdict = Unstored // the cookies hold only older entries
 		}
 		return
 	}
-	if v.merge(room); v.Verdict == Torn {
+	if v.merge(scratch); v.Verdict == Torn {
 		return
 	}
 	if v.checkIdle(now, idle); v.Verdict == ExpiredIdle {
@@ -98,10 +98,11 @@ func (v *View) Read(cookies []*Cookie, row *Cookie, now, idle int64, room []Entr
 }
 
 // maxAhead is how far in the future a session may have been created, in
-// milliseconds.
+// milliseconds. A clock that was set further ahead would create sessions that never
+// expire.
 const maxAhead = 24 * 60 * 60 * 1000
 
-// elect finds the head or logout that counts.
+// elect sets the winner: the head or logout that counts.
 func (v *View) elect(row *Cookie, now int64) {
 	if row != nil {
 		v.Top = row.latest()
@@ -112,21 +113,21 @@ func (v *View) elect(row *Cookie, now int64) {
 		case c.Kind != Head && c.Kind != Logout:
 		case c.End <= now:
 			v.Verdict = ExpiredEnd
-		case c.Created > now+maxAhead: // a replica's clock was far ahead; such a session would neither go idle nor end
+		case c.Created > now+maxAhead: // ignored
 		case v.Winner == nil || c.beats(v.Winner):
 			v.Winner = c
 		}
 	}
 }
 
-// beats reports whether head or logout a counts and b does not. It is a total
-// order of all that may be in one jar.
+// beats reports whether a counts rather than b. Both are heads or logouts. It is a
+// total order of the heads and logouts of one jar.
 func (a *Cookie) beats(b *Cookie) bool {
 	switch {
 	case a.Orphan != b.Orphan:
 		return b.Orphan
 	case IsFixed(a.Tag) != IsFixed(b.Tag) && (a.Orphan || a.Root == b.Root):
-		return IsFixed(b.Tag) // one that was written to, before one that was not
+		return IsFixed(b.Tag) // the one that was written to since it began
 	case a.Root == b.Root:
 		return cmp.Or(cmp.Compare(a.Turn, b.Turn), a.Floor.Compare(b.Floor), strings.Compare(a.Tag, b.Tag)) > 0
 	}
@@ -134,7 +135,8 @@ func (a *Cookie) beats(b *Cookie) bool {
 	return c > 0 != a.Orphan
 }
 
-// Base returns the cookie or record that holds the entries as of the floor.
+// Base returns the content that holds the entries as of the floor: the record of a
+// stored session, else the head.
 func (v *View) Base() *Cookie {
 	if v.stored {
 		return v.Row
@@ -142,12 +144,12 @@ func (v *View) Base() *Cookie {
 	return v.Winner
 }
 
-// Floor is the stamp at and below which the session's cells are dead.
+// Floor returns the stamp up to which cells do not show.
 func (v *View) Floor() Stamp { return v.Base().Floor }
 
-// merge puts the entries together and sets the verdict to Torn if parts are
-// missing.
-func (v *View) merge(room []Entry) {
+// merge sets the entries from the base and the cells. The verdict is Torn if parts
+// are missing.
+func (v *View) merge(scratch []Entry) {
 	cells := v.cells()
 	base := v.Base()
 	v.Verdict = Present
@@ -158,14 +160,14 @@ func (v *View) merge(room []Entry) {
 		}
 		return
 	}
-	out := scratchFor(room, len(base.Entries)+len(cells))
+	out := scratchFor(scratch, len(base.Entries)+len(cells))
 	i := 0
 	for len(cells) > 0 {
 		name := cells[0].Entry.Name
 		for ; i < len(base.Entries) && base.Entries[i].Name < name; i++ {
 			out = append(out, base.Entries[i])
 		}
-		e, known := Entry{Stamp: base.Floor}, false
+		e, known := Entry{Stamp: base.Floor}, false // a cell up to the floor does not show
 		if known = i < len(base.Entries) && base.Entries[i].Name == name; known {
 			e = base.Entries[i]
 			i++
@@ -173,7 +175,7 @@ func (v *View) merge(room []Entry) {
 		newest := cells[0]
 		if e.overriddenBy(newest) {
 			if known && e.Form == Listed && newest.Entry.Stamp.At < e.Stamp.At-Slack {
-				v.Verdict = Torn // only an older cell is left
+				v.Verdict = Torn // the listed cell was lost, and only an older one is left
 			}
 			e, known = newest.Entry, true
 			e.From = newest
@@ -193,9 +195,9 @@ func (v *View) merge(room []Entry) {
 
 func (v *View) setTorn() { v.Verdict, v.Entries = Torn, nil }
 
-// cells returns the generation's cells, by name, the newest of each name first.
-// Writers of one stamp are told apart by their tags, so that all readers choose
-// the same.
+// cells returns the generation's cells by name, the newest of each name first.
+// Cells of the same stamp are ordered by tag, so that all readers choose the same
+// one.
 func (v *View) cells() (all []*Cookie) {
 	n := 0
 	for _, c := range v.Cookies {
@@ -221,8 +223,8 @@ func (v *View) cells() (all []*Cookie) {
 	return all
 }
 
-// closed reports whether every listed entry has its cell, and whether all that
-// the writers of the cells saw shows, or something newer.
+// isComplete reports whether nothing is missing: each listed entry has its cell, and
+// each entry that the writer of a cell saw shows, or a newer write of it does.
 func (v *View) isComplete(floor Stamp) bool {
 	for i := range v.Entries {
 		e := &v.Entries[i]
@@ -244,6 +246,7 @@ func (v *View) isComplete(floor Stamp) bool {
 	return true
 }
 
+// shows reports whether the view shows a seen entry or a newer write of it.
 func (v *View) shows(s SeenEntry) bool {
 	e := v.Find(s.Name)
 	if e == nil {
@@ -252,10 +255,10 @@ func (v *View) shows(s SeenEntry) bool {
 	return e.Stamp.At >= s.At-Slack || s.Deleted && e.Form == Deleted
 }
 
-// Find returns the entry of a name, tombstones included; nil if there is none.
+// Find returns the entry of a name, which may be a tombstone, or nil.
 func (v *View) Find(name string) *Entry { return find(v.Entries, name) }
 
-// Find returns the entry of a name in a head or a record; nil if there is none.
+// Find returns the entry of a name in a head or a record, or nil.
 func (c *Cookie) Find(name string) *Entry { return find(c.Entries, name) }
 
 func find(all []Entry, name string) *Entry {
@@ -266,8 +269,8 @@ func find(all []Entry, name string) *Entry {
 	return &all[i]
 }
 
-// lookIdle finds when the visitor was last seen, when the session ends if it is
-// not used, and whether it has.
+// checkIdle sets the time of the last use and the end of the idle timeout. The
+// verdict is ExpiredIdle if that end has passed.
 func (v *View) checkIdle(now, idle int64) {
 	h := v.Winner
 	v.Seen = h.SeenAt
@@ -294,11 +297,11 @@ func (v *View) checkIdle(now, idle int64) {
 // Stored reports whether the session's entries are in a record.
 func (v *View) Stored() bool { return v.stored }
 
-// End takes the session out of the view.
+// End removes the session from the view.
 func (v *View) End(why Verdict) { v.Verdict, v.Head, v.Entries, v.Imported = why, nil, nil, false }
 
-// Continues reports whether v has all that another view of the session showed,
-// or something newer in its place.
+// Continues reports whether v shows each live entry of seen, an earlier view of the
+// session, or a newer write of it.
 func (v *View) Continues(seen *View) bool {
 	for i := range seen.Entries {
 		e := &seen.Entries[i]

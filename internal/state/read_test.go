@@ -13,7 +13,7 @@ import (
 
 func TestReadFindsTheSession(t *testing.T) { testRead(t, readCases()) }
 
-func TestReadTakesARecordForTheHead(t *testing.T) { testRead(t, recordCases()) }
+func TestReadMergesARecord(t *testing.T) { testRead(t, recordCases()) }
 
 func testRead(t *testing.T, cases map[string]readCase) {
 	for name, c := range cases {
@@ -29,7 +29,7 @@ func testRead(t *testing.T, cases map[string]readCase) {
 	}
 }
 
-func TestReadFindsWhenTheVisitorWasSeen(t *testing.T) {
+func TestReadFindsTheTimeOfTheLastUse(t *testing.T) {
 	for name, c := range idleCases() {
 		t.Run(name, func(t *testing.T) {
 			v := state.Read(c.cookies, nil, now, c.idle*minute)
@@ -51,7 +51,7 @@ func TestReadDoesNotDependOnTheOrderOfCookies(t *testing.T) {
 	})
 }
 
-// A view never mixes generations, and shows nothing that no cookie holds.
+// A view never mixes generations, and shows only entries of the cookies.
 func TestReadShowsWhatTheWinnerHolds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := state.Read(cookies(t), nil, now, 0)
@@ -67,9 +67,8 @@ func TestReadShowsWhatTheWinnerHolds(t *testing.T) {
 	})
 }
 
-// The work on a visitor's own cookies is linear: sixteen times as many bytes take
-// about sixteen times as many allocated bytes, and hardly more comparisons than
-// sorting needs.
+// Read takes linear work: sixteen times as many cookies allocate about sixteen times
+// as many bytes.
 func TestReadOfManyCookiesIsLinear(t *testing.T) {
 	work := func(n int) float64 {
 		all := []*state.Cookie{head()}

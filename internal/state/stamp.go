@@ -7,22 +7,22 @@ import (
 
 // The constants of SPEC.md, section "Time", in milliseconds.
 const (
-	// Window (W) is the longest time from a browser building a request's Cookie
-	// header to its applying the response.
+	// Window (W) is the longest time from the moment a browser builds a request's
+	// Cookie header until it has stored the cookies of the response.
 	Window = 5 * 60 * 1000
 	// Skew (k) is the largest error of a replica's clock.
 	Skew = 30 * 1000
-	// Slack is how far the stamp of an entry may fall back because an older,
+	// Slack is how much the stamp of an entry may decrease when an older,
 	// overlapping response lands last.
 	Slack = Window + 2*Skew
-	// Settled is the age at which everything that was in flight beside a write
-	// has landed and has been seen by every request that loads now.
+	// Settled is the age at which a write has no effects left in flight: all
+	// responses that overlapped it have landed, and every new request sees them.
 	Settled = 3*Window + 4*Skew
 )
 
-// A Stamp orders writes. At is in milliseconds since 1970 and greater than
-// every time in the jar that the writing request brought. ID is drawn once for
-// each request and separates writers of the same millisecond.
+// Stamp orders writes. At is in milliseconds since 1970, and greater than every
+// time in the cookies of the request that writes. ID is drawn once for each request
+// and orders writes of the same millisecond.
 type Stamp struct {
 	At int64
 	ID uint32

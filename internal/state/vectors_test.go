@@ -29,7 +29,7 @@ type mergeVector struct {
 	Entries []vectorEntry  `json:"entries"`
 	Seen    int64          `json:"seen,omitempty"`
 	IdleEnd int64          `json:"idleEnd,omitempty"`
-	Top     int64          `json:"top,omitempty"` // the highest time in the cookies
+	Top     int64          `json:"top,omitempty"` // the highest time in the contents
 }
 
 type vectorCookie struct {
@@ -47,7 +47,7 @@ type vectorEntry struct {
 var verdicts = map[state.Verdict]string{state.Present: "present", state.Absent: "absent", state.ExpiredIdle: "expired idle",
 	state.ExpiredEnd: "expired", state.LoggedOut: "logged out", state.Torn: "torn", state.Unstored: "record missing"}
 
-// answer fills in what the cookies of a vector mean.
+// answer sets the results of a vector.
 func (m *mergeVector) answer(t *testing.T) {
 	var cookies []*state.Cookie
 	for _, c := range m.Cookies {
@@ -83,6 +83,7 @@ func fromHex(t *testing.T, text string) *state.Cookie {
 	return c
 }
 
+// vectorOf returns a vector without its results.
 func vectorOf(name string, cookies []*state.Cookie, row *state.Cookie, idle int64) mergeVector {
 	m := mergeVector{Name: name, Now: now, Idle: idle, Cookies: []vectorCookie{}}
 	for _, c := range cookies {
@@ -118,5 +119,5 @@ func TestMergeVectors(t *testing.T) {
 	}
 	want, err := os.ReadFile("testdata/merge.json")
 	require.NoError(t, err)
-	require.Equal(t, string(want), string(got), "go test ./internal/state -update writes them again")
+	require.Equal(t, string(want), string(got), "testdata/merge.json is out of date; run go test ./internal/state -update")
 }
