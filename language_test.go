@@ -52,6 +52,7 @@ var plain = []string{
 	"examples/workers/",
 	"fallback/",
 	"imports_test.go",
+	"internal/cookiejar/",
 	"internal/records/",
 	"internal/state/",
 	"keyring/",

@@ -1,5 +1,5 @@
-// Package cookiejar finds a program's session cookies in Cookie header lines,
-// and writes Set-Cookie lines.
+// Package cookiejar finds a program's session cookies in Cookie header lines and
+// writes Set-Cookie lines.
 //
-// It knows names, pieces and attributes, and nothing of what the values say.
+// It handles names, pieces and attributes. It does not open the values.
 package cookiejar

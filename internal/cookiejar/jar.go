@@ -7,47 +7,52 @@ import (
 	"github.com/carryon-go/carryon/internal/state"
 )
 
-// Bounds on what one request makes a program look at. Browsers keep 180 cookies
-// for a site.
+// Limits of one request. All cookies beyond them are ignored.
 const (
+	// MaxCookies is the most session cookies that are read. Browsers keep 180
+	// cookies for a site.
 	MaxCookies = 256
-	MaxBytes   = 256 << 10
-	// maxWays is how many readings of one group's doubled names are tried.
+	// MaxBytes is the most bytes of session cookies that are read.
+	MaxBytes = 256 << 10
+	// maxCombinations is the most combinations of one group's values that are tried.
 	maxCombinations = 16
 )
 
-// Jar is what the Cookie header lines of one request hold.
+// Jar holds the cookies of one request's Cookie header lines.
 type Jar struct {
-	Pieces      []Piece // ours, in the order of the header
-	Groups      []Group // ours by tag, in the order of their first pieces
-	Bytes       int     // of ours in the header, with separators
-	Others      int     // cookies that are not ours
-	OthersBytes int     // their bytes
-	TooMany     bool    // more of ours came than are looked at
-	parsed      int     // ours, repeats included
+	Pieces      []Piece // session cookies, in the order of the header
+	Groups      []Group // session cookies by tag, in the order of their first pieces
+	Bytes       int     // of the session cookies in the header, with separators
+	Others      int     // number of other cookies
+	OthersBytes int     // of the other cookies in the header, with separators
+	TooMany     bool    // session cookies were ignored because there are too many
+	parsed      int     // number of session cookies, including repeats
 }
 
-// Group is all cookies of one tag: the pieces of one sealed value, perhaps
-// several times with different values, and perhaps some that are left over.
+// Group is the set of session cookies with one tag. Usually these are the pieces of
+// one sealed value. A name may also come several times with different values, and
+// pieces of an older value may be left over.
 type Group struct {
 	Tag      string
-	Count    int  // of pieces
-	First    int  // index of the first of them in the jar
+	Count    int  // number of pieces
+	First    int  // index of the first piece in Jar.Pieces
 	Last     int  // the highest piece number
-	Bytes    int  // of them in the header, with separators
-	HasFirst bool // the first piece is there
+	Bytes    int  // of the pieces in the header, with separators
+	HasFirst bool // piece 0 is there
 }
 
-// Piece is one cookie, unopened. Its name follows from tag and index.
+// Piece is one session cookie. Its name consists of the base name, the tag and, if
+// Index is not 0, the index.
 type Piece struct {
 	Tag   string
 	Index int
 	Value string
 }
 
-// Read picks the cookies of base name out of Cookie header lines. Every
-// different value of a name is kept, for a sibling domain can plant one before
-// the good one. Exact repeats, which some Lambda adapters make, are not.
+// Read adds the cookies of Cookie header lines to the jar. Session cookies are
+// those whose name begins with base or, if fixed, is base. Of one name all
+// different values are kept, because a sibling domain can set a cookie of the same
+// name. Exact repeats, which some Lambda adapters send, are dropped.
 func (j *Jar) Read(lines []string, base string, fixed bool) {
 	for _, line := range lines {
 		for line != "" {
@@ -60,7 +65,7 @@ func (j *Jar) Read(lines []string, base string, fixed bool) {
 	}
 }
 
-// add takes one pair; left is how much of its line is still to come.
+// add adds one pair. left is the number of bytes that follow it in its line.
 func (j *Jar) add(pair string, left int, base string, fixed bool) {
 	p, ok := ParsePair(pair, base, fixed)
 	switch {
@@ -68,7 +73,7 @@ func (j *Jar) add(pair string, left int, base string, fixed bool) {
 		j.Others++
 		j.OthersBytes += len(pair) + 2
 		return
-	case j.parsed == 2*MaxCookies: // nor are the repeats compared without end
+	case j.parsed == 2*MaxCookies: // comparing repeats is bounded, too
 		j.TooMany = true
 		return
 	}
@@ -86,7 +91,7 @@ func (j *Jar) add(pair string, left int, base string, fixed bool) {
 		g = &j.Groups[len(j.Groups)-1]
 	}
 	if len(j.Pieces) == cap(j.Pieces) {
-		// What is left may be ours, in pieces that are nearly all of full length.
+		// The rest of the line may be session cookies, most of full length.
 		j.Pieces = slices.Grow(j.Pieces, min(max(3+left/3500, len(j.Pieces)), MaxCookies-len(j.Pieces)))
 	}
 	j.Pieces = append(j.Pieces, p)
@@ -104,7 +109,7 @@ func (j *Jar) group(tag string) *Group {
 	return nil
 }
 
-// Numbers returns the piece numbers of a tag that are there, a bit for each.
+// PieceNumbers returns the piece numbers that are there for a tag, one bit each.
 func (j *Jar) PieceNumbers(tag string) (set uint64) {
 	for i := range j.Pieces {
 		if p := &j.Pieces[i]; p.Tag == tag {
@@ -114,8 +119,8 @@ func (j *Jar) PieceNumbers(tag string) (set uint64) {
 	return set
 }
 
-// Ours takes a cookie-pair apart and reports whether its name is one that we
-// give: base.tag, base.tag.piece or, if there is one fixed name, base.
+// ParsePair parses a cookie pair, and reports whether it is a session cookie. The
+// name must be base.tag or base.tag.piece or, if fixed, base.
 func ParsePair(pair, base string, fixed bool) (p Piece, ok bool) {
 	if len(pair) <= len(base) || !strings.HasPrefix(pair, base) {
 		return p, false
@@ -142,12 +147,13 @@ func ParsePair(pair, base string, fixed bool) (p Piece, ok bool) {
 	return p, state.IsTag(tag)
 }
 
-// Count returns about how many groups Cookie header lines hold, and reports
-// whether there may be any cookie of ours: a first look, to make room by.
+// EstimateGroups returns about how many groups Cookie header lines hold, so that a
+// caller can allocate memory for them. It also reports whether there may be any
+// session cookie.
 func EstimateGroups(lines []string, base string) (n int, found bool) {
 	for _, line := range lines {
 		if !strings.Contains(line, base) {
-			continue // as of all visitors who have no session
+			continue // most visitors without a session
 		}
 		for line != "" {
 			var pair string
@@ -157,7 +163,7 @@ func EstimateGroups(lines []string, base string) (n int, found bool) {
 				continue
 			}
 			found = true
-			if end := len(base) + 1 + state.TagLen; len(pair) <= end || pair[end] != '.' { // else it is a later piece
+			if end := len(base) + 1 + state.TagLen; len(pair) <= end || pair[end] != '.' { // not a later piece
 				n++
 			}
 		}
@@ -165,7 +171,8 @@ func EstimateGroups(lines []string, base string) (n int, found bool) {
 	return n, found
 }
 
-// pieceNumber is 1 to 63 in the one form that we write; 0 is not a number.
+// pieceNumber returns the number of a piece after the first, 1 to 63, or 0 if s is
+// not one in its shortest form.
 func pieceNumber(s string) (n int) {
 	if len(s) == 0 || len(s) > 2 || s[0] == '0' {
 		return 0
@@ -182,8 +189,8 @@ func pieceNumber(s string) (n int) {
 	return n
 }
 
-// Plain reports whether the pieces of a group are there once each, in their
-// order and with nothing between them, so that there is one way to read them.
+// InOrder reports whether each piece of a group is there once, and the pieces follow
+// one another in order. Then there is only one combination.
 func (j *Jar) InOrder(g *Group) bool {
 	if g.Count != g.Last+1 || g.First+g.Count > len(j.Pieces) {
 		return false
@@ -196,40 +203,41 @@ func (j *Jar) InOrder(g *Group) bool {
 	return true
 }
 
-// Readings are the ways in which the cookies of a group can be put together:
-// one, unless names are doubled.
+// Combinations are the ways to choose one value for each piece of a group. There is
+// one unless a name came with several values.
 type Combinations struct {
 	values [][]string // by piece number
-	Count  int
+	Count  int        // at most maxCombinations
 }
 
-// Readings returns the ways to read a group, a bounded number.
+// Combinations returns the combinations of a group.
 func (j *Jar) Combinations(g *Group) Combinations {
-	r := Combinations{values: make([][]string, g.Last+1), Count: 1}
+	c := Combinations{values: make([][]string, g.Last+1), Count: 1}
 	for i := range j.Pieces {
 		if p := &j.Pieces[i]; p.Tag == g.Tag {
-			r.values[p.Index] = append(r.values[p.Index], p.Value)
+			c.values[p.Index] = append(c.values[p.Index], p.Value)
 		}
 	}
-	for _, values := range r.values {
-		r.Count = min(r.Count*max(len(values), 1), maxCombinations)
+	for _, values := range c.values {
+		c.Count = min(c.Count*max(len(values), 1), maxCombinations)
 	}
-	return r
+	return c
 }
 
-// Reading returns the given way: for each piece number its value, "" for none.
-func (r *Combinations) Combination(way int) []string {
-	pieces := make([]string, len(r.values))
-	for i, values := range r.values {
-		if n := len(values); n > 0 {
-			pieces[i] = values[way%n]
-			way /= n
+// Combination returns combination i, from 0 to Count-1: the value of each piece, or
+// "" for a missing piece.
+func (c *Combinations) Combination(i int) []string {
+	pieces := make([]string, len(c.values))
+	for n, values := range c.values {
+		if len(values) > 0 {
+			pieces[n] = values[i%len(values)]
+			i /= len(values)
 		}
 	}
 	return pieces
 }
 
-// Trim takes off spaces and tabs.
+// Trim returns s without leading and trailing spaces and tabs.
 func Trim(s string) string {
 	for s != "" && blank(s[0]) {
 		s = s[1:]
@@ -242,8 +250,8 @@ func Trim(s string) string {
 
 func blank(c byte) bool { return c == ' ' || c == '\t' }
 
-// Unquote takes off the quotes that RFC 6265 lets a cookie value have and that
-// some proxies add.
+// Unquote returns s without the double quotes that RFC 6265 allows around a cookie
+// value. Some proxies add them.
 func Unquote(s string) string {
 	if len(s) > 1 && s[0] == '"' && s[len(s)-1] == '"' {
 		return s[1 : len(s)-1]

@@ -10,14 +10,14 @@ import (
 	"github.com/carryon-go/carryon/internal/state"
 )
 
-// Form is what all Set-Cookie lines of a program share.
+// LineFormat holds the parts that all Set-Cookie lines of a program share.
 type LineFormat struct {
 	Name       string // the base name
-	Fixed      bool   // there is one cookie, of exactly that name
-	Attributes string // after Max-Age; see [Attributes]
+	Fixed      bool   // there is only one cookie, whose name is the base name
+	Attributes string // the attributes after Max-Age; see [Attributes]
 }
 
-// Attributes returns the constant end of a Set-Cookie line.
+// Attributes returns the attributes after Max-Age, with which each line ends.
 func Attributes(path, domain string, secure bool, sameSite http.SameSite, partitioned bool, priority string) string {
 	a := "; Path=" + path
 	if domain != "" {
@@ -44,7 +44,7 @@ func Attributes(path, domain string, secure bool, sameSite http.SameSite, partit
 	return a
 }
 
-// NameLen is the length of a name without piece number.
+// NameLen returns the length of a cookie name without piece number.
 func (f *LineFormat) NameLen() int {
 	if f.Fixed {
 		return len(f.Name)
@@ -52,13 +52,13 @@ func (f *LineFormat) NameLen() int {
 	return len(f.Name) + 1 + state.TagLen
 }
 
-// MaxAttributes is the length of the longest attributes.
+// MaxAttributes returns the length of the longest attributes, including Max-Age.
 func (f *LineFormat) MaxAttributes() int { return len("; Max-Age=34560000") + len(f.Attributes) }
 
-// Longest is the most that a line has beside the value.
+// MaxOverhead returns the greatest length of a line without its value.
 func (f *LineFormat) MaxOverhead() int { return f.NameLen() + len(".63=") + f.MaxAttributes() }
 
-// AppendName appends the name of a piece and what follows it: "base.tag.1=".
+// AppendName appends the name of a piece and an equals sign: "base.tag.1=".
 func (f *LineFormat) AppendName(b []byte, tag string, piece int) []byte {
 	b = append(b, f.Name...)
 	if !f.Fixed {
@@ -70,7 +70,8 @@ func (f *LineFormat) AppendName(b []byte, tag string, piece int) []byte {
 	return append(b, '=')
 }
 
-// AppendAttributes ends a line. maxAge is in seconds; negative is no Max-Age.
+// AppendAttributes appends the attributes of a line. maxAge is in seconds; a
+// negative one means no Max-Age.
 func (f *LineFormat) AppendAttributes(b []byte, maxAge int64) []byte {
 	if maxAge >= 0 {
 		b = strconv.AppendInt(append(b, "; Max-Age="...), maxAge, 10)
@@ -78,8 +79,8 @@ func (f *LineFormat) AppendAttributes(b []byte, maxAge int64) []byte {
 	return append(b, f.Attributes...)
 }
 
-// AppendExpiry appends the lines that remove pieces of a tag, whose numbers are
-// the bits of set.
+// AppendExpiry appends the lines that expire pieces of a tag. The bits of set are
+// the piece numbers.
 func (f *LineFormat) AppendExpiry(lines []string, tag string, set uint64) []string {
 	all := make([]byte, 0, bits.OnesCount64(set)*f.MaxOverhead())
 	for ; set != 0; set &= set - 1 {
@@ -90,14 +91,14 @@ func (f *LineFormat) AppendExpiry(lines []string, tag string, set uint64) []stri
 	return lines
 }
 
-// AppendPieces appends the lines of a sealed text that is cut into pieces, each
-// of the length that room gives its number.
-func (f *LineFormat) AppendPieces(lines []string, tag string, text []byte, room func(piece int) int, maxAge int64) ([]string, error) {
-	pieces, err := codec.Split(text, room)
+// AppendPieces appends the lines of a sealed text that is cut into pieces. limit
+// returns the greatest length of a piece with a given number.
+func (f *LineFormat) AppendPieces(lines []string, tag string, text []byte, limit func(piece int) int, maxAge int64) ([]string, error) {
+	pieces, err := codec.Split(text, limit)
 	if err != nil {
 		return nil, err
 	}
-	all := make([]byte, 0, len(text)+len(pieces)*f.MaxOverhead()) // the lines share it: they live as long as the header does
+	all := make([]byte, 0, len(text)+len(pieces)*f.MaxOverhead()) // shared by all lines, which live as long as the header
 	for i, piece := range pieces {
 		start := len(all)
 		all = f.AppendAttributes(append(f.AppendName(all, tag, i), piece...), maxAge)
@@ -106,5 +107,6 @@ func (f *LineFormat) AppendPieces(lines []string, tag string, text []byte, room 
 	return lines, nil
 }
 
-// String returns b as a string. b must not be written to afterwards.
+// UnsafeString returns b as a string that shares its memory. The caller must not
+// modify b afterwards.
 func UnsafeString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
