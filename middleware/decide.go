@@ -69,7 +69,7 @@ func (x *requestState) groups(others *policy.Size) []policy.Group {
 			others.Cookies, others.Request = others.Cookies+size.Cookies, others.Request+size.Request
 			continue
 		}
-		all = append(all, policy.Group{Tag: g.Tag, Size: size, Unopenable: fate.waste, Closed: fate.cookie == nil})
+		all = append(all, policy.Group{Tag: g.Tag, Size: size, Unopenable: fate.waste})
 	}
 	return all
 }

@@ -31,7 +31,6 @@ type Group struct {
 	Tag        string
 	Size       Size // of its cookies in the request
 	Unopenable bool // no replica can ever open it
-	Closed     bool // it did not open here
 }
 
 // Growth is an entry that a response adds or makes much longer.

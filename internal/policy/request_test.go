@@ -218,16 +218,12 @@ func (m *model) root(kind byte, f *request) state.Root {
 
 // groups lists what a request carried, opened or not.
 func (m *model) groups(f *request) (jar []policy.Group) {
-	opened := map[string]bool{}
-	for _, c := range f.view.Cookies {
-		opened[c.Tag] = true
-	}
 	whole := map[string]bool{}
 	for _, c := range f.cookies {
 		whole[c.Tag] = true
 	}
 	for tag, pieces := range f.pieces {
-		g := policy.Group{Tag: tag, Size: policy.Size{Cookies: len(pieces)}, Closed: !opened[tag], Unopenable: !whole[tag]}
+		g := policy.Group{Tag: tag, Size: policy.Size{Cookies: len(pieces)}, Unopenable: !whole[tag]}
 		for _, n := range pieces {
 			g.Size.Request += n
 			g.Size.Response += n + sizer.Attributes + len("Set-Cookie: \r\n") - 2
