@@ -53,6 +53,7 @@ var plain = []string{
 	"fallback/",
 	"imports_test.go",
 	"internal/cookiejar/",
+	"internal/policy/",
 	"internal/records/",
 	"internal/state/",
 	"keyring/",

@@ -10,20 +10,20 @@ import (
 	"github.com/carryon-go/carryon/internal/state"
 )
 
-// ablation leaves a rule out, by a change to what the functions give and get.
+// ablation disables one rule, by changing the inputs and results of the functions.
 type ablation struct {
 	name    string
-	worlds  []string                      // of which one fails
-	cookie  func(*request, *state.Cookie) // what is set
-	read    func(*state.Cookie)           // what is read
+	worlds  []string                      // at least one of them must fail
+	cookie  func(*request, *state.Cookie) // changes a cookie that is set
+	read    func(*state.Cookie)           // changes a content that is read
 	input   func(*policy.Input)
 	plan    func(*request)
-	surplus bool // surplus pieces stay
-	blind   bool // records are saved without compare-and-swap
+	surplus bool // surplus pieces are not removed
+	blind   bool // records are saved without comparing revisions
 }
 
 var ablations = []ablation{
-	{name: "without sees", worlds: []string{"eviction"},
+	{name: "without entries seen", worlds: []string{"eviction"},
 		cookie: func(_ *request, c *state.Cookie) { c.SeenEntries = nil }},
 	{name: "without listed entries", worlds: []string{"eviction folds"},
 		read: func(c *state.Cookie) {
@@ -31,10 +31,10 @@ var ablations = []ablation{
 		}},
 	{name: "without floor", worlds: []string{"eviction folds"},
 		read: func(c *state.Cookie) { c.Floor = state.Stamp{} },
-		cookie: func(_ *request, c *state.Cookie) { // sees stay as short as they are with a floor
+		cookie: func(_ *request, c *state.Cookie) { // keep the list as short as with a floor
 			c.SeenEntries = slices.DeleteFunc(slices.Clone(c.SeenEntries), func(s state.SeenEntry) bool { return s.At < c.Entry.Stamp.At-state.Settled })
 		}},
-	{name: "without turn in the names of cells", worlds: []string{"few", "late", "crowd"},
+	{name: "without turn in the tags of cells", worlds: []string{"few", "late", "crowd"},
 		cookie: func(f *request, c *state.Cookie) {
 			if c.Kind == state.Cell {
 				c.Tag = f.view.Winner.Root.CellTag(c.Entry.Name, 0)
@@ -46,7 +46,7 @@ var ablations = []ablation{
 				c.Turn = 0
 			}
 		}},
-	{name: "without promotion", worlds: []string{"first", "logins"}, plan: stayFixed},
+	{name: "without a tag of its own for a head under a fixed tag", worlds: []string{"first", "logins"}, plan: stayFixed},
 	{name: "with stamps that are not above the jar's", worlds: []string{"few", "late"},
 		input: func(in *policy.Input) { in.View.Top = 0 }},
 	{name: "with cells expired at once", worlds: []string{"folds"}, plan: expireAtOnce},
@@ -57,20 +57,20 @@ var ablations = []ablation{
 		}},
 	{name: "without orphans", worlds: []string{"first", "logins"},
 		cookie: func(_ *request, c *state.Cookie) { c.Orphan = false }},
-	{name: "with a name of its own for each begin", worlds: []string{"logins", "first"},
+	{name: "with a tag of its own for each begin", worlds: []string{"logins", "first"},
 		cookie: func(f *request, c *state.Cookie) {
 			if c.Kind == state.Head && (f.view.Head == nil || f.view.Head.Root != c.Root) && !state.IsFixed(c.Tag) {
 				c.Tag = c.Root.HeadTag(0)
 			}
 		}},
-	{name: "with logouts under the name of renewals", worlds: []string{"logins"},
+	{name: "with logouts under the tag of renewals", worlds: []string{"logins"},
 		cookie: func(f *request, c *state.Cookie) {
 			if c.Kind == state.Logout && f.view.Winner != nil && f.view.Winner.Kind == state.Head {
 				c.Tag = f.view.Winner.Root.NextTag()
 			}
 		}},
-	{name: "with heads written whole under the head's name", worlds: []string{"swell", "full touches", "pieces", "full"}, plan: wholeInPlace},
-	{name: "with a name for each turn that is written whole", worlds: []string{"full", "full touches"},
+	{name: "with heads written whole under the head's tag", worlds: []string{"swell", "full touches", "pieces", "full"}, plan: wholeInPlace},
+	{name: "with a tag for each turn that is written whole", worlds: []string{"full", "full touches"},
 		cookie: func(_ *request, c *state.Cookie) {
 			if c.Kind == state.Head && (c.Tag == c.Root.WholeTag(0) || c.Tag == c.Root.WholeTag(1)) {
 				c.Tag = c.Root.HeadTag(c.Turn + 1000)
@@ -81,15 +81,15 @@ var ablations = []ablation{
 	{name: "without surplus pieces", worlds: []string{"pieces"},
 		surplus: true},
 	{name: "without compare-and-swap", worlds: []string{"store", "stored"}, blind: true},
-	{name: "without the mark of a record that went back", worlds: []string{"store"},
+	{name: "without the mark of a record that moved back", worlds: []string{"store"},
 		read: func(c *state.Cookie) { c.Back = false }},
-	{name: "without marks on copies", worlds: []string{"store"},
+	{name: "without above in copies", worlds: []string{"store"},
 		read: func(c *state.Cookie) {
 			for i := range c.Entries {
 				c.Entries[i].Above, c.Entries[i].AboveTurn = state.Stamp{}, 0
 			}
 		}},
-	{name: "without the turn of copies", worlds: []string{"store"},
+	{name: "without the turn in copies", worlds: []string{"store"},
 		read: func(c *state.Cookie) {
 			for i := range c.Entries {
 				c.Entries[i].AboveTurn = 0
@@ -103,7 +103,7 @@ var ablations = []ablation{
 		}},
 	{name: "with writes beside cookies of an unknown key", worlds: []string{"rings"},
 		input: func(in *policy.Input) { in.View.Unopened = 0 }},
-	{name: "with clearing under the name of a fold", worlds: []string{"folds"},
+	{name: "with clearing under the tag of a fold", worlds: []string{"folds"},
 		cookie: func(f *request, c *state.Cookie) {
 			if f.op == "clear" && c.Kind == state.Head && f.view.Head != nil && c.Turn > f.view.Head.Turn {
 				c.Tag = c.Root.HeadTag(c.Turn)
@@ -111,7 +111,7 @@ var ablations = []ablation{
 		}},
 }
 
-// stayFixed leaves a head where it began.
+// stayFixed keeps a head under the fixed tag under which it began.
 func stayFixed(f *request) {
 	v, p := &f.view, &f.plan
 	if v.Head == nil || !state.IsFixed(v.Head.Tag) {
@@ -126,7 +126,8 @@ func stayFixed(f *request) {
 	}
 }
 
-// tidyAtOnce expires cells that do not show as soon as they are of an older turn.
+// expireAtOnce expires each cell of an older turn that does not show, without waiting
+// until the turn is settled.
 func expireAtOnce(f *request) {
 	v, p := &f.view, &f.plan
 	if len(p.Set) == 0 || v.Head == nil {
@@ -139,7 +140,7 @@ func expireAtOnce(f *request) {
 	}
 }
 
-// foldAtOnce takes all that is listed into the head of a fold.
+// foldAtOnce moves all listed entries into the head of a fold.
 func foldAtOnce(f *request) {
 	v, p := &f.view, &f.plan
 	for i, c := range p.Set {
@@ -163,7 +164,7 @@ func foldAtOnce(f *request) {
 	}
 }
 
-// wholeInPlace sets a head that is written whole where the head is.
+// wholeInPlace sets a head that is written whole under the tag of the old head.
 func wholeInPlace(f *request) {
 	v, p := &f.view, &f.plan
 	if !p.Whole || v.Head == nil {
@@ -178,7 +179,7 @@ func wholeInPlace(f *request) {
 	}
 }
 
-// Each rule that is left out makes the model fail.
+// The model fails without any one of these rules.
 func TestAblations(t *testing.T) {
 	for _, off := range ablations {
 		if *modelWorld != "" && off.name != *modelWorld {
@@ -196,7 +197,7 @@ func TestAblations(t *testing.T) {
 					}
 				}
 			}
-			require.True(t, failed, "no world fails without the rule")
+			require.True(t, failed, "the model does not fail without the rule")
 		})
 	}
 }

@@ -6,40 +6,39 @@ import (
 	"github.com/carryon-go/carryon/internal/state"
 )
 
-// begin writes a new generation in one head. Its tag follows from what the
-// request brought, so that all requests that begin one over the same generation
-// overwrite one another.
+// begin writes a new generation in one head. Requests that replace the same
+// generation derive the same tag from it, so that their heads overwrite one another.
 func (d *decision) begin() (Plan, error) {
 	h := d.newHead()
 	h.Entries = d.entriesAfter()
 	h.Tag = d.newHeadTag(h)
-	dr := candidate{set: []*state.Cookie{h}, expire: d.tagsExcept(h.Tag)}
+	cand := candidate{set: []*state.Cookie{h}, expire: d.tagsExcept(h.Tag)}
 	err := error(nil)
 	if d.Mode != StoredOnly {
-		if err = d.checkLimitsWith(&dr, d.margin(h)); err == nil {
-			return dr.plan(true), nil
+		if err = d.checkLimitsWith(&cand, d.margin(h)); err == nil {
+			return cand.plan(true), nil
 		}
 	}
 	return d.moveToStore(h, state.Revision{}, candidate{expire: d.tagsExcept(h.Tag)}, err)
 }
 
-// A session that fits when it begins has to fit when it is renewed, and whenever
-// it is written whole again with values of the same lengths: then its times have
-// grown, and the response also removes the head that it replaces. A beginning
-// leaves room for both, and a renewal for the rest.
+// Bytes of the request that a new head leaves free. The session must still fit when
+// it is renewed, or written whole again with values of the same lengths. Then its
+// times take more bytes, and the response also expires the old head. A renewal
+// leaves less free, because its times have already grown.
 const (
 	beginPad = 96
 	renewPad = 48
 )
 
-// margin is what a head that begins a generation leaves free of the limits.
+// margin returns how much of the limits a new head must leave free.
 func (d *decision) margin(h *state.Cookie) Size {
 	pad := beginPad
 	if d.View.Head != nil && d.Changes.Renewed && !d.Changes.Destroyed {
 		pad = renewPad
 	}
 	m := d.Sizer.Expiry(d.Sizer.Of(h).Cookies)
-	m.Cookies = min(m.Cookies, d.Limits.SetCookieLines-1) // so few lines hold one head
+	m.Cookies = min(m.Cookies, d.Limits.SetCookieLines-1) // with few lines allowed, the head still gets one
 	m.Request, m.Response = pad, m.Response+pad/2
 	if !d.Changes.Renewed {
 		m.Request = max(m.Request, d.reserve())
@@ -47,7 +46,7 @@ func (d *decision) margin(h *state.Cookie) Size {
 	return m
 }
 
-// beginning is the head of a generation that begins, without its entries.
+// newHead returns the head of a new generation, without entries and tag.
 func (d *decision) newHead() *state.Cookie {
 	v, c := d.View, d.Changes
 	from := d.Now
@@ -77,20 +76,21 @@ func (d *decision) newHead() *state.Cookie {
 	return h
 }
 
+// newHeadTag returns the tag of a new head, and makes the head an orphan if needed.
 func (d *decision) newHeadTag(h *state.Cookie) string {
-	over := d.View.Winner
+	winner := d.View.Winner
 	switch {
 	case d.FixedName:
 		return ""
 	case d.View.Imported:
-		return over.Root.NextTag()
+		return winner.Root.NextTag()
 	case d.endedElsewhere() && !d.Changes.Renewed && !d.Changes.Destroyed:
-		h.Orphan = true // it may not displace the login that has ended the session
+		h.Orphan = true // an orphan cannot replace the login that has ended the session
 		return state.FixedTag(true, d.Audience)
-	case over != nil && d.Changes.Destroyed && over.Kind == state.Head:
-		return over.Root.EndTag()
-	case over != nil:
-		return over.Root.NextTag()
+	case winner != nil && d.Changes.Destroyed && winner.Kind == state.Head:
+		return winner.Root.EndTag()
+	case winner != nil:
+		return winner.Root.NextTag()
 	case len(d.Jar) > 0 || d.Changes.Renewed:
 		return state.FixedTag(false, d.Audience)
 	}
@@ -98,63 +98,64 @@ func (d *decision) newHeadTag(h *state.Cookie) string {
 	return state.FixedTag(true, d.Audience)
 }
 
-// endedElsewhere reports whether the store says that the session is over, while
-// the cookies still have its head: a logout or a login is on its way, or this is
-// a copy.
+// endedElsewhere reports whether the session was ended in the store, but its head is
+// still in the cookies. Then the response of a logout or a login is in flight, or
+// the cookies are a copy.
 func (d *decision) endedElsewhere() bool {
 	v := d.View
 	return v.Winner != nil && v.Winner.Kind == state.Head && (v.Verdict == state.LoggedOut || v.Verdict == state.Revoked)
 }
 
-// logout sets a logout wherever something is there that could still land or be
-// opened elsewhere, and expires all of ours.
+// logout expires all session cookies. It also sets a logout if there is anything to
+// end, because cookies in flight can still land and other replicas may open cookies
+// that this one cannot.
 func (d *decision) logout() Plan {
 	v := d.View
 	if v.Winner != nil && v.Winner.Kind == state.Logout && v.Unopened == 0 && !slices.ContainsFunc(v.Cookies, isHead) {
-		dr := candidate{expire: d.tagsExcept(v.Winner.Tag)} // nothing has begun beside it
-		d.limitExpiries(&dr)
-		return dr.plan(len(d.Jar) > 0)
+		cand := candidate{expire: d.tagsExcept(v.Winner.Tag)} // there is nothing left to end
+		d.limitExpiries(&cand)
+		return cand.plan(len(d.Jar) > 0)
 	}
-	dr, there := candidate{}, len(d.Jar) > 0 || v.Winner != nil // what was imported or saved may land still
-	if !d.FixedName && there {
-		dr.set = append(dr.set, d.logoutMarker())
-		dr.expire = d.tagsExcept(dr.set[0].Tag)
+	cand, exists := candidate{}, len(d.Jar) > 0 || v.Winner != nil // a head without a group was imported, or saved and not yet sent
+	if !d.FixedName && exists {
+		cand.set = append(cand.set, d.logoutMarker())
+		cand.expire = d.tagsExcept(cand.set[0].Tag)
 	} else {
-		dr.expire = d.tagsExcept("-")
+		cand.expire = d.tagsExcept("-")
 	}
-	if v.Winner != nil && !sets(dr.set, v.Winner.Tag) {
-		dr.expire = append(dr.expire, v.Winner.Tag) // perhaps of an early Save, and not sent yet
+	if v.Winner != nil && !sets(cand.set, v.Winner.Tag) {
+		cand.expire = append(cand.expire, v.Winner.Tag) // perhaps from an early Save, and not sent yet
 	}
-	d.limitExpiries(&dr)
-	return dr.plan(there)
+	d.limitExpiries(&cand)
+	return cand.plan(exists)
 }
 
 func isHead(c *state.Cookie) bool { return c.Kind == state.Head }
 
-// marker is the logout of what the request brought.
+// logoutMarker returns the logout of the request's session.
 func (d *decision) logoutMarker() *state.Cookie {
 	m := &state.Cookie{Kind: state.Logout, Root: d.Fresh, Born: d.stamp, Created: d.Now, End: d.Now + max(d.MaxLifetime, d.Lifetime), Tag: state.FixedTag(false, d.Audience)}
-	if over := d.View.Winner; over != nil {
-		m.Created, m.End, m.Tag = over.Created, over.End, over.Root.EndTag()
-		if over.Kind == state.Logout {
-			m.Tag = over.Tag
+	if winner := d.View.Winner; winner != nil {
+		m.Created, m.End, m.Tag = winner.Created, winner.End, winner.Root.EndTag()
+		if winner.Kind == state.Logout {
+			m.Tag = winner.Tag
 		}
 	}
 	return m
 }
 
-// all lists the tags of everything of ours in the request but one.
-func (d *decision) tagsExcept(but string) (tags []string) {
+// tagsExcept lists the tags of all session cookies in the request but one.
+func (d *decision) tagsExcept(except string) (tags []string) {
 	for i := range d.Jar {
-		if d.Jar[i].Tag != but {
+		if d.Jar[i].Tag != except {
 			tags = append(tags, d.Jar[i].Tag)
 		}
 	}
 	return tags
 }
 
-// after lists the entries of the session that the changes leave, all with the
-// request's stamp.
+// entriesAfter lists the live entries of the session with the changes applied. All
+// have the request's stamp.
 func (d *decision) entriesAfter() (all []state.Entry) {
 	v, c := d.View, d.Changes
 	var have []state.Entry

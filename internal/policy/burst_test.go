@@ -11,7 +11,7 @@ import (
 	"github.com/carryon-go/carryon/internal/state"
 )
 
-// bursts are what sixty requests do at once.
+// bursts are the worlds in which sixty requests are sent at once.
 var bursts = []world{
 	{name: "writers of one entry", entries: 1, sizes: small, begin: true, ops: map[string]int{"set": 1}},
 	{name: "writers of four entries", entries: 4, sizes: small, begin: true, ops: map[string]int{"set": 1}},
@@ -26,8 +26,8 @@ var bursts = []world{
 	{name: "stored", entries: 4, sizes: small, begin: true, ops: map[string]int{"set": 3, "login": 1, "logout": 1}, store: true, mode: policy.StoredOnly},
 }
 
-// Sixty requests at once never make a header that a platform refuses, and the
-// visitor can go on afterwards.
+// Sixty requests at once never lead to a header that a platform refuses, and later
+// requests still succeed.
 func TestSixtyRequestsAtOnceFitEveryPreset(t *testing.T) {
 	for preset, limits := range presets {
 		for _, w := range bursts {
@@ -43,7 +43,7 @@ func TestSixtyRequestsAtOnceFitEveryPreset(t *testing.T) {
 	}
 }
 
-// burstOf sends three times n requests at once, and some after them.
+// burstOf sends n requests at once, three times, and then some one by one.
 func (m *model) burstOf(n int) error {
 	if m.begin {
 		m.send("begin")
@@ -61,7 +61,7 @@ func (m *model) burstOf(n int) error {
 			return err
 		}
 	}
-	m.serial = true // nothing is refused
+	m.serial = true // no request may be refused
 	for _, op := range []string{"set", "set", "login", "set", "logout", "set", "login"} {
 		m.send(op)
 		if err := m.drain(); err != nil {
@@ -71,7 +71,7 @@ func (m *model) burstOf(n int) error {
 	return nil
 }
 
-// A form of forty steps works everywhere.
+// A form of forty steps, each of which writes an entry, fits every platform.
 func TestFortyEntriesOneAfterAnotherFitEveryPreset(t *testing.T) {
 	for preset, limits := range presets {
 		t.Run(preset, func(t *testing.T) {

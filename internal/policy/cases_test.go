@@ -9,15 +9,15 @@ import (
 	"github.com/carryon-go/carryon/internal/state"
 )
 
-// caseNow is when the requests of the plan vectors are decided.
+// caseNow is the time at which the plan vectors are decided.
 const caseNow = 1_800_000_000_000
 
-// caseOwn is the root of their session.
+// caseRoot is the root of the vectors' session.
 var caseRoot = state.Root{1, 2, 3}
 
 func caseStamp(minutes int64) state.Stamp { return state.Stamp{At: caseNow - minutes*minute, ID: 7} }
 
-// caseHead is a head whose generation began so many minutes ago.
+// caseHead returns a head whose generation began a number of minutes ago.
 func caseHead(minutes int64, entries ...state.Entry) *state.Cookie {
 	h := &state.Cookie{Tag: caseRoot.HeadTag(0), Kind: state.Head, Root: caseRoot, Created: caseNow - minutes*minute, End: caseNow + 300*minute, Born: caseStamp(minutes), Entries: entries}
 	h.Floor, h.Since, h.SeenAt = h.Born, h.Born.At, h.Born.At
@@ -29,6 +29,7 @@ func caseHead(minutes int64, entries ...state.Entry) *state.Cookie {
 	return h
 }
 
+// caseCell returns a cell that was written a number of minutes ago.
 func caseCell(minutes int64, name string, size int) *state.Cookie {
 	return &state.Cookie{Tag: caseRoot.CellTag(name, 0), Kind: state.Cell, Gen: caseRoot.GenID(), Entry: state.Entry{Name: name, Stamp: caseStamp(minutes), Value: caseValue(size)}}
 }
@@ -39,7 +40,7 @@ func caseEntry(name string, size int) state.Entry {
 	return state.Entry{Name: name, Value: caseValue(size)}
 }
 
-// caseFull is a head of 45 entries: there is no room for a cell of each.
+// caseFull returns a head of 45 entries, too many for a cell of each.
 func caseFull() *state.Cookie {
 	var entries []state.Entry
 	for i := range 45 {
@@ -54,7 +55,7 @@ func modified(c *state.Cookie, change func(*state.Cookie)) *state.Cookie {
 	return c
 }
 
-// planCase is a vector under limits of 8,000 bytes, with changes.
+// planCase returns a vector with limits of 8,000 bytes and the given change.
 func planCase(name string, cookies []*state.Cookie, change func(*planVector)) planVector {
 	p := planVector{Name: name, Cookies: []vectorCookie{}, In: vectorInput{Now: caseNow, ID: 42, Mode: "auto", Limits: limits8K, Sizer: sizer,
 		Root: rootText(8), Fresh: rootText(9), Lifetime: 24 * hour, Idle: 500 * minute, Touch: 5 * minute}}
@@ -67,7 +68,7 @@ func planCase(name string, cookies []*state.Cookie, change func(*planVector)) pl
 
 func rootText(b byte) string { return hex.EncodeToString(bytes.Repeat([]byte{b}, 32)) }
 
-// set sets an entry to a value of so many bytes; none deletes it.
+// set sets an entry to a value of a number of bytes. 0 deletes the entry.
 func set(name string, size int) func(*planVector) {
 	return func(p *planVector) {
 		op := vectorOp{Name: name}
@@ -100,7 +101,7 @@ func mode(m string, store bool) func(*planVector) {
 	return withInput(func(i *vectorInput) { i.Mode, i.Store = m, store })
 }
 
-// record is the content of the session's record, at revision 3.
+// record sets the content of the session's record, at revision 3.
 func record(c *state.Cookie) func(*planVector) {
 	return func(p *planVector) { p.Record, p.Revision = hex.EncodeToString(c.Append(nil)), 3 }
 }
@@ -151,11 +152,11 @@ func cellCases(add adder) {
 	large := caseHead(60, caseEntry("a", 10), caseEntry("t", 1500))
 	add("a write sets a cell", []*state.Cookie{own}, set("a", 10))
 	add("a delete sets a tombstone", []*state.Cookie{own}, set("a", 0))
-	add("a delete of what is not there writes nothing", []*state.Cookie{own}, set("c", 0))
-	add("a new entry is named", []*state.Cookie{own}, set("c", 10))
+	add("a delete of a missing entry writes nothing", []*state.Cookie{own}, set("c", 0))
+	add("a new entry is reported as a growth", []*state.Cookie{own}, set("c", 10))
 	add("two writes set two cells", []*state.Cookie{own}, all(set("a", 10), set("b", 10)))
-	add("a cell says what newer entries its writer saw", []*state.Cookie{own, caseCell(5, "b", 10), modified(caseCell(6, "c", 10), func(c *state.Cookie) { c.Entry.Form, c.Entry.Value = state.Deleted, nil })}, set("a", 10))
-	add("a cell does not say what is as old as the floor and Slack", []*state.Cookie{own, caseCell(55, "b", 10)}, set("a", 10))
+	add("a cell lists the newer entries that its writer saw", []*state.Cookie{own, caseCell(5, "b", 10), modified(caseCell(6, "c", 10), func(c *state.Cookie) { c.Entry.Form, c.Entry.Value = state.Deleted, nil })}, set("a", 10))
+	add("a cell does not list an entry that is as old as the floor and Slack", []*state.Cookie{own, caseCell(55, "b", 10)}, set("a", 10))
 	add("a cell of an older turn is expired by a write of its entry", []*state.Cookie{modified(own, func(c *state.Cookie) { c.Turn, c.Tag = 1, caseRoot.HeadTag(1) }), caseCell(5, "b", 10)}, set("b", 10))
 	add("a listed entry keeps its tag", []*state.Cookie{modified(caseHead(60, state.Entry{Name: "b", Form: state.Listed, Stamp: state.Stamp{At: caseNow - 5*minute}}), func(c *state.Cookie) { c.Turn, c.Tag = 1, caseRoot.HeadTag(1) }), caseCell(5, "b", 10)}, set("b", 10))
 	add("a large value leaves the head when it is written", []*state.Cookie{large}, set("t", 1500))
@@ -163,7 +164,7 @@ func cellCases(add adder) {
 		text := hex.EncodeToString([]byte(strings.Repeat("eyJhbGciOiJSUzI1NiJ9.", 8)))
 		p.In.Ops, p.In.Writes = []vectorOp{{Name: "a", Value: &text}}, true
 	})
-	add("surplus pieces count, and go", []*state.Cookie{own, caseCell(5, "b", 10)}, all(set("b", 10), func(p *planVector) { p.Cookies[1].Pieces = 3 }))
+	add("surplus pieces count, and are removed", []*state.Cookie{own, caseCell(5, "b", 10)}, all(set("b", 10), func(p *planVector) { p.Cookies[1].Pieces = 3 }))
 	add("parallel new entries that do not fit together are refused", []*state.Cookie{own}, all(set("c", 10), withInput(func(i *vectorInput) {
 		i.Limits.Cookies = 8
 		i.InFlight = []string{"n1", "n2", "n3", "n4", "n5", "n6"}
@@ -186,22 +187,22 @@ func foldCases(add adder) {
 	add("a touch beside a large value sets a seen cookie", []*state.Cookie{caseHead(60, caseEntry("t", 1500))}, mayTouch)
 	add("a touch folds four old cells", jar, mayTouch)
 	add("a write folds, and its entry is listed", jar, set("a", 10))
-	add("a fold lists what is not old enough", append(jar, caseCell(5, "e", 10)), mayTouch)
+	add("a fold lists entries that are not old enough", append(jar, caseCell(5, "e", 10)), mayTouch)
 	add("a fold drops an old tombstone", append(jar[:4:4], tombstone, caseCell(30, "e", 10)), mayTouch)
 	add("a fold leaves a large value in its cell", append(jar, caseCell(30, "t", 1500)), mayTouch)
 	add("three old cells are not folded", jar[:4], set("d", 10))
 	add("a write expires cells of an older turn that do not show", []*state.Cookie{turn1, caseCell(45, "b", 10)}, set("c", 10))
 	add("a cell that shows stays", []*state.Cookie{turn1, caseCell(30, "b", 10)}, set("c", 10))
 	add("cells stay until the turn is settled", []*state.Cookie{modified(turn1, func(c *state.Cookie) { c.Since = caseNow - minute }), caseCell(45, "b", 10)}, set("c", 10))
-	add("what is left of another generation goes once the own one is settled", append(jar[:1:1], modified(caseCell(30, "x", 10), func(c *state.Cookie) { c.Gen, c.Tag = state.GenID{9}, "abcdefghij" })), set("a", 10))
+	add("a cell of another generation is expired once the own one is settled", append(jar[:1:1], modified(caseCell(30, "x", 10), func(c *state.Cookie) { c.Gen, c.Tag = state.GenID{9}, "abcdefghij" })), set("a", 10))
 }
 
 func wholeCases(add adder) {
 	whole := modified(caseHead(60, caseEntry("a", 10)), func(c *state.Cookie) { c.Turn, c.Tag = 1, caseRoot.WholeTag(1) })
 	big := caseHead(60, caseEntry("a", 2500), caseEntry("b", 1500))
-	add("what does not fit into cells is written whole", []*state.Cookie{caseFull()}, set("n00", 40))
+	add("a session that does not fit into cells is written whole", []*state.Cookie{caseFull()}, set("n00", 40))
 	add("a session that was written whole stays so", []*state.Cookie{whole}, set("a", 10))
-	add("a large one takes the place of the last", []*state.Cookie{modified(big, func(c *state.Cookie) { c.Turn, c.Tag = 1, caseRoot.WholeTag(1) })}, set("b", 1500))
+	add("a large session that was written whole keeps its tag", []*state.Cookie{modified(big, func(c *state.Cookie) { c.Turn, c.Tag = 1, caseRoot.WholeTag(1) })}, set("b", 1500))
 	add("a touch leaves a whole head alone", []*state.Cookie{whole}, mayTouch)
 	add("clearing sets a head of the next turn", []*state.Cookie{caseHead(60, caseEntry("a", 10)), caseCell(5, "b", 10)}, all(clearAll, set("c", 10)))
 	add("one cookie holds the session under a fixed name", []*state.Cookie{modified(caseHead(60, caseEntry("a", 10)), func(c *state.Cookie) { c.Tag = "" })}, all(set("b", 10), withInput(func(i *vectorInput) { i.FixedName = true })))
@@ -216,14 +217,14 @@ func storeCases(add adder) {
 	add("a stored session begins with a record", nil, all(set("a", 10), stored))
 	add("a write of a stored session saves the record", []*state.Cookie{ref}, all(set("a", 20), stored, record(row)))
 	add("a delete leaves a tombstone in the record", []*state.Cookie{ref}, all(set("b", 0), stored, record(row)))
-	add("a conflict is decided again", []*state.Cookie{ref}, all(set("a", 20), stored, record(row), withInput(func(i *vectorInput) { i.Conflict = true })))
+	add("a write is decided again after a conflict", []*state.Cookie{ref}, all(set("a", 20), stored, record(row), withInput(func(i *vectorInput) { i.Conflict = true })))
 	add("a write where the record is missing begins over it", []*state.Cookie{ref}, all(set("a", 10), stored))
 	add("a touch of a stored session sets the reference again", []*state.Cookie{ref}, all(mayTouch, stored, record(row)))
-	add("what does not fit into the cookies goes to the store", []*state.Cookie{big}, all(set("b", 6000), mode("auto", true)))
-	add("a lossless session goes to the store before it is written whole", []*state.Cookie{caseFull()}, all(set("n00", 40), mode("lossless", true)))
-	add("a record carries copies of cells, marked", []*state.Cookie{caseFull(), caseCell(5, "n01", 10)}, all(set("n00", 40), mode("lossless", true)))
-	add("a small session returns to the cookies, and the record says so", []*state.Cookie{ref}, all(set("a", 20), mode("auto", true), record(row)))
-	add("beside a record that went back, turns go up by two", []*state.Cookie{ref}, all(set("a", 20), mode("auto", true), record(modified(row, func(c *state.Cookie) { c.Back = true }))))
+	add("a session that does not fit into the cookies moves to the store", []*state.Cookie{big}, all(set("b", 6000), mode("auto", true)))
+	add("in lossless mode a session moves to the store instead of being written whole", []*state.Cookie{caseFull()}, all(set("n00", 40), mode("lossless", true)))
+	add("a record has copies of cells, with above", []*state.Cookie{caseFull(), caseCell(5, "n01", 10)}, all(set("n00", 40), mode("lossless", true)))
+	add("a small session moves back to the cookies, and the record is marked", []*state.Cookie{ref}, all(set("a", 20), mode("auto", true), record(row)))
+	add("after a record that moved back, the turn grows by two", []*state.Cookie{ref}, all(set("a", 20), mode("auto", true), record(modified(row, func(c *state.Cookie) { c.Back = true }))))
 	add("clearing a stored session leaves tombstones", []*state.Cookie{ref}, all(clearAll, set("c", 10), stored, record(row)))
 	add("a renewal of a stored session begins a record", []*state.Cookie{ref}, all(renew, stored, record(row)))
 }

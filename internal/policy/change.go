@@ -7,10 +7,10 @@ import (
 	"github.com/carryon-go/carryon/internal/state"
 )
 
-// change writes what a request changed in a session that goes on. One that was
-// written whole stays so until a generation begins or the store takes it: a
-// response that took it back into cells would remove whatever its tag holds by
-// then.
+// change writes the changes to an existing session. A session that was written whole
+// is written whole again, until it is renewed or moves to the store. A response that
+// wrote cells instead would have to expire the whole tag, which may hold a newer
+// head by the time the response lands.
 func (d *decision) change() (Plan, error) {
 	if d.View.Stored() {
 		return d.changeRecord()
@@ -100,44 +100,44 @@ func (d *decision) others() (all []Growth) {
 	return all
 }
 
-// cells is the draft that writes each entry into its cell.
-func (d *decision) cells() (dr candidate) {
+// cells returns the candidate that writes each changed entry into its cell.
+func (d *decision) cells() (cand candidate) {
 	v := d.View
-	moved := false // a large value leaves the head
-	dr.set = d.scratch[:0]
+	moved := false // the head holds a large value that is being written
+	cand.set = d.scratch[:0]
 	for _, op := range d.Changes.Ops {
 		e := v.Find(op.Name)
 		if op.Value == nil && (e == nil || !e.Live()) {
 			continue
 		}
 		c := d.cell(op, e)
-		dr.set = append(dr.set, c)
+		cand.set = append(cand.set, c)
 		for _, old := range v.Cookies {
 			if old.Kind == state.Cell && old.Tag != c.Tag && old.Entry.Name == op.Name && old.Gen == c.Gen {
-				dr.expire = append(dr.expire, old.Tag)
+				cand.expire = append(cand.expire, old.Tag)
 			}
 		}
 		moved = moved || d.headHoldsLarge(op.Name)
 	}
-	if len(dr.set) == 0 {
-		return dr
+	if len(cand.set) == 0 {
+		return cand
 	}
 	if moved || d.needsOwnTag() {
-		dr.set = slices.Insert(dr.set, 0, d.headWithoutLarge(dr.set))
-		dr.expire = append(dr.expire, d.replacedHeads(dr.set[0].Tag)...)
+		cand.set = slices.Insert(cand.set, 0, d.headWithoutLarge(cand.set))
+		cand.expire = append(cand.expire, d.replacedHeads(cand.set[0].Tag)...)
 	}
-	dr.expire = append(dr.expire, d.leftovers()...)
-	return dr
+	cand.expire = append(cand.expire, d.leftovers()...)
+	return cand
 }
 
-// headHolds reports whether the head holds a large value of an entry, be it that a
-// cell shows.
+// headHoldsLarge reports whether the head holds a large value of an entry, even if
+// the entry shows from a cell.
 func (d *decision) headHoldsLarge(name string) bool {
 	e := d.inHead(name)
 	return e != nil && e.Form == state.Value && e.IsLarge()
 }
 
-// inHead returns what the head says of an entry; nil if nothing.
+// inHead returns the head's entry of a name, or nil.
 func (d *decision) inHead(name string) *state.Entry {
 	all := d.View.Winner.Entries
 	i, ok := slices.BinarySearchFunc(all, name, func(e state.Entry, n string) int { return strings.Compare(e.Name, n) })
@@ -147,13 +147,13 @@ func (d *decision) inHead(name string) *state.Entry {
 	return &all[i]
 }
 
-// cell is the cell of an operation on an entry, which is e now.
+// cell returns the cell for an operation. e is the entry as it shows, or nil.
 func (d *decision) cell(op state.Op, e *state.Entry) *state.Cookie {
 	h := d.View.Winner
 	c := &state.Cookie{Kind: state.Cell, Gen: h.Root.GenID(), Turn: h.Turn}
 	c.Tag = h.Root.CellTag(op.Name, h.Turn)
 	if e != nil && e.From != nil && (e.From.Turn == h.Turn || d.headLists(op.Name)) {
-		c.Tag = e.From.Tag // no other request writes it elsewhere
+		c.Tag = e.From.Tag // other requests write the entry under this tag, too
 	}
 	if op.Value == nil {
 		c.Entry = state.Entry{Name: op.Name, Stamp: d.stamp, Form: state.Deleted}
@@ -164,14 +164,15 @@ func (d *decision) cell(op state.Op, e *state.Entry) *state.Cookie {
 	return c
 }
 
-// lists reports whether the head says that an entry is in a cell.
+// headLists reports whether the head lists an entry.
 func (d *decision) headLists(name string) bool {
 	e := d.inHead(name)
 	return e != nil && e.Form == state.Listed
 }
 
-// sees lists what the request saw beside an entry that is newer than the floor
-// by more than Slack. The rest is in the head, or as good as there.
+// seenEntries lists the other entries that show from cells and are newer than the
+// floor by more than Slack. Older ones are left out: Slack allows the head's entry in
+// their place.
 func (d *decision) seenEntries(name string) (all []state.SeenEntry) {
 	v := d.View
 	floor := v.Floor().At
@@ -184,14 +185,14 @@ func (d *decision) seenEntries(name string) (all []state.SeenEntry) {
 	return all
 }
 
-// movesHome reports whether the head is to be set under a tag of its own: it
-// has a fixed one, which first requests and logins overwrite, or none yet.
+// needsOwnTag reports whether the head must be set under a tag of its own: it has
+// none yet, or a fixed one that first requests and logins overwrite.
 func (d *decision) needsOwnTag() bool {
 	h := d.View.Winner
 	return d.View.Imported || state.IsFixed(h.Tag) && d.fitsTwice(h)
 }
 
-// home is the tag under which the head is set again as it is.
+// headTag returns the tag under which the head is set again in the same turn.
 func (d *decision) headTag() string {
 	h := d.View.Winner
 	if d.needsOwnTag() {
@@ -200,8 +201,8 @@ func (d *decision) headTag() string {
 	return h.Tag
 }
 
-// headWithout is the head as it is, without the large values that are in cells
-// now or are being written into one.
+// headWithoutLarge returns the head without those large values that are in a cell or
+// in one of the new cells.
 func (d *decision) headWithoutLarge(cells []*state.Cookie) *state.Cookie {
 	h := d.refreshedHead()
 	for i := range h.Entries {
@@ -221,7 +222,7 @@ func (d *decision) headWithoutLarge(cells []*state.Cookie) *state.Cookie {
 	return h
 }
 
-// headAgain is a copy of the head, seen now.
+// refreshedHead returns a copy of the head whose last-seen time is now.
 func (d *decision) refreshedHead() *state.Cookie {
 	h := d.View.Winner.Clone()
 	h.Entries = slices.Clone(h.Entries)
@@ -230,7 +231,7 @@ func (d *decision) refreshedHead() *state.Cookie {
 	return h
 }
 
-// replaced lists the heads that one set under a tag takes the place of.
+// replacedHeads lists the tags of the heads that a head under a tag replaces.
 func (d *decision) replacedHeads(tag string) (tags []string) {
 	for _, c := range d.View.Cookies {
 		if c.Kind == state.Head && c.Tag != tag && (c.Root == d.View.Winner.Root || state.IsFixed(c.Tag) && !state.IsFixed(tag)) {
@@ -240,10 +241,9 @@ func (d *decision) replacedHeads(tag string) (tags []string) {
 	return tags
 }
 
-// whole is the draft that writes all of the session into one head, in the next
-// turn. Where the limits have no room for the copies that slow responses may
-// bring back, it takes the place of the one that is there, whatever has become
-// of that meanwhile.
+// whole returns the candidate that writes the whole session into one head, in the
+// next turn. Slow responses may set older copies of such a head again. If the limits
+// have no room for a copy, the new head gets the tag of the old one.
 func (d *decision) whole() candidate {
 	old := d.View.Winner
 	h := old.Clone()
@@ -260,22 +260,22 @@ func (d *decision) whole() candidate {
 	case d.isWhole(old) && !d.fitsBesideCopies(old, h):
 		h.Tag = old.Tag
 	}
-	dr := candidate{set: []*state.Cookie{h}, expire: d.leftovers()}
-	dr.expire = append(append(dr.expire, d.cellTags()...), d.replacedHeads(h.Tag)...)
-	return dr
+	cand := candidate{set: []*state.Cookie{h}, expire: d.leftovers()}
+	cand.expire = append(append(cand.expire, d.cellTags()...), d.replacedHeads(h.Tag)...)
+	return cand
 }
 
-// isWhole reports whether a head was written whole.
+// isWhole reports whether a head is under a whole tag.
 func (d *decision) isWhole(h *state.Cookie) bool { return d.isWholeTag(h.Tag) }
 
-// isWholeTag reports whether heads that are written whole take a tag by turns.
+// isWholeTag reports whether a tag is one of the session's two whole tags.
 func (d *decision) isWholeTag(tag string) bool {
 	root := &d.View.Winner.Root
 	return tag == root.WholeTag(0) || tag == root.WholeTag(1)
 }
 
-// replacesWhole reports whether a plan sets or removes a head that was written
-// whole. The tag may hold a later one by the time the response lands.
+// replacesWhole reports whether a plan sets or expires a head under a whole tag. The
+// tag may hold a newer head by the time the response lands.
 func (d *decision) replacesWhole(p *Plan) bool {
 	return slices.ContainsFunc(p.Expire, d.isWholeTag) || slices.ContainsFunc(p.Set, d.isWhole)
 }

@@ -1,13 +1,13 @@
-// Package policy decides what a response does to the visitor's cookies and to
-// the session's record.
+// Package policy decides which cookies a response sets and expires, and which record
+// it saves.
 //
-// [Decide] is a pure function of what the request brought, what the handler
-// did, and the limits. The rules are those of SPEC.md, section "Writing". A
-// write takes the first of these forms that fits:
+// [Decide] is a pure function of the request's session, the handler's changes and
+// the limits. SPEC.md, section "Writing", defines the rules. A write takes the first
+// of these forms that fits:
 //
-//   - cells: one cookie for each entry written, beside what is there. Writes to
-//     different entries do not meet.
-//   - whole: the whole session in one head. Of writes that overlap, the last
-//     response counts.
+//   - cells: one cookie for each entry that is written. The other cookies stay.
+//     Writes to different entries do not conflict.
+//   - whole: the whole session in one head. Of overlapping writes, the one that
+//     lands last counts.
 //   - the store: the whole session in a record, and a reference in the cookies.
 package policy

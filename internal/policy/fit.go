@@ -8,21 +8,20 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// draft is what a response may set and expire, before it is held against the
-// limits.
+// candidate is a set of changes to the cookies that may fit the limits or not.
 type candidate struct {
 	set    []*state.Cookie
-	expire []string // harmless where they are, so that they can wait for a later response
+	expire []string // tags; if there is no room, a later response can expire them
 }
 
-func (dr *candidate) plan(changes bool) Plan {
-	return Plan{Set: dr.set, Changes: changes, Expire: dr.expire}
+func (cand *candidate) plan(changes bool) Plan {
+	return Plan{Set: cand.set, Changes: changes, Expire: cand.expire}
 }
 
-// sent is the size of the lines that a draft must have: what it sets, and the
-// removal of pieces of longer values under the same tags.
-func (d *decision) sent(dr *candidate) (size Size) {
-	for _, c := range dr.set {
+// sent returns the size of the lines that a candidate cannot do without: the cookies
+// that it sets, and the removal of surplus pieces under the same tags.
+func (d *decision) sent(cand *candidate) (size Size) {
+	for _, c := range cand.set {
 		own := d.Sizer.Of(c)
 		size = size.plus(own)
 		if have := d.sizeInRequest(c.Tag).Cookies; have > own.Cookies {
@@ -32,6 +31,7 @@ func (d *decision) sent(dr *candidate) (size Size) {
 	return size
 }
 
+// sizeInRequest returns the size of the request's cookies with a tag.
 func (d *decision) sizeInRequest(tag string) Size {
 	for i := range d.Jar {
 		if d.Jar[i].Tag == tag {
@@ -41,7 +41,7 @@ func (d *decision) sizeInRequest(tag string) Size {
 	return Size{}
 }
 
-// jar is what the request carried, other programs' cookies included.
+// sizeBefore returns the size of all cookies of the request, including others.
 func (d *decision) sizeBefore() Size {
 	size := Size{Cookies: min(d.Others.Cookies, d.Limits.Cookies/2), Request: d.Others.Request}
 	for i := range d.Jar {
@@ -50,65 +50,65 @@ func (d *decision) sizeBefore() Size {
 	return size
 }
 
-// left is the jar once a draft has landed in it.
-func (d *decision) sizeAfter(dr *candidate) Size {
+// sizeAfter returns the size of all cookies once a candidate has landed.
+func (d *decision) sizeAfter(cand *candidate) Size {
 	size := d.sizeBefore()
 	for i := range d.Jar {
-		if tag := d.Jar[i].Tag; d.FixedName || sets(dr.set, tag) || slices.Contains(dr.expire, tag) {
+		if tag := d.Jar[i].Tag; d.FixedName || sets(cand.set, tag) || slices.Contains(cand.expire, tag) {
 			size = size.minus(d.Jar[i].Size)
 		}
 	}
-	for _, c := range dr.set {
+	for _, c := range cand.set {
 		size = size.plus(d.Sizer.Of(c))
 	}
 	return size
 }
 
-// reserve is what additions leave free of the request's bytes: a logout and a
-// seen cookie always find room.
+// reserve returns how many bytes of the request a write must leave free, so that a
+// logout and a seen cookie always fit.
 func (d *decision) reserve() int {
-	const logout, seen = 80, 20 // bytes of their contents
+	const logout, seen = 80, 20 // bytes of the contents
 	return d.Sizer.Sealed(logout).Request + d.Sizer.Sealed(seen).Request
 }
 
-// fit holds a draft against the limits, with at most limit bytes of Cookie
-// header, and drops the removals for which the response has no room. What leaves
-// the jar no larger than it was always fits the request.
-func (d *decision) checkLimits(dr *candidate, limit int) error {
-	return d.checkLimitsWith(dr, Size{Request: d.Limits.RequestBytes - limit})
+// checkLimits returns an error if a candidate exceeds the limits, with limit in place
+// of RequestBytes. It drops expiries for which the response has no room. A candidate
+// that makes the request smaller always fits the request.
+func (d *decision) checkLimits(cand *candidate, limit int) error {
+	return d.checkLimitsWith(cand, Size{Request: d.Limits.RequestBytes - limit})
 }
 
-// fitWith is fit with a margin of the limits left free.
-func (d *decision) checkLimitsWith(dr *candidate, margin Size) error {
+// checkLimitsWith is checkLimits with a margin that must be left free of the limits.
+func (d *decision) checkLimitsWith(cand *candidate, margin Size) error {
 	l := d.Limits
-	d.limitExpiries(dr)
-	sent, after, before := d.sent(dr), d.sizeAfter(dr), d.sizeBefore()
+	d.limitExpiries(cand)
+	sent, after, before := d.sent(cand), d.sizeAfter(cand), d.sizeBefore()
 	need, lines := sent.Response+margin.Response, sent.Cookies+margin.Cookies
 	request := after.Request + margin.Request
 	switch {
-	case d.FixedName && len(dr.set) > 0 && d.Sizer.Of(dr.set[0]).Cookies > 1:
-		return d.tooLarge(session.LimitCookieBytes, dr, d.Sizer.CookieBytes, sent.Response)
+	case d.FixedName && len(cand.set) > 0 && d.Sizer.Of(cand.set[0]).Cookies > 1:
+		return d.tooLarge(session.LimitCookieBytes, cand, d.Sizer.CookieBytes, sent.Response)
 	case need > l.ResponseBytes:
-		return d.tooLarge(session.LimitResponseBytes, dr, l.ResponseBytes, need)
+		return d.tooLarge(session.LimitResponseBytes, cand, l.ResponseBytes, need)
 	case lines > l.SetCookieLines:
-		return d.tooLarge(session.LimitSetCookieLines, dr, l.SetCookieLines, lines)
+		return d.tooLarge(session.LimitSetCookieLines, cand, l.SetCookieLines, lines)
 	case request > l.RequestBytes && after.Request >= before.Request:
-		return d.tooLarge(session.LimitRequestBytes, dr, l.RequestBytes, request)
+		return d.tooLarge(session.LimitRequestBytes, cand, l.RequestBytes, request)
 	case after.Cookies > l.Cookies && after.Cookies > before.Cookies && !d.FixedName && !d.Changes.Renewed:
-		return d.tooLarge(session.LimitCookies, dr, l.Cookies, after.Cookies)
+		return d.tooLarge(session.LimitCookies, cand, l.Cookies, after.Cookies)
 	}
 	return nil
 }
 
-// cut drops the removals for which the response has no room. The largest cookies
-// are removed first.
-func (d *decision) limitExpiries(dr *candidate) {
-	sent := d.sent(dr)
-	slices.Sort(dr.expire)
-	dr.expire = slices.Compact(dr.expire)
-	slices.SortStableFunc(dr.expire, func(a, b string) int { return d.sizeInRequest(b).Request - d.sizeInRequest(a).Request })
-	dr.expire = slices.DeleteFunc(dr.expire, func(tag string) bool {
-		if sets(dr.set, tag) {
+// limitExpiries drops the expiries for which the response has no room. It keeps those
+// of the largest cookies.
+func (d *decision) limitExpiries(cand *candidate) {
+	sent := d.sent(cand)
+	slices.Sort(cand.expire)
+	cand.expire = slices.Compact(cand.expire)
+	slices.SortStableFunc(cand.expire, func(a, b string) int { return d.sizeInRequest(b).Request - d.sizeInRequest(a).Request })
+	cand.expire = slices.DeleteFunc(cand.expire, func(tag string) bool {
+		if sets(cand.set, tag) {
 			return true
 		}
 		n := d.Sizer.Expiry(d.sizeInRequest(tag).Cookies)
@@ -120,45 +120,43 @@ func (d *decision) limitExpiries(dr *candidate) {
 	})
 }
 
-// fitsTwice reports whether the limits have room for the jar with one more copy
-// of a head, such as a slow response may bring back.
+// fitsTwice reports whether the limits have room for one more copy of a head, because
+// a slow response may set the head again.
 func (d *decision) fitsTwice(h *state.Cookie) bool {
 	again, jar := d.Sizer.Of(h), d.sizeBefore()
 	return jar.Request+again.Request <= d.Limits.RequestBytes-d.reserve() && jar.Cookies+again.Cookies <= d.Limits.Cookies
 }
 
-// fitsBesideCopies reports whether a head fits beside the jar and one more copy
-// of the head that it follows: one in a turn of its own, and one that was set
-// again.
+// fitsBesideCopies reports whether the new head h fits beside the request's cookies
+// and one more copy of the old head.
 func (d *decision) fitsBesideCopies(old, h *state.Cookie) bool {
 	again := d.sizeBefore().plus(d.Sizer.Of(old)).plus(d.Sizer.Of(h))
 	return again.Request <= d.Limits.RequestBytes-d.reserve() && again.Cookies <= d.Limits.Cookies
 }
 
-// fitsCells reports whether a draft of cells fits, and would still fit if
-// every entry of the session were written at once, each by another request. The
-// session has to fit a response as a whole, too, or nothing could follow that
-// needs that form.
-func (d *decision) fitsCells(dr *candidate) bool {
-	if d.checkLimits(dr, d.Limits.RequestBytes-d.reserve()) != nil {
+// fitsCells reports whether a candidate of cells fits, and would still fit if other
+// requests wrote all other entries at the same time. The session must also fit one
+// response as a whole, so that it can be written whole later.
+func (d *decision) fitsCells(cand *candidate) bool {
+	if d.checkLimits(cand, d.Limits.RequestBytes-d.reserve()) != nil {
 		return false
 	}
-	left := d.sizeAfter(dr)
-	most := left.plus(d.growth(dr))
+	left := d.sizeAfter(cand)
+	most := left.plus(d.growth(cand))
 	if most.Request > d.Limits.RequestBytes-d.reserve() || most.Cookies > d.Limits.Cookies {
 		return false
 	}
-	return left.Request <= d.sizeBefore().Request || d.wholeFits(dr, 0)
+	return left.Request <= d.sizeBefore().Request || d.wholeFits(cand, 0)
 }
 
-// fewLines is the least SetCookieLines that have room for removals.
+// fewLines is the least SetCookieLines with which removals are counted.
 const fewLines = 4
 
-// wholeFits reports whether one response can set the session whole, as a draft of
-// cells leaves it with so many bytes more, and remove all that it is made of now. It counts without
-// building it.
-func (d *decision) wholeFits(dr *candidate, more int) bool {
-	const head, entry = 130, 8 // bytes beside subject, names and values
+// wholeFits reports whether one response can write the session whole and expire its
+// other cookies. The session is as a candidate of cells leaves it, plus more bytes.
+// Only sizes are computed.
+func (d *decision) wholeFits(cand *candidate, more int) bool {
+	const head, entry = 130, 8 // bytes of a head and of an entry without subject, names and values
 	n := head + len(d.View.Winner.Subject) + more
 	for i := range d.View.Entries {
 		e := &d.View.Entries[i]
@@ -166,13 +164,13 @@ func (d *decision) wholeFits(dr *candidate, more int) bool {
 			n += entry + len(e.Name) + len(e.Value)
 		}
 	}
-	for _, c := range dr.set {
+	for _, c := range cand.set {
 		if e := &c.Entry; c.Kind == state.Cell && e.Live() {
 			n += entry + len(e.Name) + len(e.Value)
 		}
 	}
 	whole := d.Sizer.Sealed(n)
-	removed := d.Sizer.Expiry(d.sizeAfter(dr).Cookies - min(d.Others.Cookies, d.Limits.Cookies/2))
+	removed := d.Sizer.Expiry(d.sizeAfter(cand).Cookies - min(d.Others.Cookies, d.Limits.Cookies/2))
 	lines := whole.Cookies + removed.Cookies
 	if d.Limits.SetCookieLines < fewLines {
 		lines = whole.Cookies
@@ -180,12 +178,13 @@ func (d *decision) wholeFits(dr *candidate, more int) bool {
 	return whole.Response+removed.Response <= d.Limits.ResponseBytes && lines <= d.Limits.SetCookieLines
 }
 
-// growth is the size of the cells that the entries in the head may get. A
-// response that writes a large value of the head takes it out there; of several
-// such responses the last one leaves the values of the others.
-func (d *decision) growth(dr *candidate) (size Size) {
+// growth returns the size of the cells that the head's entries may get. A response
+// that writes a large value also removes that value from the head. Of several such
+// responses only the last one's head stays, so only the smallest large value is
+// certain to be removed.
+func (d *decision) growth(cand *candidate) (size Size) {
 	h := d.View.Winner
-	for _, c := range dr.set {
+	for _, c := range cand.set {
 		if c.Kind == state.Head {
 			h = c
 		}
@@ -193,7 +192,7 @@ func (d *decision) growth(dr *candidate) (size Size) {
 	least := 0
 	for i := range h.Entries {
 		e := &h.Entries[i]
-		if e.Form != state.Value || d.hasCell(dr, e.Name) {
+		if e.Form != state.Value || d.hasCell(cand, e.Name) {
 			continue
 		}
 		size = size.plus(d.cellSize(e.Name, len(e.Value)))
@@ -206,15 +205,15 @@ func (d *decision) growth(dr *candidate) (size Size) {
 }
 
 func (d *decision) cellSize(name string, value int) Size {
-	const fixed = 34 // bytes of a cell beside name and value
+	const fixed = 34 // bytes of a cell without name and value
 	return d.Sizer.Sealed(fixed + len(name) + value)
 }
 
-func (d *decision) hasCell(dr *candidate, name string) bool {
+func (d *decision) hasCell(cand *candidate, name string) bool {
 	if e := d.View.Find(name); e != nil && e.From != nil {
 		return true
 	}
-	return slices.ContainsFunc(dr.set, func(c *state.Cookie) bool { return c.Kind == state.Cell && c.Entry.Name == name })
+	return slices.ContainsFunc(cand.set, func(c *state.Cookie) bool { return c.Kind == state.Cell && c.Entry.Name == name })
 }
 
 // fitsBeside reports whether a draft fits together with the entries that other
@@ -245,10 +244,10 @@ func (d *decision) crowded() error {
 	return e
 }
 
-// tooLarge names the limit, the numbers and the largest entries.
-func (d *decision) tooLarge(limit session.Limit, dr *candidate, most, need int) error {
+// tooLarge returns the error for an exceeded limit, with the largest entries.
+func (d *decision) tooLarge(limit session.Limit, cand *candidate, most, need int) error {
 	e := &session.TooLargeError{Limit: limit, Max: most, Need: need, Others: d.Others.Request}
-	for _, c := range dr.set {
+	for _, c := range cand.set {
 		e.Session = max(e.Session, len(c.Plaintext()))
 		for i := range c.Entries {
 			e.Largest = append(e.Largest, session.EntrySize{Name: c.Entries[i].Name, Bytes: c.Entries[i].Len()})

@@ -6,20 +6,21 @@ import (
 	"github.com/carryon-go/carryon/internal/state"
 )
 
-// foldFrom is how many cells must be old enough for a fold to be worth it.
+// minFoldable is the least number of foldable cells for which a fold is worth it.
 const minFoldable = 4
 
-// foldable reports whether an entry's cell goes into the head by a fold now:
-// everything that was in flight beside its write has landed, and it is small.
+// foldable reports whether a fold can move an entry from its cell into the head. The
+// entry must be small and settled, which means that no overlapping response is in
+// flight.
 func (d *decision) foldable(e *state.Entry) bool {
 	return e.From != nil && !e.IsLarge() && e.Stamp.At <= d.Now-state.Settled
 }
 
-// fold adds to a draft the head of the next turn, which has taken in the cells
-// that are old enough. They stay in the jar until no request is in flight that
-// may write them. ok reports whether it is due. With a store there is no fold: a
-// response that moves the session there takes the same turn.
-func (d *decision) fold(dr candidate) (out candidate, ok bool) {
+// fold returns a candidate with a head of the next turn, which holds the entries of
+// all foldable cells. The cells stay until no request in flight can write them. ok
+// reports whether a fold is due. With a store there is no fold, because a response
+// that moves the session to the store uses the same turn.
+func (d *decision) fold(cand candidate) (out candidate, ok bool) {
 	v := d.View
 	n := 0
 	for i := range v.Entries {
@@ -35,19 +36,19 @@ func (d *decision) fold(dr candidate) (out candidate, ok bool) {
 	h.Turn, h.Floor, h.Since = h.Turn+1, floor, d.Now
 	h.SeenAt = max(h.SeenAt, d.Now)
 	h.Tag = h.Root.HeadTag(h.Turn)
-	h.Entries = d.foldedEntries(floor, dr.set)
+	h.Entries = d.foldedEntries(floor, cand.set)
 	out = candidate{set: []*state.Cookie{h}, expire: append(d.leftovers(), d.replacedHeads(h.Tag)...)}
-	for _, c := range dr.set {
+	for _, c := range cand.set {
 		if c.Kind == state.Cell {
 			out.set = append(out.set, c)
 		}
 	}
-	out.expire = append(out.expire, dr.expire...)
+	out.expire = append(out.expire, cand.expire...)
 	return out, true
 }
 
-// folded lists the entries of the head that a fold sets. What stays in a cell is
-// listed.
+// foldedEntries returns the entries of the head that a fold sets. Entries that stay
+// in a cell are listed.
 func (d *decision) foldedEntries(floor state.Stamp, writes []*state.Cookie) (all []state.Entry) {
 	listed := func(name string, at int64) state.Entry {
 		return state.Entry{Name: name, Form: state.Listed, Stamp: state.Stamp{At: at}}
@@ -66,7 +67,7 @@ func (d *decision) foldedEntries(floor state.Stamp, writes []*state.Cookie) (all
 		switch {
 		case w != nil:
 			all = append(all, listed(e.Name, w.Entry.Stamp.At))
-		case e.From == nil && e.Stamp.After(floor): // of a session that came back from the store
+		case e.From == nil && e.Stamp.After(floor): // the session has moved back from the store
 			all = append(all, e)
 		case e.Live() && (e.From == nil || d.foldable(&e)):
 			e.Stamp, e.From, e.Above, e.AboveTurn = floor, nil, state.Stamp{}, 0
@@ -91,9 +92,9 @@ func (d *decision) foldedEntries(floor state.Stamp, writes []*state.Cookie) (all
 	return all
 }
 
-// leftovers lists the tags that no request can need any more. A tag that another
-// generation may take (a fixed one, or one that follows from what a request saw)
-// is expired only when nothing that began beside this session can be in flight.
+// leftovers lists the tags of cookies that no request needs any more. A new
+// generation in flight may use a fixed tag, or one derived from an earlier
+// generation. Such a tag is expired only once this generation is settled.
 func (d *decision) leftovers() (tags []string) {
 	v := d.View
 	h := v.Winner
@@ -116,14 +117,15 @@ func (d *decision) leftovers() (tags []string) {
 	return tags
 }
 
+// isShown reports whether an entry shows from a cell.
 func (d *decision) isShown(c *state.Cookie) bool {
 	e := d.View.Find(c.Entry.Name)
 	return e != nil && e.From == c
 }
 
-// touch renews the last-seen time where that is due, and takes leftovers along.
-// It undoes nothing: a head is only set again as it is, and only where a second
-// copy of it would fit.
+// touch renews the last-seen time if that is due, and expires leftovers. A touch
+// cannot undo a write: it sets a head again only in the same turn or by a fold, and
+// only if a second copy of the head fits.
 func (d *decision) touch() Plan {
 	v := d.View
 	if v.Head == nil || !d.MayTouch || v.Unopened > 0 || !TouchDue(v, d.Now, d.Idle, d.Touch) {
@@ -136,49 +138,49 @@ func (d *decision) touch() Plan {
 	if d.FixedName {
 		return d.touchFixed()
 	}
-	if dr, ok := d.touchHead(); ok {
-		return dr.plan(false)
+	if cand, ok := d.touchHead(); ok {
+		return cand.plan(false)
 	}
 	seen := &state.Cookie{Kind: state.Seen, Gen: h.Root.GenID(), SeenAt: d.Now, Tag: h.Root.SeenTag()}
-	dr := candidate{set: []*state.Cookie{seen}, expire: slices.DeleteFunc(d.leftovers(), d.isWholeTag)}
-	if d.checkLimits(&dr, d.Limits.RequestBytes) == nil {
-		return dr.plan(false)
+	cand := candidate{set: []*state.Cookie{seen}, expire: slices.DeleteFunc(d.leftovers(), d.isWholeTag)}
+	if d.checkLimits(&cand, d.Limits.RequestBytes) == nil {
+		return cand.plan(false)
 	}
-	return Plan{} // the session ends early rather than lock its browser out
+	return Plan{} // the session may end early, but the browser is not locked out
 }
 
-// touchHead is the draft of a touch that folds, or sets the head again. A head
-// that was written whole is left alone: its tag may hold a later one by the time
-// the response lands.
-func (d *decision) touchHead() (dr candidate, ok bool) {
+// touchHead returns the candidate of a touch that folds or sets the head again. It
+// never sets a head under a whole tag: the tag may hold a newer head by the time the
+// response lands.
+func (d *decision) touchHead() (cand candidate, ok bool) {
 	h := d.View.Winner
 	if slices.ContainsFunc(d.View.Cookies, func(c *state.Cookie) bool { return d.isWholeTag(c.Tag) }) {
 		return candidate{}, false
 	}
-	if dr, ok := d.fold(candidate{}); ok && d.fitsCells(&dr) {
-		return dr, true
+	if cand, ok := d.fold(candidate{}); ok && d.fitsCells(&cand) {
+		return cand, true
 	}
 	if !d.fitsTwice(h) || slices.ContainsFunc(h.Entries, func(e state.Entry) bool { return e.Form == state.Value && e.IsLarge() }) {
 		return candidate{}, false
 	}
 	again := d.refreshedHead()
-	dr = candidate{set: []*state.Cookie{again}, expire: append(d.replacedHeads(again.Tag), d.leftovers()...)}
-	return dr, d.checkLimits(&dr, d.Limits.RequestBytes) == nil
+	cand = candidate{set: []*state.Cookie{again}, expire: append(d.replacedHeads(again.Tag), d.leftovers()...)}
+	return cand, d.checkLimits(&cand, d.Limits.RequestBytes) == nil
 }
 
-// touchFixed sets the one cookie again.
+// touchFixed sets the only cookie again, in fixed-name mode.
 func (d *decision) touchFixed() Plan {
 	h := d.View.Winner.Clone()
 	h.SeenAt, h.Tag = max(h.SeenAt, d.Now), ""
-	dr := candidate{set: []*state.Cookie{h}}
-	if d.checkLimits(&dr, d.Limits.RequestBytes) != nil {
+	cand := candidate{set: []*state.Cookie{h}}
+	if d.checkLimits(&cand, d.Limits.RequestBytes) != nil {
 		return Plan{}
 	}
-	return dr.plan(false)
+	return cand.plan(false)
 }
 
-// TouchDue reports whether a session's last-seen time is so old that it is
-// renewed: by the configured interval, or by half of an idle timeout of its own.
+// TouchDue reports whether a session's last-seen time must be renewed. The interval
+// is touch, or half of the session's own idle timeout if it has one.
 func TouchDue(v *state.View, now, idle, touch int64) bool {
 	switch {
 	case v.Head == nil:
@@ -189,18 +191,18 @@ func TouchDue(v *state.View, now, idle, touch int64) bool {
 	return idle > 0 && idle < state.NoIdle && now-v.Seen >= touch
 }
 
-// settleImport writes another library's session as it is.
+// persistImport writes a session that was imported from another library.
 func (d *decision) persistImport() (Plan, error) {
 	h := d.refreshedHead()
-	dr := candidate{set: []*state.Cookie{h}}
+	cand := candidate{set: []*state.Cookie{h}}
 	if d.FixedName {
 		h.Tag = ""
 	}
 	var err error
 	if d.Mode != StoredOnly {
-		if err = d.checkLimits(&dr, d.Limits.RequestBytes-d.reserve()); err == nil {
-			return dr.plan(true), nil
+		if err = d.checkLimits(&cand, d.Limits.RequestBytes-d.reserve()); err == nil {
+			return cand.plan(true), nil
 		}
 	}
-	return d.moveToStore(h, d.View.RowRevision, dr, err)
+	return d.moveToStore(h, d.View.RowRevision, cand, err)
 }

@@ -15,21 +15,21 @@ import (
 	"github.com/carryon-go/carryon/internal/state"
 )
 
-// The model: one browser, requests in flight, and the very functions that
-// production runs. Every cookie goes through its encoded form. An oracle keeps
-// what landed when, and holds each request against "The guarantee" of SPEC.md.
+// The model simulates one browser with requests in flight, and calls the functions
+// that production calls. Each cookie is encoded and decoded. An oracle records when
+// each response landed, and checks each request against "The guarantee" of SPEC.md.
 
 var (
 	modelRuns    = flag.Int("model.runs", 120, "runs of each world of the model")
-	ablationRuns = flag.Int("model.ablations", 400, "runs in which an ablation has to fail")
+	ablationRuns = flag.Int("model.ablations", 400, "most runs until an ablation must have failed")
 	modelWorld   = flag.String("model.world", "", "run only the world of this name")
-	modelSeed    = flag.Uint64("model.seed", 0, "run only this seed, and print what happens")
+	modelSeed    = flag.Uint64("model.seed", 0, "run only this seed, and print each event")
 )
 
-// flight is one request.
+// request is one request in flight.
 type request struct {
-	at      int64 // of its next event
-	decide  bool  // else it lands
+	at      int64 // time of its next event
+	decide  bool  // its next event is the decision; if false, the landing
 	built   int64
 	decided int64
 	total   int64 // ms from built to landing
@@ -40,7 +40,7 @@ type request struct {
 	key     int // the newest key that its replica has
 	others  int // bytes of other programs' cookies
 	cookies []*state.Cookie
-	pieces  map[string][]int // sizes of the pieces under each tag
+	pieces  map[string][]int // request bytes of each piece under each tag
 	view    state.View
 	plan    policy.Plan
 	refused bool
@@ -60,7 +60,7 @@ func (f requestQueue) Swap(i, j int) { f[i], f[j] = f[j], f[i] }
 func (f *requestQueue) Push(x any)   { *f = append(*f, x.(*request)) }
 func (f *requestQueue) Pop() any     { old := *f; x := old[len(old)-1]; *f = old[:len(old)-1]; return x }
 
-// row is one record of the model's store.
+// row is one row of the model's store.
 type row struct {
 	rev     state.Revision
 	content []byte
@@ -71,12 +71,12 @@ type model struct {
 	r          *rand.Rand
 	now        int64
 	jar        map[string]*state.Cookie
-	pieces     map[string][]int         // request bytes of each piece under a tag; some may be left over
-	old        []*state.Cookie          // evicted or overwritten, for the worlds that bring them back
-	keys       map[*state.Cookie]int    // that sealed a cookie of the jar
-	content    map[*state.Cookie]string // of the cookies that were read last
+	pieces     map[string][]int         // request bytes of each piece under a tag, including surplus pieces
+	old        []*state.Cookie          // evicted or overwritten cookies, which some worlds restore
+	keys       map[*state.Cookie]int    // number of the key that sealed each cookie of the jar
+	content    map[*state.Cookie]string // encodings of the cookies that were read last
 	otherBytes int                      // bytes of other programs' cookies
-	grew       bool                     // those have grown since the header last fitted
+	grew       bool                     // otherBytes has grown since the header last fitted
 	queue      requestQueue
 	rows       map[string]row
 	oracle     oracle
@@ -123,8 +123,8 @@ func (m *model) run() (err error) {
 	return m.checkPieces()
 }
 
-// checkPieces writes small values, one after another, and looks for pieces of
-// longer ones.
+// checkPieces writes small values one after another. It returns an error if pieces of
+// longer values are left.
 func (m *model) checkPieces() error {
 	m.sizes, m.now = []int{10}, m.now+state.Settled
 	for range 20 * m.entries {
@@ -135,13 +135,13 @@ func (m *model) checkPieces() error {
 	}
 	for tag, pieces := range m.pieces {
 		if c := m.jar[tag]; c == nil || c.Kind == state.Cell && len(pieces) > sizer.Of(c).Cookies {
-			return fmt.Errorf("pieces of a longer value are left under %s", tag)
+			return fmt.Errorf("surplus pieces are left under %s", tag)
 		}
 	}
 	return nil
 }
 
-// pass lets time pass until the next requests.
+// advance lets time pass until the next requests.
 func (m *model) advance() error {
 	until := m.now + m.r.Int64N(m.pause+1)
 	switch {
@@ -162,6 +162,7 @@ func (m *model) advance() error {
 	return nil
 }
 
+// drain runs all events in the queue.
 func (m *model) drain() error {
 	for len(m.queue) > 0 {
 		if err := m.step(); err != nil {
@@ -171,7 +172,7 @@ func (m *model) drain() error {
 	return nil
 }
 
-// disturb loses cookies, and lets other programs' cookies come and go.
+// disturb loses or restores cookies, and changes the bytes of other cookies.
 func (m *model) disturb() {
 	if m.evict > 0 && m.r.IntN(m.evict) == 0 {
 		m.disturbJar()
@@ -183,8 +184,8 @@ func (m *model) disturb() {
 	}
 }
 
-// lose evicts a cookie, puts an old one back, or puts an old head in the place of
-// the newest.
+// disturbJar evicts a cookie, restores an old one, or replaces all heads by an old
+// one.
 func (m *model) disturbJar() {
 	tags := slices.Sorted(maps.Keys(m.jar))
 	switch m.r.IntN(4) {
@@ -204,9 +205,9 @@ func (m *model) disturbJar() {
 	}
 }
 
-// restores puts one of some old cookies back. A client that lets a session go on
-// from an old head and then puts back another one can mix the two branches, so
-// the model forgets the other heads.
+// restoreOne puts one of some old cookies into the jar. After an old head the model
+// restores no other: a client that continues from two old heads can mix the branches,
+// and no rule can detect that.
 func (m *model) restoreOne(old []*state.Cookie) {
 	if len(old) == 0 {
 		return
@@ -223,7 +224,7 @@ func (m *model) evictTag(tag string) {
 	delete(m.jar, tag)
 }
 
-// keep keeps an old cookie for later.
+// archive keeps an old cookie, which may be restored later.
 func (m *model) archive(c *state.Cookie) {
 	if m.evict == 0 || c == nil {
 		return
@@ -233,6 +234,7 @@ func (m *model) archive(c *state.Cookie) {
 	}
 }
 
+// pick returns a random operation of the world.
 func (m *model) pick() string {
 	n := 0
 	for _, w := range m.ops {
@@ -247,6 +249,7 @@ func (m *model) pick() string {
 	panic("unreachable")
 }
 
+// delay returns a random time from request to landing.
 func (m *model) delay() int64 {
 	if m.slow == 0 || m.quick && m.r.IntN(10) > 0 {
 		return m.r.Int64N(2 * second)
@@ -254,7 +257,7 @@ func (m *model) delay() int64 {
 	return m.r.Int64N(m.slow)
 }
 
-// entryName is the name of one of the world's entries.
+// entryName returns the name of one of the world's entries.
 func (m *model) entryName(i int) string {
 	if m.entries <= 26 {
 		return string(rune('a'+i)) + "name"
@@ -289,6 +292,7 @@ func (m *model) send(op string) {
 	heap.Push(&m.queue, f)
 }
 
+// step runs the next event in the queue.
 func (m *model) step() error {
 	f := heap.Pop(&m.queue).(*request)
 	m.now = max(m.now, f.at)
@@ -301,6 +305,7 @@ func (m *model) step() error {
 	return m.land(f)
 }
 
+// clock returns the time by a replica's clock.
 func (m *model) clock() int64 {
 	if m.skew == 0 {
 		return m.now
@@ -308,7 +313,7 @@ func (m *model) clock() int64 {
 	return m.now + m.r.Int64N(2*m.skew+1) - m.skew
 }
 
-// land applies a response.
+// land applies a response to the jar.
 func (m *model) land(f *request) error {
 	if f.refused {
 		return nil
@@ -332,7 +337,7 @@ func (m *model) land(f *request) error {
 	return m.measure(f)
 }
 
-// seen is how many pieces under a tag a response removes or replaces.
+// piecesSeen returns how many pieces under a tag a response replaces or removes.
 func (m *model) piecesSeen(f *request, tag string) int {
 	if m.off.surplus {
 		return min(len(f.pieces[tag]), 1)
@@ -340,7 +345,7 @@ func (m *model) piecesSeen(f *request, tag string) int {
 	return len(f.pieces[tag])
 }
 
-// put sets or expires a cookie for a request that saw so many pieces of it.
+// put sets or expires a cookie. seen is the number of its pieces in the request.
 func (m *model) put(tag string, c *state.Cookie, seen int) {
 	m.archive(m.jar[tag])
 	delete(m.jar, tag)
@@ -351,14 +356,14 @@ func (m *model) put(tag string, c *state.Cookie, seen int) {
 	}
 	if had := m.pieces[tag]; len(had) > max(seen, len(left)) {
 		left = append(left, had[max(seen, len(left)):]...)
-		m.stats["left over"]++
+		m.stats["surplus pieces"]++
 	}
 	if delete(m.pieces, tag); len(left) > 0 {
 		m.pieces[tag] = left
 	}
 }
 
-// piecesOf lists the request bytes of a cookie's pieces.
+// piecesOf returns the request bytes of each piece of a cookie.
 func piecesOf(c *state.Cookie) (pieces []int) {
 	size := sizer.Of(c)
 	for i := range size.Cookies - 1 {
@@ -369,7 +374,7 @@ func piecesOf(c *state.Cookie) (pieces []int) {
 	return append(pieces, size.Request)
 }
 
-// measure holds the header against its limit.
+// measure returns an error if the next request's header exceeds its limit.
 func (m *model) measure(f *request) error {
 	size, n := 0, 0
 	for _, pieces := range m.pieces {
@@ -385,13 +390,14 @@ func (m *model) measure(f *request) error {
 		m.grew = false
 		return nil
 	}
-	m.stats["over"]++
+	m.stats["over the limit"]++
 	if m.bounded && !m.grew {
-		return fmt.Errorf("the header takes %d bytes", size)
+		return fmt.Errorf("the header takes %d bytes, more than its limit", size)
 	}
 	return nil
 }
 
+// addTo adds the statistics of a run to a total.
 func (m *model) addTo(total map[string]int) {
 	for k, n := range m.stats {
 		if k == "most bytes" || k == "most cookies" {

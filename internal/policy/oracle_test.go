@@ -6,44 +6,45 @@ import (
 	"github.com/carryon-go/carryon/internal/state"
 )
 
-// write is one entry as one response left it.
+// write is one response's write of an entry, or of a whole session.
 type write struct {
 	val           int // 0: deleted
 	built, landed int64
-	excused       bool // it overlapped a response that wrote the session whole
+	excused       bool // it overlapped a whole write, so it may be lost
 }
 
-// sight is what the writer of a cookie saw of an entry.
+// observation is an entry as the writer of a cookie saw it.
 type observation struct {
 	at  int64
 	val int // 0: deleted
 }
 
-// use is a response that said that the visitor was seen.
+// activity is a response that set the last-seen time.
 type activity struct{ decided, landed int64 }
 
-// begun says over what a generation began, and when that was decided.
+// renewal says which generation a new one replaced, and when that was decided.
 type renewal struct {
 	replaced state.Root
 	decided  int64
 }
 
-// oracle knows what landed when, and what "The guarantee" of SPEC.md says of it.
+// oracle records when each response landed. The model's checks compare this with
+// "The guarantee" of SPEC.md.
 type oracle struct {
 	writes       map[state.Root]map[string][]write
 	wholes       map[state.Root][]write
-	deleting     map[string]int                    // deletions that a record shows and that have not landed
-	observations map[string]map[string]observation // by the content of a cell or a head: what its writer saw
-	ended        map[state.Root]int64              // when a renewal or logout landed that had seen it
-	activities   map[state.Root][]activity         // responses that said that the visitor was seen
-	lastDecided  map[state.Root]int64              // when the last request of it was decided
+	deleting     map[string]int                    // by entry: deletions that were saved in a record and have not landed
+	observations map[string]map[string]observation // by the encoding of a cell or a head, then by entry
+	ended        map[state.Root]int64              // landing of a renewal or logout that had seen the generation
+	activities   map[state.Root][]activity         // responses that set the last-seen time
+	lastDecided  map[state.Root]int64              // when the generation's last request was decided
 
-	written  map[state.Root]int64      // generations of logins, and those that were written to: the landing
-	orphans  map[state.Root]bool       // begun by first requests
-	logouts  map[state.Root][]activity // logouts, by what they ended
-	renewals map[state.Root]renewal    // renewals
+	written  map[state.Root]int64      // landing of the login or the first write
+	orphans  map[state.Root]bool       // generations of first requests
+	logouts  map[state.Root][]activity // by the generation that they ended
+	renewals map[state.Root]renewal    // by the new generation
 
-	lastBegin, lastLogout int64 // landings
+	lastBegin, lastLogout int64 // times of landing
 }
 
 func newOracle() oracle {
@@ -64,8 +65,7 @@ func (o *oracle) addWrite(root state.Root, name string, w write) {
 	o.writes[root][name] = append(o.writes[root][name], w)
 }
 
-// addWhole excuses the writes that overlap a response which wrote the session
-// whole.
+// addWhole adds a whole write, and excuses the writes that it overlaps.
 func (o *oracle) addWhole(root state.Root, c write) {
 	o.wholes[root] = append(o.wholes[root], c)
 	for _, writes := range o.writes[root] {
@@ -75,9 +75,9 @@ func (o *oracle) addWhole(root state.Root, c write) {
 	}
 }
 
-// excuseAll excuses all writes so far: a replica that cannot open a session's
-// cookies has removed them. A response in flight can bring the head back without
-// what was written since.
+// excuseAll excuses all writes so far, after a replica has expired cookies that it
+// could not open. A response in flight can then set the head again without the later
+// writes.
 func (o *oracle) excuseAll() {
 	clear(o.ended)
 	clear(o.written)
@@ -91,10 +91,10 @@ func (o *oracle) excuseAll() {
 	}
 }
 
-// saw keeps what the writer of a cookie saw.
+// observe records the entries that the writer of a cookie saw.
 func (o *oracle) observe(c *state.Cookie, v *state.View) {
 	if c.Kind != state.Cell && (c.Kind != state.Head || v.Winner == nil || c.Turn <= v.Winner.Turn) {
-		return // a head that is set again as it is says nothing of what its writer saw
+		return // a head that is set again in its turn does not depend on its writer's view
 	}
 	saw := map[string]observation{}
 	if v.Winner != nil && (c.Kind == state.Cell || c.Root == v.Winner.Root) {
@@ -107,7 +107,7 @@ func (o *oracle) observe(c *state.Cookie, v *state.View) {
 	o.observations[string(c.Plaintext())] = saw
 }
 
-// deletes is the name that a request deletes; "*" for all.
+// deletes returns the name of the entry that a request deletes, or "*" for all.
 func (f *request) deletes() string {
 	switch f.op {
 	case "delete":
@@ -118,7 +118,7 @@ func (f *request) deletes() string {
 	return ""
 }
 
-// note tells the oracle what a response did.
+// note records in the oracle that a response landed.
 func (m *model) note(f *request) {
 	p, v, o := &f.plan, &f.view, &m.oracle
 	if name := f.deletes(); p.Record != nil && name != "" {
@@ -164,7 +164,7 @@ func (m *model) note(f *request) {
 	m.noteWrites(f, head, begins)
 }
 
-// noteEnds notes what a response begins or ends.
+// noteGenerations records which generations a response begins and ends.
 func (m *model) noteGenerations(f *request, head *state.Cookie, begins bool) {
 	over, o := f.view.Winner, &m.oracle
 	switch {
@@ -180,6 +180,7 @@ func (m *model) noteGenerations(f *request, head *state.Cookie, begins bool) {
 	}
 }
 
+// noteWrites records which entries a response writes.
 func (m *model) noteWrites(f *request, head *state.Cookie, begins bool) {
 	p, v, o := &f.plan, &f.view, &m.oracle
 	if !begins {
@@ -227,7 +228,7 @@ func (m *model) noteWrites(f *request, head *state.Cookie, begins bool) {
 	}
 }
 
-// write notes when a generation was first written to.
+// noteWritten records when a generation was first written to.
 func (o *oracle) noteWritten(root state.Root, now int64) {
 	if _, ok := o.written[root]; !ok {
 		o.written[root] = now
@@ -242,7 +243,7 @@ func valueOf(e *state.Entry) int {
 	return int(v[1])<<16 | int(v[2])<<8 | int(v[3])
 }
 
-// check holds what a request sees against the guarantee.
+// check returns an error if a request's view breaks the guarantee.
 func (m *model) check(f *request, now int64) error {
 	v, o := &f.view, &m.oracle
 	m.stats["checks"]++
@@ -262,30 +263,30 @@ func (m *model) check(f *request, now int64) error {
 	if v.Verdict != state.Present {
 		if o.lastLogout == 0 && o.lastBegin > 0 && o.lastBegin < f.built &&
 			v.Verdict != state.ExpiredIdle && v.Verdict != state.ExpiredEnd && (v.Verdict != state.LoggedOut || !m.store) {
-			return fmt.Errorf("a session that had begun is gone: %s", v.Reason())
+			return fmt.Errorf("a session that had begun does not show: %s", v.Reason())
 		}
 		if m.idle == 0 && !m.store && o.lastBegin > o.lastLogout+state.Window && o.lastBegin < f.built && !m.logoutInFlight() {
-			return fmt.Errorf("a session that began after the last logout is gone: %s", v.Reason())
+			return fmt.Errorf("a session that began after the last logout does not show: %s", v.Reason())
 		}
 		return nil
 	}
 	root := v.Winner.Root
-	if b, ok := o.renewals[root]; ok && len(o.logouts[b.replaced]) == 1 { // of several logouts the last to land counts
+	if b, ok := o.renewals[root]; ok && len(o.logouts[b.replaced]) == 1 { // with several logouts, the last to land counts
 		for _, u := range o.logouts[b.replaced] {
 			if u.landed < f.built && u.decided > b.decided+2*m.skew+second {
-				return fmt.Errorf("a renewal shows over which a later logout had landed")
+				return fmt.Errorf("a renewed session shows although a later logout of its predecessor had landed")
 			}
 		}
 	}
 	if _, ok := o.written[root]; o.orphans[root] && !ok {
 		for other, at := range o.written {
 			if _, ended := o.ended[other]; !ended && at < f.built {
-				return fmt.Errorf("a first request shows in place of a session that had been written to")
+				return fmt.Errorf("an orphan shows in place of a session that had been written to")
 			}
 		}
 	}
 	if at, ok := o.ended[root]; ok && at < f.built {
-		return fmt.Errorf("a generation shows that a landed renewal or logout had seen")
+		return fmt.Errorf("a generation shows although a renewal or logout that had seen it has landed")
 	}
 	for name := range o.writes[root] {
 		if err := m.checkEntry(f, name, o.writes[root][name]); err != nil {
@@ -304,12 +305,13 @@ func (m *model) logoutInFlight() bool {
 	return false
 }
 
+// checkEntry returns an error if a view shows a value that it must not show.
 func (m *model) checkEntry(f *request, name string, writes []write) error {
 	shown := 0
 	if e := f.view.Find(name); e != nil {
 		shown = valueOf(e)
 	}
-	ok := func(w write) bool { // no landed write that saw w has replaced it
+	ok := func(w write) bool { // no write that had seen w has landed with another value
 		for _, x := range writes {
 			if x.landed < f.built && x.built > w.landed && x.val != w.val && !x.excused {
 				return false
@@ -329,12 +331,12 @@ func (m *model) checkEntry(f *request, name string, writes []write) error {
 		return nil
 	}
 	if shown != 0 && !known {
-		return nil // its response has not landed: a record shows it already
+		return nil // the value is in a record, and its response has not landed yet
 	}
-	return fmt.Errorf("%s shows %d, which a landed write had replaced, or nothing in place of one", name, shown)
+	return fmt.Errorf("%s shows %d, but a later write of another value has landed", name, shown)
 }
 
-// checkTime holds a verdict against what is known of the visitor's use.
+// checkTime returns an error if a session shows too long or is idle too early.
 func (m *model) checkTime(f *request, now int64) error {
 	v := &f.view
 	if v.Winner == nil || v.Winner.Kind != state.Head || m.idle == 0 {
@@ -351,7 +353,7 @@ func (m *model) checkTime(f *request, now int64) error {
 			return fmt.Errorf("a session shows after its end")
 		}
 		if at := m.oracle.lastDecided[root]; at > 0 && now-at > idle+2*m.skew {
-			return fmt.Errorf("a session shows that was not used for %d minutes", (now-at)/minute)
+			return fmt.Errorf("a session shows although it was not used for %d minutes", (now-at)/minute)
 		}
 	case state.ExpiredIdle:
 		at := int64(0)
@@ -361,13 +363,13 @@ func (m *model) checkTime(f *request, now int64) error {
 			}
 		}
 		if at > 0 && now-at < idle-m.touchAfter(idle)-state.Slack {
-			return fmt.Errorf("a session is idle that was used %d minutes ago", (now-at)/minute)
+			return fmt.Errorf("a session is idle although it was used %d minutes ago", (now-at)/minute)
 		}
 	}
 	return nil
 }
 
-// touchAfter is the age at which the last-seen time is renewed.
+// touchAfter returns the age at which a touch renews the last-seen time.
 func (m *model) touchAfter(idle int64) int64 {
 	if idle == m.idle {
 		return min(idle/12, 2*minute)
@@ -375,9 +377,8 @@ func (m *model) touchAfter(idle int64) int64 {
 	return idle / 2
 }
 
-// checkClosed holds a jar that has lost cookies to what remains of the
-// guarantee: nothing shows that is older, by more than Slack, than what the
-// writer of another shown value had seen.
+// checkNothingIsLost checks a jar that has lost cookies. If the writer of a shown
+// value had seen another entry, that entry must not show older by more than Slack.
 func (m *model) checkNothingIsLost(f *request) error {
 	v := &f.view
 	if v.Verdict != state.Present {
@@ -405,9 +406,9 @@ func (m *model) checkObservations(v *state.View, writer *state.Cookie) error {
 		}
 		switch {
 		case shown == saw.val, have != nil && have.Stamp.At >= saw.at-state.Slack:
-		case have == nil && v.Floor().At >= saw.at-state.Slack: // deleted, and the floor has risen above that
+		case have == nil && v.Floor().At >= saw.at-state.Slack: // deleted, and the floor is above the deletion
 		default:
-			return fmt.Errorf("%s shows older than what the writer of %s had seen", name, describe(writer))
+			return fmt.Errorf("%s shows an older value than the writer of %s had seen", name, describe(writer))
 		}
 	}
 	return nil

@@ -7,18 +7,18 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// Limits is how much of a request and of a response the session may take.
+// Limits are the sizes of a request and of a response that a platform accepts.
 type Limits struct {
-	Cookies        int // that one request may carry, the program's own included
-	RequestBytes   int // of the Cookie header, the program's own cookies included
-	ResponseBytes  int // of our Set-Cookie lines in one response
-	SetCookieLines int // of ours in one response
+	Cookies        int // in one request, including other cookies
+	RequestBytes   int // of the Cookie header, including other cookies
+	ResponseBytes  int // of the session's Set-Cookie lines in one response
+	SetCookieLines int // of the session in one response
 }
 
-// Mode says where sessions live.
+// Mode is the configured place of sessions.
 type Mode int
 
-// The modes, as the middleware documents them.
+// The modes. See middleware.Mode.
 const (
 	Auto Mode = iota
 	Lossless
@@ -26,11 +26,11 @@ const (
 	StoredOnly
 )
 
-// Group is what a request carried under one tag.
+// Group is the set of session cookies with one tag in a request.
 type Group struct {
 	Tag        string
-	Size       Size // of its cookies in the request
-	Unopenable bool // no replica can ever open it
+	Size       Size // of the cookies in the request
+	Unopenable bool // no replica will be able to open it
 }
 
 // Growth is an entry that a response adds or makes much longer.
@@ -39,59 +39,59 @@ type Growth struct {
 	Bytes int // of the value
 }
 
-// Input is all that a decision follows from.
+// Input is everything that a decision depends on.
 type Input struct {
 	View    *state.View
 	Changes *state.Changes
 	Writes  bool // the changes leave a session to be written
 
-	Now         int64  // ms
-	ID          uint32 // of the request's stamps
-	Fresh       state.Root
-	Lifetime    int64 // ms, of a session that begins
-	MaxLifetime int64 // ms, the most that a program may choose
-	Browser     bool  // a session that begins ends with the browser session
-	Bound       int64 // ms, not before which a subject is bound
-	Idle        int64 // ms, the configured idle timeout; 0: none
-	Touch       int64 // ms, the age at which the last-seen time is renewed
-	MayTouch    bool  // the response may renew it
+	Now         int64      // ms
+	ID          uint32     // of the request's stamps
+	Fresh       state.Root // of a logout, which needs a root of its own
+	Lifetime    int64      // ms, of a new session
+	MaxLifetime int64      // ms, the longest that a program may choose for one session
+	Browser     bool       // a new session ends with the browser session
+	Bound       int64      // ms, the earliest time at which a subject may be bound
+	Idle        int64      // ms, the configured idle timeout; 0: none
+	Touch       int64      // ms, the age at which a touch renews the last-seen time
+	MayTouch    bool       // the response may be a touch
 
-	Jar    []Group // ours in the request, opened or not
-	Others Size    // the program's own cookies in the request
+	Jar    []Group // the session cookies in the request, even if they did not open
+	Others Size    // the other cookies in the request
 
 	Audience  string // of the program
 	Sizer     Sizer
 	Limits    Limits
-	FixedName bool     // there is one cookie, without a tag
+	FixedName bool     // fixed-name mode: there is one cookie, without a tag
 	Mode      Mode     //
-	Store     bool     // there is a store
-	Revocable bool     // the store is told of sessions in cookies that end
-	Conflict  bool     // the record has changed since it was loaded
-	Late      bool     // the header has gone: only the store can take a change
-	RowTag    [16]byte // of the revision that the store gets
+	Store     bool     // a store is configured
+	Revocable bool     // ended sessions are marked in the store, even those in cookies
+	Conflict  bool     // the last plan met a conflict: the record had changed
+	Late      bool     // the header was sent: a change can only be saved in the store
+	RowTag    [16]byte // of the record's new revision
 	InFlight  []Growth // what other requests of this process are adding now
 
-	scratch [2]*state.Cookie // for what most responses set
+	scratch [2]*state.Cookie // memory for the cookies that most responses set
 }
 
-// Plan is what a response does.
+// Plan is the decision about one response.
 type Plan struct {
 	Set     []*state.Cookie
 	Expire  []string // tags
-	Changes bool     // the session changed; else the plan is a touch, or nothing
-	Whole   bool     // a session that goes on was written whole: of overlapping writes the last counts
+	Changes bool     // the session changes; if false, the plan is a touch or empty
+	Whole   bool     // an existing session is written whole: of overlapping writes the last counts
 	Grows   []Growth // what the plan adds in cells
 
-	// What the store is asked before the response says so.
-	Record        *state.Cookie  // the content of the session's record; nil for none
-	Old, New      state.Revision // of that record
-	Extend        *state.Cookie  // the reference whose record lives on; nil for none
-	EndedByLogout *state.Cookie  // the generation that a logout ends; nil for none
+	// The store must complete these before the response is sent.
+	Record        *state.Cookie  // the record to save; nil: none
+	Old, New      state.Revision // revisions of that record
+	Extend        *state.Cookie  // the reference whose record gets a later expiry; nil: none
+	EndedByLogout *state.Cookie  // the generation to mark as ended; nil: none
 	ToStore       bool           // the session moves into the store
 	ToCookies     bool           // the session moves back into the cookies
 
-	// What it is asked afterwards.
-	EndedByRenewal []*state.Cookie // generations that a renewal has ended
+	// These are marked as ended after the response.
+	EndedByRenewal []*state.Cookie // the generations that renewals replaced
 }
 
 // Empty reports whether a plan does nothing.
@@ -99,8 +99,8 @@ func (p *Plan) Empty() bool {
 	return len(p.Set)+len(p.Expire)+len(p.EndedByRenewal) == 0 && !p.Changes && p.Record == nil && p.Extend == nil && p.EndedByLogout == nil
 }
 
-// Then returns what a response says for which p was decided first, and q later
-// in the same request.
+// Then combines two plans of one request: p, which was decided first, and q. The
+// result is the plan of the response.
 func (p Plan) Then(q Plan) Plan {
 	for _, c := range p.Set {
 		if !sets(q.Set, c.Tag) && !slices.Contains(q.Expire, c.Tag) {
@@ -121,13 +121,14 @@ func (p Plan) Then(q Plan) Plan {
 	return q
 }
 
+// sets reports whether set has a cookie with a tag.
 func sets(set []*state.Cookie, tag string) bool {
 	return slices.ContainsFunc(set, func(c *state.Cookie) bool { return c.Tag == tag })
 }
 
-// Decide returns what the response does. The error is a [*session.TooLargeError],
-// [session.ErrStoreDown] or [session.ErrUnknownKey]; then the visitor's cookies
-// and the record stay as they are.
+// Decide returns the plan of a response. The error is a [*session.TooLargeError],
+// [session.ErrStoreDown] or [session.ErrUnknownKey]. After an error, the cookies and
+// the record stay as they are.
 func Decide(in *Input) (Plan, error) {
 	v, c := in.View, in.Changes
 	d := decision{Input: in, stamp: state.Stamp{At: max(in.Now, v.Top+1), ID: in.ID}}
@@ -135,21 +136,21 @@ func Decide(in *Input) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	over := d.endedGeneration()
+	ended := d.endedGeneration()
 	switch {
-	case !in.Store || over == nil || !p.Changes && !v.Imported:
+	case !in.Store || ended == nil || !p.Changes && !v.Imported:
 	case c.Destroyed:
-		p.EndedByLogout = over
+		p.EndedByLogout = ended
 	case c.Renewed && v.Head != nil:
-		p.EndedByRenewal = append(p.EndedByRenewal, over)
+		p.EndedByRenewal = append(p.EndedByRenewal, ended)
 	}
 	return p, nil
 }
 
-// decision is the work on one Input.
+// decision holds an Input while it is decided.
 type decision struct {
 	*Input
-	stamp state.Stamp // of all that the response writes
+	stamp state.Stamp // of all writes of the response
 }
 
 func (d *decision) choose() (Plan, error) {
@@ -161,7 +162,7 @@ func (d *decision) choose() (Plan, error) {
 	case d.Writes && v.Closed == string(session.TooMany) && !ends:
 		return Plan{}, &session.TooLargeError{Limit: session.LimitCookies, Need: len(d.Jar) + d.Others.Cookies, Max: d.Limits.Cookies, Others: d.Others.Request}
 	case d.Writes && v.Unopened > 0 && !ends:
-		return Plan{}, session.ErrUnknownKey // the write could hide what another replica can read
+		return Plan{}, session.ErrUnknownKey // the write could hide entries that only another replica can open
 	case d.Writes && c.Begins(v):
 		return d.begin()
 	case c.Destroyed:
@@ -170,17 +171,16 @@ func (d *decision) choose() (Plan, error) {
 		return d.change()
 	case v.Imported && d.MayTouch:
 		if p, err := d.persistImport(); err == nil {
-			return p, nil // what does not fit stays the other library's until it is written
+			return p, nil // an import that does not fit is repeated until a write stores it
 		}
 		return Plan{}, nil
 	}
 	return d.touch(), nil
 }
 
-// ends returns the generation that the store is told of, if the request ends
-// it. A logout also ends a session that it cannot see any more: that this
-// browser has not used it for long, or has lost a part of it, does not mean that
-// no one has a copy.
+// endedGeneration returns the generation that the request ends and that the store
+// must mark as ended, or nil. A logout also ends a session that is idle or torn in
+// this browser, because a complete copy may exist elsewhere.
 func (d *decision) endedGeneration() *state.Cookie {
 	v := d.View
 	switch {

@@ -9,27 +9,27 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// store moves the session that head h holds into the store, and leaves a
-// reference in its place. refused is why the cookies do not do, if they were
-// tried. dr is the draft that would have set h.
-func (d *decision) moveToStore(h *state.Cookie, old state.Revision, dr candidate, refused error) (Plan, error) {
+// moveToStore moves the session of head h to the store, and sets a reference in the
+// place of h. refused is the error if the session did not fit into cookies. cand is
+// the candidate that would have set h.
+func (d *decision) moveToStore(h *state.Cookie, old state.Revision, cand candidate, refused error) (Plan, error) {
 	if refused != nil && (!d.Store || d.Mode == CookiesOnly) {
 		return Plan{}, refused
 	}
 	record := h.Clone()
 	record.Tag = ""
 	if !d.Changes.Begins(d.View) {
-		record.Entries = d.recordEntries(false) // cells in flight are held against each entry's own stamp
+		record.Entries = d.recordEntries(false) // with their own stamps, by which cells in flight are compared
 		record.Floor = d.recordFloor()
 		h.Turn = d.View.Winner.Turn + 1
 		record.Turn = h.Turn
 		if !d.FixedName {
 			h.Tag = h.Root.HeadTag(h.Turn)
 		}
-		dr = candidate{expire: append(d.leftovers(), d.replacedHeads(h.Tag)...)}
+		cand = candidate{expire: append(d.leftovers(), d.replacedHeads(h.Tag)...)}
 	}
 	next := state.Revision{Number: old.Number + 1, Tag: d.RowTag}
-	p, err := d.saveRecord(record, h.Tag, dr, old, next)
+	p, err := d.saveRecord(record, h.Tag, cand, old, next)
 	p.ToStore = err == nil
 	return p, err
 }
@@ -45,32 +45,32 @@ func (d *decision) cellTags() (tags []string) {
 	return tags
 }
 
-// refer is the plan that saves a record and sets the reference to it.
-func (d *decision) saveRecord(record *state.Cookie, tag string, dr candidate, old, next state.Revision) (Plan, error) {
+// saveRecord returns the plan that saves a record and sets a reference to it.
+func (d *decision) saveRecord(record *state.Cookie, tag string, cand candidate, old, next state.Revision) (Plan, error) {
 	if n := len(record.Plaintext()); n > codec.MaxRecordPlaintext {
 		return Plan{}, d.tooLarge(session.LimitRecordBytes, &candidate{set: []*state.Cookie{record}}, codec.MaxRecordPlaintext, n)
 	}
 	ref := record.Clone()
 	ref.Tag, ref.Row, ref.Entries, ref.Back = tag, next, nil, false
 	ref.SeenAt = max(ref.SeenAt, d.Now)
-	dr.set = []*state.Cookie{ref}
-	err, whole := d.checkLimits(&dr, d.Limits.RequestBytes-renewPad), false
+	cand.set = []*state.Cookie{ref}
+	err, whole := d.checkLimits(&cand, d.Limits.RequestBytes-renewPad), false
 	if err != nil && !d.Changes.Begins(d.View) {
 		record = record.Clone()
 		record.Entries = d.recordEntries(true)
-		dr.expire = append(dr.expire, d.cellTags()...) // a write that overlaps this one may be lost with them
-		err, whole = d.checkLimits(&dr, d.Limits.RequestBytes-renewPad), true
+		cand.expire = append(cand.expire, d.cellTags()...) // overlapping writes in these cells may be lost
+		err, whole = d.checkLimits(&cand, d.Limits.RequestBytes-renewPad), true
 	}
 	if err != nil && !d.Late {
 		return Plan{}, err
 	}
-	p := dr.plan(true)
+	p := cand.plan(true)
 	p.Whole = whole
 	p.Record, p.Old, p.New = record, old, next
 	return p, nil
 }
 
-// changeRecord writes a change of a session that is in the store.
+// changeRecord writes the changes to a stored session.
 func (d *decision) changeRecord() (Plan, error) {
 	v := d.View
 	record := v.Winner.Clone()
@@ -83,7 +83,7 @@ func (d *decision) changeRecord() (Plan, error) {
 		record.Since = v.Row.Since
 	}
 	if v.Row.Back {
-		record.Turn += 2 // above the head that a response has taken back into the cookies
+		record.Turn += 2 // above the turn of the head with which the session moved back
 		record.Since = d.stamp.At
 	}
 	next := state.Revision{Number: max(v.RowRevision.Number, v.Winner.Row.Number) + 1, Tag: d.RowTag}
@@ -99,9 +99,9 @@ func (d *decision) changeRecord() (Plan, error) {
 	return d.saveRecord(record, tag, candidate{expire: append(d.leftovers(), d.replacedHeads(tag)...)}, v.RowRevision, next)
 }
 
-// back moves a session back into the cookies if it takes at most 60 % of what it
-// may take there. The record keeps the session, marked, for the case that the
-// response does not arrive.
+// moveToCookies moves a stored session back to the cookies if it takes at most 60 %
+// of the limits there. The record keeps the entries, marked with Back, in case the
+// response is lost.
 func (d *decision) moveToCookies(record *state.Cookie, next state.Revision) (Plan, bool) {
 	l := d.Limits
 	n := 0
@@ -109,7 +109,7 @@ func (d *decision) moveToCookies(record *state.Cookie, next state.Revision) (Pla
 		n += len(record.Entries[i].Name) + len(record.Entries[i].Value)
 	}
 	if n > l.RequestBytes {
-		return Plan{}, false // without building it: it may be a megabyte
+		return Plan{}, false // a record can have a megabyte: do not encode it
 	}
 	h := record.Clone()
 	h.Turn, h.Since = record.Turn+1, d.stamp.At
@@ -117,25 +117,26 @@ func (d *decision) moveToCookies(record *state.Cookie, next state.Revision) (Pla
 		h.Tag = h.Root.HeadTag(h.Turn)
 	}
 	h.Entries = d.listLargeCells(h.Entries)
-	dr := candidate{set: []*state.Cookie{h}, expire: append(d.leftovers(), d.replacedHeads(h.Tag)...)}
+	cand := candidate{set: []*state.Cookie{h}, expire: append(d.leftovers(), d.replacedHeads(h.Tag)...)}
 	size := d.Sizer.Of(h)
 	small := isAtMost60Percent(size.Request, l.RequestBytes-d.Others.Request) && isAtMost60Percent(size.Response, l.ResponseBytes) &&
 		isAtMost60Percent(size.Cookies, max(l.SetCookieLines, 2)) && isAtMost60Percent(size.Cookies, max(l.Cookies, 2))
 	if d.FixedName {
 		small = size.Cookies == 1 && isAtMost60Percent(size.Response, d.Sizer.CookieBytes)
 	}
-	if !small && d.Mode != CookiesOnly || d.checkLimits(&dr, l.RequestBytes) != nil {
+	if !small && d.Mode != CookiesOnly || d.checkLimits(&cand, l.RequestBytes) != nil {
 		return Plan{}, false
 	}
-	p := dr.plan(true)
+	p := cand.plan(true)
 	record.Back = true
 	p.Record, p.Old, p.New, p.ToCookies = record, d.View.RowRevision, next, true
 	return p, true
 }
 
-// listedInCells is the entries of a head that goes back into the cookies. A large
-// value whose cell is still there is listed, unless another request may be
-// expiring that cell, which does not show while the record has the same value.
+// listLargeCells returns the entries of a head with which a session moves back to the
+// cookies. A large value whose cell is still there is listed. It is not listed if
+// another request may expire the cell, which is a leftover while the session is
+// stored.
 func (d *decision) listLargeCells(entries []state.Entry) []state.Entry {
 	entries = slices.Clone(entries)
 	if d.Now-d.View.Winner.Since >= state.Settled-state.Slack {
@@ -150,8 +151,8 @@ func (d *decision) listLargeCells(entries []state.Entry) []state.Entry {
 	return entries
 }
 
-// holds returns a function that reports whether a cookie is the cell of an entry,
-// from the turn in which the session went to the store.
+// isCellOf returns a function that reports whether a cookie is the cell of entry e
+// from the turn before the session moved to the store.
 func (d *decision) isCellOf(e state.Entry) func(*state.Cookie) bool {
 	h := d.View.Winner
 	gen := h.Root.GenID()
@@ -160,11 +161,13 @@ func (d *decision) isCellOf(e state.Entry) func(*state.Cookie) bool {
 	}
 }
 
+// isAtMost60Percent reports whether n is at most 60 % of most.
 func isAtMost60Percent(n, most int) bool { return 10*n <= 6*most }
 
-// merged lists the entries of a record after the changes: each with the stamp of
-// its own write, so that cells which land later are held against it. Tombstones
-// stay until nothing in flight can contradict them.
+// recordEntries returns the entries of a record with the changes applied. Each keeps
+// the stamp of its write, by which cells that land later are compared. Tombstones
+// stay until they are settled. whole reports that the session's cells are expired,
+// so that the entries which show are taken as they are.
 func (d *decision) recordEntries(whole bool) (all []state.Entry) {
 	have := d.View.Entries
 	if d.Changes.Cleared {
@@ -210,9 +213,8 @@ func (d *decision) recordEntries(whole bool) (all []state.Entry) {
 	return all
 }
 
-// newer is the record's copy of entry e that is newer than the cell which shows.
-// Of a request that was built long ago, the cell may be one that has been
-// overwritten since.
+// newerInBase returns the base's entry of e's name if it is newer than e, else nil. A
+// request that is long in flight may carry a cell that was overwritten since.
 func (d *decision) newerInBase(e *state.Entry) *state.Entry {
 	base := d.View.Base().Find(e.Name)
 	if base == nil || base.Form == state.Listed || !base.Stamp.After(e.Stamp) || base.Stamp.At <= d.Now-state.Settled {
@@ -221,8 +223,8 @@ func (d *decision) newerInBase(e *state.Entry) *state.Entry {
 	return base
 }
 
-// above is the stamp above which a cell shows in place of a record's copy of
-// entry e; zero if no request in flight can write one.
+// above returns Above and AboveTurn for a record's copy of entry e. They are zero if
+// no request in flight can write a cell of the entry.
 func (d *decision) above(e *state.Entry) (state.Stamp, uint64) {
 	switch {
 	case e.Stamp.At <= d.Now-state.Settled:
@@ -233,7 +235,7 @@ func (d *decision) above(e *state.Entry) (state.Stamp, uint64) {
 	return d.hiddenUpTo(e.Name), e.From.Turn
 }
 
-// dead is the stamp at and below which the cells of an entry do not show.
+// hiddenUpTo returns the stamp up to which cells of an entry do not show.
 func (d *decision) hiddenUpTo(name string) state.Stamp {
 	e := d.View.Base().Find(name)
 	switch {
@@ -247,14 +249,15 @@ func (d *decision) hiddenUpTo(name string) state.Stamp {
 	return e.Stamp
 }
 
-// moving reports whether other requests are moving the session between cookies
-// and store at this moment, so that some may write cells.
+// isMoving reports whether other requests are moving the session between cookies and
+// store. Some of them may write cells.
 func (d *decision) isMoving() bool {
 	v := d.View
 	return v.Row != nil && (v.Winner.Turn != v.Row.Turn || v.Row.Back)
 }
 
-// risen is the floor of a record that is written now. Nothing in flight is as old.
+// recordFloor returns the floor of a record that is saved now: the current floor, or a
+// newer one that is settled.
 func (d *decision) recordFloor() state.Stamp {
 	floor, settled := d.View.Floor(), state.Stamp{At: d.Now - state.Settled}
 	if settled.After(floor) {
@@ -263,18 +266,19 @@ func (d *decision) recordFloor() state.Stamp {
 	return floor
 }
 
-// touchRecord sets the reference again, seen now, and prolongs the record.
+// touchRecord sets the reference again with a new last-seen time, and extends the
+// record's expiry.
 func (d *decision) touchRecord() Plan {
 	ref := d.View.Winner.Clone()
 	ref.SeenAt = max(ref.SeenAt, d.Now)
 	if state.IsFixed(ref.Tag) {
 		ref.Tag = ref.Root.HeadTag(ref.Turn)
 	}
-	dr := candidate{set: []*state.Cookie{ref}, expire: append(d.leftovers(), d.replacedHeads(ref.Tag)...)}
-	if d.checkLimits(&dr, d.Limits.RequestBytes) != nil {
+	cand := candidate{set: []*state.Cookie{ref}, expire: append(d.leftovers(), d.replacedHeads(ref.Tag)...)}
+	if d.checkLimits(&cand, d.Limits.RequestBytes) != nil {
 		return Plan{}
 	}
-	p := dr.plan(false)
+	p := cand.plan(false)
 	p.Extend = ref
 	return p
 }

@@ -13,7 +13,7 @@ import (
 
 var sizer = policy.Sizer{Name: 25, Attributes: 70, CookieBytes: 4096}
 
-// open is what a replica can open of what a request brought.
+// open returns the cookies of a request that its replica can open.
 func (m *model) open(f *request) (cookies []*state.Cookie, err error) {
 	clear(m.content)
 	for _, c := range f.cookies {
@@ -36,7 +36,7 @@ func (m *model) open(f *request) (cookies []*state.Cookie, err error) {
 
 func (m *model) contentOf(c *state.Cookie) string { return m.content[c] }
 
-// read merges what a request brought, with its record if there is one.
+// read merges the cookies of a request, with the record if there is one.
 func (m *model) read(f *request, now int64) error {
 	cookies, err := m.open(f)
 	if err != nil {
@@ -92,7 +92,7 @@ func (m *model) decideNow(f *request) error {
 			return m.refuse(f, err)
 		}
 		if m.rings && f.view.Unopened > 0 && in.Writes && !in.Changes.Renewed {
-			return fmt.Errorf("a %s went through beside cookies that another replica can read", f.op)
+			return fmt.Errorf("a %s succeeded although only another replica can open some cookies", f.op)
 		}
 		f.plan = p
 		if m.off.plan != nil {
@@ -102,7 +102,7 @@ func (m *model) decideNow(f *request) error {
 			break
 		}
 		if try > 50 {
-			return fmt.Errorf("a record is never saved")
+			return fmt.Errorf("a record was not saved in 50 tries")
 		}
 		m.readRow(f, now, f.view.Cookies)
 		if f.view.Verdict != state.Present {
@@ -114,8 +114,8 @@ func (m *model) decideNow(f *request) error {
 	return nil
 }
 
-// save writes the record of a plan, and reports whether that was at the revision
-// that had been read.
+// save saves the record of a plan. It reports whether the record was still at the
+// revision that had been loaded.
 func (m *model) save(f *request, p *policy.Plan) bool {
 	if p.Record == nil {
 		return true
@@ -129,7 +129,8 @@ func (m *model) save(f *request, p *policy.Plan) bool {
 	return true
 }
 
-// refuse notes that a request fails. Some never may.
+// refuse records that a request fails. It returns an error if that request must not
+// fail.
 func (m *model) refuse(f *request, err error) error {
 	f.refused = true
 	m.stats["refused"]++
@@ -144,6 +145,7 @@ func (m *model) refuse(f *request, err error) error {
 	return nil
 }
 
+// decided records the effects of a plan that precede its landing.
 func (m *model) decided(f *request) {
 	p := &f.plan
 	if name := f.deletes(); p.Record != nil && name != "" {
@@ -171,7 +173,7 @@ func (m *model) decided(f *request) {
 	}
 }
 
-// value is a value of a request, distinct and incompressible.
+// value returns a new value, which differs from all others and cannot be packed.
 func (m *model) value(size int) []byte {
 	m.lastValue++
 	value := make([]byte, max(size, 4))
@@ -216,7 +218,7 @@ func (m *model) root(kind byte, f *request) state.Root {
 	return state.Root{kind, byte(f.order), byte(f.order >> 8), byte(f.order >> 16)}
 }
 
-// groups lists what a request carried, opened or not.
+// groups returns the groups of a request, opened or not.
 func (m *model) groups(f *request) (jar []policy.Group) {
 	whole := map[string]bool{}
 	for _, c := range f.cookies {
@@ -234,7 +236,7 @@ func (m *model) groups(f *request) (jar []policy.Group) {
 	return jar
 }
 
-// changes is what a request does.
+// changes returns the changes of a request.
 func (m *model) changes(f *request) *state.Changes {
 	c := &state.Changes{}
 	switch f.op {

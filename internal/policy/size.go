@@ -5,7 +5,7 @@ import (
 	"github.com/carryon-go/carryon/internal/state"
 )
 
-// Size is what cookies take on the wire.
+// Size is the size of cookies in a request and in a response.
 type Size struct {
 	Cookies  int
 	Request  int // bytes of the Cookie header: names, values and separators
@@ -20,23 +20,23 @@ func (s Size) minus(o Size) Size {
 	return Size{s.Cookies - o.Cookies, s.Request - o.Request, s.Response - o.Response}
 }
 
-// lineOverhead is what a Set-Cookie line has beside name, value and attributes:
-// the field's name, colon and space, and the line's end.
+// lineOverhead is the length of a Set-Cookie line without name, value and attributes.
 const lineOverhead = len("Set-Cookie: \r\n")
 
-// Sizer knows how long the names and attributes of a program's cookies are.
+// Sizer computes the sizes of a program's cookies.
 type Sizer struct {
-	Name        int // bytes of a name without piece number: base, dot, tag
-	Attributes  int // bytes of the longest attributes
+	Name        int // length of a name without piece number: base, dot, tag
+	Attributes  int // length of the longest attributes
 	CookieBytes int // Limits.CookieBytes
 }
 
-// Room returns how many bytes of a value the piece with a number may have.
+// PieceLimit returns the greatest length of the value of a piece with a number.
 func (s Sizer) PieceLimit(piece int) int {
 	return s.CookieBytes - s.Name - Digits(piece) - 1 - s.Attributes
 }
 
-// Digits returns how much a piece number adds to a name: ".7", ".12".
+// Digits returns the length that a piece number adds to a name: 2 for ".7", 3 for
+// ".12".
 func Digits(piece int) int {
 	switch {
 	case piece == 0:
@@ -47,17 +47,18 @@ func Digits(piece int) int {
 	return 3
 }
 
-// Of returns the size of a cookie, in as many pieces as it needs.
+// Of returns the size of a cookie, which may need several pieces.
 func (s Sizer) Of(c *state.Cookie) Size { return s.Sealed(len(c.Plaintext())) }
 
-// Sealed returns the size of a plaintext of that many bytes.
+// Sealed returns the size of the cookie for a plaintext of that many bytes. If it
+// takes more than codec.MaxPieces pieces, Cookies is codec.MaxPieces + 1.
 func (s Sizer) Sealed(plaintext int) (size Size) {
 	for left := codec.SealedLen(plaintext); left > 0; size.Cookies++ {
-		room := s.PieceLimit(size.Cookies)
-		if room <= 12 || size.Cookies == codec.MaxPieces {
+		limit := s.PieceLimit(size.Cookies)
+		if limit <= 12 || size.Cookies == codec.MaxPieces {
 			return Size{codec.MaxPieces + 1, left + size.Request, left + size.Response}
 		}
-		n := min(left, room)
+		n := min(left, limit)
 		name := s.Name + Digits(size.Cookies) + 1
 		size.Request += name + n + 2
 		size.Response += name + n + s.Attributes + lineOverhead
@@ -66,7 +67,7 @@ func (s Sizer) Sealed(plaintext int) (size Size) {
 	return size
 }
 
-// Expiry returns the size of the lines that remove so many pieces.
+// Expiry returns the size of the lines that expire a number of pieces.
 func (s Sizer) Expiry(pieces int) Size {
 	return Size{Cookies: pieces, Response: pieces * (s.Name + Digits(codec.MaxPieces) + s.Attributes + lineOverhead)}
 }

@@ -28,8 +28,8 @@ type planVector struct {
 	Out      vectorPlan     `json:"out"`
 }
 
-// vectorCookie is a cookie of the request, or one that is set. Pieces is given
-// where more pieces came than the cookie needs.
+// vectorCookie is a cookie of the request, or one that is set. Pieces is given if the
+// request has more pieces than the cookie needs.
 type vectorCookie struct {
 	Tag    string `json:"tag"`
 	Plain  string `json:"plain"`
@@ -45,7 +45,7 @@ type vectorInput struct {
 	Now       int64         `json:"now"`
 	ID        uint32        `json:"id"`
 	Root      string        `json:"root"`  // of the generation that the changes begin
-	Fresh     string        `json:"fresh"` // of a logout that has nothing to end
+	Fresh     string        `json:"fresh"` // of a logout
 	Lifetime  int64         `json:"lifetime"`
 	Idle      int64         `json:"idle"`
 	Touch     int64         `json:"touch"`
@@ -58,7 +58,7 @@ type vectorInput struct {
 	Subject   string        `json:"subject,omitempty"`
 	Terms     state.Terms   `json:"terms"`
 	Others    int           `json:"others,omitempty"`   // bytes of other programs' cookies
-	Unopened  int           `json:"unopened,omitempty"` // cookies of a key that may be known elsewhere
+	Unopened  int           `json:"unopened,omitempty"` // cookies of a key that another replica may have
 	InFlight  []string      `json:"inFlight,omitempty"`
 	Mode      string        `json:"mode"`
 	Store     bool          `json:"store,omitempty"`
@@ -77,12 +77,12 @@ type vectorPlan struct {
 	ToStore  bool           `json:"toStore,omitempty"`
 	Returns  bool           `json:"returns,omitempty"`
 	Creates  []string       `json:"creates,omitempty"`
-	Error    string         `json:"error,omitempty"` // a limit, "unknown key" or "store down"
+	Error    string         `json:"error,omitempty"` // the limit, "unknown key" or "store down"
 }
 
 var modes = map[string]policy.Mode{"auto": policy.Auto, "lossless": policy.Lossless, "cookies only": policy.CookiesOnly, "stored only": policy.StoredOnly}
 
-// answer fills in what the response does.
+// answer sets the output of a vector.
 func (p *planVector) answer(t *testing.T) {
 	in := p.input(t)
 	plan, err := policy.Decide(in)
@@ -106,7 +106,7 @@ func (p *planVector) answer(t *testing.T) {
 	}
 }
 
-// input makes of a vector's text what Decide gets.
+// input returns the Input of a vector.
 func (p *planVector) input(t *testing.T) *policy.Input {
 	v, i := &state.View{}, &p.In
 	var cookies []*state.Cookie
@@ -176,10 +176,10 @@ func TestPlanVectors(t *testing.T) {
 	}
 	want, err := os.ReadFile("testdata/plan.json")
 	require.NoError(t, err)
-	require.Equal(t, string(want), string(got), "go test ./internal/policy -update writes them again")
+	require.Equal(t, string(want), string(got), "testdata/plan.json is out of date; run go test ./internal/policy -update")
 }
 
-// growthOf is what requests in flight add: entries of 64 bytes.
+// growthOf returns the growths of requests in flight: entries of 64 bytes.
 func growthOf(names []string) (all []policy.Growth) {
 	for _, name := range names {
 		all = append(all, policy.Growth{Name: name, Bytes: 64})

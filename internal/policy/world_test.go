@@ -11,32 +11,32 @@ const (
 	hour   = 60 * minute
 )
 
-// world is what visitors, replicas and limits are like.
+// world is one set of parameters of the model: limits, requests and disturbances.
 type world struct {
 	name     string
 	limits   policy.Limits
-	entries  int // names that requests write
+	entries  int // number of entries that requests write
 	sizes    []int
-	stable   bool           // each entry keeps to one of the sizes
+	stable   bool           // each entry always has the same size
 	ops      map[string]int // weights
-	burst    int            // requests that begin at once, sometimes
+	burst    int            // most requests that are sometimes sent at once
 	slow     int64          // ms, the longest response; at most Window
 	quick    bool           // most responses land within seconds
 	pause    int64          // ms, the longest time between requests
-	skew     int64          // ms, the error of the replicas' clocks
+	skew     int64          // ms, the largest error of the replicas' clocks
 	store    bool
 	mode     policy.Mode
-	idle     int64 // ms, the idle timeout; 0 for none that matters
+	idle     int64 // ms, the idle timeout; 0 for practically none
 	lifetime int64 // ms; 0 for a day
 	rings    bool  // some replicas do not have the key of some cookies
-	others   int   // bytes that other programs' cookies take at most; they come and go
-	evict    int   // in one of so many steps cookies are lost, or old ones come back
+	others   int   // most bytes of other cookies, which come and go
+	evict    int   // one in this many steps loses cookies or restores old ones
 	bounded  bool  // the header never exceeds its limit
-	clean    bool  // the run ends with small values, and no piece of a longer one is left
-	serial   bool  // a request begins when the last has landed; nothing is refused
+	clean    bool  // small values at the end of the run remove all surplus pieces
+	serial   bool  // each request begins after the last has landed, and none is refused
 	begin    bool  // the session begins with all entries
-	steps    int   // of a run; 0 for 120
-	weight   int   // runs in percent of the others'; 0 for 100
+	steps    int   // number of steps of a run; 0 for 120
+	weight   int   // runs in percent of -model.runs; 0 for 100
 }
 
 func limitsOf(request, response int) policy.Limits {
@@ -49,7 +49,7 @@ var (
 	small     = []int{10, 40, 120}
 )
 
-// presets are the limits of the platforms.
+// presets are the limits of some platforms.
 var presets = map[string]policy.Limits{
 	"apigateway": limitsOf(7500, 7500),
 	"nginx":      limitsOf(8000, 3200),
