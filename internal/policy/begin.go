@@ -1,8 +1,6 @@
 package policy
 
 import (
-	"slices"
-
 	"github.com/carryon-go/carryon/internal/state"
 )
 
@@ -106,54 +104,6 @@ func (d *decision) endedElsewhere() bool {
 	return v.Winner != nil && v.Winner.Kind == state.Head && (v.Verdict == state.LoggedOut || v.Verdict == state.Revoked)
 }
 
-// logout expires all session cookies. It also sets a logout if there is anything to
-// end, because cookies in flight can still land and other replicas may open cookies
-// that this one cannot.
-func (d *decision) logout() Plan {
-	v := d.View
-	if v.Winner != nil && v.Winner.Kind == state.Logout && v.Unopened == 0 && !slices.ContainsFunc(v.Cookies, isHead) {
-		cand := candidate{expire: d.tagsExcept(v.Winner.Tag)} // there is nothing left to end
-		d.limitExpiries(&cand)
-		return cand.plan(len(d.Jar) > 0)
-	}
-	cand, exists := candidate{}, len(d.Jar) > 0 || v.Winner != nil // a head without a group was imported, or saved and not yet sent
-	if !d.FixedName && exists {
-		cand.set = append(cand.set, d.logoutMarker())
-		cand.expire = d.tagsExcept(cand.set[0].Tag)
-	} else {
-		cand.expire = d.tagsExcept("-")
-	}
-	if v.Winner != nil && !sets(cand.set, v.Winner.Tag) {
-		cand.expire = append(cand.expire, v.Winner.Tag) // perhaps from an early Save, and not sent yet
-	}
-	d.limitExpiries(&cand)
-	return cand.plan(exists)
-}
-
-func isHead(c *state.Cookie) bool { return c.Kind == state.Head }
-
-// logoutMarker returns the logout of the request's session.
-func (d *decision) logoutMarker() *state.Cookie {
-	m := &state.Cookie{Kind: state.Logout, Root: d.Fresh, Born: d.stamp, Created: d.Now, End: d.Now + max(d.MaxLifetime, d.Lifetime), Tag: state.FixedTag(false, d.Audience)}
-	if winner := d.View.Winner; winner != nil {
-		m.Created, m.End, m.Tag = winner.Created, winner.End, winner.Root.EndTag()
-		if winner.Kind == state.Logout {
-			m.Tag = winner.Tag
-		}
-	}
-	return m
-}
-
-// tagsExcept lists the tags of all session cookies in the request but one.
-func (d *decision) tagsExcept(except string) (tags []string) {
-	for i := range d.Jar {
-		if d.Jar[i].Tag != except {
-			tags = append(tags, d.Jar[i].Tag)
-		}
-	}
-	return tags
-}
-
 // entriesAfter lists the live entries of the session with the changes applied. All
 // have the request's stamp.
 func (d *decision) entriesAfter() (all []state.Entry) {
@@ -187,4 +137,20 @@ func (d *decision) appendOp(all []state.Entry, op state.Op) []state.Entry {
 		return all
 	}
 	return append(all, state.NewEntry(op.Name, d.stamp, op.Value))
+}
+
+// persistImport writes a session that was imported from another library.
+func (d *decision) persistImport() (Plan, error) {
+	h := d.refreshedHead()
+	cand := candidate{set: []*state.Cookie{h}}
+	if d.FixedName {
+		h.Tag = ""
+	}
+	var err error
+	if d.Mode != StoredOnly {
+		if err = d.checkLimits(&cand, d.Limits.RequestBytes-d.reserve()); err == nil {
+			return cand.plan(true), nil
+		}
+	}
+	return d.moveToStore(h, d.View.RowRevision, cand, err)
 }

@@ -231,16 +231,6 @@ func (d *decision) refreshedHead() *state.Cookie {
 	return h
 }
 
-// replacedHeads lists the tags of the heads that a head under a tag replaces.
-func (d *decision) replacedHeads(tag string) (tags []string) {
-	for _, c := range d.View.Cookies {
-		if c.Kind == state.Head && c.Tag != tag && (c.Root == d.View.Winner.Root || state.IsFixed(c.Tag) && !state.IsFixed(tag)) {
-			tags = append(tags, c.Tag)
-		}
-	}
-	return tags
-}
-
 // whole returns the candidate that writes the whole session into one head, in the
 // next turn. Slow responses may set older copies of such a head again. If the limits
 // have no room for a copy, the new head gets the tag of the old one.

@@ -34,17 +34,6 @@ func (d *decision) moveToStore(h *state.Cookie, old state.Revision, cand candida
 	return p, err
 }
 
-// cellTags lists the tags of the session's cells and seen cookies.
-func (d *decision) cellTags() (tags []string) {
-	gen := d.View.Winner.Root.GenID()
-	for _, c := range d.View.Cookies {
-		if c.Gen == gen && (c.Kind == state.Cell || c.Kind == state.Seen) {
-			tags = append(tags, c.Tag)
-		}
-	}
-	return tags
-}
-
 // saveRecord returns the plan that saves a record and sets a reference to it.
 func (d *decision) saveRecord(record *state.Cookie, tag string, cand candidate, old, next state.Revision) (Plan, error) {
 	if n := len(record.Plaintext()); n > codec.MaxRecordPlaintext {
@@ -264,21 +253,4 @@ func (d *decision) recordFloor() state.Stamp {
 		return settled
 	}
 	return floor
-}
-
-// touchRecord sets the reference again with a new last-seen time, and extends the
-// record's expiry.
-func (d *decision) touchRecord() Plan {
-	ref := d.View.Winner.Clone()
-	ref.SeenAt = max(ref.SeenAt, d.Now)
-	if state.IsFixed(ref.Tag) {
-		ref.Tag = ref.Root.HeadTag(ref.Turn)
-	}
-	cand := candidate{set: []*state.Cookie{ref}, expire: append(d.leftovers(), d.replacedHeads(ref.Tag)...)}
-	if d.checkLimits(&cand, d.Limits.RequestBytes) != nil {
-		return Plan{}
-	}
-	p := cand.plan(false)
-	p.Extend = ref
-	return p
 }
