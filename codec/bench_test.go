@@ -74,10 +74,10 @@ func BenchmarkOpenPieces(b *testing.B) {
 	}
 }
 
-// A floor performs the cryptography of format 1 on its own buffers, without
+// A baseline performs the cryptography of format 1 on its own buffers, without
 // header checks, key lookup, binding or concurrency. It is the lower bound for
 // the benchmarks.
-type floor struct {
+type baseline struct {
 	block    cipher.Block
 	mac      hash.Hash
 	k1       [16]byte
@@ -85,14 +85,14 @@ type floor struct {
 	bin, out []byte
 }
 
-func newFloor() *floor {
+func newBaseline() *baseline {
 	block, _ := aes.NewCipher(testSecret(1))
 	mac := hmac.New(sha256.New, testSecret(2))
 	mac.Reset()
-	return &floor{block: block, mac: mac, aad: make([]byte, 60), bin: make([]byte, 0, 8<<10), out: make([]byte, 0, 8<<10)}
+	return &baseline{block: block, mac: mac, aad: make([]byte, 60), bin: make([]byte, 0, 8<<10), out: make([]byte, 0, 8<<10)}
 }
 
-func (f *floor) gcm(nonce []byte) cipher.AEAD {
+func (f *baseline) gcm(nonce []byte) cipher.AEAD {
 	var k [32]byte
 	for i := range 2 {
 		m := k[16*i : 16*i+16]
@@ -108,7 +108,7 @@ func (f *floor) gcm(nonce []byte) cipher.AEAD {
 	return gcm
 }
 
-func (f *floor) seal(plaintext []byte) []byte {
+func (f *baseline) seal(plaintext []byte) []byte {
 	bin := append(f.bin, 1, 2, 3, 4, 5, 6, 7, 8)
 	bin = bin[:32]
 	nonce := bin[8:32]
@@ -121,7 +121,7 @@ func (f *floor) seal(plaintext []byte) []byte {
 	return base64.RawURLEncoding.AppendEncode(f.out, bin)
 }
 
-func (f *floor) open(value []byte) []byte {
+func (f *baseline) open(value []byte) []byte {
 	bin, _ := base64.RawURLEncoding.AppendDecode(f.bin, value)
 	n := len(bin) - 32
 	f.mac.Reset()
@@ -141,7 +141,7 @@ func (f *floor) open(value []byte) []byte {
 func BenchmarkFloorSeal(b *testing.B) {
 	for _, n := range sizes {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
-			f, plaintext := newFloor(), make([]byte, n)
+			f, plaintext := newBaseline(), make([]byte, n)
 			b.ReportAllocs()
 			b.SetBytes(int64(n))
 			for b.Loop() {
@@ -154,7 +154,7 @@ func BenchmarkFloorSeal(b *testing.B) {
 func BenchmarkFloorOpen(b *testing.B) {
 	for _, n := range sizes {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
-			f := newFloor()
+			f := newBaseline()
 			value := append([]byte(nil), f.seal(make([]byte, n))...)
 			b.ReportAllocs()
 			b.SetBytes(int64(n))

@@ -12,13 +12,13 @@ import (
 
 func same(n int) func(int) int { return func(int) int { return n } }
 
-// gone marks a piece that the client did not send.
-const gone = "(gone)"
+// notSent marks a piece that the client did not send.
+const notSent = "(not sent)"
 
 // of returns the pieces as a cookie jar would.
 func of(pieces []string) func(int) (string, bool) {
 	return func(i int) (string, bool) {
-		if i >= len(pieces) || pieces[i] == gone {
+		if i >= len(pieces) || pieces[i] == notSent {
 			return "", false
 		}
 		return pieces[i], true
@@ -92,12 +92,12 @@ func TestJoinRefuses(t *testing.T) {
 		want   codec.Reason
 	}{
 		{"none", nil, 0, codec.Torn},
-		{"first missing", []string{gone, p[1], p[2], p[3]}, 0, codec.Torn},
+		{"first missing", []string{notSent, p[1], p[2], p[3]}, 0, codec.Torn},
 		{"first empty", []string{"", p[1], p[2], p[3]}, 0, codec.Torn},
 		{"first too short for the header", []string{p[0][:11], p[0][11:], p[1], p[2], p[3]}, 0, codec.WrongLength},
 		{"first is not ours", []string{"!" + p[0][1:], p[1], p[2], p[3]}, 0, codec.Malformed},
 		{"first of a format to come", []string{"Ag" + p[0][2:], p[1], p[2], p[3]}, 0, codec.UnknownFormat},
-		{"middle missing", []string{p[0], p[1], gone, p[3]}, 2, codec.Torn},
+		{"middle missing", []string{p[0], p[1], notSent, p[3]}, 2, codec.Torn},
 		{"middle empty", []string{p[0], "", p[1], p[2], p[3]}, 1, codec.Torn},
 		{"last missing", p[:3], 3, codec.Torn},
 		{"last cut", []string{p[0], p[1], p[2], p[3][:59]}, 4, codec.Torn},

@@ -97,7 +97,7 @@ func (f *Formats) Open(dst []byte, ring *keyring.Ring, now time.Time, b Binding,
 // builds the context in buf.
 func (f *Formats) openDecoded(dst []byte, ring *keyring.Ring, now time.Time, b Binding, buf *buffer, bin []byte) ([]byte, *keyring.Key, error) {
 	h := parseHeader(bin)
-	key, err := f.choose(ring, now, h, len(bin))
+	key, err := f.selectKey(ring, now, h, len(bin))
 	if err != nil {
 		return dst, nil, err
 	}
@@ -113,9 +113,9 @@ func (f *Formats) openDecoded(dst []byte, ring *keyring.Ring, now time.Time, b B
 	return plaintext, key, nil
 }
 
-// choose checks the header and returns the key that it names. It handles no
+// selectKey checks the header and returns the key that it names. It handles no
 // secret, so it need not run in constant time.
-func (f *Formats) choose(ring *keyring.Ring, now time.Time, h Header, size int) (*keyring.Key, error) {
+func (f *Formats) selectKey(ring *keyring.Ring, now time.Time, h Header, size int) (*keyring.Key, error) {
 	format := f.of(h.Format)
 	if format == nil {
 		return nil, refuse(UnknownFormat, keyring.ID{})

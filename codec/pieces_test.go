@@ -47,7 +47,7 @@ func TestOpenPiecesVectors(t *testing.T) {
 				break
 			}
 			if !ok {
-				p = gone
+				p = notSent
 			}
 			pieces = append(pieces, p)
 		}
@@ -141,7 +141,7 @@ func changed(t *rapid.T, pieces []string) []string {
 	k := rapid.IntRange(0, len(p)).Draw(t, "character")
 	switch rapid.IntRange(0, 6).Draw(t, "change") {
 	case 0:
-		pieces[i] = gone
+		pieces[i] = notSent
 	case 1:
 		pieces[i] = ""
 	case 2:

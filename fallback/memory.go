@@ -13,8 +13,8 @@ import (
 const (
 	defaultMaxBytes = 64 << 20
 
-	// shards is the number of locks: more than there are cores that would
-	// wait.
+	// shards is the number of locks. It exceeds the number of cores that usually
+	// compete for them.
 	shards = 32
 
 	// rowBytes is the size of a row without its id and data: the row itself

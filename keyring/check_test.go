@@ -39,7 +39,7 @@ func TestCheck(t *testing.T) {
 	}{
 		{"one key", []keySpan{{n: 1}}, 5, p, nil},
 		{"a good rotation", []keySpan{{1, 0, 80}, {2, 10, 0}}, 5, p, nil},
-		{"an expiry that suits nobody", []keySpan{{1, 0, 33}, {2, 10, 0}}, 5, p,
+		{"an expiry before the sessions end", []keySpan{{1, 0, 33}, {2, 10, 0}}, 5, p,
 			[]string{"LOSES " + k1 + "opens for only 23h after it has retired, less than the longest lifetime of a session, 24h"}},
 		{"no lifetime is known", []keySpan{{1, 0, 33}, {2, 10, 0}}, 5, Policy{}, nil},
 		{"staged for a moment", []keySpan{{1, -50, 80}, {2, 0.5, 0}}, 0.25, p,

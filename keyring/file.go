@@ -89,7 +89,7 @@ func readOpened(path string, forbidden fs.FileMode) (sourceRead, error) {
 		return sourceRead{}, err
 	}
 	text, err := readBounded(f)
-	return sourceRead{text: text, info: info, orphan: isUnlinked(info) && isMountPoint(path)}, err
+	return sourceRead{text: text, info: info, replaced: isUnlinked(info) && isMountPoint(path)}, err
 }
 
 // kubernetesAdvice says how to set the mode of a mounted secret, which cannot

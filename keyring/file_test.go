@@ -241,10 +241,10 @@ func TestKubernetesSecretIsFollowed(t *testing.T) {
 		require.NoError(t, os.Chmod(filepath.Join(dir, "..2", "ring.json"), 0o644))
 		clock.pass(time.Second)
 		require.Equal(t, second.Fingerprint(), keys.Ring(ctx).Fingerprint())
-		_, verdict := keys.Resolve(ctx, stranger(1))
+		_, verdict := keys.Resolve(ctx, unknownID(1))
 		require.Equal(t, Foreign, verdict, "the last read was a second ago")
 		clock.pass(time.Second)
-		_, verdict = keys.Resolve(ctx, stranger(1))
+		_, verdict = keys.Resolve(ctx, unknownID(1))
 		require.Equal(t, Undecided, verdict)
 	}
 }

@@ -26,8 +26,8 @@ const (
 	sessionAge = 14 * 24 * time.Hour
 )
 
-// edition is a published ring.
-type edition struct {
+// published is a ring that was published.
+type published struct {
 	since time.Time
 	text  []byte
 	ring  *Ring
@@ -40,8 +40,8 @@ type fleet struct {
 	policy  Policy
 	now     time.Time // true time
 	all     []*replica
-	jar     []passport
-	history []edition
+	jar     []visitorCookie
+	history []published
 	leaked  []leak    // keys to revoke
 	back    time.Time // end of a rolled-back deploy
 
@@ -65,14 +65,14 @@ type leak struct {
 	since time.Time
 }
 
-// passport is a visitor's cookie, reduced to its key and its end.
-type passport struct {
+// visitorCookie is a visitor's cookie, reduced to its key and its end.
+type visitorCookie struct {
 	id  ID
 	end time.Time // by the clock of the replica that reads it
 }
 
 func newFleet(t *testing.T, seed uint64, p Policy) *fleet {
-	f := &fleet{t: t, rand: rand.New(rand.NewPCG(seed, 1)), policy: p, now: day, jar: make([]passport, visitors)}
+	f := &fleet{t: t, rand: rand.New(rand.NewPCG(seed, 1)), policy: p, now: day, jar: make([]visitorCookie, visitors)}
 	ring, err := Generate(f.now)
 	require.NoError(t, err)
 	f.publish(ring, f.now)
@@ -88,13 +88,13 @@ func newFleet(t *testing.T, seed uint64, p Policy) *fleet {
 func (f *fleet) publish(ring *Ring, when time.Time) {
 	text, err := ring.Marshal()
 	require.NoError(f.t, err)
-	f.history = append(f.history, edition{when, text, ring})
+	f.history = append(f.history, published{when, text, ring})
 }
 
 func (f *fleet) newest() *Ring { return f.history[len(f.history)-1].ring }
 
-// of returns the newest edition at the given time.
-func (f *fleet) of(when time.Time) edition {
+// of returns the newest ring at the given time.
+func (f *fleet) of(when time.Time) published {
 	for i := len(f.history) - 1; i > 0; i-- {
 		if !when.Before(f.history[i].since) {
 			return f.history[i]
@@ -133,8 +133,8 @@ func (r *replica) fetch(context.Context) ([]byte, error) {
 	return r.of(r.now.Add(-r.lag)).text, nil
 }
 
-// weather decides whether the source of a replica works until the next read.
-func (r *replica) weather() {
+// nextRead decides whether the source of a replica works until the next read.
+func (r *replica) nextRead() {
 	r.lag = 0
 	if r.now.Before(r.back) {
 		r.lag = maxLag
@@ -150,7 +150,7 @@ func (f *fleet) run(days int) {
 	for end := f.now.AddDate(0, 0, days); f.now.Before(end); f.now = f.now.Add(interval) {
 		f.operate()
 		for _, r := range f.all {
-			r.weather()
+			r.nextRead()
 			r.keys.Ring(f.t.Context())
 		}
 		for range 8 {
@@ -160,19 +160,19 @@ func (f *fleet) run(days int) {
 }
 
 // visit simulates one request.
-func (f *fleet) visit(r *replica, p *passport) {
+func (f *fleet) visit(r *replica, p *visitorCookie) {
 	f.requests++
 	ring, now := r.keys.Ring(f.t.Context()), r.time()
 	switch _, state := ring.Find(p.id, now); {
 	case !now.Before(p.end):
 		f.logins++
-		*p = passport{f.seal(ring, now), now.Add(sessionAge)}
+		*p = visitorCookie{f.seal(ring, now), now.Add(sessionAge)}
 	case state == Revoked:
 		f.loggedOut++
-		*p = passport{}
+		*p = visitorCookie{}
 	case !state.Opens():
 		f.unopenable++
-		*p = passport{}
+		*p = visitorCookie{}
 	case state == Retired && f.chance(3):
 		f.reseals++
 		p.id = f.seal(ring, now)
@@ -205,7 +205,7 @@ func (f *fleet) operate() {
 	}
 	f.leaked = slices.DeleteFunc(f.leaked, func(l leak) bool { return f.revoke(l.id, l.since, now) })
 	if len(f.history) > 1 && f.newest() != old && f.chance(3) {
-		f.back = f.now.Add(maxLag) // to an earlier edition: see replica.weather
+		f.back = f.now.Add(maxLag) // to an earlier ring: see replica.nextRead
 		f.rollbacks++
 	}
 }

@@ -57,8 +57,8 @@ func TestEveryExampleIsRefused(t *testing.T) {
 // cookies can be cleared.
 func TestEphemeralKnowsAllItsKeys(t *testing.T) {
 	ring := Ephemeral().Ring(context.Background())
-	_, state := ring.Find(stranger(1), day)
+	_, state := ring.Find(unknownID(1), day)
 	require.Equal(t, Expired, state)
-	_, state = mustGenerate(t, day).Find(stranger(1), day)
+	_, state = mustGenerate(t, day).Find(unknownID(1), day)
 	require.Equal(t, Unknown, state)
 }

@@ -112,7 +112,7 @@ func (k *Keys) Ring(ctx context.Context) *Ring {
 	due := now >= next || now < next-int64(k.opt.every)
 	if due && k.next.CompareAndSwap(next, now+int64(k.opt.every)) {
 		if done := k.beginFetch(); done != nil {
-			k.look(ctx, false, done)
+			k.fetchRing(ctx, false, done)
 		}
 	}
 	return k.ring.Load()
@@ -136,10 +136,10 @@ func (k *Keys) endFetch(done chan struct{}) {
 	close(done)
 }
 
-// look reads the source and puts a new ring in use. The reload serves all
+// fetchRing reads the source and puts a new ring in use. The reload serves all
 // requests, so the end of this request does not end it; only the time limit
 // does.
-func (k *Keys) look(ctx context.Context, force bool, done chan struct{}) (changed bool, err error) {
+func (k *Keys) fetchRing(ctx context.Context, force bool, done chan struct{}) (changed bool, err error) {
 	defer k.endFetch(done)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.opt.timeout)
 	defer cancel()
@@ -149,7 +149,7 @@ func (k *Keys) look(ctx context.Context, force bool, done chan struct{}) (change
 	switch {
 	case out.err != nil:
 		err = k.explain(out.err)
-	case out.orphan:
+	case out.replaced:
 		err = k.explain(errOrphan)
 	case !out.same:
 		changed, lost, err = k.install(out)

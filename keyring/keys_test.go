@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// vault is a secret manager that a test controls.
-type vault struct {
+// secretManager is a secret manager that a test controls.
+type secretManager struct {
 	mu    sync.Mutex
 	text  []byte
 	err   error
@@ -26,7 +26,7 @@ type vault struct {
 	gate  chan struct{} // if not nil, fetch waits for it and ignores its context
 }
 
-func (v *vault) fetch(context.Context) ([]byte, error) {
+func (v *secretManager) fetch(context.Context) ([]byte, error) {
 	v.mu.Lock()
 	v.calls++
 	gate := v.gate
@@ -39,7 +39,7 @@ func (v *vault) fetch(context.Context) ([]byte, error) {
 	return v.text, v.err
 }
 
-func (v *vault) put(t testing.TB) *Ring {
+func (v *secretManager) put(t testing.TB) *Ring {
 	ring := mustGenerate(t, day)
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -47,21 +47,21 @@ func (v *vault) put(t testing.TB) *Ring {
 	return ring
 }
 
-func (v *vault) set(f func()) {
+func (v *secretManager) set(f func()) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	f()
 }
 
-func (v *vault) count() int {
+func (v *secretManager) count() int {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.calls
 }
 
-func openVault(t testing.TB, opts ...Option) (*vault, *Keys) {
+func openVault(t testing.TB, opts ...Option) (*secretManager, *Keys) {
 	t.Helper()
-	v := new(vault)
+	v := new(secretManager)
 	v.put(t)
 	keys, err := Open(context.Background(), Func(v.fetch), append(opts, quiet)...)
 	require.NoError(t, err)
@@ -171,7 +171,7 @@ func TestSourceThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := t.Context()
 		var events []ReloadEvent
-		v := new(vault)
+		v := new(secretManager)
 		ring := v.put(t)
 		keys, err := Open(ctx, Func(v.fetch), OnReload(func(e ReloadEvent) { events = append(events, e) }))
 		require.NoError(t, err)
@@ -255,7 +255,7 @@ func TestWaitersHeedTheirContext(t *testing.T) {
 func TestOpenHeedsItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
-		v := &vault{gate: gate}
+		v := &secretManager{gate: gate}
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		start := time.Now()
@@ -269,7 +269,7 @@ func TestOpenHeedsItsContext(t *testing.T) {
 func TestSourceThatPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var event ReloadEvent
-		v := new(vault)
+		v := new(secretManager)
 		ring := v.put(t)
 		fetch := v.fetch
 		keys, err := Open(t.Context(), Func(func(ctx context.Context) ([]byte, error) { return fetch(ctx) }), OnReload(func(e ReloadEvent) { event = e }))
@@ -367,7 +367,7 @@ func TestEphemeralSaysSoOnce(t *testing.T) {
 func TestReloadsAreLogged(t *testing.T) {
 	log := captureLog(t)
 	synctest.Test(t, func(t *testing.T) {
-		v := new(vault)
+		v := new(secretManager)
 		v.put(t)
 		keys, err := Open(t.Context(), Func(v.fetch))
 		require.NoError(t, err)
@@ -407,7 +407,7 @@ func TestRotationUnderLoad(t *testing.T) {
 	}
 	var clock atomic.Int64
 	now := func() time.Time { return day.Add(time.Duration(clock.Load())) }
-	v := new(vault)
+	v := new(secretManager)
 	ring := v.put(t)
 	keys, err := Open(context.Background(), Func(v.fetch), Clock(now), ReloadEvery(time.Second))
 	require.NoError(t, err)

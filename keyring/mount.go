@@ -17,7 +17,7 @@ var (
 // warn returns why later changes to the ring will go unnoticed, or nil.
 func (s Source) warn(first sourceRead) error {
 	switch {
-	case first.orphan:
+	case first.replaced:
 		return errOrphan
 	case s.mounted != nil && s.mounted():
 		return errMountPoint

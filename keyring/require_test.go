@@ -15,7 +15,7 @@ import (
 func TestRingThatFailsACheckKeepsTheLastGoodOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var events []ReloadEvent
-		v := new(vault)
+		v := new(secretManager)
 		first := v.put(t)
 		keys, err := Open(t.Context(), Func(v.fetch), OnReload(func(e ReloadEvent) { events = append(events, e) }))
 		require.NoError(t, err)

@@ -155,7 +155,7 @@ func (k *Keys) refresh(ctx context.Context) bool {
 	mine, others := k.mayRefresh()
 	switch {
 	case mine != nil:
-		changed, err := k.look(ctx, true, mine)
+		changed, err := k.fetchRing(ctx, true, mine)
 		k.backOff(changed)
 		return err == nil
 	case others != nil:

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// stranger returns the id of a key that no ring has.
-func stranger(n int) (id ID) {
+// unknownID returns the id of a key that no ring has.
+func unknownID(n int) (id ID) {
 	binary.BigEndian.PutUint32(id[:], uint32(n))
 	return id
 }
@@ -41,7 +41,7 @@ func TestResolveFindsANewKey(t *testing.T) {
 		require.Equal(t, Known, verdict)
 		require.Equal(t, 2, v.count(), "a known id causes no read")
 
-		_, verdict = keys.Resolve(t.Context(), id, stranger(1))
+		_, verdict = keys.Resolve(t.Context(), id, unknownID(1))
 		require.Equal(t, Foreign, verdict, "one unknown id is enough")
 		require.Equal(t, 3, v.count())
 	})
@@ -49,7 +49,7 @@ func TestResolveFindsANewKey(t *testing.T) {
 
 // A dead key is known: its cookie is not taken for one of a future key.
 func TestResolveKnowsDeadKeys(t *testing.T) {
-	v := new(vault)
+	v := new(secretManager)
 	ring := v.put(t)
 	id := ring.Keys()[0].ID()
 	revoked, _, err := ring.Revoke(id, day)
@@ -68,7 +68,7 @@ func TestResolveOfOneIDReadsOnce(t *testing.T) {
 		v, keys := openVault(t, opts...)
 		for range n * 60 {
 			keys.Ring(t.Context())
-			_, verdict := keys.Resolve(t.Context(), stranger(1))
+			_, verdict := keys.Resolve(t.Context(), unknownID(1))
 			require.Equal(t, Foreign, verdict)
 			time.Sleep(time.Second)
 		}
@@ -94,7 +94,7 @@ func TestResolveOfManyIDsBecomesRare(t *testing.T) {
 		flood := func(d time.Duration) int {
 			before := v.count()
 			for end := time.Now().Add(d); time.Now().Before(end); n++ {
-				_, verdict := keys.Resolve(t.Context(), stranger(n))
+				_, verdict := keys.Resolve(t.Context(), unknownID(n))
 				require.Equal(t, Foreign, verdict, "made-up ids do not disturb other visitors")
 				time.Sleep(100 * time.Millisecond)
 			}
@@ -120,7 +120,7 @@ func TestResolveIsOneFetch(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 50 {
 			wg.Go(func() {
-				ring, verdict := keys.Resolve(t.Context(), stranger(i))
+				ring, verdict := keys.Resolve(t.Context(), unknownID(i))
 				require.Equal(t, second.Fingerprint(), ring.Fingerprint())
 				require.Equal(t, Foreign, verdict)
 			})
@@ -137,25 +137,25 @@ func TestResolveIsOneFetch(t *testing.T) {
 func TestResolveWhileTheSourceIsDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, keys := openVault(t)
-		_, verdict := keys.Resolve(t.Context(), stranger(1))
+		_, verdict := keys.Resolve(t.Context(), unknownID(1))
 		require.Equal(t, Foreign, verdict)
 
 		v.set(func() { v.err = errors.New("down") })
 		time.Sleep(time.Minute)
-		_, verdict = keys.Resolve(t.Context(), stranger(2))
+		_, verdict = keys.Resolve(t.Context(), unknownID(2))
 		require.Equal(t, Foreign, verdict, "the last read is still recent")
 		time.Sleep(time.Nanosecond)
-		_, verdict = keys.Resolve(t.Context(), stranger(2))
+		_, verdict = keys.Resolve(t.Context(), unknownID(2))
 		require.Equal(t, Undecided, verdict)
-		_, verdict = keys.Resolve(t.Context(), stranger(1), stranger(2))
+		_, verdict = keys.Resolve(t.Context(), unknownID(1), unknownID(2))
 		require.Equal(t, Undecided, verdict)
-		_, verdict = keys.Resolve(t.Context(), stranger(1))
+		_, verdict = keys.Resolve(t.Context(), unknownID(1))
 		require.Equal(t, Foreign, verdict, "a read after the cookie was sealed did not find it")
 
 		v.set(func() { v.err = nil })
 		second := v.put(t)
 		time.Sleep(4 * time.Second)
-		ring, verdict := keys.Resolve(t.Context(), stranger(2))
+		ring, verdict := keys.Resolve(t.Context(), unknownID(2))
 		require.Equal(t, second.Fingerprint(), ring.Fingerprint())
 		require.Equal(t, Foreign, verdict)
 	})
@@ -165,7 +165,7 @@ func TestResolveWhileTheSourceIsDown(t *testing.T) {
 func TestResolveForgetsWithEachNewRing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, keys := openVault(t)
-		_, verdict := keys.Resolve(t.Context(), stranger(1))
+		_, verdict := keys.Resolve(t.Context(), unknownID(1))
 		require.Equal(t, Foreign, verdict)
 		v.put(t)
 		time.Sleep(time.Minute)
@@ -173,7 +173,7 @@ func TestResolveForgetsWithEachNewRing(t *testing.T) {
 		require.Empty(t, keys.extra.absent)
 		v.set(func() { v.err = errors.New("down") })
 		time.Sleep(time.Hour)
-		_, verdict = keys.Resolve(t.Context(), stranger(1))
+		_, verdict = keys.Resolve(t.Context(), unknownID(1))
 		require.Equal(t, Undecided, verdict, "an earlier version of the new ring may have had it")
 	})
 }
@@ -184,7 +184,7 @@ func TestResolveWhileTheRingIsBroken(t *testing.T) {
 		v, keys := openVault(t)
 		v.set(func() { v.text = []byte("{}") })
 		time.Sleep(time.Hour)
-		_, verdict := keys.Resolve(t.Context(), stranger(1))
+		_, verdict := keys.Resolve(t.Context(), unknownID(1))
 		require.Equal(t, Undecided, verdict)
 	})
 }
@@ -194,14 +194,14 @@ func TestResolveBetweenTwoReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, keys := openVault(t)
 		for i := range 100 {
-			_, verdict := keys.Resolve(t.Context(), stranger(i))
+			_, verdict := keys.Resolve(t.Context(), unknownID(i))
 			require.Equal(t, Foreign, verdict)
 		}
 		require.Equal(t, 2, v.count())
 		v.set(func() { v.err = errors.New("down") })
 		time.Sleep(time.Hour)
 		for i := range 100 {
-			_, verdict := keys.Resolve(t.Context(), stranger(100+i))
+			_, verdict := keys.Resolve(t.Context(), unknownID(100+i))
 			require.Equal(t, Undecided, verdict)
 		}
 		require.Equal(t, 3, v.count())
@@ -217,12 +217,12 @@ func TestResolveHeedsItsContext(t *testing.T) {
 		v.set(func() { v.gate = gate })
 		time.Sleep(time.Hour)
 		done := make(chan struct{})
-		go func() { keys.Resolve(t.Context(), stranger(1)); close(done) }()
+		go func() { keys.Resolve(t.Context(), unknownID(1)); close(done) }()
 		synctest.Wait()
 		impatient, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()
-		_, verdict := keys.Resolve(impatient, stranger(1))
+		_, verdict := keys.Resolve(impatient, unknownID(1))
 		require.Equal(t, Undecided, verdict)
 		require.Equal(t, time.Second, time.Since(start))
 		close(gate)
@@ -236,7 +236,7 @@ func TestResolveAndAClockThatIsSetBack(t *testing.T) {
 	v, keys := openVault(t, Clock(func() time.Time { return now }))
 	now = day.Add(-time.Hour)
 	v.set(func() { v.err = errors.New("down") })
-	_, verdict := keys.Resolve(t.Context(), stranger(1))
+	_, verdict := keys.Resolve(t.Context(), unknownID(1))
 	require.Equal(t, Undecided, verdict)
 	require.Equal(t, 2, v.count())
 }
@@ -244,8 +244,8 @@ func TestResolveAndAClockThatIsSetBack(t *testing.T) {
 func TestAbsentIDsAreBounded(t *testing.T) {
 	_, keys := openVault(t)
 	for i := range 3 * maxAbsent {
-		keys.remember([]ID{stranger(i)})
-		require.Contains(t, keys.extra.absent, stranger(i), "the newest is kept")
+		keys.remember([]ID{unknownID(i)})
+		require.Contains(t, keys.extra.absent, unknownID(i), "the newest is kept")
 	}
 	require.Len(t, keys.extra.absent, maxAbsent)
 	keys.remember([]ID{keys.ring.Load().Keys()[0].ID()})
@@ -254,18 +254,18 @@ func TestAbsentIDsAreBounded(t *testing.T) {
 
 func TestResolveWithoutASource(t *testing.T) {
 	keys := Ephemeral()
-	ring, verdict := keys.Resolve(context.Background(), stranger(1))
+	ring, verdict := keys.Resolve(context.Background(), unknownID(1))
 	require.Same(t, keys.Ring(context.Background()), ring)
 	require.Equal(t, Known, verdict, "no other process has an ephemeral ring, so an unknown key is dead")
 
 	fixed := mustGenerate(t, day)
 	var _ Resolver = fixed
-	same, verdict := fixed.Resolve(context.Background(), stranger(1))
+	same, verdict := fixed.Resolve(context.Background(), unknownID(1))
 	require.Same(t, fixed, same)
 	require.Equal(t, Foreign, verdict)
 	_, verdict = fixed.Resolve(context.Background(), fixed.Keys()[0].ID())
 	require.Equal(t, Known, verdict)
-	_, verdict = (*Ring)(nil).Resolve(context.Background(), stranger(1))
+	_, verdict = (*Ring)(nil).Resolve(context.Background(), unknownID(1))
 	require.Equal(t, Foreign, verdict)
 }
 
@@ -277,7 +277,7 @@ func TestVerdictNames(t *testing.T) {
 func TestOlderRingIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var events []ReloadEvent
-		v := new(vault)
+		v := new(secretManager)
 		first := v.put(t)
 		now := func() time.Time { return day }
 		keys, err := Open(t.Context(), Func(v.fetch), Clock(now), OnReload(func(e ReloadEvent) { events = append(events, e) }))

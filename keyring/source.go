@@ -27,10 +27,10 @@ type Source struct {
 
 // A sourceRead is the result of one read of a source.
 type sourceRead struct {
-	text   []byte
-	info   fs.FileInfo // only for File
-	orphan bool        // only for File: it was replaced, but this process still sees the old one
-	at     time.Time   // time of the read, by the clock of the Keys
+	text     []byte
+	info     fs.FileInfo // only for File
+	replaced bool        // only for File: the file was replaced, but this process still sees the old one
+	at       time.Time   // time of the read, by the clock of the Keys
 }
 
 // String returns the kind and name of the source. A name with unprintable

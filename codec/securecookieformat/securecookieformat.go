@@ -38,9 +38,9 @@ func New() codec.Format { return format{} }
 const (
 	dateSize = 8
 	macSize  = sha256.Size
-	// front is prepended to every plaintext, because securecookie seals an
+	// prefix is prepended to every plaintext, because securecookie seals an
 	// empty plaintext but refuses to open it.
-	front    = 0
+	prefix   = 0
 	overhead = codec.HeaderSize + dateSize + aes.BlockSize + 1 + macSize
 )
 
@@ -63,7 +63,7 @@ type sealer struct{ sc *securecookie.SecureCookie }
 func (s sealer) Seal(value, ctx, plaintext []byte) []byte {
 	// securecookie encrypts the slice from NopEncoder in place, so it gets a
 	// copy.
-	own := append([]byte{front}, plaintext...)
+	own := append([]byte{prefix}, plaintext...)
 	text, err := s.sc.Encode(name(ctx, value), own)
 	if err == nil {
 		value, err = appendParts(value, text)
@@ -77,8 +77,8 @@ func (s sealer) Seal(value, ctx, plaintext []byte) []byte {
 func (s sealer) Open(dst, ctx, value []byte) ([]byte, bool) {
 	header, body := value[:codec.HeaderSize], value[codec.HeaderSize:]
 	var own []byte
-	err := s.sc.Decode(name(ctx, header), whole(body), &own)
-	if err != nil || own[0] != front {
+	err := s.sc.Decode(name(ctx, header), joinParts(body), &own)
+	if err != nil || own[0] != prefix {
 		return nil, false
 	}
 	return append(dst, own[1:]...), true
@@ -115,8 +115,8 @@ func appendParts(dst []byte, text string) ([]byte, error) {
 	return append(dst, rest[at+1:]...), nil
 }
 
-// whole restores the text from its parts.
-func whole(body []byte) string {
+// joinParts restores the text from its parts.
+func joinParts(body []byte) string {
 	date, sealed, mac := body[:dateSize], body[dateSize:len(body)-macSize], body[len(body)-macSize:]
 	raw := make([]byte, 0, 20+1+encoding.EncodedLen(len(sealed))+1+macSize)
 	raw = strconv.AppendInt(raw, int64(binary.BigEndian.Uint64(date)), 10)

@@ -41,7 +41,7 @@ func (format) Sealer(derive func(string, int) []byte) (codec.Sealer, error) {
 	if err != nil {
 		return nil, err // fips140=only
 	}
-	return sealer{etm.New(drawing{aead}, derive("sign", etm.SignKeySize))}, nil
+	return sealer{etm.New(randomNonce{aead}, derive("sign", etm.SignKeySize))}, nil
 }
 
 type sealer struct{ *etm.Sealer }
@@ -50,18 +50,18 @@ func (s sealer) Open(dst, ctx, value []byte) ([]byte, bool) {
 	return s.Sealer.Open(dst, ctx, value, codec.HeaderSize)
 }
 
-// drawing is the AEAD with random nonces. With 24 random bytes, two messages
+// randomNonce is the AEAD with random nonces. With 24 random bytes, two messages
 // under one key share a nonce with a probability below 2^-32 for 2^80
 // messages.
-type drawing struct{ aead cipher.AEAD }
+type randomNonce struct{ aead cipher.AEAD }
 
-func (d drawing) Seal(dst, plaintext, aad []byte) []byte {
+func (d randomNonce) Seal(dst, plaintext, aad []byte) []byte {
 	at := len(dst)
 	dst = append(dst, make([]byte, nonceSize)...)
 	rand.Read(dst[at:]) // never fails: without randomness the program ends
 	return d.aead.Seal(dst, dst[at:], plaintext, aad)
 }
 
-func (d drawing) Open(dst, sealed, aad []byte) ([]byte, error) {
+func (d randomNonce) Open(dst, sealed, aad []byte) ([]byte, error) {
 	return d.aead.Open(dst, sealed[:nonceSize], sealed[nonceSize:], aad)
 }

@@ -12,7 +12,7 @@ import (
 var faultCases = []testCase{
 	{name: "cancelled context", run: cancelled,
 		why: "a visitor who disconnects must not be logged out or cause half a write"},
-	{name: "contexts that end on the way", run: cancelledOnTheWay,
+	{name: "contexts that end during a call", run: cancelledDuringACall,
 		why: "a cancelled write must leave either the old record or the new one"},
 	{name: "outage", run: outage, needs: needsBreak,
 		why: "if an outage looks like a missing record, the visitor is logged out"},
@@ -71,7 +71,7 @@ func cancelled(ctx context.Context, s Setup) error {
 	return checkAbsent(ctx, s.Store, id+"new")
 }
 
-func cancelledOnTheWay(ctx context.Context, s Setup) error {
+func cancelledDuringACall(ctx context.Context, s Setup) error {
 	rec, err := s.create(ctx, id, "one")
 	if err != nil {
 		return err

@@ -116,7 +116,7 @@ func (s *Store) checkPostgres(ctx context.Context) (string, []fallback.Finding, 
 		"set it to on for this role")
 	f.when(v[4] == "off", "fsync", v[4], "a crash of the machine can lose the database", "set it to on")
 	f.when(v[5] == "off", "full_page_writes", v[5], "a crash of the machine can corrupt the database", "set it to on")
-	f.when(v[6] == "on", "transaction_read_only", v[6], "the server takes no writes: it is a replica, or set so",
+	f.when(v[6] == "on", "transaction_read_only", v[6], "the server refuses writes: it is a replica, or it is configured as read-only",
 		"connect to the primary, as with target_session_attrs=read-write")
 	f.when(persistence == "u", "persistence of "+s.name.table, "unlogged", "a crash empties the table",
 		"ALTER TABLE "+s.name.table+" SET LOGGED")
@@ -141,7 +141,7 @@ func (s *Store) checkMySQL(ctx context.Context) (string, []fallback.Finding, err
 		"a value that is too long for a column is truncated instead of refused", "add STRICT_TRANS_TABLES")
 	const packet = 2 << 20 // a record and its statement, with every byte escaped
 	f.when(atoi(v[3]) < packet, "max_allowed_packet", v[3], "records near 1 MiB are refused", "set it to 16M")
-	f.when(v[4] != "0" && v[4] != "OFF", "read_only", v[4], "the server takes no writes: it is a replica, or set so",
+	f.when(v[4] != "0" && v[4] != "OFF", "read_only", v[4], "the server refuses writes: it is a replica, or it is configured as read-only",
 		"connect to the primary")
 	f.when(v[5] != "1", "innodb_flush_log_at_trx_commit", v[5],
 		"a crash loses the acknowledged writes of the last second, including logouts", "set it to 1")
@@ -177,7 +177,7 @@ func (s *Store) checkSQLite(ctx context.Context) (string, []fallback.Finding, er
 	f.when(v[1] == "memory" || v[1] == "off", "journal_mode", v[1], "a crash loses or corrupts the database", "set it to wal")
 	f.when(v[2] == "0", "synchronous", v[2], "a crash of the machine can corrupt the database", "set it to normal or full")
 	f.when(v[3] == "0", "busy_timeout", v[3], "concurrent writers fail with SQLITE_BUSY", "set it to 5000")
-	f.when(v[4] == "1", "query_only", v[4], "the connection takes no writes", "set it to off")
+	f.when(v[4] == "1", "query_only", v[4], "the connection refuses writes", "set it to off")
 	return "SQLite " + v[0], f, nil
 }
 

@@ -107,9 +107,9 @@ func everyLength(t *testing.T, s Subject) {
 	}
 }
 
-// theBinding checks that a value opens only with its own binding, even if
+// onlyItsBinding checks that a value opens only with its own binding, even if
 // parts of the binding are moved to another field.
-func theBinding(t *testing.T, s Subject) {
+func onlyItsBinding(t *testing.T, s Subject) {
 	formats, ring := s.formats(t), Ring(t, s.number(), []int{1})
 	bindings := []codec.Binding{
 		{}, {Audience: "a"}, {Base: "a"}, {Suffix: "a"},
@@ -126,9 +126,9 @@ func theBinding(t *testing.T, s Subject) {
 	}
 }
 
-// theKey checks that a retired key opens, a key of another ring is unknown, a
+// onlyItsKey checks that a retired key opens, a key of another ring is unknown, a
 // revoked key is dead, and another key under the same id does not open.
-func theKey(t *testing.T, s Subject) {
+func onlyItsKey(t *testing.T, s Subject) {
 	formats := s.formats(t)
 	value := seal(t, formats, Ring(t, s.number(), []int{1}), binding, "x")
 	for want, ring := range map[codec.Reason][2][]int{
@@ -144,8 +144,8 @@ func theKey(t *testing.T, s Subject) {
 	check(t, reason == codec.BadSeal, "under another key: %s", reason)
 }
 
-// theKeyDecides checks that the header of a client does not choose the format.
-func theKeyDecides(t *testing.T, s Subject) {
+// keySelectsFormat checks that the header of a client does not choose the format.
+func keySelectsFormat(t *testing.T, s Subject) {
 	formats, ring := s.formats(t), Ring(t, s.number(), []int{1})
 	value := seal(t, formats, ring, binding, strings.Repeat("x", 100))
 	for number := range 256 {
@@ -171,9 +171,9 @@ func (s Subject) has(number byte) bool {
 	return false
 }
 
-// notAmong checks that a program without the format neither seals, opens nor
+// missingFormat checks that a program without the format neither seals, opens nor
 // joins it, and that Check refuses a ring that needs it.
-func notAmong(t *testing.T, s Subject) {
+func missingFormat(t *testing.T, s Subject) {
 	formats, ring := s.formats(t), Ring(t, s.number(), []int{1, 2})
 	check(t, formats.Check(ring, now) == nil, "the ring is refused: %v", formats.Check(ring, now))
 	if s.Format == nil {

@@ -77,10 +77,10 @@ func Run(t *testing.T, s Subject) {
 		{"limits", limits},
 		{"every bit", everyBit},
 		{"every length", everyLength},
-		{"the binding", theBinding},
-		{"the key in the header", theKey},
-		{"the key decides", theKeyDecides},
-		{"not among the formats", notAmong},
+		{"the binding", onlyItsBinding},
+		{"the key in the header", onlyItsKey},
+		{"the key decides", keySelectsFormat},
+		{"not among the formats", missingFormat},
 		{"no other format's value", otherFormats},
 		{"own slices", ownSlices},
 		{"bounded allocation", boundedAllocation},
@@ -135,8 +135,8 @@ func Ring(t testing.TB, format byte, keys []int, dead ...int) *keyring.Ring {
 	return ring
 }
 
-// Drawing runs f while crypto/rand returns the given bytes, once.
-func Drawing(random []byte, f func()) {
+// WithRandom runs f while crypto/rand returns the given bytes, once.
+func WithRandom(random []byte, f func()) {
 	old := rand.Reader
 	defer func() { rand.Reader = old }()
 	rand.Reader = io.MultiReader(bytes.NewReader(random), failing{})

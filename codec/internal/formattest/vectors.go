@@ -110,7 +110,7 @@ func sealVectors(t *testing.T, s Subject) {
 			}
 			formats, key := s.formats(t), Ring(t, s.number(), []int{n}).Active(now)
 			fixed(t, func(t *testing.T) {
-				Drawing(v.Steps.Nonce, func() {
+				WithRandom(v.Steps.Nonce, func() {
 					got, err := formats.Seal(nil, key, v.binding(), v.Plaintext)
 					check(t, err == nil && string(got) == v.Value, "%s: sealed to %s: %v", v.Name, got, err)
 				})
