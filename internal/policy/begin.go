@@ -36,7 +36,7 @@ func (d *decision) margin(h *state.Cookie) Size {
 		pad = renewPad
 	}
 	m := d.Sizer.Expiry(d.Sizer.Of(h).Cookies)
-	m.Cookies = min(m.Cookies, d.Limits.SetCookieLines-1) // with few lines allowed, the head still gets one
+	m.Cookies = min(m.Cookies, d.Limits.SetCookieLines-1) // if few lines are allowed, the head still gets one
 	m.Request, m.Response = pad, m.Response+pad/2
 	if !d.Changes.Renewed {
 		m.Request = max(m.Request, d.reserve())

@@ -171,8 +171,7 @@ func (d *decision) headLists(name string) bool {
 }
 
 // seenEntries lists the other entries that show from cells and are newer than the
-// floor by more than Slack. Older ones are left out: Slack allows the head's entry in
-// their place.
+// floor by more than Slack. Readers do not check older ones.
 func (d *decision) seenEntries(name string) (all []state.SeenEntry) {
 	v := d.View
 	floor := v.Floor().At

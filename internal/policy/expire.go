@@ -57,7 +57,7 @@ func (d *decision) cellTags() (tags []string) {
 	return tags
 }
 
-// replacedHeads lists the tags of the heads that a head under a tag replaces.
+// replacedHeads lists the tags of the heads that a new head under tag replaces.
 func (d *decision) replacedHeads(tag string) (tags []string) {
 	for _, c := range d.View.Cookies {
 		if c.Kind == state.Head && c.Tag != tag && (c.Root == d.View.Winner.Root || state.IsFixed(c.Tag) && !state.IsFixed(tag)) {

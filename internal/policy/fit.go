@@ -8,7 +8,7 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// candidate is a set of changes to the cookies that may fit the limits or not.
+// candidate is a possible plan for the cookies. It may exceed the limits.
 type candidate struct {
 	set    []*state.Cookie
 	expire []string // tags; if there is no room, a later response can expire them
@@ -18,8 +18,8 @@ func (cand *candidate) plan(changes bool) Plan {
 	return Plan{Set: cand.set, Changes: changes, Expire: cand.expire}
 }
 
-// sent returns the size of the lines that a candidate cannot do without: the cookies
-// that it sets, and the removal of surplus pieces under the same tags.
+// sent returns the size of the lines that a candidate must send: the cookies that it
+// sets, and the expiries of surplus pieces under the same tags.
 func (d *decision) sent(cand *candidate) (size Size) {
 	for _, c := range cand.set {
 		own := d.Sizer.Of(c)
@@ -149,12 +149,12 @@ func (d *decision) fitsCells(cand *candidate) bool {
 	return left.Request <= d.sizeBefore().Request || d.wholeFits(cand, 0)
 }
 
-// fewLines is the least SetCookieLines with which removals are counted.
+// fewLines is the value of SetCookieLines below which wholeFits counts no expiries.
 const fewLines = 4
 
 // wholeFits reports whether one response can write the session whole and expire its
-// other cookies. The session is as a candidate of cells leaves it, plus more bytes.
-// Only sizes are computed.
+// other cookies. It computes the size of the session after a candidate of cells, plus
+// more bytes.
 func (d *decision) wholeFits(cand *candidate, more int) bool {
 	const head, entry = 130, 8 // bytes of a head and of an entry without subject, names and values
 	n := head + len(d.View.Winner.Subject) + more

@@ -16,7 +16,7 @@ func (d *decision) logout() Plan {
 		d.limitExpiries(&cand)
 		return cand.plan(len(d.Jar) > 0)
 	}
-	cand, exists := candidate{}, len(d.Jar) > 0 || v.Winner != nil // a head without a group was imported, or saved and not yet sent
+	cand, exists := candidate{}, len(d.Jar) > 0 || v.Winner != nil // a head that was imported or not yet sent is not in the request
 	if !d.FixedName && exists {
 		cand.set = append(cand.set, d.logoutMarker())
 		cand.expire = d.tagsExcept(cand.set[0].Tag)

@@ -21,7 +21,7 @@ import (
 
 var (
 	modelRuns    = flag.Int("model.runs", 120, "runs of each world of the model")
-	ablationRuns = flag.Int("model.ablations", 400, "most runs until an ablation must have failed")
+	ablationRuns = flag.Int("model.ablations", 400, "maximum number of runs until an ablation fails")
 	modelWorld   = flag.String("model.world", "", "run only the world of this name")
 	modelSeed    = flag.Uint64("model.seed", 0, "run only this seed, and print each event")
 )
@@ -175,7 +175,7 @@ func (m *model) drain() error {
 // disturb loses or restores cookies, and changes the bytes of other cookies.
 func (m *model) disturb() {
 	if m.evict > 0 && m.r.IntN(m.evict) == 0 {
-		m.disturbJar()
+		m.evictOrRestore()
 	}
 	if m.others > 0 && m.r.IntN(10) == 0 {
 		beside := m.r.IntN(m.others)
@@ -184,9 +184,9 @@ func (m *model) disturb() {
 	}
 }
 
-// disturbJar evicts a cookie, restores an old one, or replaces all heads by an old
+// evictOrRestore evicts a cookie, restores an old one, or replaces all heads by an old
 // one.
-func (m *model) disturbJar() {
+func (m *model) evictOrRestore() {
 	tags := slices.Sorted(maps.Keys(m.jar))
 	switch m.r.IntN(4) {
 	case 0:

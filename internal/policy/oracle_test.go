@@ -166,17 +166,17 @@ func (m *model) note(f *request) {
 
 // noteGenerations records which generations a response begins and ends.
 func (m *model) noteGenerations(f *request, head *state.Cookie, begins bool) {
-	over, o := f.view.Winner, &m.oracle
+	winner, o := f.view.Winner, &m.oracle
 	switch {
-	case begins && over == nil && (f.op == "set" || f.op == "clear") && len(f.cookies) == 0:
+	case begins && winner == nil && (f.op == "set" || f.op == "clear") && len(f.cookies) == 0:
 		o.orphans[head.Root] = true
-	case begins && over == nil:
+	case begins && winner == nil:
 		o.written[head.Root] = m.now
-	case over == nil || over.Kind != state.Head:
+	case winner == nil || winner.Kind != state.Head:
 	case begins:
-		o.renewals[head.Root] = renewal{over.Root, f.decided}
+		o.renewals[head.Root] = renewal{winner.Root, f.decided}
 	case f.op == "logout":
-		o.logouts[over.Root] = append(o.logouts[over.Root], activity{f.decided, m.now})
+		o.logouts[winner.Root] = append(o.logouts[winner.Root], activity{f.decided, m.now})
 	}
 }
 
@@ -252,7 +252,7 @@ func (m *model) check(f *request, now int64) error {
 		return nil // this replica does not see the session
 	}
 	if m.evict > 0 {
-		return m.checkNothingIsLost(f)
+		return m.checkAfterEviction(f)
 	}
 	if err := m.checkTime(f, now); err != nil {
 		return err
@@ -261,16 +261,35 @@ func (m *model) check(f *request, now int64) error {
 		return fmt.Errorf("verdict %d: %s", v.Verdict, v.Reason())
 	}
 	if v.Verdict != state.Present {
-		if o.lastLogout == 0 && o.lastBegin > 0 && o.lastBegin < f.built &&
-			v.Verdict != state.ExpiredIdle && v.Verdict != state.ExpiredEnd && (v.Verdict != state.LoggedOut || !m.store) {
-			return fmt.Errorf("a session that had begun does not show: %s", v.Reason())
-		}
-		if m.idle == 0 && !m.store && o.lastBegin > o.lastLogout+state.Window && o.lastBegin < f.built && !m.logoutInFlight() {
-			return fmt.Errorf("a session that began after the last logout does not show: %s", v.Reason())
-		}
-		return nil
+		return m.checkAbsent(f)
 	}
-	root := v.Winner.Root
+	if err := m.checkGeneration(f, v.Winner.Root); err != nil {
+		return err
+	}
+	for name := range o.writes[v.Winner.Root] {
+		if err := m.checkEntry(f, name, o.writes[v.Winner.Root][name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkAbsent returns an error if a session should show.
+func (m *model) checkAbsent(f *request) error {
+	v, o := &f.view, &m.oracle
+	if o.lastLogout == 0 && o.lastBegin > 0 && o.lastBegin < f.built &&
+		v.Verdict != state.ExpiredIdle && v.Verdict != state.ExpiredEnd && (v.Verdict != state.LoggedOut || !m.store) {
+		return fmt.Errorf("a session that had begun does not show: %s", v.Reason())
+	}
+	if m.idle == 0 && !m.store && o.lastBegin > o.lastLogout+state.Window && o.lastBegin < f.built && !m.logoutInFlight() {
+		return fmt.Errorf("a session that began after the last logout does not show: %s", v.Reason())
+	}
+	return nil
+}
+
+// checkGeneration returns an error if another generation should show.
+func (m *model) checkGeneration(f *request, root state.Root) error {
+	o := &m.oracle
 	if b, ok := o.renewals[root]; ok && len(o.logouts[b.replaced]) == 1 { // with several logouts, the last to land counts
 		for _, u := range o.logouts[b.replaced] {
 			if u.landed < f.built && u.decided > b.decided+2*m.skew+second {
@@ -287,11 +306,6 @@ func (m *model) check(f *request, now int64) error {
 	}
 	if at, ok := o.ended[root]; ok && at < f.built {
 		return fmt.Errorf("a generation shows although a renewal or logout that had seen it has landed")
-	}
-	for name := range o.writes[root] {
-		if err := m.checkEntry(f, name, o.writes[root][name]); err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -377,9 +391,9 @@ func (m *model) touchAfter(idle int64) int64 {
 	return idle / 2
 }
 
-// checkNothingIsLost checks a jar that has lost cookies. If the writer of a shown
+// checkAfterEviction checks a jar that has lost cookies. If the writer of a shown
 // value had seen another entry, that entry must not show older by more than Slack.
-func (m *model) checkNothingIsLost(f *request) error {
+func (m *model) checkAfterEviction(f *request) error {
 	v := &f.view
 	if v.Verdict != state.Present {
 		m.stats["torn"]++

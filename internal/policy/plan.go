@@ -15,7 +15,7 @@ type Limits struct {
 	SetCookieLines int // of the session in one response
 }
 
-// Mode is the configured place of sessions.
+// Mode says where sessions are kept.
 type Mode int
 
 // The modes. See middleware.Mode.
@@ -47,7 +47,7 @@ type Input struct {
 
 	Now         int64      // ms
 	ID          uint32     // of the request's stamps
-	Fresh       state.Root // of a logout, which needs a root of its own
+	Fresh       state.Root // the root of a logout
 	Lifetime    int64      // ms, of a new session
 	MaxLifetime int64      // ms, the longest that a program may choose for one session
 	Browser     bool       // a new session ends with the browser session
@@ -147,7 +147,7 @@ func Decide(in *Input) (Plan, error) {
 	return p, nil
 }
 
-// decision holds an Input while it is decided.
+// decision is the state of one call of Decide.
 type decision struct {
 	*Input
 	stamp state.Stamp // of all writes of the response

@@ -89,7 +89,7 @@ func (d *decision) changeRecord() (Plan, error) {
 }
 
 // moveToCookies moves a stored session back to the cookies if it takes at most 60 %
-// of the limits there. The record keeps the entries, marked with Back, in case the
+// of the limits. The record keeps the entries, marked with Back, in case the
 // response is lost.
 func (d *decision) moveToCookies(record *state.Cookie, next state.Revision) (Plan, bool) {
 	l := d.Limits
@@ -154,9 +154,9 @@ func (d *decision) isCellOf(e state.Entry) func(*state.Cookie) bool {
 func isAtMost60Percent(n, most int) bool { return 10*n <= 6*most }
 
 // recordEntries returns the entries of a record with the changes applied. Each keeps
-// the stamp of its write, by which cells that land later are compared. Tombstones
-// stay until they are settled. whole reports that the session's cells are expired,
-// so that the entries which show are taken as they are.
+// the stamp of its write, so that cells which land later can be compared with it.
+// Tombstones stay until they are settled. If whole, the session's cells are expired,
+// and each entry is taken as it shows.
 func (d *decision) recordEntries(whole bool) (all []state.Entry) {
 	have := d.View.Entries
 	if d.Changes.Cleared {

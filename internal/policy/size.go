@@ -30,7 +30,8 @@ type Sizer struct {
 	CookieBytes int // Limits.CookieBytes
 }
 
-// PieceLimit returns the greatest length of the value of a piece with a number.
+// PieceLimit returns the greatest length of a piece's value. piece is the number of
+// the piece, from 0.
 func (s Sizer) PieceLimit(piece int) int {
 	return s.CookieBytes - s.Name - Digits(piece) - 1 - s.Attributes
 }

@@ -28,7 +28,7 @@ type Record struct {
 	Revoked  bool // the session was revoked, and Content is a logout
 }
 
-// SetRecord sets the record that the store is known to hold.
+// SetRecord remembers the record that was last loaded or saved.
 func (a *Access) SetRecord(rec *Record) {
 	if a.Record != nil && rec != nil && rec.Content.Root != a.Record.Content.Root {
 		a.previous = a.Record
@@ -47,9 +47,9 @@ func (a *Access) recordOf(root state.Root) *Record {
 	return nil
 }
 
-// Load loads and opens the record of a head's generation. It returns nil if
-// there is none, or if the row does not open: then the store or another program
-// has overwritten the row.
+// Load loads and opens the record of a head's generation. It returns nil if there is
+// none. A row that does not open counts as missing, because the store or another
+// program must have overwritten it.
 func (a *Access) Load(ctx context.Context, head *state.Cookie) (*Record, error) {
 	id := head.Root.RecordID()
 	got, err := a.loadRow(ctx, id)
@@ -76,8 +76,8 @@ func endMarker(c *state.Cookie, end int64) *state.Cookie {
 	return &state.Cookie{Kind: state.Logout, Root: c.Root, Created: c.Created, End: end, Born: c.Born, Subject: c.Subject}
 }
 
-// kindOf returns the kind of a record, by which a store can decide what to evict
-// first. An end marker has a subject here, but not in the row.
+// kindOf returns the kind of a record. A store that evicts records chooses them by
+// kind. An end marker has a subject only in memory, because it is not encoded.
 func kindOf(c *state.Cookie) fallback.Kind {
 	login := c.Subject != nil
 	switch {

@@ -40,14 +40,14 @@ type Call struct {
 	Err      error         // set only for an outage, not for a missing or a changed record
 }
 
-// ErrNoStore is the error for a reference to a record if no store is configured.
+// ErrNoStore reports that a session is in a store, but no store is configured.
 var ErrNoStore = errors.New("Config.Fallback is nil, but the visitor's session was put into a store; configure the same one on every replica")
 
-// ErrBusy is the error for a write that conflicted [MaxTries] times.
+// ErrBusy reports that a write met [MaxTries] conflicts.
 var ErrBusy = errors.New("too many requests write to one session at once; send fewer writes of one session at a time")
 
-// MaxTries is how often a write is tried. Each conflict means that another
-// write succeeded. A write therefore fails only if as many others overlap it.
+// MaxTries is how often a write is tried. Each conflict means that another write
+// succeeded, so a write fails only if MaxTries others succeed meanwhile.
 const MaxTries = 40
 
 // Down wraps the store's error in [session.ErrStoreDown].

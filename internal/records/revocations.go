@@ -39,8 +39,8 @@ type inflightLoad struct {
 // maxCached is how many statuses each half of a statusCache holds.
 const maxCached = 1 << 15
 
-// failureBackoff is how long no load is tried after a failed one. Otherwise each
-// session in cookies would wait for the store's timeout.
+// failureBackoff is the pause after a failed load. Without the pause, each session in
+// cookies would wait for the store's timeout.
 const failureBackoff = time.Second
 
 // errPanicked is the error for requests that wait for a load that panics.
@@ -87,8 +87,8 @@ func (r *revocations) lookup(ctx context.Context, row string, now time.Time, age
 	return l.status, l.err
 }
 
-// fresh reports whether a load that began at a time is younger than age by both
-// of Go's clocks: the monotonic one stops while the machine sleeps, and the wall
+// fresh reports whether a load that began at a time is younger than age. Both of Go's
+// clocks must agree: the monotonic clock stops while the machine sleeps, and the wall
 // clock can be set back.
 func fresh(at, now time.Time, age time.Duration) bool {
 	for _, passed := range []time.Duration{now.Sub(at), now.Round(0).Sub(at.Round(0))} {

@@ -27,8 +27,8 @@ type Status struct {
 	BoundUpTo int64 // the subject's sessions that were bound up to this time (ms) were ended
 }
 
-// EndSession ends the session whose record is in a row. The row then says so
-// until expires.
+// EndSession revokes a session. row is the id of the session's record. That row then
+// holds the revocation until expires.
 func (a *Access) EndSession(ctx context.Context, row string, expires time.Time) error {
 	err := a.replaceRow(ctx, row, expires, func(fallback.Record) []byte { return []byte(revokedData) })
 	if err == nil {
@@ -37,7 +37,8 @@ func (a *Access) EndSession(ctx context.Context, row string, expires time.Time) 
 	return err
 }
 
-// EndSubject ends all sessions of a subject that were bound until now.
+// EndSubject revokes all sessions of a subject that were bound until now. The
+// revocation is stored until expires.
 func (a *Access) EndSubject(ctx context.Context, subject []byte, expires time.Time) error {
 	client := a.Client
 	row, upTo := client.subjectRow(subject), int64(0)

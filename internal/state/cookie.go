@@ -52,7 +52,7 @@ type Cookie struct {
 
 	// These fields are set in a head.
 	Browser bool     // the cookies end with the browser session
-	Turn    uint64   // grows when a new head takes the place of the head and its cells
+	Turn    uint64   // how often a new head replaced the head and its cells
 	Floor   Stamp    // cells up to this stamp do not show, unless the head lists their entry
 	Since   int64    // when the turn began
 	Idle    int64    // the session's own idle timeout; 0 for the configured one, NoIdle for none
@@ -69,7 +69,7 @@ type Cookie struct {
 
 	// These fields are set in a cell.
 	Entry       Entry
-	SeenEntries []SeenEntry // by name: entries newer than the floor that the writer saw
+	SeenEntries []SeenEntry // by name: the newer entries that the writer saw
 
 	plaintext []byte // the encoded content; nil until it is needed
 }

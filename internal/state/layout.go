@@ -25,8 +25,8 @@ const (
 // tagPacked is the CBOR tag before a byte string that is a packed value.
 const tagPacked = 0xc6
 
-// Plaintext returns the encoding of c, which is what is sealed. The caller must
-// modify neither the result nor c afterwards.
+// Plaintext returns the encoding of c, as it is sealed. The caller must modify neither
+// the result nor c afterwards.
 func (c *Cookie) Plaintext() []byte {
 	if c.plaintext == nil {
 		c.plaintext = c.Append(make([]byte, 0, c.estimatedLen()))

@@ -120,8 +120,8 @@ func (v *View) elect(row *Cookie, now int64) {
 	}
 }
 
-// beats reports whether a counts rather than b. Both are heads or logouts. It is a
-// total order of the heads and logouts of one jar.
+// beats reports whether a counts rather than b. Both must be heads or logouts. The
+// order is total for the heads and logouts of one jar.
 func (a *Cookie) beats(b *Cookie) bool {
 	switch {
 	case a.Orphan != b.Orphan:
@@ -223,8 +223,9 @@ func (v *View) cells() (all []*Cookie) {
 	return all
 }
 
-// isComplete reports whether nothing is missing: each listed entry has its cell, and
-// each entry that the writer of a cell saw shows, or a newer write of it does.
+// isComplete reports whether no head or cell is missing. Each listed entry must have
+// its cell. Each entry that the writer of a cell saw must show, or a newer write of
+// it must.
 func (v *View) isComplete(floor Stamp) bool {
 	for i := range v.Entries {
 		e := &v.Entries[i]
@@ -300,11 +301,11 @@ func (v *View) Stored() bool { return v.stored }
 // End removes the session from the view.
 func (v *View) End(why Verdict) { v.Verdict, v.Head, v.Entries, v.Imported = why, nil, nil, false }
 
-// Continues reports whether v shows each live entry of seen, an earlier view of the
+// Continues reports whether v shows each live entry of an earlier view of the
 // session, or a newer write of it.
-func (v *View) Continues(seen *View) bool {
-	for i := range seen.Entries {
-		e := &seen.Entries[i]
+func (v *View) Continues(earlier *View) bool {
+	for i := range earlier.Entries {
+		e := &earlier.Entries[i]
 		if have := v.Find(e.Name); e.Live() && (have == nil || have.Stamp.At < e.Stamp.At-Slack) {
 			return false
 		}
