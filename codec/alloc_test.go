@@ -18,11 +18,11 @@ func TestFewAllocations(t *testing.T) {
 	for _, n := range []int{0, 1, 1000, 50_000} {
 		plaintext := make([]byte, n)
 		value := sealed(t, ring, binding, string(plaintext))
-		text, room := make([]byte, 0, len(value)), make([]byte, 0, n)
+		text, buf := make([]byte, 0, len(value)), make([]byte, 0, n)
 		require.LessOrEqual(t, testing.AllocsPerRun(100, func() { codec.Seal(nil, ring.Active(now), binding, plaintext) }), 3.0)
 		require.LessOrEqual(t, testing.AllocsPerRun(100, func() { codec.Open(nil, ring, now, binding, value) }), 3.0)
 		require.LessOrEqual(t, testing.AllocsPerRun(100, func() { codec.Seal(text, ring.Active(now), binding, plaintext) }), 2.0)
-		require.LessOrEqual(t, testing.AllocsPerRun(100, func() { codec.Open(room, ring, now, binding, value) }), 2.0)
+		require.LessOrEqual(t, testing.AllocsPerRun(100, func() { codec.Open(buf, ring, now, binding, value) }), 2.0)
 	}
 }
 
@@ -31,9 +31,9 @@ func TestPiecesAllocations(t *testing.T) {
 	ring := testRing(t, []int{1})
 	for _, n := range []int{100, 1000, 64_000} {
 		pieces := split(t, sealed(t, ring, binding, string(make([]byte, n))), same(3700))
-		room := make([]byte, 0, n)
+		buf := make([]byte, 0, n)
 		require.LessOrEqual(t, testing.AllocsPerRun(100, func() {
-			(*codec.Formats)(nil).OpenPieces(room, ring, now, binding, func(i int) (string, bool) {
+			(*codec.Formats)(nil).OpenPieces(buf, ring, now, binding, func(i int) (string, bool) {
 				if i >= len(pieces) {
 					return "", false
 				}
@@ -48,8 +48,8 @@ func TestTextAllocations(t *testing.T) {
 	for n := range 40 {
 		bin := make([]byte, n)
 		text := string(codec.AppendEncoded(nil, bin))
-		room, back := make([]byte, 0, len(text)), make([]byte, 0, n)
-		require.Zero(t, testing.AllocsPerRun(10, func() { codec.AppendEncoded(room, bin) }))
+		buf, back := make([]byte, 0, len(text)), make([]byte, 0, n)
+		require.Zero(t, testing.AllocsPerRun(10, func() { codec.AppendEncoded(buf, bin) }))
 		require.Zero(t, testing.AllocsPerRun(10, func() { codec.AppendDecoded(back, text) }))
 	}
 }
@@ -60,8 +60,8 @@ func TestRecordAllocations(t *testing.T) {
 	for _, n := range []int{0, 1000, 100_000} {
 		plaintext := make([]byte, n)
 		record := sealedRecord(t, plaintext)
-		room := make([]byte, 0, len(record))
-		require.LessOrEqual(t, testing.AllocsPerRun(100, func() { codec.SealRecord(room, recordSecret, recordBinding, plaintext) }), 60.0)
-		require.LessOrEqual(t, testing.AllocsPerRun(100, func() { codec.OpenRecord(room, recordSecret, recordBinding, record) }), 60.0)
+		buf := make([]byte, 0, len(record))
+		require.LessOrEqual(t, testing.AllocsPerRun(100, func() { codec.SealRecord(buf, recordSecret, recordBinding, plaintext) }), 60.0)
+		require.LessOrEqual(t, testing.AllocsPerRun(100, func() { codec.OpenRecord(buf, recordSecret, recordBinding, record) }), 60.0)
 	}
 }

@@ -22,14 +22,14 @@ func Split(value []byte, limit func(piece int) int) ([][]byte, error) {
 		pieces = make([][]byte, 0, min(len(value)/first+2, MaxPieces))
 	}
 	for len(value) > 0 {
-		room, least := limit(len(pieces)), 1
+		longest, least := limit(len(pieces)), 1
 		if len(pieces) == 0 {
 			least = headerText
 		}
-		if room < least || len(pieces) == MaxPieces {
+		if longest < least || len(pieces) == MaxPieces {
 			return nil, refuse(TooLarge, keyring.ID{})
 		}
-		n := min(room, len(value))
+		n := min(longest, len(value))
 		pieces = append(pieces, value[:n:n])
 		value = value[n:]
 	}

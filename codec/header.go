@@ -26,8 +26,8 @@ func Peek(value string) (Header, error) {
 	if len(value) < headerText {
 		return Header{}, refuse(WrongLength, keyring.ID{})
 	}
-	var room [16]byte
-	bin, ok := appendDecoded(room[:0], value[:headerText])
+	var buf [16]byte
+	bin, ok := appendDecoded(buf[:0], value[:headerText])
 	if !ok {
 		return Header{}, refuse(Malformed, keyring.ID{})
 	}

@@ -63,8 +63,8 @@ func TestOpenPiecesVectors(t *testing.T) {
 		if err != nil {
 			return
 		}
-		for room := range 8 {
-			again := split(t, value, same(12+room+len(value)/50))
+		for extra := range 8 {
+			again := split(t, value, same(12+extra+len(value)/50))
 			require.Equal(t, v.Open == "ok", sameAsJoined(t, nil, ring, v.binding(), again) == "")
 		}
 	})

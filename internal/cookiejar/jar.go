@@ -49,10 +49,10 @@ type Piece struct {
 	Value string
 }
 
-// Read adds the cookies of Cookie header lines to the jar. Session cookies are
-// those whose name begins with base or, if fixed, is base. Of one name all
-// different values are kept, because a sibling domain can set a cookie of the same
-// name. Exact repeats, which some Lambda adapters send, are dropped.
+// Read adds the cookies of Cookie header lines to the jar. [ParsePair] decides which
+// are session cookies. All different values of a name are kept, because a sibling
+// domain can set a cookie of the same name. Exact repeats, which some Lambda adapters
+// send, are dropped.
 func (j *Jar) Read(lines []string, base string, fixed bool) {
 	for _, line := range lines {
 		for line != "" {
@@ -147,8 +147,8 @@ func ParsePair(pair, base string, fixed bool) (p Piece, ok bool) {
 	return p, state.IsTag(tag)
 }
 
-// EstimateGroups returns about how many groups Cookie header lines hold, so that a
-// caller can allocate memory for them. It also reports whether there may be any
+// EstimateGroups returns the approximate number of groups in Cookie header lines, so
+// that a caller can allocate memory for them. It also reports whether there may be any
 // session cookie.
 func EstimateGroups(lines []string, base string) (n int, found bool) {
 	for _, line := range lines {

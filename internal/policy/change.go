@@ -200,8 +200,8 @@ func (d *decision) headTag() string {
 	return h.Tag
 }
 
-// headWithoutLarge returns the head without those large values that are in a cell or
-// in one of the new cells.
+// headWithoutLarge returns the head without those large values that are in a cell.
+// cells are the new cells.
 func (d *decision) headWithoutLarge(cells []*state.Cookie) *state.Cookie {
 	h := d.refreshedHead()
 	for i := range h.Entries {
@@ -221,7 +221,7 @@ func (d *decision) headWithoutLarge(cells []*state.Cookie) *state.Cookie {
 	return h
 }
 
-// refreshedHead returns a copy of the head whose last-seen time is now.
+// refreshedHead returns a copy of the head with a new last-seen time, under headTag.
 func (d *decision) refreshedHead() *state.Cookie {
 	h := d.View.Winner.Clone()
 	h.Entries = slices.Clone(h.Entries)

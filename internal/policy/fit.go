@@ -141,12 +141,12 @@ func (d *decision) fitsCells(cand *candidate) bool {
 	if d.checkLimits(cand, d.Limits.RequestBytes-d.reserve()) != nil {
 		return false
 	}
-	left := d.sizeAfter(cand)
-	most := left.plus(d.growth(cand))
+	after := d.sizeAfter(cand)
+	most := after.plus(d.growth(cand))
 	if most.Request > d.Limits.RequestBytes-d.reserve() || most.Cookies > d.Limits.Cookies {
 		return false
 	}
-	return left.Request <= d.sizeBefore().Request || d.wholeFits(cand, 0)
+	return after.Request <= d.sizeBefore().Request || d.wholeFits(cand, 0)
 }
 
 // fewLines is the value of SetCookieLines below which wholeFits counts no expiries.

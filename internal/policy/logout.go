@@ -16,7 +16,8 @@ func (d *decision) logout() Plan {
 		d.limitExpiries(&cand)
 		return cand.plan(len(d.Jar) > 0)
 	}
-	cand, exists := candidate{}, len(d.Jar) > 0 || v.Winner != nil // a head that was imported or not yet sent is not in the request
+	// A head that was imported or not yet sent is not among the request's cookies.
+	cand, exists := candidate{}, len(d.Jar) > 0 || v.Winner != nil
 	if !d.FixedName && exists {
 		cand.set = append(cand.set, d.logoutMarker())
 		cand.expire = d.tagsExcept(cand.set[0].Tag)

@@ -92,12 +92,11 @@ func (d *decision) changeRecord() (Plan, error) {
 // of the limits. The record keeps the entries, marked with Back, in case the
 // response is lost.
 func (d *decision) moveToCookies(record *state.Cookie, next state.Revision) (Plan, bool) {
-	l := d.Limits
 	n := 0
 	for i := range record.Entries {
 		n += len(record.Entries[i].Name) + len(record.Entries[i].Value)
 	}
-	if n > l.RequestBytes {
+	if n > d.Limits.RequestBytes {
 		return Plan{}, false // a record can have a megabyte: do not encode it
 	}
 	h := record.Clone()
@@ -107,13 +106,7 @@ func (d *decision) moveToCookies(record *state.Cookie, next state.Revision) (Pla
 	}
 	h.Entries = d.listLargeCells(h.Entries)
 	cand := candidate{set: []*state.Cookie{h}, expire: append(d.leftovers(), d.replacedHeads(h.Tag)...)}
-	size := d.Sizer.Of(h)
-	small := isAtMost60Percent(size.Request, l.RequestBytes-d.Others.Request) && isAtMost60Percent(size.Response, l.ResponseBytes) &&
-		isAtMost60Percent(size.Cookies, max(l.SetCookieLines, 2)) && isAtMost60Percent(size.Cookies, max(l.Cookies, 2))
-	if d.FixedName {
-		small = size.Cookies == 1 && isAtMost60Percent(size.Response, d.Sizer.CookieBytes)
-	}
-	if !small && d.Mode != CookiesOnly || d.checkLimits(&cand, l.RequestBytes) != nil {
+	if d.Mode != CookiesOnly && !d.isSmall(d.Sizer.Of(h)) || d.checkLimits(&cand, d.Limits.RequestBytes) != nil {
 		return Plan{}, false
 	}
 	p := cand.plan(true)
@@ -150,6 +143,16 @@ func (d *decision) isCellOf(e state.Entry) func(*state.Cookie) bool {
 	}
 }
 
+// isSmall reports whether a size is at most 60 % of the limits.
+func (d *decision) isSmall(size Size) bool {
+	l := d.Limits
+	if d.FixedName {
+		return size.Cookies == 1 && isAtMost60Percent(size.Response, d.Sizer.CookieBytes)
+	}
+	return isAtMost60Percent(size.Request, l.RequestBytes-d.Others.Request) && isAtMost60Percent(size.Response, l.ResponseBytes) &&
+		isAtMost60Percent(size.Cookies, max(l.SetCookieLines, 2)) && isAtMost60Percent(size.Cookies, max(l.Cookies, 2))
+}
+
 // isAtMost60Percent reports whether n is at most 60 % of most.
 func isAtMost60Percent(n, most int) bool { return 10*n <= 6*most }
 
@@ -158,18 +161,12 @@ func isAtMost60Percent(n, most int) bool { return 10*n <= 6*most }
 // Tombstones stay until they are settled. If whole, the session's cells are expired,
 // and each entry is taken as it shows.
 func (d *decision) recordEntries(whole bool) (all []state.Entry) {
-	have := d.View.Entries
-	if d.Changes.Cleared {
-		have = slices.Clone(have)
-		for i := range have {
-			if have[i].Live() {
-				have[i] = state.Entry{Name: have[i].Name, Stamp: d.stamp, Form: state.Deleted}
-			}
+	all = make([]state.Entry, 0, len(d.View.Entries)+len(d.Changes.Ops))
+	for i := range d.View.Entries {
+		e := d.View.Entries[i]
+		if d.Changes.Cleared && e.Live() {
+			e = state.Entry{Name: e.Name, Stamp: d.stamp, Form: state.Deleted}
 		}
-	}
-	all = make([]state.Entry, 0, len(have)+len(d.Changes.Ops))
-	for i := range have {
-		e := have[i]
 		if base := d.newerInBase(&e); base != nil && !whole {
 			e = *base
 		}
@@ -180,6 +177,11 @@ func (d *decision) recordEntries(whole bool) (all []state.Entry) {
 		}
 		all = append(all, e)
 	}
+	return d.applyOps(all)
+}
+
+// applyOps applies the operations to the entries of a record.
+func (d *decision) applyOps(all []state.Entry) []state.Entry {
 	for _, op := range d.Changes.Ops {
 		i, ok := slices.BinarySearchFunc(all, op.Name, func(e state.Entry, n string) int { return strings.Compare(e.Name, n) })
 		e := state.Entry{Name: op.Name, Stamp: d.stamp, Form: state.Deleted}

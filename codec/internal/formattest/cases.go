@@ -228,10 +228,10 @@ func otherFormats(t *testing.T, s Subject) {
 func ownSlices(t *testing.T, s Subject) {
 	formats, ring := s.formats(t), Ring(t, s.number(), []int{1})
 	plaintext := bytes.Repeat([]byte("as it was "), 30)
-	room := append(make([]byte, 0, 4096), "before"...)
-	text, err := formats.Seal(room, ring.Active(now), binding, plaintext)
+	buf := append(make([]byte, 0, 4096), "before"...)
+	text, err := formats.Seal(buf, ring.Active(now), binding, plaintext)
 	check(t, err == nil && bytes.Equal(plaintext, bytes.Repeat([]byte("as it was "), 30)), "Seal has changed the plaintext")
-	check(t, string(text[:6]) == "before" && &text[0] == &room[0], "Seal does not append")
+	check(t, string(text[:6]) == "before" && &text[0] == &buf[0], "Seal does not append")
 	value := string(text[6:])
 	first, _, err := formats.Open(nil, ring, now, binding, value)
 	check(t, err == nil, "Open: %v", err)
@@ -268,12 +268,12 @@ func fewAllocations(t *testing.T, s Subject) {
 	}
 	formats, ring := s.formats(t), Ring(t, s.number(), []int{1})
 	for _, n := range []int{0, 1000, 10_000} {
-		plaintext, room := make([]byte, n), make([]byte, 0, codec.SealedLen(n))
+		plaintext, buf := make([]byte, n), make([]byte, 0, codec.SealedLen(n))
 		text, err := formats.Seal(nil, ring.Active(now), binding, plaintext)
 		check(t, err == nil, "Seal: %v", err)
 		value := string(text)
-		seals := testing.AllocsPerRun(50, func() { formats.Seal(room, ring.Active(now), binding, plaintext) })
-		opens := testing.AllocsPerRun(50, func() { formats.Open(room, ring, now, binding, value) })
+		seals := testing.AllocsPerRun(50, func() { formats.Seal(buf, ring.Active(now), binding, plaintext) })
+		opens := testing.AllocsPerRun(50, func() { formats.Open(buf, ring, now, binding, value) })
 		check(t, max(seals, opens) <= s.Allocations, "%d bytes: Seal makes %v allocations, Open %v", n, seals, opens)
 	}
 }
