@@ -35,9 +35,9 @@ var ablations = []ablation{
 			c.SeenEntries = slices.DeleteFunc(slices.Clone(c.SeenEntries), func(s state.SeenEntry) bool { return s.At < c.Entry.Stamp.At-state.Settled })
 		}},
 	{name: "without turn in the tags of cells", worlds: []string{"few", "late", "crowd"},
-		cookie: func(f *request, c *state.Cookie) {
+		cookie: func(req *request, c *state.Cookie) {
 			if c.Kind == state.Cell {
-				c.Tag = f.view.Winner.Root.CellTag(c.Entry.Name, 0)
+				c.Tag = req.view.Winner.Root.CellTag(c.Entry.Name, 0)
 			}
 		}},
 	{name: "without turn when cells are read", worlds: []string{"eviction folds"},
@@ -52,21 +52,21 @@ var ablations = []ablation{
 	{name: "with cells expired at once", worlds: []string{"folds"}, plan: expireAtOnce},
 	{name: "with folds of all cells", worlds: []string{"folds"}, plan: foldAtOnce},
 	{name: "without logout marker", worlds: []string{"logins"},
-		plan: func(f *request) {
-			f.plan.Set = slices.DeleteFunc(f.plan.Set, func(c *state.Cookie) bool { return c.Kind == state.Logout })
+		plan: func(req *request) {
+			req.plan.Set = slices.DeleteFunc(req.plan.Set, func(c *state.Cookie) bool { return c.Kind == state.Logout })
 		}},
 	{name: "without orphans", worlds: []string{"first", "logins"},
 		cookie: func(_ *request, c *state.Cookie) { c.Orphan = false }},
 	{name: "with a tag of its own for each begin", worlds: []string{"logins", "first"},
-		cookie: func(f *request, c *state.Cookie) {
-			if c.Kind == state.Head && (f.view.Head == nil || f.view.Head.Root != c.Root) && !state.IsFixed(c.Tag) {
+		cookie: func(req *request, c *state.Cookie) {
+			if c.Kind == state.Head && (req.view.Head == nil || req.view.Head.Root != c.Root) && !state.IsFixed(c.Tag) {
 				c.Tag = c.Root.HeadTag(0)
 			}
 		}},
 	{name: "with logouts under the tag of renewals", worlds: []string{"logins"},
-		cookie: func(f *request, c *state.Cookie) {
-			if c.Kind == state.Logout && f.view.Winner != nil && f.view.Winner.Kind == state.Head {
-				c.Tag = f.view.Winner.Root.NextTag()
+		cookie: func(req *request, c *state.Cookie) {
+			if c.Kind == state.Logout && req.view.Winner != nil && req.view.Winner.Kind == state.Head {
+				c.Tag = req.view.Winner.Root.NextTag()
 			}
 		}},
 	{name: "with heads written whole under the head's tag", worlds: []string{"swell", "full touches", "pieces", "full"}, plan: wholeInPlace},
@@ -104,16 +104,16 @@ var ablations = []ablation{
 	{name: "with writes beside cookies of an unknown key", worlds: []string{"rings"},
 		input: func(in *policy.Input) { in.View.Unopened = 0 }},
 	{name: "with clearing under the tag of a fold", worlds: []string{"folds"},
-		cookie: func(f *request, c *state.Cookie) {
-			if f.op == "clear" && c.Kind == state.Head && f.view.Head != nil && c.Turn > f.view.Head.Turn {
+		cookie: func(req *request, c *state.Cookie) {
+			if req.op == "clear" && c.Kind == state.Head && req.view.Head != nil && c.Turn > req.view.Head.Turn {
 				c.Tag = c.Root.HeadTag(c.Turn)
 			}
 		}},
 }
 
 // stayFixed keeps a head under the fixed tag under which it began.
-func stayFixed(f *request) {
-	v, p := &f.view, &f.plan
+func stayFixed(req *request) {
+	v, p := &req.view, &req.plan
 	if v.Head == nil || !state.IsFixed(v.Head.Tag) {
 		return
 	}
@@ -128,8 +128,8 @@ func stayFixed(f *request) {
 
 // expireAtOnce expires each cell of an older turn that does not show, without waiting
 // until the turn is settled.
-func expireAtOnce(f *request) {
-	v, p := &f.view, &f.plan
+func expireAtOnce(req *request) {
+	v, p := &req.view, &req.plan
 	if len(p.Set) == 0 || v.Head == nil {
 		return
 	}
@@ -141,8 +141,8 @@ func expireAtOnce(f *request) {
 }
 
 // foldAtOnce moves all listed entries into the head of a fold.
-func foldAtOnce(f *request) {
-	v, p := &f.view, &f.plan
+func foldAtOnce(req *request) {
+	v, p := &req.view, &req.plan
 	for i, c := range p.Set {
 		if c.Kind != state.Head || v.Head == nil || c.Root != v.Head.Root || c.Turn == v.Head.Turn || p.Whole {
 			continue
@@ -165,8 +165,8 @@ func foldAtOnce(f *request) {
 }
 
 // wholeInPlace sets a head that is written whole under the tag of the old head.
-func wholeInPlace(f *request) {
-	v, p := &f.view, &f.plan
+func wholeInPlace(req *request) {
+	v, p := &req.view, &req.plan
 	if !p.Whole || v.Head == nil {
 		return
 	}

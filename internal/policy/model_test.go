@@ -30,8 +30,8 @@ var (
 type request struct {
 	at      int64 // time of its next event
 	decide  bool  // its next event is the decision; if false, the landing
-	built   int64
-	decided int64
+	built   int64 // when the browser built its Cookie header
+	decided int64 // when its response was decided
 	total   int64 // ms from built to landing
 	op      string
 	name    string
@@ -44,21 +44,22 @@ type request struct {
 	view    state.View
 	plan    policy.Plan
 	refused bool
-	order   int
+	order   int // number of the request, for a fixed order of events
 }
 
+// requestQueue is a heap of requests by the time of their next events.
 type requestQueue []*request
 
-func (f requestQueue) Len() int { return len(f) }
-func (f requestQueue) Less(i, j int) bool {
-	if f[i].at != f[j].at {
-		return f[i].at < f[j].at
+func (q requestQueue) Len() int { return len(q) }
+func (q requestQueue) Less(i, j int) bool {
+	if q[i].at != q[j].at {
+		return q[i].at < q[j].at
 	}
-	return f[i].order < f[j].order
+	return q[i].order < q[j].order
 }
-func (f requestQueue) Swap(i, j int) { f[i], f[j] = f[j], f[i] }
-func (f *requestQueue) Push(x any)   { *f = append(*f, x.(*request)) }
-func (f *requestQueue) Pop() any     { old := *f; x := old[len(old)-1]; *f = old[:len(old)-1]; return x }
+func (q requestQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q *requestQueue) Push(x any)   { *q = append(*q, x.(*request)) }
+func (q *requestQueue) Pop() any     { old := *q; x := old[len(old)-1]; *q = old[:len(old)-1]; return x }
 
 // row is one row of the model's store.
 type row struct {
@@ -66,6 +67,7 @@ type row struct {
 	content []byte
 }
 
+// model is one run of a world.
 type model struct {
 	world
 	r          *rand.Rand
@@ -93,6 +95,7 @@ func newModel(w world, seed uint64, off ablation) *model {
 		oracle: newOracle(), off: off, stats: map[string]int{}}
 }
 
+// run runs the steps of a world, and returns an error if the guarantee is broken.
 func (m *model) run() (err error) {
 	if m.begin {
 		m.send("begin")
@@ -178,9 +181,9 @@ func (m *model) disturb() {
 		m.evictOrRestore()
 	}
 	if m.others > 0 && m.r.IntN(10) == 0 {
-		beside := m.r.IntN(m.others)
-		m.grew = m.grew || beside > m.otherBytes
-		m.otherBytes = beside
+		n := m.r.IntN(m.others)
+		m.grew = m.grew || n > m.otherBytes
+		m.otherBytes = n
 	}
 }
 
@@ -265,44 +268,45 @@ func (m *model) entryName(i int) string {
 	return fmt.Sprintf("n%d", i)
 }
 
+// send adds a request for an operation to the queue.
 func (m *model) send(op string) {
 	total := m.delay()
 	i := m.r.IntN(max(m.entries, 1))
-	f := &request{built: m.now, op: op, decide: true, total: total, at: m.now + m.r.Int64N(total+1), seed: m.r.Uint32(), order: m.order,
+	req := &request{built: m.now, op: op, decide: true, total: total, at: m.now + m.r.Int64N(total+1), seed: m.r.Uint32(), order: m.order,
 		name: m.entryName(i), others: m.otherBytes, pieces: map[string][]int{}}
 	if op == "refresh" || op == "short" {
-		f.name = "token"
+		req.name = "token"
 	}
 	if len(m.sizes) > 0 {
-		f.size = m.sizes[m.r.IntN(len(m.sizes))]
+		req.size = m.sizes[m.r.IntN(len(m.sizes))]
 		if m.stable {
-			f.size = m.sizes[i%len(m.sizes)]
+			req.size = m.sizes[i%len(m.sizes)]
 		}
 	}
-	if f.key = int(m.now / (40 * minute)); m.rings && m.r.IntN(6) == 0 {
-		f.key--
+	if req.key = int(m.now / (40 * minute)); m.rings && m.r.IntN(6) == 0 {
+		req.key--
 	}
 	m.order++
 	for _, tag := range slices.Sorted(maps.Keys(m.jar)) {
-		f.cookies = append(f.cookies, m.jar[tag])
+		req.cookies = append(req.cookies, m.jar[tag])
 	}
 	for tag, pieces := range m.pieces {
-		f.pieces[tag] = pieces
+		req.pieces[tag] = pieces
 	}
-	heap.Push(&m.queue, f)
+	heap.Push(&m.queue, req)
 }
 
 // step runs the next event in the queue.
 func (m *model) step() error {
-	f := heap.Pop(&m.queue).(*request)
-	m.now = max(m.now, f.at)
-	if f.decide {
-		err := m.decideNow(f)
-		f.decide, f.at = false, max(f.built+f.total, m.now)
-		heap.Push(&m.queue, f)
+	req := heap.Pop(&m.queue).(*request)
+	m.now = max(m.now, req.at)
+	if req.decide {
+		err := m.decideNow(req)
+		req.decide, req.at = false, max(req.built+req.total, m.now)
+		heap.Push(&m.queue, req)
 		return err
 	}
-	return m.land(f)
+	return m.land(req)
 }
 
 // clock returns the time by a replica's clock.
@@ -314,35 +318,35 @@ func (m *model) clock() int64 {
 }
 
 // land applies a response to the jar.
-func (m *model) land(f *request) error {
-	if f.refused {
+func (m *model) land(req *request) error {
+	if req.refused {
 		return nil
 	}
-	p := &f.plan
+	p := &req.plan
 	for _, tag := range p.Expire {
-		m.put(tag, nil, m.piecesSeen(f, tag))
+		m.put(tag, nil, m.piecesSeen(req, tag))
 	}
 	for _, c := range p.Set {
 		c = c.Clone()
 		if m.off.cookie != nil {
-			m.off.cookie(f, c)
+			m.off.cookie(req, c)
 		}
-		m.keys[c] = f.key
-		m.put(c.Tag, c, m.piecesSeen(f, c.Tag))
+		m.keys[c] = req.key
+		m.put(c.Tag, c, m.piecesSeen(req, c.Tag))
 		if m.evict > 0 {
-			m.oracle.observe(c, &f.view)
+			m.oracle.observe(c, &req.view)
 		}
 	}
-	m.note(f)
-	return m.measure(f)
+	m.note(req)
+	return m.measure(req)
 }
 
 // piecesSeen returns how many pieces under a tag a response replaces or removes.
-func (m *model) piecesSeen(f *request, tag string) int {
+func (m *model) piecesSeen(req *request, tag string) int {
 	if m.off.surplus {
-		return min(len(f.pieces[tag]), 1)
+		return min(len(req.pieces[tag]), 1)
 	}
-	return len(f.pieces[tag])
+	return len(req.pieces[tag])
 }
 
 // put sets or expires a cookie. seen is the number of its pieces in the request.
@@ -375,7 +379,7 @@ func piecesOf(c *state.Cookie) (pieces []int) {
 }
 
 // measure returns an error if the next request's header exceeds its limit.
-func (m *model) measure(f *request) error {
+func (m *model) measure(req *request) error {
 	size, n := 0, 0
 	for _, pieces := range m.pieces {
 		for _, bytes := range pieces {
@@ -383,7 +387,7 @@ func (m *model) measure(f *request) error {
 			n++
 		}
 	}
-	m.logLanding(f, size)
+	m.logLanding(req, size)
 	m.stats["most bytes"] = max(m.stats["most bytes"], size)
 	m.stats["most cookies"] = max(m.stats["most cookies"], n)
 	if size += m.otherBytes; size <= m.limits.RequestBytes {

@@ -108,10 +108,10 @@ func (o *oracle) observe(c *state.Cookie, v *state.View) {
 }
 
 // deletes returns the name of the entry that a request deletes, or "*" for all.
-func (f *request) deletes() string {
-	switch f.op {
+func (req *request) deletes() string {
+	switch req.op {
 	case "delete":
-		return f.name
+		return req.name
 	case "clear":
 		return "*"
 	}
@@ -119,9 +119,9 @@ func (f *request) deletes() string {
 }
 
 // note records in the oracle that a response landed.
-func (m *model) note(f *request) {
-	p, v, o := &f.plan, &f.view, &m.oracle
-	if name := f.deletes(); p.Record != nil && name != "" {
+func (m *model) note(req *request) {
+	p, v, o := &req.plan, &req.view, &m.oracle
+	if name := req.deletes(); p.Record != nil && name != "" {
 		o.deleting[name]--
 	}
 	var head *state.Cookie
@@ -131,12 +131,12 @@ func (m *model) note(f *request) {
 		}
 	}
 	begins := head != nil && (v.Head == nil || head.Root != v.Head.Root)
-	if len(p.Set) > 0 && f.op != "logout" {
+	if len(p.Set) > 0 && req.op != "logout" {
 		root := v.Winner
 		if head != nil {
 			root = head
 		}
-		o.activities[root.Root] = append(o.activities[root.Root], activity{f.decided, m.now})
+		o.activities[root.Root] = append(o.activities[root.Root], activity{req.decided, m.now})
 	}
 	if head != nil && !begins && p.Record == nil {
 		o.noteWritten(head.Root, m.now)
@@ -144,49 +144,49 @@ func (m *model) note(f *request) {
 	if !p.Changes {
 		return
 	}
-	if (begins || f.op == "logout") && v.Winner != nil {
+	if (begins || req.op == "logout") && v.Winner != nil {
 		for _, c := range v.Cookies {
 			if _, ok := o.ended[c.Root]; !ok && (c.Kind == state.Head || c.Kind == state.Logout) {
 				o.ended[c.Root] = m.now
 			}
 		}
 	}
-	if v.Unopened > 0 && (begins || f.op == "logout") {
+	if v.Unopened > 0 && (begins || req.op == "logout") {
 		o.excuseAll()
 	}
-	m.noteGenerations(f, head, begins)
+	m.noteGenerations(req, head, begins)
 	if begins {
 		o.lastBegin = m.now
-	} else if f.op == "logout" {
+	} else if req.op == "logout" {
 		o.lastLogout = m.now
 		return
 	}
-	m.noteWrites(f, head, begins)
+	m.noteWrites(req, head, begins)
 }
 
 // noteGenerations records which generations a response begins and ends.
-func (m *model) noteGenerations(f *request, head *state.Cookie, begins bool) {
-	winner, o := f.view.Winner, &m.oracle
+func (m *model) noteGenerations(req *request, head *state.Cookie, begins bool) {
+	winner, o := req.view.Winner, &m.oracle
 	switch {
-	case begins && winner == nil && (f.op == "set" || f.op == "clear") && len(f.cookies) == 0:
+	case begins && winner == nil && (req.op == "set" || req.op == "clear") && len(req.cookies) == 0:
 		o.orphans[head.Root] = true
 	case begins && winner == nil:
 		o.written[head.Root] = m.now
 	case winner == nil || winner.Kind != state.Head:
 	case begins:
-		o.renewals[head.Root] = renewal{winner.Root, f.decided}
-	case f.op == "logout":
-		o.logouts[winner.Root] = append(o.logouts[winner.Root], activity{f.decided, m.now})
+		o.renewals[head.Root] = renewal{winner.Root, req.decided}
+	case req.op == "logout":
+		o.logouts[winner.Root] = append(o.logouts[winner.Root], activity{req.decided, m.now})
 	}
 }
 
 // noteWrites records which entries a response writes.
-func (m *model) noteWrites(f *request, head *state.Cookie, begins bool) {
-	p, v, o := &f.plan, &f.view, &m.oracle
+func (m *model) noteWrites(req *request, head *state.Cookie, begins bool) {
+	p, v, o := &req.plan, &req.view, &m.oracle
 	if !begins {
 		o.noteWritten(v.Winner.Root, m.now)
 	}
-	w := write{built: f.built, landed: m.now}
+	w := write{built: req.built, landed: m.now}
 	wrote := map[string]int{}
 	for _, c := range p.Set {
 		if c.Kind == state.Cell {
@@ -201,17 +201,17 @@ func (m *model) noteWrites(f *request, head *state.Cookie, begins bool) {
 			from = p.Record.Entries
 		}
 		if !begins && (p.Whole || p.Record != nil) {
-			wrote[f.name] = 0
+			wrote[req.name] = 0
 		}
 		for _, e := range from {
-			if begins || wrote[f.name] == 0 && e.Name == f.name && (p.Whole || p.Record != nil) {
+			if begins || wrote[req.name] == 0 && e.Name == req.name && (p.Whole || p.Record != nil) {
 				wrote[e.Name] = valueOf(&e)
 			}
 		}
 	}
-	if f.op == "clear" && !begins {
+	if req.op == "clear" && !begins {
 		for i := range m.entries {
-			if name := m.entryName(i); name != f.name {
+			if name := m.entryName(i); name != req.name {
 				wrote[name] = 0
 			}
 		}
@@ -244,30 +244,30 @@ func valueOf(e *state.Entry) int {
 }
 
 // check returns an error if a request's view breaks the guarantee.
-func (m *model) check(f *request, now int64) error {
-	v, o := &f.view, &m.oracle
+func (m *model) check(req *request, now int64) error {
+	v, o := &req.view, &m.oracle
 	m.stats["checks"]++
 	if v.Unopened > 0 {
 		m.stats["unopened"]++
 		return nil // this replica does not see the session
 	}
 	if m.evict > 0 {
-		return m.checkAfterEviction(f)
+		return m.checkAfterEviction(req)
 	}
-	if err := m.checkTime(f, now); err != nil {
+	if err := m.checkTime(req, now); err != nil {
 		return err
 	}
 	if v.Verdict == state.Torn || v.Verdict == state.Unstored {
 		return fmt.Errorf("verdict %d: %s", v.Verdict, v.Reason())
 	}
 	if v.Verdict != state.Present {
-		return m.checkAbsent(f)
+		return m.checkAbsent(req)
 	}
-	if err := m.checkGeneration(f, v.Winner.Root); err != nil {
+	if err := m.checkGeneration(req, v.Winner.Root); err != nil {
 		return err
 	}
 	for name := range o.writes[v.Winner.Root] {
-		if err := m.checkEntry(f, name, o.writes[v.Winner.Root][name]); err != nil {
+		if err := m.checkEntry(req, name, o.writes[v.Winner.Root][name]); err != nil {
 			return err
 		}
 	}
@@ -275,44 +275,44 @@ func (m *model) check(f *request, now int64) error {
 }
 
 // checkAbsent returns an error if a session should show.
-func (m *model) checkAbsent(f *request) error {
-	v, o := &f.view, &m.oracle
-	if o.lastLogout == 0 && o.lastBegin > 0 && o.lastBegin < f.built &&
+func (m *model) checkAbsent(req *request) error {
+	v, o := &req.view, &m.oracle
+	if o.lastLogout == 0 && o.lastBegin > 0 && o.lastBegin < req.built &&
 		v.Verdict != state.ExpiredIdle && v.Verdict != state.ExpiredEnd && (v.Verdict != state.LoggedOut || !m.store) {
 		return fmt.Errorf("a session that had begun does not show: %s", v.Reason())
 	}
-	if m.idle == 0 && !m.store && o.lastBegin > o.lastLogout+state.Window && o.lastBegin < f.built && !m.logoutInFlight() {
+	if m.idle == 0 && !m.store && o.lastBegin > o.lastLogout+state.Window && o.lastBegin < req.built && !m.logoutInFlight() {
 		return fmt.Errorf("a session that began after the last logout does not show: %s", v.Reason())
 	}
 	return nil
 }
 
 // checkGeneration returns an error if another generation should show.
-func (m *model) checkGeneration(f *request, root state.Root) error {
+func (m *model) checkGeneration(req *request, root state.Root) error {
 	o := &m.oracle
 	if b, ok := o.renewals[root]; ok && len(o.logouts[b.replaced]) == 1 { // with several logouts, the last to land counts
 		for _, u := range o.logouts[b.replaced] {
-			if u.landed < f.built && u.decided > b.decided+2*m.skew+second {
+			if u.landed < req.built && u.decided > b.decided+2*m.skew+second {
 				return fmt.Errorf("a renewed session shows although a later logout of its predecessor had landed")
 			}
 		}
 	}
 	if _, ok := o.written[root]; o.orphans[root] && !ok {
 		for other, at := range o.written {
-			if _, ended := o.ended[other]; !ended && at < f.built {
+			if _, ended := o.ended[other]; !ended && at < req.built {
 				return fmt.Errorf("an orphan shows in place of a session that had been written to")
 			}
 		}
 	}
-	if at, ok := o.ended[root]; ok && at < f.built {
+	if at, ok := o.ended[root]; ok && at < req.built {
 		return fmt.Errorf("a generation shows although a renewal or logout that had seen it has landed")
 	}
 	return nil
 }
 
 func (m *model) logoutInFlight() bool {
-	for _, f := range m.queue {
-		if f.op == "logout" {
+	for _, req := range m.queue {
+		if req.op == "logout" {
 			return true
 		}
 	}
@@ -320,14 +320,14 @@ func (m *model) logoutInFlight() bool {
 }
 
 // checkEntry returns an error if a view shows a value that it must not show.
-func (m *model) checkEntry(f *request, name string, writes []write) error {
+func (m *model) checkEntry(req *request, name string, writes []write) error {
 	shown := 0
-	if e := f.view.Find(name); e != nil {
+	if e := req.view.Find(name); e != nil {
 		shown = valueOf(e)
 	}
 	ok := func(w write) bool { // no write that had seen w has landed with another value
 		for _, x := range writes {
-			if x.landed < f.built && x.built > w.landed && x.val != w.val && !x.excused {
+			if x.landed < req.built && x.built > w.landed && x.val != w.val && !x.excused {
 				return false
 			}
 		}
@@ -351,8 +351,8 @@ func (m *model) checkEntry(f *request, name string, writes []write) error {
 }
 
 // checkTime returns an error if a session shows too long or is idle too early.
-func (m *model) checkTime(f *request, now int64) error {
-	v := &f.view
+func (m *model) checkTime(req *request, now int64) error {
+	v := &req.view
 	if v.Winner == nil || v.Winner.Kind != state.Head || m.idle == 0 {
 		return nil
 	}
@@ -372,7 +372,7 @@ func (m *model) checkTime(f *request, now int64) error {
 	case state.ExpiredIdle:
 		at := int64(0)
 		for _, u := range m.oracle.activities[root] {
-			if u.landed < f.built {
+			if u.landed < req.built {
 				at = max(at, u.decided)
 			}
 		}
@@ -393,8 +393,8 @@ func (m *model) touchAfter(idle int64) int64 {
 
 // checkAfterEviction checks a jar that has lost cookies. If the writer of a shown
 // value had seen another entry, that entry must not show older by more than Slack.
-func (m *model) checkAfterEviction(f *request) error {
-	v := &f.view
+func (m *model) checkAfterEviction(req *request) error {
+	v := &req.view
 	if v.Verdict != state.Present {
 		m.stats["torn"]++
 		return nil

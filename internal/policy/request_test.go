@@ -14,10 +14,10 @@ import (
 var sizer = policy.Sizer{Name: 25, Attributes: 70, CookieBytes: 4096}
 
 // open returns the cookies of a request that its replica can open.
-func (m *model) open(f *request) (cookies []*state.Cookie, err error) {
+func (m *model) open(req *request) (cookies []*state.Cookie, err error) {
 	clear(m.content)
-	for _, c := range f.cookies {
-		if m.keys[c] > f.key && m.rings {
+	for _, c := range req.cookies {
+		if m.keys[c] > req.key && m.rings {
 			continue
 		}
 		d, err := state.Decode(c.Plaintext())
@@ -37,27 +37,27 @@ func (m *model) open(f *request) (cookies []*state.Cookie, err error) {
 func (m *model) contentOf(c *state.Cookie) string { return m.content[c] }
 
 // read merges the cookies of a request, with the record if there is one.
-func (m *model) read(f *request, now int64) error {
-	cookies, err := m.open(f)
+func (m *model) read(req *request, now int64) error {
+	cookies, err := m.open(req)
 	if err != nil {
 		return err
 	}
-	m.merge(f, cookies, nil, now)
-	if v := &f.view; v.Winner != nil && v.Winner.Kind == state.Head && v.Winner.Stored() {
-		m.readRow(f, now, cookies)
+	m.merge(req, cookies, nil, now)
+	if v := &req.view; v.Winner != nil && v.Winner.Kind == state.Head && v.Winner.Stored() {
+		m.readRow(req, now, cookies)
 	}
 	return nil
 }
 
-func (m *model) merge(f *request, cookies []*state.Cookie, content *state.Cookie, now int64) {
-	f.view = state.Read(cookies, content, now, m.idle)
-	if f.view.Unopened = len(f.cookies) - len(cookies); f.view.Unopened > 0 {
-		f.view.Closed = "unknown key"
+func (m *model) merge(req *request, cookies []*state.Cookie, content *state.Cookie, now int64) {
+	req.view = state.Read(cookies, content, now, m.idle)
+	if req.view.Unopened = len(req.cookies) - len(cookies); req.view.Unopened > 0 {
+		req.view.Closed = "unknown key"
 	}
 }
 
-func (m *model) readRow(f *request, now int64, cookies []*state.Cookie) {
-	got, ok := m.rows[f.view.Winner.Root.RecordID()]
+func (m *model) readRow(req *request, now int64, cookies []*state.Cookie) {
+	got, ok := m.rows[req.view.Winner.Root.RecordID()]
 	if !ok {
 		return
 	}
@@ -68,55 +68,55 @@ func (m *model) readRow(f *request, now int64, cookies []*state.Cookie) {
 	if m.off.read != nil {
 		m.off.read(content)
 	}
-	m.merge(f, cookies, content, now)
-	f.view.RowRevision = got.rev
+	m.merge(req, cookies, content, now)
+	req.view.RowRevision = got.rev
 }
 
-func (m *model) decideNow(f *request) error {
+func (m *model) decideNow(req *request) error {
 	now := m.clock()
-	f.decided = m.now
-	if err := m.read(f, now); err != nil {
+	req.decided = m.now
+	if err := m.read(req, now); err != nil {
 		return err
 	}
-	if err := m.check(f, now); err != nil {
+	if err := m.check(req, now); err != nil {
 		return err
 	}
 	for try := 0; ; try++ {
-		in := m.input(f, now)
+		in := m.input(req, now)
 		in.Conflict = try > 0
 		if m.off.input != nil {
 			m.off.input(in)
 		}
 		p, err := policy.Decide(in)
 		if err != nil {
-			return m.refuse(f, err)
+			return m.refuse(req, err)
 		}
-		if m.rings && f.view.Unopened > 0 && in.Writes && !in.Changes.Renewed {
-			return fmt.Errorf("a %s succeeded although only another replica can open some cookies", f.op)
+		if m.rings && req.view.Unopened > 0 && in.Writes && !in.Changes.Renewed {
+			return fmt.Errorf("a %s succeeded although only another replica can open some cookies", req.op)
 		}
-		f.plan = p
+		req.plan = p
 		if m.off.plan != nil {
-			m.off.plan(f)
+			m.off.plan(req)
 		}
-		if m.save(f, &p) {
+		if m.save(req, &p) {
 			break
 		}
 		if try > 50 {
 			return fmt.Errorf("a record was not saved in 50 tries")
 		}
-		m.readRow(f, now, f.view.Cookies)
-		if f.view.Verdict != state.Present {
-			f.refused = true
+		m.readRow(req, now, req.view.Cookies)
+		if req.view.Verdict != state.Present {
+			req.refused = true
 			return nil
 		}
 	}
-	m.decided(f)
+	m.decided(req)
 	return nil
 }
 
 // save saves the record of a plan. It reports whether the record was still at the
 // revision that had been loaded.
-func (m *model) save(f *request, p *policy.Plan) bool {
+func (m *model) save(req *request, p *policy.Plan) bool {
 	if p.Record == nil {
 		return true
 	}
@@ -125,30 +125,30 @@ func (m *model) save(f *request, p *policy.Plan) bool {
 		return false
 	}
 	m.rows[id] = row{p.New, slices.Clone(p.Record.Plaintext())}
-	m.logf("%-8s %s built %.1f%s saves %s", f.op, f.name, seconds(f.built), flags(p), describe(p.Record))
+	m.logf("%-8s %s built %.1f%s saves %s", req.op, req.name, seconds(req.built), flags(p), describe(p.Record))
 	return true
 }
 
 // refuse records that a request fails. It returns an error if that request must not
 // fail.
-func (m *model) refuse(f *request, err error) error {
-	f.refused = true
+func (m *model) refuse(req *request, err error) error {
+	req.refused = true
 	m.stats["refused"]++
-	m.logf("%-8s %s refused: %v", f.op, f.name, err)
-	free := f.op == "logout" || f.op == "login" && f.size < 200 || f.op == "renew" && f.view.Head == nil
+	m.logf("%-8s %s refused: %v", req.op, req.name, err)
+	free := req.op == "logout" || req.op == "login" && req.size < 200 || req.op == "renew" && req.view.Head == nil
 	switch {
-	case errors.Is(err, session.ErrUnknownKey) && f.view.Unopened > 0 && !free:
+	case errors.Is(err, session.ErrUnknownKey) && req.view.Unopened > 0 && !free:
 		return nil
 	case m.serial || free:
-		return fmt.Errorf("a %s was refused: %w", f.op, err)
+		return fmt.Errorf("a %s was refused: %w", req.op, err)
 	}
 	return nil
 }
 
 // decided records the effects of a plan that precede its landing.
-func (m *model) decided(f *request) {
-	p := &f.plan
-	if name := f.deletes(); p.Record != nil && name != "" {
+func (m *model) decided(req *request) {
+	p := &req.plan
+	if name := req.deletes(); p.Record != nil && name != "" {
 		m.oracle.deleting[name]++
 	}
 	if p.EndedByLogout != nil && p.EndedByLogout.Stored() {
@@ -157,10 +157,10 @@ func (m *model) decided(f *request) {
 		m.rows[id] = row{state.Revision{Number: m.rows[id].rev.Number + 1, Tag: [16]byte{1}}, marker.Plaintext()}
 	}
 	for _, c := range p.Set {
-		if c.Kind == state.Head || f.view.Winner != nil {
+		if c.Kind == state.Head || req.view.Winner != nil {
 			root := c.Root
 			if c.Kind != state.Head {
-				root = f.view.Winner.Root
+				root = req.view.Winner.Root
 			}
 			m.oracle.lastDecided[root] = max(m.oracle.lastDecided[root], m.now)
 		}
@@ -184,47 +184,47 @@ func (m *model) value(size int) []byte {
 	return value
 }
 
-func (m *model) input(f *request, now int64) *policy.Input {
-	c := m.changes(f)
-	in := &policy.Input{View: &f.view, Changes: c, Now: now, ID: f.seed, Fresh: m.root(1, f), Lifetime: 24 * hour, Touch: 1 << 40, Idle: 1 << 40,
-		Sizer: sizer, Limits: m.limits, Mode: m.mode, Store: m.store, MayTouch: f.op == "touch", Others: policy.Size{Cookies: min(f.others, 1), Request: f.others}}
+func (m *model) input(req *request, now int64) *policy.Input {
+	c := m.changes(req)
+	in := &policy.Input{View: &req.view, Changes: c, Now: now, ID: req.seed, Fresh: m.root(1, req), Lifetime: 24 * hour, Touch: 1 << 40, Idle: 1 << 40,
+		Sizer: sizer, Limits: m.limits, Mode: m.mode, Store: m.store, MayTouch: req.op == "touch", Others: policy.Size{Cookies: min(req.others, 1), Request: req.others}}
 	if m.lifetime != 0 {
 		in.Lifetime = m.lifetime
 	}
 	if m.idle != 0 {
 		in.Idle, in.Touch = m.idle, m.touchAfter(m.idle)
 	}
-	if c.Begins(&f.view) {
-		c.Root = m.root(2, f)
+	if c.Begins(&req.view) {
+		c.Root = m.root(2, req)
 	}
 	switch {
 	case c.Destroyed:
-	case f.view.Head == nil:
-		in.Writes = len(c.Ops) > 0 && f.op != "delete"
+	case req.view.Head == nil:
+		in.Writes = len(c.Ops) > 0 && req.op != "delete"
 	default:
 		in.Writes = len(c.Ops) > 0 || c.Renewed
 	}
 	if !in.Writes && !c.Destroyed {
 		*c = state.Changes{}
 	}
-	in.Jar = m.groups(f)
+	in.Jar = m.groups(req)
 	for i := range 16 {
 		in.RowTag[i] = byte(m.r.Uint32())
 	}
 	return in
 }
 
-func (m *model) root(kind byte, f *request) state.Root {
-	return state.Root{kind, byte(f.order), byte(f.order >> 8), byte(f.order >> 16)}
+func (m *model) root(kind byte, req *request) state.Root {
+	return state.Root{kind, byte(req.order), byte(req.order >> 8), byte(req.order >> 16)}
 }
 
 // groups returns the groups of a request, opened or not.
-func (m *model) groups(f *request) (jar []policy.Group) {
+func (m *model) groups(req *request) (jar []policy.Group) {
 	whole := map[string]bool{}
-	for _, c := range f.cookies {
+	for _, c := range req.cookies {
 		whole[c.Tag] = true
 	}
-	for tag, pieces := range f.pieces {
+	for tag, pieces := range req.pieces {
 		g := policy.Group{Tag: tag, Size: policy.Size{Cookies: len(pieces)}, Unopenable: !whole[tag]}
 		for _, n := range pieces {
 			g.Size.Request += n
@@ -237,18 +237,18 @@ func (m *model) groups(f *request) (jar []policy.Group) {
 }
 
 // changes returns the changes of a request.
-func (m *model) changes(f *request) *state.Changes {
+func (m *model) changes(req *request) *state.Changes {
 	c := &state.Changes{}
-	switch f.op {
+	switch req.op {
 	case "set":
-		c.Ops = []state.Op{{Name: f.name, Value: m.value(f.size)}}
+		c.Ops = []state.Op{{Name: req.name, Value: m.value(req.size)}}
 	case "short":
 		c.Ops = []state.Op{{Name: "token", Value: m.value(600)}}
 	case "refresh":
 		c.Ops = []state.Op{{Name: "token", Value: m.token()}}
 	case "begin":
 		for i := range m.entries {
-			c.Ops = append(c.Ops, state.Op{Name: m.entryName(i), Value: m.value(m.sizeAtBegin(f, i))})
+			c.Ops = append(c.Ops, state.Op{Name: m.entryName(i), Value: m.value(m.sizeAtBegin(req, i))})
 		}
 		if m.ops["short"] > 0 {
 			c.Ops = append(c.Ops, state.Op{Name: "token", Value: m.value(600)})
@@ -259,17 +259,17 @@ func (m *model) changes(f *request) *state.Changes {
 		slices.SortFunc(c.Ops, func(a, b state.Op) int { return strings.Compare(a.Name, b.Name) })
 		c.Renewed = true
 	case "clear":
-		c.Ops, c.Cleared = []state.Op{{Name: f.name, Value: m.value(f.size)}}, true
+		c.Ops, c.Cleared = []state.Op{{Name: req.name, Value: m.value(req.size)}}, true
 	case "login":
-		c.Ops, c.Renewed = []state.Op{{Name: f.name, Value: m.value(f.size)}}, true
+		c.Ops, c.Renewed = []state.Op{{Name: req.name, Value: m.value(req.size)}}, true
 	case "renew":
 		c.Renewed = true
 	case "terms":
 		c.Renewed = true
 		c.Terms = []state.Terms{{Idle: 40 * minute}, {Idle: state.NoIdle}, {Lifetime: 2 * hour}}[m.r.IntN(3)]
 	case "delete":
-		if e := f.view.Find(f.name); e != nil && e.Live() {
-			c.Ops = []state.Op{{Name: f.name}}
+		if e := req.view.Find(req.name); e != nil && e.Live() {
+			c.Ops = []state.Op{{Name: req.name}}
 		}
 	case "logout":
 		c.Destroyed = true
@@ -277,11 +277,11 @@ func (m *model) changes(f *request) *state.Changes {
 	return c
 }
 
-func (m *model) sizeAtBegin(f *request, i int) int {
+func (m *model) sizeAtBegin(req *request, i int) int {
 	if m.stable {
 		return m.sizes[i%len(m.sizes)]
 	}
-	return f.size
+	return req.size
 }
 
 func (m *model) token() []byte { return append(m.value(4), make([]byte, 3400)...) }

@@ -13,8 +13,8 @@ func (m *model) logf(format string, args ...any) {
 	}
 }
 
-func (m *model) logLanding(f *request, size int) {
-	p := &f.plan
+func (m *model) logLanding(req *request, size int) {
+	p := &req.plan
 	if !m.trace || len(p.Set)+len(p.Expire) == 0 {
 		return
 	}
@@ -22,7 +22,7 @@ func (m *model) logLanding(f *request, size int) {
 	for _, c := range p.Set {
 		set = append(set, describe(c))
 	}
-	m.logf("%-8s %s built %.1f%s set %v expire %v: %d bytes, %d cookies", f.op, f.name, seconds(f.built), flags(p), set, p.Expire, size, len(m.jar))
+	m.logf("%-8s %s built %.1f%s set %v expire %v: %d bytes, %d cookies", req.op, req.name, seconds(req.built), flags(p), set, p.Expire, size, len(m.jar))
 }
 
 func seconds(ms int64) float64 { return float64(ms%10_000_000_000) / 1000 }
