@@ -63,7 +63,7 @@ type Input struct {
 	Sizer     Sizer
 	Limits    Limits
 	FixedName bool     // fixed-name mode: there is one cookie, without a tag
-	Mode      Mode     //
+	Mode      Mode     // where sessions are kept
 	Store     bool     // a store is configured
 	Revocable bool     // ended sessions are marked in the store, even those in cookies
 	Conflict  bool     // the last plan met a conflict: the record had changed

@@ -17,7 +17,7 @@ type Client struct {
 	Store    fallback.Store   // nil: no store is configured
 	Timeout  time.Duration    // of one call; 0: the request's deadline
 	Idle     int64            // the configured idle timeout in milliseconds; 0: none
-	Clock    func() time.Time //
+	Clock    func() time.Time // returns the current time
 	Audience string           // of the program; programs that share a store have different ones
 	Name     string           // base name of the session's cookies
 
@@ -36,7 +36,7 @@ type Listener interface {
 type Call struct {
 	Method   string        // "load", "save" or "touch"
 	Bytes    int           // length of the sealed record
-	Duration time.Duration //
+	Duration time.Duration // of the call
 	Err      error         // set only for an outage, not for a missing or a changed record
 }
 

@@ -127,7 +127,7 @@ func (a *Cookie) beats(b *Cookie) bool {
 	case a.Orphan != b.Orphan:
 		return b.Orphan
 	case IsFixed(a.Tag) != IsFixed(b.Tag) && (a.Orphan || a.Root == b.Root):
-		return IsFixed(b.Tag) // the one that was written to since it began
+		return IsFixed(b.Tag) // a head under its own tag was written to since it began
 	case a.Root == b.Root:
 		return cmp.Or(cmp.Compare(a.Turn, b.Turn), a.Floor.Compare(b.Floor), strings.Compare(a.Tag, b.Tag)) > 0
 	}
@@ -168,8 +168,8 @@ func (v *View) merge(scratch []Entry) {
 			out = append(out, base.Entries[i])
 		}
 		e, known := Entry{Stamp: base.Floor}, false // a cell up to the floor does not show
-		if known = i < len(base.Entries) && base.Entries[i].Name == name; known {
-			e = base.Entries[i]
+		if i < len(base.Entries) && base.Entries[i].Name == name {
+			e, known = base.Entries[i], true
 			i++
 		}
 		newest := cells[0]
