@@ -130,10 +130,11 @@ func (r *Root) tag(what, name string, turn uint64) string {
 // zero byte each. Only the last may contain one.
 func (r *Root) derive(what, name string, turn uint64) [32]byte {
 	var room [64]byte
-	b := append(room[:0], what...)
+	b := append(room[:0], "carryon\x00"...)
+	b = append(b, what...)
 	b = append(b, 0)
 	b = strconv.AppendUint(b, turn, 10)
 	b = append(b, 0)
 	b = append(b, name...)
-	return hmacSHA256((*[32]byte)(r), "carryon\x00", b)
+	return hmacSHA256((*[32]byte)(r), b)
 }
