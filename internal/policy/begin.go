@@ -82,8 +82,6 @@ func (d *decision) tagOfBeginning(h *state.Cookie) string {
 	switch {
 	case d.FixedName:
 		return ""
-	case d.View.Imported:
-		return over.Root.NextTag()
 	case d.endedElsewhere() && !d.Changes.Renewed && !d.Changes.Destroyed:
 		h.Orphan = true // it may not displace the login that has ended the session
 		return state.FixedTag(true, d.Audience)

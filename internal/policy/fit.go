@@ -54,7 +54,7 @@ func (d *decision) jar() Size {
 func (d *decision) left(dr *draft) Size {
 	size := d.jar()
 	for i := range d.Jar {
-		if tag := d.Jar[i].Tag; d.FixedName || sets(dr.set, tag) || slices.Contains(dr.expire, tag) {
+		if tag := d.Jar[i].Tag; sets(dr.set, tag) || slices.Contains(dr.expire, tag) {
 			size = size.minus(d.Jar[i].Size)
 		}
 	}
@@ -94,7 +94,7 @@ func (d *decision) fitWith(dr *draft, margin Size) error {
 		return d.tooLarge(session.LimitSetCookieLines, dr, l.SetCookieLines, lines)
 	case request > l.RequestBytes && after.Request >= before.Request:
 		return d.tooLarge(session.LimitRequestBytes, dr, l.RequestBytes, request)
-	case after.Cookies > l.Cookies && after.Cookies > before.Cookies && !d.FixedName && !d.Changes.Renewed:
+	case after.Cookies > l.Cookies && after.Cookies > before.Cookies && !d.Changes.Renewed:
 		return d.tooLarge(session.LimitCookies, dr, l.Cookies, after.Cookies)
 	}
 	return nil

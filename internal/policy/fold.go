@@ -28,7 +28,7 @@ func (d *decision) fold(dr draft) (out draft, ok bool) {
 		}
 	}
 	floor := state.Stamp{At: d.Now - state.Settled}
-	if n < foldFrom || d.Store && d.Mode != CookiesOnly || d.FixedName || v.Imported || v.Stored() || !d.fitsTwice(v.Over) || !floor.After(v.Floor()) {
+	if n < foldFrom || d.Store && d.Mode != CookiesOnly || v.Stored() || !d.fitsTwice(v.Over) || !floor.After(v.Floor()) {
 		return draft{}, false
 	}
 	h := v.Over.Again()

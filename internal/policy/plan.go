@@ -138,7 +138,7 @@ func Decide(in *Input) (Plan, error) {
 	}
 	over := d.ends()
 	switch {
-	case !in.Store || over == nil || !p.Changes && !v.Imported:
+	case !in.Store || over == nil || !p.Changes:
 	case c.Destroyed:
 		p.Ended = over
 	case c.Renewed && v.Head != nil:
