@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// sweepGrace is how long an expired record is prepareCache, for replicas whose
+	// sweepGrace is how long an expired record is kept, for replicas whose
 	// clocks are behind.
 	sweepGrace = time.Minute
 
