@@ -78,7 +78,7 @@ func TestImportsPointOneWay(t *testing.T) {
 }
 
 // What every program links follows from these.
-func TestCompressorIsLinkedOnlyWhereImported(t *testing.T) {
+func TestOptionalModulesAreLinkedOnlyWhereImported(t *testing.T) {
 	for _, p := range goList(t, "./middleware", "./session", "./codec", "./keyring", "./sessiontest") {
 		require.False(t, isChosen(p.ImportPath), p.ImportPath)
 	}

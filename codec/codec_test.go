@@ -6,7 +6,6 @@ import (
 	"errors"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -249,26 +248,4 @@ func allocatedBy(f func()) uint64 {
 	f()
 	runtime.ReadMemStats(&after)
 	return after.TotalAlloc - before.TotalAlloc
-}
-
-func TestConcurrentUse(t *testing.T) {
-	ring := testRing(t, []int{1, 2})
-	var group sync.WaitGroup
-	for g := range 8 {
-		group.Go(func() {
-			b := codec.Binding{Base: "b", Suffix: string(rune('a' + g))}
-			plaintext := strings.Repeat(b.Suffix, 10+100*g)
-			for range 50 {
-				value, err := codec.Seal(nil, ring.Active(now), b, []byte(plaintext))
-				if err != nil {
-					t.Error(err)
-				}
-				got, _, err := codec.Open(nil, ring, now, b, string(value))
-				if err != nil || string(got) != plaintext {
-					t.Error("another goroutine's buffer", err)
-				}
-			}
-		})
-	}
-	group.Wait()
 }

@@ -9,10 +9,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"math/big"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/codec/internal/formattest"
 )
 
 // reader is an independent reader of the sealed form, written from SPEC.md
@@ -27,7 +28,7 @@ func (r reader) open(audience, base, suffix, value string) (plaintext []byte, re
 	if len(value) < 12 {
 		return nil, "wrong length"
 	}
-	bin, ok := plainDecode(value)
+	bin, ok := formattest.Decode(value)
 	if !ok {
 		return nil, "malformed"
 	}
@@ -46,7 +47,7 @@ func (r reader) open(audience, base, suffix, value string) (plaintext []byte, re
 	if !ok {
 		return nil, "unknown key"
 	}
-	ctx := "carryon/1 cookie" + plainPrefix(audience) + plainPrefix(base) + plainPrefix(suffix)
+	ctx := "carryon/1 cookie" + formattest.Prefixed(audience) + formattest.Prefixed(base) + formattest.Prefixed(suffix)
 	return plainOpen1(secret, id, ctx, bin)
 }
 
@@ -55,37 +56,11 @@ func plainOpen1(secret []byte, id, ctx string, bin []byte) (plaintext []byte, re
 	km, _ := hkdf.Key(sha256.New, secret, nil, "carryon/1 sign"+id, 32)
 	body := string(bin[:len(bin)-32])
 	mac := hmac.New(sha256.New, km)
-	mac.Write([]byte(plainPrefix(ctx) + body))
+	mac.Write([]byte(formattest.Prefixed(ctx) + body))
 	if !hmac.Equal(mac.Sum(nil), bin[len(bin)-32:]) {
 		return nil, "bad seal"
 	}
 	return plainXAES(ke, body[8:32], body[32:], body[:8]+ctx)
-}
-
-// plainDecode reads the text as one long number in base 64.
-func plainDecode(text string) ([]byte, bool) {
-	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-	bits := new(strings.Builder)
-	for i := range len(text) {
-		d := strings.IndexByte(digits, text[i])
-		if d < 0 {
-			return nil, false
-		}
-		for b := 5; b >= 0; b-- {
-			bits.WriteByte('0' + byte(d>>b&1))
-		}
-	}
-	whole, spare := bits.String()[:bits.Len()/8*8], bits.String()[bits.Len()/8*8:]
-	if len(spare) >= 6 || strings.Contains(spare, "1") {
-		return nil, false
-	}
-	number, _ := new(big.Int).SetString("0"+whole, 2)
-	return number.FillBytes(make([]byte, len(whole)/8)), true
-}
-
-func plainPrefix(x string) string {
-	n := len(x)
-	return string([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}) + x
 }
 
 func plainXAES(key []byte, nonce, ct, aad string) ([]byte, string) {

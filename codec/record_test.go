@@ -18,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/carryon-go/carryon/codec"
+	"github.com/carryon-go/carryon/codec/internal/formattest"
 	"github.com/carryon-go/carryon/internal/state"
 )
 
@@ -108,14 +109,14 @@ func plainRecord(secret []byte, id string, number uint64, tag []byte, record []b
 	}
 	ke, _ := hkdf.Key(sha256.New, secret, nil, "carryon/1 record encrypt"+string(keyid), 32)
 	km, _ := hkdf.Key(sha256.New, secret, nil, "carryon/1 record sign"+string(keyid), 32)
-	ctx := "carryon/1 record" + plainPrefix(id)
+	ctx := "carryon/1 record" + formattest.Prefixed(id)
 	for shift := 56; shift >= 0; shift -= 8 {
 		ctx += string([]byte{byte(number >> shift)})
 	}
 	ctx += string(tag)
 	n := len(record)
 	mac := hmac.New(sha256.New, km)
-	mac.Write([]byte(plainPrefix(ctx) + string(record[:32]) + string(record[n-48:n-32])))
+	mac.Write([]byte(formattest.Prefixed(ctx) + string(record[:32]) + string(record[n-48:n-32])))
 	if !hmac.Equal(mac.Sum(nil), record[n-32:]) {
 		return nil, "bad seal"
 	}

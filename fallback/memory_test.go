@@ -228,6 +228,33 @@ func TestMemoryConflictsDropNobody(t *testing.T) {
 	require.Len(t, standing(t, m, 10), 10)
 }
 
+// A record that is larger than the store evicts no other in vain.
+func TestRecordThatNeverFitsDropsNobody(t *testing.T) {
+	clock := fallbacktest.NewClock()
+	m := newMemory(t, fallback.MemoryConfig{Clock: clock.Now, MaxBytes: 105_000})
+	fill(t, m, 10, clock.Now().Add(time.Hour))
+	require.ErrorIs(t, m.Save(t.Context(), "new", fallback.Revision{}, record(105_000, clock.Now().Add(time.Hour))), fallback.ErrFull)
+	require.Len(t, standing(t, m, 10), 10)
+	require.Zero(t, m.Evicted())
+}
+
+// A record that was touched does not hide others that expire before it.
+func TestSweepFindsWhatExpiresBesideTouchedRecords(t *testing.T) {
+	clock := fallbacktest.NewClock()
+	m := newMemory(t, fallback.MemoryConfig{Clock: clock.Now})
+	began := clock.Now()
+	for i := range 500 { // several for each shard, in the order of their expiry
+		require.NoError(t, m.Save(t.Context(), strconv.Itoa(i), fallback.Revision{}, record(10, began.Add(time.Hour+time.Duration(i)*time.Second))))
+	}
+	for i := 0; i < 500; i += 2 {
+		require.NoError(t, m.Touch(t.Context(), strconv.Itoa(i), began.Add(3*time.Hour)))
+	}
+	clock.Advance(2 * time.Hour)
+	n, err := m.Sweep(t.Context(), 500)
+	require.NoError(t, err)
+	require.Equal(t, 250, n)
+}
+
 func TestMemoryCountsItsBytes(t *testing.T) {
 	clock := fallbacktest.NewClock()
 	m := newMemory(t, fallback.MemoryConfig{Clock: clock.Now})
@@ -345,6 +372,15 @@ func TestRevisionsDiffer(t *testing.T) {
 	require.Equal(t, a.Number, b.Number)
 	require.NotEqual(t, a.Tag, b.Tag)
 	require.Equal(t, uint64(2), a.Next().Number)
+
+	var drawn [16]byte // every byte of a tag is random
+	for range 64 {
+		next := r.Next()
+		for i, b := range next.Tag {
+			drawn[i] |= b
+		}
+	}
+	require.NotContains(t, drawn[:], byte(0))
 }
 
 func ExampleNewMemory() {

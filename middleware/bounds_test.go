@@ -71,6 +71,14 @@ func TestDoubledNamesAreNotForeign(t *testing.T) {
 	}
 	require.False(t, expires(one))
 	require.True(t, expires(one+"; "+name+"="+value))
+
+	// Nor is it known where more came than is looked at.
+	sealed := other.jar.All()[0].Value
+	pieces := name + ".1=" + sealed[20:] + "; " + name + "=" + sealed[:20] // not in their order
+	require.False(t, expires(pieces))
+	flood := strings.Repeat("; "+strings.Split(name, ".")[0]+".aaaaaaaaaa=x", 600)
+	require.True(t, expires(one+flood))
+	require.True(t, expires(pieces+flood))
 }
 
 // A session that ends at a time is over at that very time, also for a request that

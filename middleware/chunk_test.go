@@ -239,7 +239,7 @@ func TestFixedName(t *testing.T) {
 	require.Equal(t, []string{"__session"}, s.jar.Names())
 	require.Equal(t, http.StatusInternalServerError, s.get("/put?n=4000").StatusCode, "one cookie is all there is")
 	require.Equal(t, "2000", s.get("/size").body)
-	s.get("/out")
+	require.Len(t, s.get("/out").Header["Set-Cookie"], 1, "it is expired, and no logout is set")
 	require.Empty(t, s.jar.Names())
 	require.Equal(t, "absent", s.get("/size").body)
 }

@@ -42,7 +42,7 @@ func (x *requestState) findLegacy() *legacy {
 func (x *requestState) importLegacy(ctx context.Context, v *state.View, now time.Time) error {
 	x.found.legacy = x.findLegacy()
 	l := x.found.legacy
-	if l == nil || v.Verdict != state.Absent || x.found.ours() {
+	if l == nil || x.found.ours() {
 		return nil
 	}
 	m := x.sessions

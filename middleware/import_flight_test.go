@@ -128,12 +128,14 @@ func TestImportedIDsFollowFromEveryPart(t *testing.T) {
 		{"a", "bcd", "ef", "gh"},
 		{"ab", "cde", "f", "gh"},
 		{"ab", "cd", "efg", "h"},
+		{"xb", "cd", "ef", "gh"},
+		{"ab", "xd", "ef", "gh"},
 		{"ab", "cd", "xf", "gh"},
 		{"ab", "cd", "ef", "xh"},
 	} {
 		ids[imported(parts[0], parts[1], parts[2], parts[3])] = true
 	}
-	require.Len(t, ids, 6)
+	require.Len(t, ids, 8)
 	ids[imported("ab", "cd", "ef", "gh")] = true
-	require.Len(t, ids, 6, "the same again")
+	require.Len(t, ids, 8, "the same again")
 }

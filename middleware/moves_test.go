@@ -234,6 +234,20 @@ func TestMoveBackWhoseResponseIsLost(t *testing.T) {
 	require.Equal(t, "a b keep", s.get("/names").body)
 }
 
+// The same with one cookie: its name stays what it was.
+func TestMoveBackWhoseResponseIsLostUnderAFixedName(t *testing.T) {
+	s, _ := storedSite(t, config(func(c *middleware.Config) { c.Name, c.FixedName = "__session", true }))
+	s.grow("a", 5000)
+	before := s.header()
+	s.grow("a", 10)
+	require.Len(t, s.events.of(middleware.EventReturned), 1)
+	s.forget() // and with it that response
+	s.receive(s.bare("/put?name=b&size=5000", before))
+	require.Equal(t, "5000", s.length("b"))
+	require.Equal(t, "10", s.length("a"))
+	require.Equal(t, []string{"__session"}, s.jar.Names())
+}
+
 // A session that is back in the cookies does without the store, and a reference
 // from before shows what the record last had.
 func TestMoveBackNeedsTheStoreNoMore(t *testing.T) {

@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/codec"
-	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
 	"github.com/carryon-go/carryon/session"
@@ -340,12 +339,6 @@ var beside = []struct {
 func rolledBack(t *testing.T, options ...option) broken {
 	t.Helper()
 	s, store := storedSite(t, options...)
-	s.grow("large", 50_000)
-	id := store.the(t)
-	old, err := store.Store.Load(t.Context(), id)
-	require.NoError(t, err)
-	s.grow("large", 60_000)
-	require.NoError(t, store.Delete(t.Context(), id))
-	require.NoError(t, store.Store.Save(t.Context(), id, fallback.Revision{}, old))
+	rollBack(s, store)
 	return broken{s, []string{s.header()}}
 }

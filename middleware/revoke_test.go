@@ -61,26 +61,24 @@ func (s *site) with(path, header string) answer { return s.bare(path, header) }
 // A copy of the cookies dies with the logout, at this replica at once and at
 // another when what it knows is too old.
 func TestLogoutEndsCopies(t *testing.T) {
-	for name, grow := range map[string]int{"one cookie": 10, "stored": 60_000} {
-		t.Run(name, func(t *testing.T) {
-			sites, _ := sharing(t, 2)
-			a, b := sites[0], sites[1]
-			a.get("/set?user=ada")
-			a.grow("a", grow)
-			copied := a.header()
-			require.Equal(t, "ada", b.with("/read", copied).body)
-			require.Equal(t, 200, a.get("/logout").StatusCode)
+	both(t, func(t *testing.T, grow int) {
+		sites, _ := sharing(t, 2)
+		a, b := sites[0], sites[1]
+		a.get("/set?user=ada")
+		a.grow("a", grow)
+		copied := a.header()
+		require.Equal(t, "ada", b.with("/read", copied).body)
+		require.Equal(t, 200, a.get("/logout").StatusCode)
 
-			refused := a.with("/read", copied)
-			require.Empty(t, refused.body)
-			require.Equal(t, string(session.LoggedOut), refused.Header.Get("X-Reason"))
-			a.clock.advance(middleware.DefaultRevocationMaxAge)
-			require.Empty(t, b.with("/read", copied).body)
-			require.Empty(t, b.with("/get?name=a", copied).Header["Set-Cookie"], "nor does a read bring anything back")
-			b.with("/put?name=b&size=10", copied)
-			require.Empty(t, b.with("/read", copied).body)
-		})
-	}
+		refused := a.with("/read", copied)
+		require.Empty(t, refused.body)
+		require.Equal(t, string(session.LoggedOut), refused.Header.Get("X-Reason"))
+		a.clock.advance(middleware.DefaultRevocationMaxAge)
+		require.Empty(t, b.with("/read", copied).body)
+		require.Empty(t, b.with("/get?name=a", copied).Header["Set-Cookie"], "nor does a read bring anything back")
+		b.with("/put?name=b&size=10", copied)
+		require.Empty(t, b.with("/read", copied).body)
+	})
 }
 
 // A cookie from before a login, as a fixation plants it, is of no use after it.
@@ -96,30 +94,28 @@ func TestLoginEndsCopiesOfWhatWasBefore(t *testing.T) {
 }
 
 func TestRevokeOneSession(t *testing.T) {
-	for name, grow := range map[string]int{"one cookie": 10, "stored": 60_000} {
-		t.Run(name, func(t *testing.T) {
-			sites, _ := sharing(t, 2)
-			a, b := sites[0], sites[1]
-			a.get("/bind?user=ada")
-			a.grow("a", grow)
-			id := a.get("/id").body
-			other := b.with("/bind?user=ada", "")
-			b.receive(other)
-			require.Equal(t, "ada", b.with("/read", a.header()).body)
+	both(t, func(t *testing.T, grow int) {
+		sites, _ := sharing(t, 2)
+		a, b := sites[0], sites[1]
+		a.get("/bind?user=ada")
+		a.grow("a", grow)
+		id := a.get("/id").body
+		other := b.with("/bind?user=ada", "")
+		b.receive(other)
+		require.Equal(t, "ada", b.with("/read", a.header()).body)
 
-			require.NoError(t, a.sessions.Revoke(t.Context(), id))
-			refused := a.get("/read")
-			require.Empty(t, refused.body)
-			require.Equal(t, string(session.Revoked), refused.Header.Get("X-Reason"))
-			a.clock.advance(middleware.DefaultRevocationMaxAge)
-			require.Equal(t, string(session.Revoked), b.with("/read", a.header()).Header.Get("X-Reason"))
-			require.Equal(t, "ada", b.who(), "the other session of ada's")
+		require.NoError(t, a.sessions.Revoke(t.Context(), id))
+		refused := a.get("/read")
+		require.Empty(t, refused.body)
+		require.Equal(t, string(session.Revoked), refused.Header.Get("X-Reason"))
+		a.clock.advance(middleware.DefaultRevocationMaxAge)
+		require.Equal(t, string(session.Revoked), b.with("/read", a.header()).Header.Get("X-Reason"))
+		require.Equal(t, "ada", b.who(), "the other session of ada's")
 
-			a.get("/put?name=b&size=10")
-			require.Equal(t, "b", a.get("/names").body, "a new session, of nothing")
-			require.NoError(t, a.sessions.Revoke(t.Context(), id), "again")
-		})
-	}
+		a.get("/put?name=b&size=10")
+		require.Equal(t, "b", a.get("/names").body, "a new session, of nothing")
+		require.NoError(t, a.sessions.Revoke(t.Context(), id), "again")
+	})
 }
 
 func TestRevokeSubject(t *testing.T) {
@@ -290,26 +286,24 @@ func TestRevokeNeedsAStoreThatAnswers(t *testing.T) {
 
 // A request that was under way when its session was ended brings nothing back.
 func TestRevokedWhileARequestIsUnderWay(t *testing.T) {
-	for name, grow := range map[string]int{"one cookie": 10, "stored": 60_000} {
-		t.Run(name, func(t *testing.T) {
-			sites, store := sharing(t, 2)
-			a, b := sites[0], sites[1]
-			a.get("/set?user=ada")
-			a.grow("a", grow)
-			id := a.get("/id").body
-			store.interrupt(func(call string) {
-				if call == "save" {
-					store.interrupt(nil)
-					require.NoError(t, b.sessions.Revoke(t.Context(), id))
-				}
-			})
-			a.grow("b", grow) // the stored one saves
-			store.interrupt(nil)
-			require.NoError(t, b.sessions.Revoke(t.Context(), id))
-			a.clock.advance(middleware.DefaultRevocationMaxAge)
-			require.Empty(t, a.who())
+	both(t, func(t *testing.T, grow int) {
+		sites, store := sharing(t, 2)
+		a, b := sites[0], sites[1]
+		a.get("/set?user=ada")
+		a.grow("a", grow)
+		id := a.get("/id").body
+		store.interrupt(func(call string) {
+			if call == "save" {
+				store.interrupt(nil)
+				require.NoError(t, b.sessions.Revoke(t.Context(), id))
+			}
 		})
-	}
+		a.grow("b", grow) // the stored one saves
+		store.interrupt(nil)
+		require.NoError(t, b.sessions.Revoke(t.Context(), id))
+		a.clock.advance(middleware.DefaultRevocationMaxAge)
+		require.Empty(t, a.who())
+	})
 }
 
 func TestBind(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -101,19 +102,10 @@ func TestLoginsAndRevocationsAtOnce(t *testing.T) {
 		sites[i].sessions = m
 	}
 	login := func(m *middleware.Sessions) string {
-		_, x := m.Begin(t.Context(), middleware.Request{Method: "POST"})
-		session.From(x).Bind("ada")
-		out, err := x.Commit(t.Context(), middleware.Response{Status: 200})
-		if err != nil {
-			t.Errorf("a login failed: %v", err)
-			return ""
-		}
-		pair, _, _ := cutCookie(out.SetCookie[0])
-		return pair
+		return direct(t, m, func(s *session.Session) { s.Bind("ada") })
 	}
-	present := func(m *middleware.Sessions, cookie string) bool {
-		_, x := m.Begin(t.Context(), middleware.Request{Method: "GET", Cookies: []string{cookie}})
-		_, ok := session.From(x).Subject()
+	present := func(m *middleware.Sessions, cookie string) (ok bool) {
+		direct(t, m, func(s *session.Session) { _, ok = s.Subject() }, cookie)
 		return ok
 	}
 	for range 20 {
@@ -159,20 +151,9 @@ func TestFloodOfSessionsForgetsNoRevocation(t *testing.T) {
 	byID := a.rob()
 	a.get("/logout")
 
-	fresh := func(do func(*session.Session), cookies ...string) string {
-		_, x := a.sessions.Begin(t.Context(), middleware.Request{Method: "GET", Cookies: cookies})
-		do(session.From(x))
-		out, err := x.Commit(t.Context(), middleware.Response{Status: 200})
-		require.NoError(t, err)
-		if len(out.SetCookie) == 0 {
-			return ""
-		}
-		pair, _, _ := cutCookie(out.SetCookie[0])
-		return pair
-	}
 	for range 70_000 {
-		cookie := fresh(func(s *session.Session) { note.Set(s, "x") })
-		fresh(func(s *session.Session) { note.Get(s) }, cookie)
+		cookie := direct(t, a.sessions, func(s *session.Session) { note.Set(s, "x") })
+		direct(t, a.sessions, func(s *session.Session) { note.Get(s) }, cookie)
 	}
 	store.fail(errors.New("connection refused")) // before anything is asked anew
 	after(a, time.Hour)
@@ -180,13 +161,20 @@ func TestFloodOfSessionsForgetsNoRevocation(t *testing.T) {
 	bySubject.requireEnded(a)
 }
 
-func cutCookie(line string) (pair, attributes string, ok bool) {
-	for i := range line {
-		if line[i] == ';' {
-			return line[:i], line[i:], true
-		}
+// direct does a request without a server, and returns the first cookie that its
+// response sets, or "". It may run in goroutines of a test.
+func direct(t *testing.T, m *middleware.Sessions, do func(*session.Session), cookies ...string) string {
+	_, x := m.Begin(t.Context(), middleware.Request{Method: "GET", Cookies: cookies})
+	do(session.From(x))
+	out, err := x.Commit(t.Context(), middleware.Response{Status: 200})
+	if err != nil {
+		t.Errorf("a request failed: %v", err)
 	}
-	return line, "", false
+	if len(out.SetCookie) == 0 {
+		return ""
+	}
+	pair, _, _ := strings.Cut(out.SetCookie[0], ";")
+	return pair
 }
 
 // A clock that is set back makes nothing younger.

@@ -276,16 +276,22 @@ func TestRecordMissing(t *testing.T) {
 	require.Len(t, s.jar.All(), 1)
 }
 
+// rollBack stores a session twice, and puts its record back to the first time.
+func rollBack(s *site, store *watched) {
+	s.t.Helper()
+	s.grow("large", 50_000)
+	id := store.the(s.t)
+	old, err := store.Store.Load(s.t.Context(), id)
+	require.NoError(s.t, err)
+	s.grow("large", 60_000)
+	require.NoError(s.t, store.Delete(s.t.Context(), id))
+	require.NoError(s.t, store.Store.Save(s.t.Context(), id, fallback.Revision{}, old))
+}
+
 func TestRollbackHasAName(t *testing.T) {
 	for _, refuse := range []bool{false, true} {
 		s, store := storedSite(t, config(func(c *middleware.Config) { c.RefuseRolledBack = refuse }))
-		s.grow("large", 50_000)
-		id := store.the(t)
-		old, err := store.Store.Load(t.Context(), id)
-		require.NoError(t, err)
-		s.grow("large", 60_000)
-		require.NoError(t, store.Delete(t.Context(), id))
-		require.NoError(t, store.Store.Save(t.Context(), id, fallback.Revision{}, old))
+		rollBack(s, store)
 		got := s.get("/get?name=large")
 		refused := s.events.of(middleware.EventRefused)
 		require.Len(t, refused, 1)

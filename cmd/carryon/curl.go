@@ -7,9 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// A browser's "copy as cURL" gives a command for a POSIX shell, or one for
-// Windows' cmd. What is read here are the words of either; nothing is run or
-// expanded.
+// A browser's "copy as cURL" gives a command for a POSIX shell. This file reads
+// its words; nothing is run or expanded.
 
 func isCurl(text string) bool {
 	first, _, _ := strings.Cut(strings.TrimPrefix(text, "$ "), " ")
@@ -19,11 +18,10 @@ func isCurl(text string) bool {
 // curlCookies collects the arguments of -b, and of -H where it is the cookie
 // header.
 func curlCookies(text string) (found []cookie, err error) {
-	split := shellWords
-	if strings.Contains(text, `^"`) || strings.Contains(text, "^\n") {
-		split = cmdWords
+	if strings.Contains(text, `curl ^"`) || strings.Contains(text, `curl.exe ^"`) {
+		return nil, hint(errors.New("the curl command is quoted for cmd.exe"), "copy it as cURL (bash) or cURL (POSIX), or copy only the Cookie header")
 	}
-	words, err := split(text)
+	words, err := shellWords(text)
 	if err != nil {
 		return nil, err
 	}
@@ -173,41 +171,4 @@ func (w *words) escape(text string) int {
 		w.add(text[:1])
 	}
 	return 1
-}
-
-// cmdWords splits a command as cmd and then a Windows program would: a caret
-// takes the meaning of the next character away from cmd, and the end of a line;
-// the program then knows double quotes, and a backslash before one.
-func cmdWords(text string) ([]string, error) {
-	var plain strings.Builder
-	for ; text != ""; text = text[1:] {
-		if text[0] == '^' && len(text) > 1 {
-			text = text[1:]
-			if text[0] == '\n' {
-				continue
-			}
-		}
-		plain.WriteByte(text[0])
-	}
-	var w words
-	inside := false
-	for text = plain.String(); text != ""; text = text[1:] {
-		switch c := text[0]; {
-		case strings.HasPrefix(text, `\"`):
-			w.add(`"`)
-			text = text[1:]
-		case c == '"':
-			inside = !inside
-			w.add("")
-		case !inside && (c == ' ' || c == '\t' || c == '\n'):
-			w.end()
-		default:
-			w.add(text[:1])
-		}
-	}
-	if inside {
-		return nil, errQuote
-	}
-	w.end()
-	return w.done, nil
 }

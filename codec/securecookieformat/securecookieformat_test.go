@@ -13,9 +13,6 @@ import (
 	"encoding/json"
 	"math/big"
 	"os"
-	"os/exec"
-	"runtime"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -148,20 +145,5 @@ func TestLength(t *testing.T) {
 
 // All algorithms that securecookie uses are approved under FIPS 140.
 func TestFIPS140(t *testing.T) {
-	if fips140.Enabled() {
-		t.Skip("already in the child process")
-	}
-	if runtime.GOARCH == "wasm" {
-		t.Skip("WebAssembly cannot start processes")
-	}
-	for _, mode := range []string{"on", "only"} {
-		run := exec.Command(os.Args[0], "-test.run=^(TestFormat3|TestTheLimitsAreOurs|TestItIsSecurecookie)$", "-test.v")
-		run.Env = append(os.Environ(), "GODEBUG=fips140="+mode)
-		out, err := run.CombinedOutput()
-		if strings.HasPrefix(string(out), "panic: fips140: FIPS 140-3 mode ") { // Go prints this before any test runs
-			t.Skipf("this build has no FIPS 140 mode: %s", out)
-		}
-		require.NoError(t, err, string(out))
-		require.Contains(t, string(out), "--- PASS: TestFormat3")
-	}
+	formattest.InFIPS140Modes(t, "^(TestFormat3|TestTheLimitsAreOurs|TestItIsSecurecookie)$", "TestFormat3")
 }

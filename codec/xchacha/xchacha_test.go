@@ -6,9 +6,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"os"
-	"os/exec"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -81,22 +78,7 @@ func TestTheOtherXChaCha(t *testing.T) {
 // In FIPS 140 mode the format works unless fips140=only is set. Then a ring
 // with a key of the format is refused at once, with the key's id.
 func TestFIPS140(t *testing.T) {
-	if fips140.Enabled() {
-		t.Skip("already in the child process")
-	}
-	if runtime.GOARCH == "wasm" {
-		t.Skip("WebAssembly cannot start processes")
-	}
-	for _, mode := range []string{"on", "only"} {
-		run := exec.Command(os.Args[0], "-test.run=^(TestInFIPS140Mode|TestFormat2)$", "-test.v")
-		run.Env = append(os.Environ(), "GODEBUG=fips140="+mode)
-		out, err := run.CombinedOutput()
-		if strings.HasPrefix(string(out), "panic: fips140: FIPS 140-3 mode ") { // Go prints this before any test runs
-			t.Skipf("this build has no FIPS 140 mode: %s", out)
-		}
-		require.NoError(t, err, string(out))
-		require.Contains(t, string(out), "--- PASS: TestInFIPS140Mode")
-	}
+	formattest.InFIPS140Modes(t, "^(TestInFIPS140Mode|TestFormat2)$", "TestInFIPS140Mode")
 }
 
 func TestInFIPS140Mode(t *testing.T) {

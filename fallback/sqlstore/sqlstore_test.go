@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -20,10 +21,11 @@ import (
 // fake engine.
 
 // engine answers each statement with the next of its errors, or with one
-// changed row.
+// changed row. A query gets the rows, once.
 type engine struct {
 	errs []error
 	sent []string
+	rows [][]driver.Value
 
 	isolations []sql.IsolationLevel
 }
@@ -65,7 +67,25 @@ func (s statement) Query([]driver.Value) (driver.Rows, error) {
 	if err := s.send(s.query); err != nil {
 		return nil, err
 	}
-	return nil, errors.New("no rows")
+	if s.rows == nil {
+		return nil, errors.New("no rows")
+	}
+	all := &result{s.rows}
+	s.rows = nil
+	return all, nil
+}
+
+type result struct{ rows [][]driver.Value }
+
+func (r *result) Columns() []string { return make([]string, len(r.rows[0])) }
+func (r *result) Close() error      { return nil }
+func (r *result) Next(into []driver.Value) error {
+	if len(r.rows) == 0 {
+		return io.EOF
+	}
+	copy(into, r.rows[0])
+	r.rows = r.rows[1:]
+	return nil
 }
 
 func (e *engine) send(query string) error {
@@ -189,7 +209,7 @@ func TestTableNames(t *testing.T) {
 		require.NoError(t, err, good)
 	}
 	for _, bad := range []string{
-		`a"; DROP TABLE users; --`, "a`", "a b", "a;", "a.b.c", ".a", "a.", "1a", "sessiön", "a\x00", "a\n", "a-b", long + "x", "?", "$1",
+		`a"; DROP TABLE users; --`, `a"`, "a`", "a b", "a;", "a.b.c", ".a", "a.", "1a", "sessiön", "a\x00", "a\n", "a-b", long + "x", "?", "$1",
 	} {
 		for _, d := range []sqlstore.Dialect{sqlstore.Postgres, sqlstore.MySQL, sqlstore.SQLite} {
 			_, err := sqlstore.Schema(d, bad)
@@ -207,6 +227,42 @@ func TestNewSaysEveryFault(t *testing.T) {
 	for _, want := range []string{"no such dialect", "no database", "SweepBatch"} {
 		require.ErrorContains(t, err, want)
 	}
+}
+
+// A row that this package cannot have written is an error, and not a record.
+func TestRowsOfOthersAreErrors(t *testing.T) {
+	tag, expires := make([]byte, 16), time.Now().Add(time.Hour).UnixMilli()
+	for name, row := range map[string][]driver.Value{
+		"a record":               {int64(1), tag, []byte("data"), expires},
+		"the largest":            {int64(1), tag, make([]byte, fallback.MaxRecord), expires},
+		"a number of 0":          {int64(0), tag, []byte("data"), expires},
+		"a negative number":      {int64(-1), tag, []byte("data"), expires},
+		"a short tag":            {int64(1), tag[:15], []byte("data"), expires},
+		"a long tag":             {int64(1), append(tag, 0), []byte("data"), expires},
+		"more data than allowed": {int64(1), tag, make([]byte, fallback.MaxRecord+1), expires},
+	} {
+		store := open(t, &engine{rows: [][]driver.Value{row}}, sqlstore.Options{Dialect: sqlstore.SQLite})
+		rec, err := store.Load(t.Context(), "id")
+		if name == "a record" || name == "the largest" {
+			require.NoError(t, err, name)
+			require.Equal(t, row[2], rec.Data)
+			continue
+		}
+		require.ErrorContains(t, err, "not written by this package", name)
+		require.Zero(t, rec, name)
+	}
+}
+
+// Between the search for expired records and their removal, a visitor may have
+// extended one.
+func TestSweepRemovesOnlyWhatIsStillExpired(t *testing.T) {
+	e := &engine{rows: [][]driver.Value{{[]byte("one")}, {[]byte("two")}}}
+	_, err := open(t, e, sqlstore.Options{Dialect: sqlstore.Postgres}).Sweep(t.Context(), 10)
+	require.NoError(t, err)
+	require.Equal(t, []string{
+		`SELECT id FROM "carryon_records" WHERE expires <= $1 ORDER BY expires LIMIT $2`,
+		`DELETE FROM "carryon_records" WHERE expires <= $1 AND id IN ($2, $3)`,
+	}, e.sent)
 }
 
 // All external values are parameters.

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// sweepGrace is how long an expired record is kept, for replicas whose clocks
-	// are behind.
+	// sweepGrace is how long an expired record is kept, for replicas whose
+	// clocks are behind.
 	sweepGrace = time.Minute
 
 	// maxSweep is the maximum number of rows per statement. It keeps locks

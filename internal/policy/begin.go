@@ -80,8 +80,6 @@ func (d *decision) newHeadTag(h *state.Cookie) string {
 	switch {
 	case d.FixedName:
 		return ""
-	case d.View.Imported:
-		return winner.Root.NextTag()
 	case d.endedElsewhere() && !d.Changes.Renewed && !d.Changes.Destroyed:
 		h.Orphan = true // an orphan cannot replace the login that has ended the session
 		return state.FixedTag(true, d.Audience)

@@ -54,7 +54,7 @@ func (d *decision) sizeBefore() Size {
 func (d *decision) sizeAfter(cand *candidate) Size {
 	size := d.sizeBefore()
 	for i := range d.Jar {
-		if tag := d.Jar[i].Tag; d.FixedName || sets(cand.set, tag) || slices.Contains(cand.expire, tag) {
+		if tag := d.Jar[i].Tag; sets(cand.set, tag) || slices.Contains(cand.expire, tag) {
 			size = size.minus(d.Jar[i].Size)
 		}
 	}
@@ -94,7 +94,7 @@ func (d *decision) checkLimitsWith(cand *candidate, margin Size) error {
 		return d.tooLarge(session.LimitSetCookieLines, cand, l.SetCookieLines, lines)
 	case request > l.RequestBytes && after.Request >= before.Request:
 		return d.tooLarge(session.LimitRequestBytes, cand, l.RequestBytes, request)
-	case after.Cookies > l.Cookies && after.Cookies > before.Cookies && !d.FixedName && !d.Changes.Renewed:
+	case after.Cookies > l.Cookies && after.Cookies > before.Cookies && !d.Changes.Renewed:
 		return d.tooLarge(session.LimitCookies, cand, l.Cookies, after.Cookies)
 	}
 	return nil

@@ -44,7 +44,7 @@ func (d *decision) fold(cand candidate) (out candidate, ok bool) {
 // store uses the same turn.
 func (d *decision) foldDue(floor state.Stamp) bool {
 	v := d.View
-	if d.FixedName || d.Store && d.Mode != CookiesOnly || v.Imported || v.Stored() || !floor.After(v.Floor()) {
+	if d.Store && d.Mode != CookiesOnly || v.Stored() || !floor.After(v.Floor()) {
 		return false
 	}
 	n := 0

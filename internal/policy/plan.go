@@ -138,7 +138,7 @@ func Decide(in *Input) (Plan, error) {
 	}
 	ended := d.endedGeneration()
 	switch {
-	case !in.Store || ended == nil || !p.Changes && !v.Imported:
+	case !in.Store || ended == nil || !p.Changes:
 	case c.Destroyed:
 		p.EndedByLogout = ended
 	case c.Renewed && v.Head != nil:

@@ -12,12 +12,11 @@ import (
 )
 
 func TestHMACEqualsTheStandardLibrarys(t *testing.T) {
-	for _, n := range []int{0, 1, 31, 32, 55, 56, 63, 64, 65, 255, 426, 427, 428, 443, 444, 1000, 100_000} {
+	for _, n := range []int{0, 1, 31, 32, 55, 56, 63, 64, 65, 255, 447, 448, 449, 1000, 100_000} {
 		key, message := sha256.Sum256([]byte{byte(n)}), []byte(strings.Repeat("消息", n)[:n])
 		mac := hmac.New(sha256.New, key[:])
-		mac.Write([]byte("label"))
 		mac.Write(message)
-		sum := hmacSHA256(&key, "label", message)
+		sum := hmacSHA256(&key, message)
 		require.Equal(t, mac.Sum(nil), sum[:], "%d bytes", n)
 	}
 }

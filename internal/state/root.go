@@ -130,10 +130,11 @@ func (r *Root) tag(purpose, name string, turn uint64) string {
 // bytes.
 func (r *Root) derive(purpose, name string, turn uint64) [32]byte {
 	var buf [64]byte
-	b := append(buf[:0], purpose...)
+	b := append(buf[:0], "carryon\x00"...)
+	b = append(b, purpose...)
 	b = append(b, 0)
 	b = strconv.AppendUint(b, turn, 10)
 	b = append(b, 0)
 	b = append(b, name...)
-	return hmacSHA256((*[32]byte)(r), "carryon\x00", b)
+	return hmacSHA256((*[32]byte)(r), b)
 }

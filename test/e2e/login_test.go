@@ -64,7 +64,7 @@ func TestLoginSurvivesARestart(t *testing.T) {
 		require.Equal(t, first.url+"/", location(t, tab))
 		require.Contains(t, text(t, tab), greeting)
 
-		first.stop(t)
+		first.Stop(t)
 		require.Error(t, tab.Go(first.url+"/"), "nobody listens any more")
 		second := start(t, "login", "-addr", "127.0.0.1:"+first.port(t), "-keys", keys)
 		require.Equal(t, first.url, second.url)
@@ -114,7 +114,7 @@ var opened = regexp.MustCompile(`(?m)^.* INFO keyring: opened .*\n`)
 
 // complaints is what it has said beside that.
 func complaints(p *program) string {
-	return advice.ReplaceAllString(opened.ReplaceAllString(p.stderr.String(), ""), "")
+	return advice.ReplaceAllString(opened.ReplaceAllString(p.Stderr(), ""), "")
 }
 
 // advice is said once where a cookie names a key that is not in the ring.

@@ -159,14 +159,14 @@ func TestPlaygroundEndsWell(t *testing.T) {
 		done <- err
 	}()
 	<-begun
-	server.stop(t)
+	server.Stop(t)
 	require.NoError(t, <-done)
 	require.Len(t, jar.Names(), 1)
 }
 
 func TestPlaygroundFlags(t *testing.T) {
 	keys := keyFile(t)
-	startLogin(t, keys).stop(t) // makes the key file
+	startLogin(t, keys).Stop(t) // makes the key file
 	args := []string{"-keys", keys, "-name", "__Secure-play", "-lifetime", "1h", "-idle", "-1s"}
 	first, second := startPlayground(t, args...), startPlayground(t, args...)
 	jar := &sessiontest.Jar{URL: first.url}

@@ -3,23 +3,19 @@
 package e2e
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/test/browser"
+	"github.com/carryon-go/carryon/test/internal/process"
 )
 
 // binaries is where the example programs are built, once.
@@ -46,40 +42,15 @@ func run(m *testing.M) int {
 
 // program is an example that runs.
 type program struct {
-	url     string // without a final slash
-	process *exec.Cmd
-	stderr  *lockedBuffer
-	ended   sync.Once
+	*process.Process
+	url string // without a final slash
 }
 
 // start runs an example and waits until it has said where it listens.
 func start(t *testing.T, name string, args ...string) *program {
 	t.Helper()
-	p := &program{process: exec.Command(filepath.Join(binaries, name), args...), stderr: &lockedBuffer{}}
-	p.process.Dir = t.TempDir()
-	p.process.Stderr = p.stderr
-	stdout, err := p.process.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, p.process.Start())
-	t.Cleanup(func() { p.stop(t) })
-
-	for lines := bufio.NewScanner(stdout); lines.Scan(); {
-		if at := strings.Index(lines.Text(), "http://"); at >= 0 {
-			p.url = strings.TrimSuffix(lines.Text()[at:], "/")
-			return p
-		}
-	}
-	t.Fatalf("%s ended without saying where it listens: %s", name, p.stderr)
-	return nil
-}
-
-// stop asks the program to end; it must end well.
-func (p *program) stop(t *testing.T) {
-	t.Helper()
-	p.ended.Do(func() {
-		require.NoError(t, p.process.Process.Signal(syscall.SIGTERM))
-		require.NoError(t, p.process.Wait(), "%s", p.stderr)
-	})
+	p := process.Start(t, filepath.Join(binaries, name), args...)
+	return &program{p, p.URL}
 }
 
 // port is the port that the program listens on.
@@ -88,24 +59,6 @@ func (p *program) port(t *testing.T) string {
 	u, err := url.Parse(p.url)
 	require.NoError(t, err)
 	return u.Port()
-}
-
-// lockedBuffer collects what a process writes while a test may read it.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 // client makes requests as a program does, and follows no redirect.

@@ -74,29 +74,29 @@ func TestRingIsBrokenUnderLoad(t *testing.T) {
 	for i, b := range breaks {
 		v := newVisitor(i, fleet...)
 		v.at(t, fleet[0], http.MethodPut, "before")
-		told := len(fleet[1].text())
+		told := len(fleet[1].Stderr())
 		require.NoError(t, b.do(), b.name)
 		require.Eventually(t, func() bool {
 			status, text := v.at(t, fleet[1], http.MethodGet, "")
 			require.Equal(t, http.StatusOK, status, "%s: %s", b.name, text)
 			require.Equal(t, "before", text)
-			said := fleet[1].text()[told:]
+			said := fleet[1].Stderr()[told:]
 			return strings.Contains(said, "going on with the last good ring") && strings.Contains(said, b.said)
-		}, patience, 50*time.Millisecond, "%s: %s", b.name, fleet[1].text()[told:])
+		}, patience, 50*time.Millisecond, "%s: %s", b.name, fleet[1].Stderr()[told:])
 
 		status, text := v.at(t, fleet[1], http.MethodPut, "after")
 		require.Equal(t, http.StatusNoContent, status, "%s: %s", b.name, text)
 		_, text = v.at(t, fleet[0], http.MethodGet, "")
 		require.Equal(t, "after", text, b.name)
 		secrets := firstSecret(t, good)
-		require.NotContains(t, fleet[0].text()+fleet[1].text(), secrets, b.name)
+		require.NotContains(t, fleet[0].Stderr()+fleet[1].Stderr(), secrets, b.name)
 
 		require.NoError(t, os.RemoveAll(file))
 		replace(t, file, good)
 		require.Eventually(t, func() bool {
 			v.at(t, fleet[1], http.MethodGet, "")
-			return strings.Contains(fleet[1].text()[told:], "INFO") // it recovered
-		}, patience, 50*time.Millisecond, "%s: %s", b.name, fleet[1].text()[told:])
+			return strings.Contains(fleet[1].Stderr()[told:], "INFO") // it recovered
+		}, patience, 50*time.Millisecond, "%s: %s", b.name, fleet[1].Stderr()[told:])
 	}
 
 	// A replica that begins with such a ring does not begin.
@@ -147,7 +147,7 @@ func TestReplicaThatNeverReloads(t *testing.T) {
 		_, text = old.at(t, late, http.MethodGet, "")
 		require.Equal(t, "sealed by the first key", text, "this one it knows")
 	}
-	require.Contains(t, late.text(), next.Keys()[1].ID().String(), "it names the key that it lacks")
+	require.Contains(t, late.Stderr(), next.Keys()[1].ID().String(), "it names the key that it lacks")
 
 	// A visitor who meets only that replica is not held up.
 	other := newVisitor(3, good)
@@ -179,7 +179,7 @@ func TestReplicaThatNeverReloads(t *testing.T) {
 	replace(t, file, first)
 	require.Eventually(t, func() bool {
 		v.at(t, good, http.MethodGet, "")
-		return strings.Contains(good.text(), "is it an older ring?")
+		return strings.Contains(good.Stderr(), "is it an older ring?")
 	}, patience, 50*time.Millisecond)
 	status, _ := v.at(t, good, http.MethodGet, "")
 	require.Equal(t, http.StatusNotFound, status)

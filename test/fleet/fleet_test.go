@@ -3,8 +3,6 @@
 package fleet_test
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -13,8 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -23,6 +19,7 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
 	"github.com/carryon-go/carryon/sessiontest"
+	"github.com/carryon-go/carryon/test/internal/process"
 )
 
 const (
@@ -60,44 +57,14 @@ func build(t *testing.T) (playground, carryon string) {
 
 // replica is one process.
 type replica struct {
-	url     string
-	process *exec.Cmd
-	mu      sync.Mutex
-	log     bytes.Buffer
-}
-
-func (r *replica) Write(p []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.log.Write(p)
-}
-
-func (r *replica) text() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.log.String()
+	*process.Process
+	url string
 }
 
 func start(t *testing.T, program string, args ...string) *replica {
 	t.Helper()
-	r := &replica{process: exec.Command(program, args...)}
-	r.process.Stderr = r
-	stdout, err := r.process.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, r.process.Start())
-	t.Cleanup(func() {
-		_ = r.process.Process.Signal(syscall.SIGTERM)
-		_ = r.process.Wait()
-	})
-	for lines := bufio.NewScanner(stdout); lines.Scan(); {
-		if at := strings.Index(lines.Text(), "http://"); at >= 0 {
-			r.url = strings.TrimSuffix(lines.Text()[at:], "/")
-			go func() { _, _ = io.Copy(io.Discard, stdout) }()
-			return r
-		}
-	}
-	t.Fatalf("a replica ended without saying where it listens: %s", r.text())
-	return nil
+	p := process.Start(t, program, args...)
+	return &replica{p, p.URL}
 }
 
 func run(t *testing.T, program string, args ...string) string {
@@ -197,7 +164,7 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 		require.NoError(t, <-errs)
 	}
 	for _, r := range fleet {
-		require.NotContains(t, r.text(), "error", "a replica's log")
+		require.NotContains(t, r.Stderr(), "error", "a replica's log")
 	}
 	left := read(t, ring)
 	_, state := left.Find(first, time.Now())

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -115,6 +116,20 @@ func TestSCSStoreDownIsNotLoggedOut(t *testing.T) {
 	status, _ := v.try(newer(t, ignore, scsImports(t, scssession.Config{Store: brokenStore{}})), "/get?name=user")
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	require.Equal(t, "ada", v.get(newer(t, ignore, scsImports(t, scssession.Config{Store: m.Store})), "/get?name=user"))
+}
+
+// A token that scs cannot have made is not sent to the store: it answers
+// nothing but errors here, and the import has none.
+func TestSCSTokenThatIsTooLongIsNotAskedFor(t *testing.T) {
+	from := scsImports(t, scssession.Config{Store: brokenStore{}})
+	long := strings.Repeat("x", 257)
+	got, err := from.Import(t.Context(), long)
+	require.NoError(t, err)
+	require.Nil(t, got)
+	require.NoError(t, from.Forget(t.Context(), long))
+	_, err = from.Import(t.Context(), long[:256])
+	require.Error(t, err)
+	require.Error(t, from.Forget(t.Context(), long[:256]))
 }
 
 // A row that the codec cannot read is nobody's session, and stays.

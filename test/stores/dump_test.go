@@ -33,11 +33,8 @@ import (
 // row is in its visitor's cookies. With one old cookie they open its row.
 func TestDumpAndRingOpenNothing(t *testing.T) {
 	each(t, func(t *testing.T, e engine) {
-		dsn := e.dsn(t)
-		db := e.open(t, dsn)
-		table := e.newTable(t, db, dsn)
-		store := newStore(t, db, sqlstore.Options{Dialect: e.dialect, Table: table})
-		require.NoError(t, store.Migrate(t.Context()))
+		_, db, store, o := e.migrated(t, sqlstore.Options{})
+		table := o.Table
 		theft(t, store, func() (rows []row) {
 			all, err := db.QueryContext(t.Context(), "SELECT id, number, tag, data, expires FROM "+table)
 			require.NoError(t, err)

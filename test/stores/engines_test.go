@@ -111,3 +111,15 @@ func newStore(t *testing.T, db *sql.DB, o sqlstore.Options) *sqlstore.Store {
 	require.NoError(t, err)
 	return store
 }
+
+// migrated returns a store with a table of its own, the database that it is
+// over, and the options with which another store finds the same table.
+func (e engine) migrated(t *testing.T, o sqlstore.Options) (dsn string, db *sql.DB, store *sqlstore.Store, all sqlstore.Options) {
+	t.Helper()
+	dsn = e.dsn(t)
+	db = e.open(t, dsn)
+	o.Dialect, o.Table = e.dialect, e.newTable(t, db, dsn)
+	store = newStore(t, db, o)
+	require.NoError(t, store.Migrate(t.Context()))
+	return dsn, db, store, o
+}

@@ -85,11 +85,8 @@ func TestMigrateWaitsForNobody(t *testing.T) {
 func TestMigrateLetsWritersPass(t *testing.T) {
 	for _, e := range []engine{engines[0], engines[1]} {
 		t.Run(e.name, func(t *testing.T) {
-			dsn := e.dsn(t)
-			db := e.open(t, dsn)
-			table := e.newTable(t, db, dsn)
-			store := newStore(t, db, sqlstore.Options{Dialect: e.dialect, Table: table})
-			require.NoError(t, store.Migrate(t.Context()))
+			dsn, db, store, o := e.migrated(t, sqlstore.Options{})
+			table := o.Table
 			run(t, db, dropIndex(e, table))
 			release := hold(t, e, dsn, "BEGIN", "INSERT INTO "+table+" VALUES ('other', 1, '0123456789012345', 'data', 9999999999999)")
 			defer release()
@@ -251,11 +248,8 @@ func TestWiderTablesFit(t *testing.T) {
 // for one that works.
 func TestInvalidIndexIsToldOf(t *testing.T) {
 	e := engines[0]
-	dsn := e.dsn(t)
-	db := e.open(t, dsn)
-	table := e.newTable(t, db, dsn)
-	store := newStore(t, db, sqlstore.Options{Dialect: e.dialect, Table: table})
-	require.NoError(t, store.Migrate(t.Context()))
+	dsn, db, store, o := e.migrated(t, sqlstore.Options{})
+	table := o.Table
 	run(t, db, dropIndex(e, table))
 	release := hold(t, e, dsn, "BEGIN", "INSERT INTO "+table+" VALUES ('other', 1, 'tag', 'data', 9999999999999)")
 	conn, err := db.Conn(t.Context())

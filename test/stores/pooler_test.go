@@ -47,11 +47,7 @@ func TestConformanceBehindPgBouncer(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			fallbacktest.Run(t, func(t *testing.T) fallbacktest.Setup {
 				clock := fallbacktest.NewClock()
-				dsn := e.dsn(t)
-				db := e.open(t, dsn)
-				o := sqlstore.Options{Dialect: e.dialect, Table: e.newTable(t, db, dsn), Clock: clock.Now}
-				store := newStore(t, db, o)
-				require.NoError(t, store.Migrate(t.Context()))
+				dsn, db, store, o := e.migrated(t, sqlstore.Options{Clock: clock.Now})
 				require.NoError(t, store.Migrate(t.Context()))
 				require.NoError(t, store.Check(t.Context()))
 				return fallbacktest.Setup{Store: store, Other: newStore(t, e.open(t, dsn), o), Now: clock.Now, Advance: clock.Advance,

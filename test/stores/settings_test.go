@@ -62,11 +62,8 @@ func isolated(t *testing.T) (all []engine) {
 func TestSeparateRecordsDoNotFailEachOther(t *testing.T) {
 	for _, e := range isolated(t) {
 		t.Run(e.name, func(t *testing.T) {
-			dsn := e.dsn(t)
-			db := e.open(t, dsn)
-			table := e.newTable(t, db, dsn)
-			store := newStore(t, db, sqlstore.Options{Dialect: e.dialect, Table: table, SweepEvery: -1})
-			require.NoError(t, store.Migrate(t.Context()))
+			_, db, store, o := e.migrated(t, sqlstore.Options{SweepEvery: -1})
+			table := o.Table
 			var all [16]fallback.Record
 			for i := range all {
 				all[i] = newRecord(fallback.Revision{}, "first")
@@ -115,11 +112,7 @@ func TestConformanceUnderEveryIsolation(t *testing.T) {
 		t.Run(e.name, func(t *testing.T) {
 			fallbacktest.Run(t, func(t *testing.T) fallbacktest.Setup {
 				clock := fallbacktest.NewClock()
-				dsn := e.dsn(t)
-				db := e.open(t, dsn)
-				o := sqlstore.Options{Dialect: e.dialect, Table: e.newTable(t, db, dsn), Clock: clock.Now}
-				store := newStore(t, db, o)
-				require.NoError(t, store.Migrate(t.Context()))
+				dsn, _, store, o := e.migrated(t, sqlstore.Options{Clock: clock.Now})
 				return fallbacktest.Setup{Store: store, Other: newStore(t, e.open(t, dsn), o), Now: clock.Now, Advance: clock.Advance}
 			})
 		})
@@ -157,11 +150,8 @@ func TestNarrowColumnsAreErrors(t *testing.T) {
 // ever.
 func TestOtherUniqueKeysAreErrors(t *testing.T) {
 	each(t, func(t *testing.T, e engine) {
-		dsn := e.dsn(t)
-		db := e.open(t, dsn)
-		table := e.newTable(t, db, dsn)
-		store := newStore(t, db, sqlstore.Options{Dialect: e.dialect, Table: table})
-		require.NoError(t, store.Migrate(t.Context()))
+		_, db, store, o := e.migrated(t, sqlstore.Options{})
+		table := o.Table
 		run(t, db, "CREATE UNIQUE INDEX "+table+"_other ON "+table+" (expires)")
 		rec, other := newRecord(fallback.Revision{}, "one"), newRecord(fallback.Revision{}, "two")
 		other.Expires = rec.Expires

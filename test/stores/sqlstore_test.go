@@ -21,11 +21,7 @@ func TestConformance(t *testing.T) {
 	each(t, func(t *testing.T, e engine) {
 		fallbacktest.Run(t, func(t *testing.T) fallbacktest.Setup {
 			clock := fallbacktest.NewClock()
-			dsn := e.dsn(t)
-			db := e.open(t, dsn)
-			o := sqlstore.Options{Dialect: e.dialect, Table: e.newTable(t, db, dsn), Clock: clock.Now, SweepEvery: 10}
-			store := newStore(t, db, o)
-			require.NoError(t, store.Migrate(t.Context()))
+			dsn, db, store, o := e.migrated(t, sqlstore.Options{Clock: clock.Now, SweepEvery: 10})
 			return fallbacktest.Setup{
 				Store: store, Other: newStore(t, e.open(t, dsn), o), Now: clock.Now, Advance: clock.Advance,
 				Skewed: func(d time.Duration) fallback.Store {
@@ -128,11 +124,7 @@ func TestSchemaQualifiedTable(t *testing.T) {
 func TestSavesSweep(t *testing.T) {
 	each(t, func(t *testing.T, e engine) {
 		clock := fallbacktest.NewClock()
-		dsn := e.dsn(t)
-		db := e.open(t, dsn)
-		o := sqlstore.Options{Dialect: e.dialect, Table: e.newTable(t, db, dsn), Clock: clock.Now, SweepEvery: 1, SweepBatch: 7}
-		store := newStore(t, db, o)
-		require.NoError(t, store.Migrate(t.Context()))
+		_, db, store, o := e.migrated(t, sqlstore.Options{Clock: clock.Now, SweepEvery: 1, SweepBatch: 7})
 		save := func(id string) {
 			rec := fallback.Record{Revision: fallback.Revision{}.Next(), Expires: clock.Now().Add(time.Hour)}
 			require.NoError(t, store.Save(t.Context(), id, fallback.Revision{}, rec))

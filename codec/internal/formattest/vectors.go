@@ -131,7 +131,7 @@ func (s Subject) read(ring readerRing, b codec.Binding, text string) (plaintext 
 	if len(text) < 12 {
 		return nil, "wrong length"
 	}
-	value, ok := plainDecode(text)
+	value, ok := Decode(text)
 	if !ok {
 		return nil, "malformed"
 	}
@@ -177,8 +177,9 @@ func Prefixed(x string) string {
 	return string([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}) + x
 }
 
-// plainDecode reads the text as one long number in base 64.
-func plainDecode(text string) ([]byte, bool) {
+// Decode returns the bytes of a text in base64url, and whether it is in the one
+// form that SPEC.md allows. It reads the text as one long number in base 64.
+func Decode(text string) ([]byte, bool) {
 	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	bits := new(strings.Builder)
 	for i := range len(text) {
