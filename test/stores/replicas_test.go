@@ -201,6 +201,9 @@ func (g *guest) ask(method, path, body string) (int, string, error) {
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
+	if errors.Is(err, io.ErrUnexpectedEOF) { // the replica was killed while it answered
+		return http.StatusBadGateway, "", nil
+	}
 	return response.StatusCode, string(text), err
 }
 
