@@ -44,7 +44,8 @@ const (
 	EventUncached EventKind = "uncached"
 	// EventWhole: the session was written whole, because cells for its entries
 	// have no room within Limits. Of writes that overlap, the last response
-	// counts. Keep fewer or smaller entries, or set Mode to [Lossless].
+	// counts. Keep fewer or smaller entries, or configure a Fallback store with
+	// Mode [Auto].
 	EventWhole EventKind = "whole"
 	// EventOverBudget: the request's cookies take more than Limits allows; Bytes
 	// says how much. The program's other cookies have grown, or many requests

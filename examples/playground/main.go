@@ -39,7 +39,7 @@ func main() {
 	flag.StringVar(&o.Limits, "limits", "", "`platform` whose limits apply, one of "+platformNames()+" (default: the library's)")
 	flag.BoolVar(&o.FixedName, "fixed-name", false, "one cookie with exactly the name; the last response wins")
 	flag.StringVar(&o.store, "store", os.Getenv("CARRYON_STORE"), "`address` of the store for sessions that are too large for cookies: "+storeForms+" (default: $CARRYON_STORE, or none)")
-	flag.StringVar(&o.mode, "mode", "auto", "where sessions live: `auto`, lossless, cookies or stored")
+	flag.StringVar(&o.mode, "mode", "auto", "where sessions live: `auto`, cookies or stored")
 	flag.DurationVar(&o.StoreTimeout, "store-timeout", middleware.DefaultStoreTimeout, "how long a call of the store may take (negative: as long as the request)")
 	flag.BoolVar(&o.AbsentIfDown, "absent-if-store-down", false, "treat visitors whose store is unreachable as having no session, instead of responding 503")
 	flag.BoolVar(&o.WithoutRevocation, "without-revocation", false, "do not ask the store whether sessions in cookies have been ended")
@@ -61,7 +61,7 @@ func run(ctx context.Context, o options) error {
 	}
 	mode, ok := modes[o.mode]
 	if !ok {
-		return fmt.Errorf("-mode %q is none of auto, lossless, cookies and stored", o.mode)
+		return fmt.Errorf("-mode %q is none of auto, cookies and stored", o.mode)
 	}
 	keys, err := openKeys(ctx, o.keys)
 	if err != nil {

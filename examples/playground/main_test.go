@@ -19,9 +19,9 @@ func TestUnknownPlatformIsNamed(t *testing.T) {
 }
 
 func TestModesAreTakenByTheirNames(t *testing.T) {
-	require.Equal(t, map[string]middleware.Mode{"auto": middleware.Auto, "lossless": middleware.Lossless,
+	require.Equal(t, map[string]middleware.Mode{"auto": middleware.Auto,
 		"cookies": middleware.AlwaysCookies, "stored": middleware.AlwaysStored}, modes)
-	require.ErrorContains(t, run(t.Context(), options{mode: "somewhere"}), `"somewhere" is none of auto, lossless`)
+	require.ErrorContains(t, run(t.Context(), options{mode: "somewhere"}), `"somewhere" is none of auto, cookies`)
 }
 
 // Browsers open connections in advance and may never use them.

@@ -193,10 +193,9 @@ func redisOptions(address string) (*redis.UniversalOptions, error) {
 
 // modes holds the values of -mode.
 var modes = map[string]middleware.Mode{
-	"auto":     middleware.Auto,
-	"lossless": middleware.Lossless,
-	"cookies":  middleware.AlwaysCookies,
-	"stored":   middleware.AlwaysStored,
+	"auto":    middleware.Auto,
+	"cookies": middleware.AlwaysCookies,
+	"stored":  middleware.AlwaysStored,
 }
 
 // storeName returns the name of -store for the page: only its kind.

@@ -65,7 +65,7 @@ var racing = []struct {
 	{"cookies", middleware.Nginx, middleware.Auto, false, func(int) int { return rand.IntN(40) }},
 	{"chunks", middleware.GoServer, middleware.Auto, false, func(racer int) int { return rand.IntN(1 + 2000*racer) }},
 	{"stored", middleware.Nginx, middleware.AlwaysStored, true, func(racer int) int { return rand.IntN(1 + 2000*racer) }},
-	{"up and down by one", middleware.ALB, middleware.Lossless, true, func(racer int) int {
+	{"up and down by one", middleware.ALB, middleware.Auto, true, func(racer int) int {
 		if racer > 0 {
 			return rand.IntN(40)
 		}

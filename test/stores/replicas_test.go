@@ -136,7 +136,7 @@ func startFleet(t *testing.T, store string) *fleet {
 	for i := range f.all {
 		address, _ := freeAddress(t)
 		f.all[i] = (&server{address: address, stop: syscall.SIGKILL, ping: answers("http://" + address + "/healthz"),
-			args: []string{program, "-addr", address, "-keys", keys, "-store", store, "-store-timeout", "1s", "-touch", "-1s", "-mode", "lossless"}}).run(t)
+			args: []string{program, "-addr", address, "-keys", keys, "-store", store, "-store-timeout", "1s", "-touch", "-1s"}}).run(t)
 	}
 	f.front = httptest.NewTLSServer(&httputil.ReverseProxy{
 		Rewrite:      func(r *httputil.ProxyRequest) { r.SetXForwarded() },
