@@ -81,7 +81,7 @@ func (r *Revoked) logIn(sessions int) error {
 	for i := range sessions {
 		_, x := m.Begin(context.Background(), middleware.Request{Method: http.MethodPost})
 		s := session.From(x)
-		s.Bind(subject(i % r.subjects))
+		s.Login(subject(i % r.subjects))
 		name.Set(s, "张三")
 		out, err := x.Commit(context.Background(), middleware.Response{Status: http.StatusOK})
 		if err != nil {

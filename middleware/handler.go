@@ -56,7 +56,7 @@ func (x *httpExchange) giveBack(r *http.Request) {
 // page in place of the handler's response.
 func (x *httpExchange) commit(status int) error {
 	if x.state.Load() == nil {
-		if asked, ok := x.core.Pass(); ok {
+		if asked, ok := x.core().Pass(); ok {
 			if asked {
 				vary(x.rw.Header(), &x.value)
 			}

@@ -121,9 +121,9 @@ func (m *Sessions) importHash(key *keyring.Key, l *legacy) []byte {
 
 // importedEntries encodes values as a handler's Set does.
 func importedEntries(values map[string]any, stamp state.Stamp) (entries []state.Entry, err error) {
-	var c core.Core
+	s := new(session.Session)
+	c := core.Of(s)
 	c.Init(nobody{})
-	s := (*session.Session)(&c)
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		session.Key[any](name).Set(s, values[name])
 	}

@@ -52,15 +52,14 @@ type Exchange struct {
 	context.Context
 	sessions *Sessions
 	cookies  []string // Request.Cookies
-	core     core.Core
+	session  session.Session
 	state    atomic.Pointer[requestState] // nil until there is something to keep; set under the core's lock
 	done     bool                         // committed; under the core's lock
 	quiet    bool                         // the request's: see there
 	prefetch bool                         // Request.Prefetch
 }
 
-// session is the core as handlers know it.
-func (x *Exchange) session() *session.Session { return (*session.Session)(&x.core) }
+func (x *Exchange) core() *core.Core { return core.Of(&x.session) }
 
 // requestState is what an exchange has once the visitor brings a session, or is
 // to get one. Most requests of most sites never come so far.
@@ -108,7 +107,7 @@ func (x *Exchange) ensureStateFor(cookies int) *requestState {
 
 // committed reports whether the header has been decided. The core's lock is held,
 // or the handler has returned.
-func (x *Exchange) committed() bool { return x.done || x.core.Passed() }
+func (x *Exchange) committed() bool { return x.done || x.core().Passed() }
 
 // loadResult is what a load makes of a request, with room for the usual session
 // in one allocation.
@@ -188,7 +187,7 @@ func refusalOf(err error) refusal {
 func (x *Exchange) Value(key any) any {
 	switch k := key.(type) {
 	case core.ContextKey:
-		return x.session()
+		return &x.session
 	case *Sessions:
 		if k == x.sessions {
 			return x

@@ -45,7 +45,7 @@ func (m *Sessions) Loaded(next http.Handler) http.Handler {
 // nested; it panics where there is none.
 func (m *Sessions) From(ctx context.Context) *session.Session {
 	if x := m.exchange(ctx); x != nil {
-		return x.session()
+		return &x.session
 	}
 	panic("carryon: Sessions.From: this context did not pass this Sessions' Handler; " +
 		"wrap the handler that serves this route, and pass r.Context() on")

@@ -163,7 +163,7 @@ func TestOtherProgramsCookiesKeepNobodyOut(t *testing.T) {
 			for name, login := range map[string]func(*session.Session){
 				"set":   set("user", "ada"),
 				"renew": func(s *session.Session) { s.Renew(); set("user", "ada")(s) },
-				"bind":  func(s *session.Session) { s.Bind("42"); set("user", "ada")(s) },
+				"bind":  func(s *session.Session) { s.Login("42"); set("user", "ada")(s) },
 			} {
 				t.Run(fmt.Sprint(platform, ", ", store, ", ", name), func(t *testing.T) {
 					a := newAdversary(t, func(c *middleware.Config) { c.Platform = platform; change(c) })

@@ -86,7 +86,7 @@ func (v *visitor) step(word string) error {
 	case "delete":
 		return v.does(func(s *session.Session) { s.Delete(arg) })
 	case "bind":
-		return v.does(func(s *session.Session) { s.Bind(arg) })
+		return v.does(func(s *session.Session) { s.Login(arg) })
 	case "renew":
 		return v.does(func(s *session.Session) { s.Renew() })
 	case "destroy":

@@ -126,7 +126,7 @@ func keep(_ http.ResponseWriter, r *http.Request) {
 		s.Renew()
 		return
 	case "/login":
-		s.Bind("somebody")
+		s.Login("somebody")
 	}
 	body.Set(s, strings.Repeat(r.FormValue("text"), 4000)) // larger than what cookies hold
 }

@@ -114,7 +114,7 @@ func wireApp(w http.ResponseWriter, r *http.Request) {
 	case "/renew":
 		s.Renew()
 	case "/bind":
-		s.Bind("somebody")
+		s.Login("somebody")
 	case "/logout":
 		s.Destroy()
 	}
@@ -167,11 +167,11 @@ func (w *wire) measure() (all map[string]cost) {
 		of("changes it", 0, "/change")
 		of("reads when a touch is due", 65*time.Minute, "/read")
 		of("renews it", 0, "/renew")
-		of("renews it, where `Bind` has said whose it is", 0, "/renew", "/bind", "/read")
-		of("logs in by `Bind`", 0, "/bind")
+		of("renews it, after `Login`", 0, "/renew", "/bind", "/read")
+		of("logs in by `Login`", 0, "/bind")
 		of("logs out", 0, "/logout")
 		of("reads, the first time in `RevocationMaxAge`", time.Minute, "/read")
-		of("the same, where `Bind` has said whose it is", time.Minute, "/read", "/bind")
+		of("the same, after `Login`", time.Minute, "/read", "/bind")
 		w.begin(putSmall)
 		up := w.ask(putLarge)
 		w.begin(putLarge)

@@ -95,7 +95,7 @@ func bind(w http.ResponseWriter, _ *http.Request, s *session.Session, subject st
 		writeError(w, http.StatusBadRequest, "the subject has 1 to 255 bytes", "bad subject")
 		return
 	}
-	s.Bind(subject)
+	s.Login(subject)
 	w.WriteHeader(http.StatusNoContent)
 }
 

@@ -67,7 +67,7 @@ const (
 
 func newLogin(w http.ResponseWriter, r *http.Request) {
 	s := session.From(r.Context())
-	s.Renew() // a new id; Bind, where the user has one
+	s.Renew() // a new id; Login, where the user has one
 	user.Set(s, r.FormValue("user"))
 	cart.Set(s, 1)
 	fmt.Fprint(w, "hello")

@@ -237,7 +237,7 @@ func Example_everywhere() {
 	laptop := &sessiontest.Jar{}
 	login := func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r.Context())
-		s.Bind("ada") // Renew, and whose it is
+		s.Login("ada") // Renew, and whose it is
 		user.Set(s, "ada")
 	}
 	visit(laptop, serve(app, login), "POST", "/")

@@ -135,7 +135,7 @@ func pages() http.Handler {
 		switch r.FormValue("how") {
 		case "set":
 		case "bind":
-			s.Bind(by)
+			s.Login(by)
 		default:
 			s.Renew()
 		}
