@@ -27,6 +27,7 @@ var plain = []string{
 	"bench/cmd/start/",
 	"bench/cmd/tables/",
 	"bench/coldstart/",
+	"cmd/carryon/",
 	"codec/",
 	"doc.go",
 	"docs/cookies.md",

@@ -7,17 +7,17 @@ import (
 	"unicode/utf8"
 )
 
-// A browser's "copy as cURL" gives a command for a POSIX shell, or one for
-// Windows' cmd. What is read here are the words of either; nothing is run or
-// expanded.
+// A browser's "copy as cURL" gives a command for a POSIX shell or for cmd on
+// Windows. The functions in this file split either into words. They run and
+// expand nothing.
 
 func isCurl(text string) bool {
 	first, _, _ := strings.Cut(strings.TrimPrefix(text, "$ "), " ")
 	return first == "curl" || first == "curl.exe"
 }
 
-// curlCookies collects the arguments of -b, and of -H where it is the cookie
-// header.
+// curlCookies returns the cookies in the arguments of -b, and in those of -H
+// that hold a Cookie header.
 func curlCookies(text string) (found []cookie, err error) {
 	split := shellWords
 	if strings.Contains(text, `^"`) || strings.Contains(text, "^\n") {
@@ -41,13 +41,13 @@ func curlCookies(text string) (found []cookie, err error) {
 		}
 	}
 	if len(found) == 0 {
-		return nil, hint(errors.New("the curl command carries no cookie"), "copy one of a request that the browser sent cookies with")
+		return nil, hint(errors.New("the curl command contains no cookie"), "copy a request that the browser sent with cookies")
 	}
 	return found, nil
 }
 
-// option returns the argument of an option, which is the next word or is stuck
-// to this one.
+// option returns the argument of an option: the next word, or the rest of this
+// word.
 func option(word, next, short, long string) (string, bool) {
 	if word == short || word == long {
 		return next, true
@@ -61,8 +61,7 @@ func option(word, next, short, long string) (string, bool) {
 	return strings.CutPrefix(word, short)
 }
 
-// words collects words. A quote that is opened and closed makes one, even if
-// nothing is in it.
+// words collects words. An empty pair of quotes is a word, too.
 type words struct {
 	done []string
 	word strings.Builder
@@ -79,9 +78,10 @@ func (w *words) end() {
 	w.open = false
 }
 
-var errQuote = errors.New("a quote in the curl command is not closed: was it copied whole?")
+var errQuote = errors.New("a quote in the curl command is not closed; copy the whole command")
 
-// shellWords splits a command as a POSIX shell would, with $'…' as bash has it.
+// shellWords splits a command as a POSIX shell does. It also knows $'…', as
+// bash does.
 func shellWords(text string) ([]string, error) {
 	var w words
 	for text != "" {
@@ -116,8 +116,8 @@ func shellWords(text string) ([]string, error) {
 	return w.done, nil
 }
 
-// quoted reads "…" or $'…', in which a backslash has a meaning, and returns
-// what follows it.
+// quoted reads "…" or $'…', with its backslash escapes, and returns the text
+// after it.
 func (w *words) quoted(text string) (rest string, ok bool) {
 	ansi := text[0] == '$'
 	text = strings.TrimPrefix(text, "$")
@@ -145,7 +145,8 @@ func (w *words) quoted(text string) (rest string, ok bool) {
 	return "", false
 }
 
-// escape adds what stands behind a backslash in $'…', and returns its length.
+// escape adds the character that an escape in $'…' stands for, and returns the
+// length of the escape without its backslash.
 func (w *words) escape(text string) int {
 	switch text[0] {
 	case 'n':
@@ -169,15 +170,15 @@ func (w *words) escape(text string) int {
 			w.add(string(utf8.AppendRune(nil, rune(code))))
 		}
 		return n
-	default: // a quote, or a backslash
+	default: // a quote or a backslash
 		w.add(text[:1])
 	}
 	return 1
 }
 
-// cmdWords splits a command as cmd and then a Windows program would: a caret
-// takes the meaning of the next character away from cmd, and the end of a line;
-// the program then knows double quotes, and a backslash before one.
+// cmdWords splits a command in two steps. As in cmd, a caret escapes the next
+// character or the end of a line. As in a Windows program, double quotes group,
+// and \" is a quote.
 func cmdWords(text string) ([]string, error) {
 	var plain strings.Builder
 	for ; text != ""; text = text[1:] {
