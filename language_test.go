@@ -21,12 +21,7 @@ var plain = []string{
 	"CHANGELOG.md",
 	"README.md",
 	"SECURITY.md",
-	"bench/cmd/compare/",
-	"bench/cmd/revisions/",
-	"bench/cmd/revoked/",
-	"bench/cmd/start/",
-	"bench/cmd/tables/",
-	"bench/coldstart/",
+	"bench/",
 	"cmd/carryon/",
 	"codec/",
 	"doc.go",
@@ -59,13 +54,7 @@ var plain = []string{
 	"middleware/migrate/",
 	"middleware/otelsession/",
 	"sessiontest/",
-	"test/docs/demo/",
-	"test/docs/express/",
-	"test/docs/gorilla/",
-	"test/docs/scs/",
-	"test/e2e/",
-	"test/express/",
-	"test/internal/",
+	"test/",
 }
 
 // unplain lists expressions that make a reader stop, and what to write instead.

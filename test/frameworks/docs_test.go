@@ -22,8 +22,8 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// The lines of docs/frameworks.md, compiled. They are not run: the other tests are
-// of the same form.
+// These functions contain the lines of docs/frameworks.md, so that they
+// compile. The other tests run programs of the same form.
 var _ = []any{docsChi, docsGin, docsEcho, docsFiber, guard}
 
 func docsChi(r chi.Router, adminSessions *middleware.Sessions) {
@@ -35,9 +35,9 @@ func docsChi(r chi.Router, adminSessions *middleware.Sessions) {
 
 func docsGin(sessions, adminSessions *middleware.Sessions) {
 	engine := gin.New()
-	engine.ContextWithFallback = true // then session.From(c) does, too
+	engine.ContextWithFallback = true // makes session.From(c) work, too
 	engine.Use(gin.Recovery())
-	_ = http.ListenAndServe(":8080", sessions.Handler(engine)) // in place of engine.Run
+	_ = http.ListenAndServe(":8080", sessions.Handler(engine)) // replaces engine.Run
 
 	mux := http.NewServeMux()
 	mux.Handle("/", sessions.Handler(engine))
@@ -53,7 +53,7 @@ func guard(c *gin.Context) {
 func docsEcho(sessions, adminSessions *middleware.Sessions) {
 	e := echo.New()
 	e.Use(echomiddleware.Recover())
-	_ = http.ListenAndServe(":8080", sessions.Handler(e)) // in place of e.Start
+	_ = http.ListenAndServe(":8080", sessions.Handler(e)) // replaces e.Start
 
 	e.Group("/admin", withSession(adminSessions))
 }
@@ -83,7 +83,7 @@ func docsFiber(keys keyring.Provider, chat func(*websocket.Conn, *session.Sessio
 func TestDocumentedLinesAreTheseLines(t *testing.T) {
 	page, err := os.ReadFile("../../docs/frameworks.md")
 	require.NoError(t, err)
-	var code []string // what compiles, a line each
+	var code []string // the compiled lines
 	for _, file := range []string{"echo_test.go", "docs_test.go"} {
 		source, err := os.ReadFile(file)
 		require.NoError(t, err)
@@ -96,7 +96,7 @@ func TestDocumentedLinesAreTheseLines(t *testing.T) {
 		rest := code
 		for _, line := range trimmed(block) {
 			at := slices.Index(rest, line)
-			require.GreaterOrEqual(t, at, 0, "not in the tests, or not in this order: %s", line)
+			require.GreaterOrEqual(t, at, 0, "this file lacks the line, or has it in another order: %s", line)
 			rest = rest[at+1:]
 		}
 	}
