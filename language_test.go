@@ -50,11 +50,31 @@ var unplain = []struct {
 	instead string
 }{
 	{regexp.MustCompile(`(?i)\btells? whether\b`), `write "reports whether"`},
-	{regexp.MustCompile(`(?i)\b(for|nor by) who\b`), `name the people or programs: "for programs that"`},
+	{regexp.MustCompile(`(?i)\b(for|nor by|of|to|from|with|than|where) who\b`), `name the people or programs: "for programs that"`},
 	{regexp.MustCompile(`(?i)\bfor what `), "name the thing"},
 	{regexp.MustCompile(`(?i)\bnobody (has|is|was|can|else)\b`), `write "no one" with a noun, or use the passive voice`},
 	{regexp.MustCompile(`(?i)\banew\b`), `write "again"`},
 	{regexp.MustCompile(`(?i)\bwhich parts `), `write "which separates"`},
+	{regexp.MustCompile(`(?i)\bwhoever\b`), `name the people or programs: "a program that"`},
+	{regexp.MustCompile(`(?i)\b(is|are|was|were) (told|had)\b`), `name the action: "receives", "logs", "gets"`},
+	{regexp.MustCompile(`(?i)\bbut for\b`), `write "except for"`},
+	{regexp.MustCompile(`(?i)\bbe it (that|by|in|a|an|the)\b`), `write "whether"`},
+	{regexp.MustCompile(`(?i), what is more\b`), "begin a new sentence"},
+	{regexp.MustCompile(`(?i)\b(of|in|about|takes) so many\b`), `name the parameter: "n bytes"`},
+	{regexp.MustCompile(`(?i)\bthat (is|are) none\b`), `write "that is not a"`},
+	{regexp.MustCompile(`(?i)\bmend(s|ed|ing)?\b`), `write "repair"`},
+	{regexp.MustCompile(`(?i)\banyhow\b`), `write "anyway"`},
+	{regexp.MustCompile(`(?i)\bfor want of\b`), `write "because it lacks"`},
+	{regexp.MustCompile(`(?i)\b(holds?|held) (it|them|the \w+|every \w+|each \w+) against\b`), `write "compares with"`},
+	{regexp.MustCompile(`(?i)\bas (it|they) comes?\b`), `write "with default settings"`},
+	{regexp.MustCompile(`(?i)\btakes? no part\b`), `write "does not support" or "is not used"`},
+	{regexp.MustCompile(`(?i)\b(begins?|comes?|came|brought|brings?) back from\b`), `write "returns from"`},
+	{regexp.MustCompile(`(?i)\blets? \w+ (\w+ )?be\b`), "use an active verb"},
+	{regexp.MustCompile(`(?i)\bat most \w+( \w+)? of which\b`), "begin a new sentence"},
+	{regexp.MustCompile(`(?i)\b(dies|dying)\b`), `write "expires", "ends" or "fails"`},
+	{regexp.MustCompile(`(?i)\bsecrets and all\b`), `write "with its secrets"`},
+	{regexp.MustCompile(`(?i)\bdoes it all the same\b`), `write "does it anyway"`},
+	{regexp.MustCompile(`(?i)\b(is|are) there (once|already|afterwards|as well)\b`), `write "exists"`},
 }
 
 // riddle matches a sentence that begins with a pronoun instead of a noun. Only
@@ -251,6 +271,8 @@ func TestLanguageFaultsAreFound(t *testing.T) {
 		"a raw string":      "var s = `a\nb nobody else c`",
 		"a riddle":          "// First. What is\n// more is cut.\n",
 		"a riddle at first": "// Who asks gets it.\n",
+		"a metaphor":        "// The key dies.\n",
+		"an old word":       "// whoever has the key\n",
 	} {
 		require.Len(t, languageFaults("a.go", []byte("package a\n\n"+text)), 1, name)
 	}

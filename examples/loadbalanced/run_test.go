@@ -185,7 +185,7 @@ func (v *visitor) recognised(t *testing.T, user, mode string, size int) (replica
 }
 
 // write counts continuously until it is stopped. A number that got a 204 must
-// not disappear. A replica that dies, or a Redis that is down, may refuse a
+// not disappear. While a replica or Redis is down, requests may refuse a
 // number.
 func (v *visitor) write(stop chan struct{}) error {
 	for sent := 1; ; sent++ {

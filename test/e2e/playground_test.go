@@ -134,8 +134,8 @@ func TestPlaygroundDelaysInABrowser(t *testing.T) {
 	})
 }
 
-// TestPlaygroundEndsWell has a request under way when the program is told to
-// end: it is answered first.
+// TestPlaygroundEndsWell sends a request and then asks the program to end: the
+// program must respond first.
 func TestPlaygroundEndsWell(t *testing.T) {
 	server := startPlayground(t)
 	jar := &sessiontest.Jar{URL: server.url}

@@ -10,7 +10,7 @@ import (
 	"github.com/carryon-go/carryon/test/browser"
 )
 
-// TestScreenshots takes pictures of the examples for somebody to look at:
+// TestScreenshots takes pictures of the examples for a person to look at:
 //
 //	CARRYON_SCREENSHOTS=/tmp/pictures go test -run Screenshots ./test/e2e
 func TestScreenshots(t *testing.T) {

@@ -35,9 +35,9 @@ func docsChi(r chi.Router, adminSessions *middleware.Sessions) {
 
 func docsGin(sessions, adminSessions *middleware.Sessions) {
 	engine := gin.New()
-	engine.ContextWithFallback = true // makes session.From(c) work, too
+	engine.ContextWithFallback = true // then session.From(c) does, too
 	engine.Use(gin.Recovery())
-	_ = http.ListenAndServe(":8080", sessions.Handler(engine)) // replaces engine.Run
+	_ = http.ListenAndServe(":8080", sessions.Handler(engine)) // in place of engine.Run
 
 	mux := http.NewServeMux()
 	mux.Handle("/", sessions.Handler(engine))
@@ -53,7 +53,7 @@ func guard(c *gin.Context) {
 func docsEcho(sessions, adminSessions *middleware.Sessions) {
 	e := echo.New()
 	e.Use(echomiddleware.Recover())
-	_ = http.ListenAndServe(":8080", sessions.Handler(e)) // replaces e.Start
+	_ = http.ListenAndServe(":8080", sessions.Handler(e)) // in place of e.Start
 
 	e.Group("/admin", withSession(adminSessions))
 }

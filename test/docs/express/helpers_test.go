@@ -1,5 +1,5 @@
 // Package express_test has the code of docs/express-session.md: a test in the
-// folder above holds the page against it.
+// folder above compares the page with this code.
 package express_test
 
 import (

@@ -1,5 +1,5 @@
-// Package scs_test has the code of docs/scs.md: a test in the folder above holds
-// the page against it.
+// Package scs_test has the code of docs/scs.md: a test in the folder above
+// compares the page with this code.
 package scs_test
 
 import (
