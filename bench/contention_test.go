@@ -19,7 +19,7 @@ func TestParallelReadsShareNoLock(t *testing.T) {
 	require.Empty(t, contention(func() { readOnce(site.Read, cookies) }))
 }
 
-// Contention that exists is found by the profiles.
+// The profiles find contention if there is any.
 func TestContentionIsFound(t *testing.T) {
 	site, cookies := parallelReadSite(t)
 	var one sync.Mutex

@@ -98,7 +98,7 @@ func buildFiber(d Data) (*Site, error) {
 // values at ";".
 func buildFiberEncrypt(d Data) (*Site, error) {
 	encrypt := encryptcookie.New(encryptcookie.Config{
-		Key: encryptcookie.GenerateKey(32), Except: []string{"_ga", "theme"}, // cookies of others
+		Key: encryptcookie.GenerateKey(32), Except: []string{"_ga", "theme"}, // cookies of other programs
 	})
 	with := func(serve func(fiber.Ctx, Data) error) http.Handler {
 		return newFast(encrypt, func(c fiber.Ctx) error {

@@ -65,7 +65,7 @@ func (c *ctr) seal(dst, plaintext []byte) []byte {
 	dst = slices.Grow(dst, aes.BlockSize+len(plaintext)+sha256.Size)
 	dst = dst[:aes.BlockSize+len(plaintext)]
 	iv := dst[:aes.BlockSize]
-	_, _ = rand.Read(iv) // ends the program instead of failing
+	_, _ = rand.Read(iv) // crashes the program instead of returning an error
 	cipher.NewCTR(c.block, iv).XORKeyStream(dst[aes.BlockSize:], plaintext)
 	return c.macs.sign(dst)
 }
@@ -96,7 +96,7 @@ const xaesNonce = 24
 
 func (x *xaes) seal(dst, plaintext []byte) []byte {
 	dst = slices.Grow(dst, xaesNonce+len(plaintext)+aes.BlockSize+sha256.Size)[:xaesNonce]
-	_, _ = rand.Read(dst) // ends the program instead of failing
+	_, _ = rand.Read(dst) // crashes the program instead of returning an error
 	gcm := x.deriver.gcm(dst)
 	return x.macs.sign(gcm.Seal(dst, dst[12:xaesNonce], plaintext, nil))
 }
@@ -158,6 +158,6 @@ func (d *xaesDeriver) gcm(nonce []byte) cipher.AEAD {
 
 func randomBytes(n int) []byte {
 	b := make([]byte, n)
-	_, _ = rand.Read(b) // ends the program instead of failing
+	_, _ = rand.Read(b) // crashes the program instead of returning an error
 	return b
 }

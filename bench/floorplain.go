@@ -32,7 +32,7 @@ func newXChaCha() (sealer, error) {
 func (p plainAEAD) seal(dst, plaintext []byte) []byte {
 	size := p.NonceSize()
 	dst = slices.Grow(dst, size+len(plaintext)+p.Overhead())[:size]
-	_, _ = rand.Read(dst) // ends the program instead of failing
+	_, _ = rand.Read(dst) // crashes the program instead of returning an error
 	return p.Seal(dst, dst, plaintext, nil)
 }
 

@@ -46,8 +46,8 @@ func TestReadCookies(t *testing.T) {
 		"request as curl has it": {"> GET / HTTP/1.1\r\n> Host: x\r\n> Cookie: a=1; b=2\r\n>\r\n", ab},
 		"document.cookie":        {`'a=1; b=2'`, ab},
 		"document.cookie, other": {`"a=1; b=2"`, ab},
-		"a pair a line":          {"a=1\nb=2", ab},
-		"a mark in front":        {"\ufeffa=1; b=2", ab},
+		"one pair per line":      {"a=1\nb=2", ab},
+		"a byte order mark":      {"\ufeffa=1; b=2", ab},
 		"set":                    {"Set-Cookie: a=1; Path=/; HttpOnly\nset-cookie: b=2; Secure", ab},
 		"response":               {"HTTP/1.1 200 OK\r\nDate: now\r\nSet-Cookie: a=1; Path=/\r\nset-cookie: b=2\r\n\r\n<p>c=3", ab},
 		"quoted values":          {`Cookie: a="1"; b="2"`, ab},
@@ -63,7 +63,7 @@ func TestReadCookies(t *testing.T) {
 		"bash, escapes":          {`curl x -b "a=\"q\"\$; b=\2" -H 'it'\''s: x'`, []cookie{{"a", `"q"$`}, {"b", `\2`}}},
 		"cmd":                    {"curl ^\"https://x/?a=1^&b=2^\" ^\r\n  -H ^\"accept: */*^\" ^\r\n  -b ^\"a=1; b=2^\" ^\r\n  --compressed", ab},
 		"cmd, header":            {"curl ^\"https://x/^\" ^\n  -H ^\"cookie: a=1; b=2^\" --data-raw ^\"^{^\\^\"c^\\^\":3^}^\"", ab},
-		"cmd, as it was once":    {"curl \"https://x/\" ^\n  -H \"cookie: a=1; b=2\" --compressed", ab},
+		"cmd, older form":        {"curl \"https://x/\" ^\n  -H \"cookie: a=1; b=2\" --compressed", ab},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := readCookies(v.text)
@@ -155,8 +155,7 @@ func inspected(t testing.TB, ring *keyring.Ring, at time.Time, values bool, text
 	return out.String()
 }
 
-// The report uses the words of session.Reason, and it agrees with what a
-// program says.
+// The report gives the same session.Reason as a program.
 func TestVerdictIsTheReasonThatAProgramGives(t *testing.T) {
 	ring, other := sealingRing(t), sealingRing(t)
 	revoked, _, err := ring.Revoke(ring.Active(began).ID(), began)

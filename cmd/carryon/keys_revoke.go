@@ -128,8 +128,8 @@ func (u *ui) revoke(r *revocation) error {
 	return nil
 }
 
-// costs prints which visitors a revocation logs out. It warns if servers can
-// meet the next key before they know it.
+// costs prints which visitors a revocation logs out. It warns if the next key
+// becomes active before all servers have it.
 func (u *ui) costs(r *revocation, ring *keyring.Ring) error {
 	now := u.now()
 	next, change, err := ring.Revoke(r.id, now)
@@ -159,7 +159,7 @@ func (u *ui) costs(r *revocation, ring *keyring.Ring) error {
 func cost(k *keyring.Key, now time.Time) string {
 	switch k.State(now) {
 	case keyring.Active:
-		return fmt.Sprintf("key %v has been active for %s: revoking it logs out every visitor of that time", k.ID(), roughly(now.Sub(activeSince(k))))
+		return fmt.Sprintf("key %v has been active for %s: revoking it logs out everyone who visited in this time", k.ID(), roughly(now.Sub(activeSince(k))))
 	case keyring.Retired:
 		return fmt.Sprintf("key %v retired %s ago: revoking it logs out visitors who have not returned since", k.ID(), roughly(now.Sub(k.Retires())))
 	}

@@ -56,10 +56,10 @@ func tryLock(file string) (*os.File, bool, error) {
 }
 
 // openToLock opens a file for writing, because NFS implements flock by fcntl,
-// which needs that for an exclusive lock. A file that cannot be written can
-// still be replaced, so openToLock then opens it for reading: other file
-// systems accept that. O_NONBLOCK keeps a named pipe from blocking; changeRing
-// refuses it later.
+// whose exclusive locks need a writable file. A read-only file can still be
+// replaced, so openToLock then opens it for reading: other file systems accept
+// that. O_NONBLOCK keeps a named pipe from blocking; changeRing refuses it
+// later.
 func openToLock(file string) (*os.File, error) {
 	f, err := os.OpenFile(file, os.O_RDWR|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EROFS) {

@@ -33,8 +33,8 @@ type burst struct {
 
 // leavesHeads reports whether the responses of a staggered burst can each leave
 // another head. SPEC.md limits the number of heads by the requests in flight,
-// but not their total size, so staggered bursts with large sessions are not
-// held to the limits.
+// but not their total size. So staggered bursts with large sessions are not
+// checked against the limits.
 func (b burst) leavesHeads() bool {
 	return slices.Contains([]string{"first requests", "first logins", "logins", "first requests with an entry each", "logins among writes",
 		"logouts among writes", "logins among logouts"}, b.name)
@@ -96,8 +96,8 @@ func login(i int, _ func() int) (string, string, url.Values) {
 	return "POST", "/login", url.Values{"by": {fmt.Sprint("u", i)}, "wait": {some(10).String()}}
 }
 
-// room returns how many bytes of values a platform allows in four entries, so
-// that a login can still write all of them again. README.md promises these
+// room returns how many bytes of values four entries can have on a platform if
+// a login must be able to write all of them again. README.md promises these
 // sizes.
 func room(platform middleware.Platform) int {
 	limits, _ := platform.Limits()
@@ -304,7 +304,7 @@ func (p *cookieJar) fits(limits middleware.Limits) error {
 	return nil
 }
 
-// logInAndOut logs in twice and out. This must always work.
+// logInAndOut logs in twice and then out. This must always work.
 func (v *visitor) logInAndOut(when string) {
 	v.t.Helper()
 	v.page()
@@ -377,8 +377,8 @@ func newEntries(t *testing.T, platform middleware.Platform, k kind, size int) {
 	v.logInAndOut("afterwards")
 }
 
-// Six tabs each enlarge an entry. Each of the entries fits alone, but not all
-// of them. The surplus must be refused or stored, and the header stays within
+// Six tabs each enlarge an entry. Each entry fits alone, but they do not fit
+// together. The surplus must be refused or stored, and the header stays within
 // the limits.
 func TestEntriesThatGrowAtOnce(t *testing.T) {
 	for _, platform := range middleware.Platforms() {

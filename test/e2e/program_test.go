@@ -1,5 +1,5 @@
-// Package e2e builds the example programs, runs them as processes of their
-// own, and drives them with real browsers.
+// Package e2e builds and runs the example programs as processes, and uses them
+// with real browsers.
 package e2e
 
 import (
@@ -22,7 +22,7 @@ import (
 	"github.com/carryon-go/carryon/test/browser"
 )
 
-// binaries is where the example programs are built, once.
+// binaries is the folder of the built example programs.
 var binaries string
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -37,14 +37,14 @@ func run(m *testing.M) int {
 	build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./login", "./playground")
 	build.Dir = filepath.Join("..", "..", "examples")
 	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "the examples do not build: %v\n%s", err, out)
+		fmt.Fprintf(os.Stderr, "cannot build the examples: %v\n%s", err, out)
 		return 1
 	}
 	binaries = dir
 	return browser.Main(m)
 }
 
-// program is an example that runs.
+// A program is a running example.
 type program struct {
 	url     string // without a final slash
 	process *exec.Cmd
@@ -52,7 +52,7 @@ type program struct {
 	ended   sync.Once
 }
 
-// start runs an example and waits until it has said where it listens.
+// start runs an example and waits until it prints its address.
 func start(t *testing.T, name string, args ...string) *program {
 	t.Helper()
 	p := &program{process: exec.Command(filepath.Join(binaries, name), args...), stderr: &lockedBuffer{}}
@@ -69,11 +69,11 @@ func start(t *testing.T, name string, args ...string) *program {
 			return p
 		}
 	}
-	t.Fatalf("%s ended without saying where it listens: %s", name, p.stderr)
+	t.Fatalf("%s ended before it printed its address: %s", name, p.stderr)
 	return nil
 }
 
-// stop asks the program to end; it must end well.
+// stop asks the program to end. It must end without an error.
 func (p *program) stop(t *testing.T) {
 	t.Helper()
 	p.ended.Do(func() {
@@ -82,7 +82,7 @@ func (p *program) stop(t *testing.T) {
 	})
 }
 
-// port is the port that the program listens on.
+// port returns the port of the program.
 func (p *program) port(t *testing.T) string {
 	t.Helper()
 	u, err := url.Parse(p.url)
@@ -90,7 +90,7 @@ func (p *program) port(t *testing.T) string {
 	return u.Port()
 }
 
-// lockedBuffer collects what a process writes while a test may read it.
+// A lockedBuffer collects the output of a process while a test reads it.
 type lockedBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -108,7 +108,7 @@ func (b *lockedBuffer) String() string {
 	return b.text.String()
 }
 
-// client makes requests as a program does, and follows no redirect.
+// client returns an HTTP client that does not follow redirects.
 func client(jar http.CookieJar) *http.Client {
 	return &http.Client{
 		Jar: jar, Timeout: time.Minute,

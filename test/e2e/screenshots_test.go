@@ -16,7 +16,7 @@ import (
 func TestScreenshots(t *testing.T) {
 	dir := os.Getenv("CARRYON_SCREENSHOTS")
 	if dir == "" {
-		t.Skip("skipped: CARRYON_SCREENSHOTS names no directory to put the pictures in")
+		t.Skip("set CARRYON_SCREENSHOTS to a directory for the pictures")
 	}
 	require.NoError(t, os.MkdirAll(dir, 0o755))
 	looks := map[string]browser.Look{

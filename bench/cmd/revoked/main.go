@@ -18,8 +18,8 @@ import (
 )
 
 func main() {
-	scale := flag.Float64("scale", 1, "of 1,000,000 revoked users and 100,000 sessions")
-	seconds := flag.Float64("seconds", 30, "of the program's clock, for each line")
+	scale := flag.Float64("scale", 1, "factor for the 1,000,000 revoked users and 100,000 sessions")
+	seconds := flag.Float64("seconds", 30, "duration of each row, by the program's clock")
 	flag.Parse()
 	if err := run(os.Stdout, *scale, time.Duration(*seconds*float64(time.Second))); err != nil {
 		fmt.Fprintln(os.Stderr, "revoked:", err)
@@ -46,7 +46,7 @@ func run(w io.Writer, scale float64, each time.Duration) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "%d revoked users, %d sessions since, made in %.0f s; a record takes %.0f bytes of the memory store\n\n",
+	fmt.Fprintf(w, "%d revoked users and %d later sessions, made in %.0f s; a record takes %.0f bytes of the memory store\n\n",
 		subjects, sessions, time.Since(began).Seconds(), r.RecordBytes)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "requests/s\tin a visit\tRevocationMaxAge\tstore reads/s\treads/request\tmemory MB\tCPU us/request\t")

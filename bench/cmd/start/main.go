@@ -55,7 +55,7 @@ func report(dir string) error {
 	}
 	line("stripped binary, bytes", func(f figures) int64 { return f.size })
 	line("allocations of initialisation", func(f figures) int64 { return f.allocs })
-	line("bytes allocated by it", func(f figures) int64 { return f.bytes })
+	line("bytes allocated by initialisation", func(f figures) int64 { return f.bytes })
 	if with.instructions > 0 {
 		line("instructions of start and end", func(f figures) int64 { return f.instructions })
 	}
