@@ -34,9 +34,9 @@ func newRing(t *testing.T) (file string) {
 // NFS implements flock by a lock of fcntl. For an exclusive lock, that needs a
 // descriptor that is open for writing.
 func TestLockIsOnADescriptorThatCanWrite(t *testing.T) {
-	file, asked := newRing(t), 0
+	file, locks := newRing(t), 0
 	lockedBy(t, func(fd, how int) error {
-		asked++
+		locks++
 		if _, err := syscall.Write(fd, nil); err != nil {
 			return syscall.EBADF
 		}
@@ -45,7 +45,7 @@ func TestLockIsOnADescriptorThatCanWrite(t *testing.T) {
 	code, _, said := call(time.Now(), "", "keys", "rotate", file)
 	require.Equal(t, exitDone, code, said)
 	require.NotContains(t, said, "warning")
-	require.Equal(t, 1, asked)
+	require.Equal(t, 1, locks)
 }
 
 // On file systems without locks, carryon uses a lock file beside the ring.

@@ -62,7 +62,7 @@ func run(ctx context.Context, o options) error {
 	}
 	mode := slices.Index(modes, o.mode)
 	if mode < 0 {
-		return fmt.Errorf("-mode %q is none of %s", o.mode, strings.Join(modes, ", "))
+		return fmt.Errorf("-mode must be one of %s, not %q", strings.Join(modes, ", "), o.mode)
 	}
 	keys, err := openKeys(ctx, o.keys)
 	if err != nil {

@@ -44,11 +44,11 @@ type race struct {
 	clock *notes.Clock
 	size  func(racer int) int
 
-	lock   sync.Mutex // held while a request takes its cookies, and while a response is applied
-	sent   [racers]int
-	stands [racers]int // the last acknowledged write of each tab
-	epoch  int         // number of renewals and logouts
-	ending bool        // a renewal or a logout is in flight, and may undo concurrent writes
+	lock         sync.Mutex // held while a request takes its cookies, and while a response is applied
+	sent         [racers]int
+	acknowledged [racers]int // the last acknowledged write of each tab
+	epoch        int         // number of renewals and logouts
+	ending       bool        // a renewal or a logout is in flight, and may undo concurrent writes
 
 	landed, refused, reads atomic.Int64
 	failed                 chan error
@@ -96,15 +96,15 @@ func tab(i int) string { return fmt.Sprint("tab", i) }
 
 // A moment is the state that a request knew when it took its cookies.
 type moment struct {
-	cookies string
-	epoch   int
-	ending  bool
-	sent    [racers]int
-	stands  [racers]int
+	cookies      string
+	epoch        int
+	ending       bool
+	sent         [racers]int
+	acknowledged [racers]int
 }
 
 func (r *race) now() moment { // the caller holds the lock
-	return moment{r.jar.header(), r.epoch, r.ending, r.sent, r.stands}
+	return moment{r.jar.header(), r.epoch, r.ending, r.sent, r.acknowledged}
 }
 
 func (r *race) anywhere() *notes.Site { return r.sites[rand.IntN(len(r.sites))] }
@@ -136,7 +136,7 @@ func (r *race) write(i int) error {
 	case a.status != http.StatusOK:
 		r.refused.Add(1)
 	case m.epoch == r.epoch && !r.ending:
-		r.stands[i] = n
+		r.acknowledged[i] = n
 		r.landed.Add(1)
 	}
 	if r.landed.Load()%20 == 0 {
@@ -189,8 +189,8 @@ func (r *race) check(m moment, p notes.Page) error {
 		switch {
 		case err != nil || note.Left != note.Right:
 			return fmt.Errorf("the two values of %s differ or are missing: %.20q, %.20q", tab(i), note.Left, note.Right)
-		case n < m.stands[i]:
-			return fmt.Errorf("write %d of %s was acknowledged, but a read shows write %d (of %d sent)", m.stands[i], tab(i), n, m.sent[i])
+		case n < m.acknowledged[i]:
+			return fmt.Errorf("write %d of %s was acknowledged, but a read shows write %d (of %d sent)", m.acknowledged[i], tab(i), n, m.sent[i])
 		}
 	}
 	return nil
@@ -291,7 +291,7 @@ func (r *race) renew() {
 	r.lock.Lock()
 	m := r.now()
 	r.lock.Unlock()
-	m.stands = before.stands
+	m.acknowledged = before.acknowledged
 	p, a, err := r.look(m)
 	require.NoError(r.t, err)
 	r.jar.apply(a.lines)
@@ -334,7 +334,7 @@ func (r *race) ask(path string, form url.Values, after func()) (before moment) {
 // restores it, and begins a new session.
 func (r *race) end() {
 	r.t.Helper()
-	r.ask("/logout", url.Values{"wait": {some(5).String()}}, func() { r.stands = [racers]int{} })
+	r.ask("/logout", url.Values{"wait": {some(5).String()}}, func() { r.acknowledged = [racers]int{} })
 	defer r.gate.Unlock()
 	for range 10 {
 		r.lock.Lock()
@@ -369,7 +369,7 @@ func (r *race) end() {
 		require.Equal(r.t, http.StatusOK, a.status, a.body)
 		r.lock.Lock()
 		r.jar.apply(a.lines)
-		r.stands[i] = n
+		r.acknowledged[i] = n
 		r.lock.Unlock()
 	}
 }

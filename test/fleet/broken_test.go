@@ -74,15 +74,15 @@ func TestRingIsBrokenUnderLoad(t *testing.T) {
 	for i, b := range breaks {
 		v := newVisitor(i, fleet...)
 		v.at(t, fleet[0], http.MethodPut, "before")
-		told := len(fleet[1].text())
+		offset := len(fleet[1].text())
 		require.NoError(t, b.do(), b.name)
 		require.Eventually(t, func() bool {
 			status, text := v.at(t, fleet[1], http.MethodGet, "")
 			require.Equal(t, http.StatusOK, status, "%s: %s", b.name, text)
 			require.Equal(t, "before", text)
-			said := fleet[1].text()[told:]
+			said := fleet[1].text()[offset:]
 			return strings.Contains(said, "going on with the last good ring") && strings.Contains(said, b.said)
-		}, patience, 50*time.Millisecond, "%s: %s", b.name, fleet[1].text()[told:])
+		}, patience, 50*time.Millisecond, "%s: %s", b.name, fleet[1].text()[offset:])
 
 		status, text := v.at(t, fleet[1], http.MethodPut, "after")
 		require.Equal(t, http.StatusNoContent, status, "%s: %s", b.name, text)
@@ -95,8 +95,8 @@ func TestRingIsBrokenUnderLoad(t *testing.T) {
 		replace(t, file, good)
 		require.Eventually(t, func() bool {
 			v.at(t, fleet[1], http.MethodGet, "")
-			return strings.Contains(fleet[1].text()[told:], "INFO") // the replica recovered
-		}, patience, 50*time.Millisecond, "%s: %s", b.name, fleet[1].text()[told:])
+			return strings.Contains(fleet[1].text()[offset:], "INFO") // the replica recovered
+		}, patience, 50*time.Millisecond, "%s: %s", b.name, fleet[1].text()[offset:])
 	}
 
 	// A replica does not start with such a ring.

@@ -50,18 +50,18 @@ func TestSameWalkSameCookies(t *testing.T) {
 }
 
 func (s *site) walk(t *testing.T) (shape []string) {
-	spilled := false
+	stored := false
 	for _, step := range walk {
 		s.wait(time.Minute)
 		moves := s.count(middleware.EventSpilled) - s.count(middleware.EventReturned)
 		response, text := s.do(step.step, step.arg)
 		require.Equal(t, step.want, text)
 		if now := s.count(middleware.EventSpilled) - s.count(middleware.EventReturned); now != moves {
-			spilled = now > moves
+			stored = now > moves
 		}
-		require.Equal(t, step.stored, spilled, "%s %s", step.step, step.arg)
+		require.Equal(t, step.stored, stored, "%s %s", step.step, step.arg)
 		shape = append(shape, fmt.Sprintf("%s %s: %v, stored %v, %q %q, holds %d", step.step, step.arg,
-			lines(response.Header), spilled, response.Header["Cache-Control"], response.Header["Vary"], len(s.jar.Names())))
+			lines(response.Header), stored, response.Header["Cache-Control"], response.Header["Vary"], len(s.jar.Names())))
 	}
 	return shape
 }

@@ -42,7 +42,7 @@ func TestFaultsRedisCluster(t *testing.T) {
 	safe.writes(t)
 	var floors []int64
 	for _, v := range prompt.visitors {
-		floors = append(floors, v.stood.Load())
+		floors = append(floors, v.acknowledged.Load())
 	}
 	c.waitForReplicas(t)
 	c.failover(t, func() {
@@ -57,7 +57,7 @@ func TestFaultsRedisCluster(t *testing.T) {
 	lost := int64(0)
 	for i, v := range prompt.visitors {
 		require.NoError(t, v.read())
-		require.GreaterOrEqual(t, v.stood.Load(), floors[i], "a replica had this write")
+		require.GreaterOrEqual(t, v.acknowledged.Load(), floors[i], "a replica had this write")
 		lost += v.lost.Load()
 	}
 	for _, v := range safe.visitors {

@@ -39,7 +39,7 @@ func TestDumpAndRingOpenNothing(t *testing.T) {
 		table := e.newTable(t, db, dsn)
 		store := newStore(t, db, sqlstore.Options{Dialect: e.dialect, Table: table})
 		require.NoError(t, store.Migrate(t.Context()))
-		theft(t, store, func() (rows []row) {
+		steal(t, store, func() (rows []row) {
 			all, err := db.QueryContext(t.Context(), "SELECT id, number, tag, data, expires FROM "+table)
 			require.NoError(t, err)
 			defer all.Close()
@@ -62,7 +62,7 @@ func TestDumpAndRingOpenNothing(t *testing.T) {
 		t.Cleanup(func() { clearRedis(t, prefix) })
 		store, err := redisstore.New(client, redisstore.Options{Prefix: prefix})
 		require.NoError(t, err)
-		theft(t, store, func() []row { return redisRows(t, client, store, prefix) })
+		steal(t, store, func() []row { return redisRows(t, client, store, prefix) })
 	})
 }
 
@@ -92,9 +92,9 @@ type row struct {
 // record contains them unchanged.
 const first, second = "FIRST!SECRET!", "SECOND!SECRET!"
 
-// theft creates a session, and tries to open it with everything but the
+// steal creates a session, and tries to open it with everything but the
 // visitor's cookies.
-func theft(t *testing.T, store fallback.Store, dump func() []row) {
+func steal(t *testing.T, store fallback.Store, dump func() []row) {
 	ring, err := keyring.Generate(time.Now().Add(-time.Minute))
 	require.NoError(t, err)
 	sessions, err := middleware.New(middleware.Config{Keys: ring, Fallback: store})

@@ -71,7 +71,7 @@ type fault struct {
 }
 
 func toxic(name string, toxics ...string) fault {
-	return fault{name, func(p *proxy, _ *server) { p.poison(toxics...) }, func(p *proxy, _ *server) { p.heal() }}
+	return fault{name, func(p *proxy, _ *server) { p.inject(toxics...) }, func(p *proxy, _ *server) { p.heal() }}
 }
 
 var allFaults = []fault{
@@ -215,7 +215,7 @@ func TestRestartOfARedisWithoutPersistence(t *testing.T) {
 	for _, v := range site.visitors {
 		require.NoError(t, v.write())
 		require.NoError(t, v.read())
-		require.Equal(t, int64(1), v.stood.Load())
+		require.Equal(t, int64(1), v.acknowledged.Load())
 	}
 	s.crash()
 	status, _, err := large.ask("/get")
@@ -232,5 +232,5 @@ func TestRestartOfARedisWithoutPersistence(t *testing.T) {
 	require.Zero(t, small.refusals.Load())
 	require.NoError(t, large.write())
 	require.NoError(t, large.read())
-	require.Equal(t, int64(2), large.stood.Load(), "a visitor who lost a session must get a new one")
+	require.Equal(t, int64(2), large.acknowledged.Load(), "a visitor who lost a session must get a new one")
 }

@@ -101,16 +101,16 @@ func (s *site) observe(_ context.Context, e middleware.Event) {
 
 // A visitor writes continuously, and records the responses.
 type visitor struct {
-	name      string
-	site      *site
-	jar       *sessiontest.Jar
-	client    *http.Client
-	sizes     []int
-	attempted atomic.Int64 // the last number sent
-	stood     atomic.Int64 // the last number acknowledged
-	refusals  atomic.Int64
-	lossy     bool         // the engine may lose the last acknowledged writes, but only all at once
-	lost      atomic.Int64 // number of lost acknowledged writes
+	name         string
+	site         *site
+	jar          *sessiontest.Jar
+	client       *http.Client
+	sizes        []int
+	attempted    atomic.Int64 // the last number sent
+	acknowledged atomic.Int64 // the last number acknowledged
+	refusals     atomic.Int64
+	lossy        bool         // the engine may lose the last acknowledged writes, but only all at once
+	lost         atomic.Int64 // number of lost acknowledged writes
 }
 
 func (s *site) visit(name string, sizes ...int) {
@@ -144,14 +144,14 @@ func (v *visitor) write() error {
 	case status != http.StatusOK:
 		return fmt.Errorf("a write got status %d: %s", status, text)
 	}
-	v.stood.Store(n)
+	v.acknowledged.Store(n)
 	return nil
 }
 
 // read checks the number in the session: it must be the last acknowledged one,
 // or a later one that arrived without an acknowledgement.
 func (v *visitor) read() error {
-	stood := v.stood.Load()
+	acknowledged := v.acknowledged.Load()
 	status, text, err := v.ask("/get")
 	switch {
 	case err != nil:
@@ -159,19 +159,19 @@ func (v *visitor) read() error {
 	case status == http.StatusServiceUnavailable:
 		v.refusals.Add(1)
 		return nil
-	case status == http.StatusNotFound && stood == 0:
+	case status == http.StatusNotFound && acknowledged == 0:
 		return nil
 	case status != http.StatusOK:
-		return fmt.Errorf("number %d was acknowledged, but a read got status %d: %s", stood, status, text)
+		return fmt.Errorf("number %d was acknowledged, but a read got status %d: %s", acknowledged, status, text)
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
-	if err == nil && n < stood && v.lossy {
-		v.lost.Add(stood - n)
-		v.stood.CompareAndSwap(stood, n)
+	if err == nil && n < acknowledged && v.lossy {
+		v.lost.Add(acknowledged - n)
+		v.acknowledged.CompareAndSwap(acknowledged, n)
 		return nil
 	}
-	if last := v.attempted.Load(); err == nil && (n < stood || n > last) {
-		err = fmt.Errorf("number %d was acknowledged and %d sent last, but a read got %d", stood, last, n)
+	if last := v.attempted.Load(); err == nil && (n < acknowledged || n > last) {
+		err = fmt.Errorf("number %d was acknowledged and %d sent last, but a read got %d", acknowledged, last, n)
 	}
 	return err
 }
@@ -220,10 +220,10 @@ func (s *site) writes(t testing.TB) {
 	t.Helper()
 	before := make([]int64, len(s.visitors))
 	for i, v := range s.visitors {
-		before[i] = v.stood.Load()
+		before[i] = v.acknowledged.Load()
 	}
 	for i, v := range s.visitors {
-		eventually(t, v.name+" to write again", func() bool { return v.stood.Load() > before[i] })
+		eventually(t, v.name+" to write again", func() bool { return v.acknowledged.Load() > before[i] })
 	}
 }
 

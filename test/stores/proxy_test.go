@@ -25,8 +25,8 @@ func newProxy(t testing.TB, upstream string) *proxy {
 	return p
 }
 
-// poison adds faults, in the JSON of toxiproxy.
-func (p *proxy) poison(toxics ...string) {
+// inject adds faults, in the JSON of toxiproxy.
+func (p *proxy) inject(toxics ...string) {
 	p.t.Helper()
 	for _, toxic := range toxics {
 		_, err := p.Toxics.AddToxicJson(strings.NewReader(toxic))

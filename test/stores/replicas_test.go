@@ -89,20 +89,20 @@ type fleet struct {
 	all      [3]*server
 	front    *httptest.Server
 	next     atomic.Int64 // the replica for the next request
-	visitors []*guest
+	visitors []*tabbedVisitor
 	refused  atomic.Int64
 }
 
 // A guest is a visitor with two tabs that each write a value, and one that
 // reads.
-type guest struct {
+type tabbedVisitor struct {
 	name   string
 	fleet  *fleet
 	client *http.Client
 	tabs   [2]*tab
 }
 
-type tab struct{ attempted, stood atomic.Int64 }
+type tab struct{ attempted, acknowledged atomic.Int64 }
 
 // built is the folder of the program, if it was built.
 var built string
@@ -180,18 +180,18 @@ func (f *fleet) visit(name string) {
 	f.t.Helper()
 	jar, err := cookiejar.New(nil)
 	require.NoError(f.t, err)
-	g := &guest{name: name, fleet: f, client: &http.Client{Jar: jar, Transport: f.front.Client().Transport, Timeout: patience}}
+	g := &tabbedVisitor{name: name, fleet: f, client: &http.Client{Jar: jar, Transport: f.front.Client().Transport, Timeout: patience}}
 	for i := range g.tabs {
 		g.tabs[i] = &tab{}
 	}
 	// Concurrent requests without a session each begin one, and only one
 	// remains. So the first write is sent alone.
 	require.NoError(f.t, g.write(0))
-	require.NotZero(f.t, g.tabs[0].stood.Load())
+	require.NotZero(f.t, g.tabs[0].acknowledged.Load())
 	f.visitors = append(f.visitors, g)
 }
 
-func (g *guest) ask(method, path, body string) (int, string, error) {
+func (g *tabbedVisitor) ask(method, path, body string) (int, string, error) {
 	request, err := http.NewRequest(method, g.fleet.front.URL+path, strings.NewReader(body))
 	if err != nil {
 		return 0, "", err
@@ -210,7 +210,7 @@ var sizes = []int{1_000, 2_500, 8_000, 30_000, 100_000}
 
 // write sends the next number of a tab. A write that gets status 503, or 502
 // because the replica was killed, may or may not be stored.
-func (g *guest) write(i int) error {
+func (g *tabbedVisitor) write(i int) error {
 	tab := g.tabs[i]
 	n := tab.attempted.Add(1)
 	status, text, err := g.ask("PUT", fmt.Sprint("/api/values/tab", i), textOf(int(n), sizes[rand.IntN(len(sizes))]))
@@ -218,7 +218,7 @@ func (g *guest) write(i int) error {
 	case err != nil:
 		return err
 	case status == http.StatusNoContent:
-		tab.stood.Store(n)
+		tab.acknowledged.Store(n)
 	case status == http.StatusServiceUnavailable || status == http.StatusBadGateway:
 		g.fleet.refused.Add(1)
 	default:
@@ -229,27 +229,27 @@ func (g *guest) write(i int) error {
 
 // read checks the last number of a tab and its text. It returns whether the
 // read succeeded.
-func (g *guest) read(i int) (answered bool, err error) {
+func (g *tabbedVisitor) read(i int) (answered bool, err error) {
 	tab := g.tabs[i]
-	stood := tab.stood.Load()
+	acknowledged := tab.acknowledged.Load()
 	status, text, err := g.ask("GET", fmt.Sprint("/api/values/tab", i), "")
 	switch {
 	case err != nil:
 		return false, err
 	case status == http.StatusServiceUnavailable || status == http.StatusBadGateway:
 		return false, nil
-	case status == http.StatusNotFound && stood == 0:
+	case status == http.StatusNotFound && acknowledged == 0:
 		return true, nil
 	case status != http.StatusOK || len(text) < 8:
-		return true, fmt.Errorf("number %d of tab %d was acknowledged, but a read got status %d: %.300s", stood, i, status, text)
+		return true, fmt.Errorf("number %d of tab %d was acknowledged, but a read got status %d: %.300s", acknowledged, i, status, text)
 	}
 	var n int64
 	_, err = fmt.Sscanf(text[:8], "%08d", &n)
 	switch last := tab.attempted.Load(); {
 	case err != nil || text != textOf(int(n), len(text)):
 		err = fmt.Errorf("tab %d read a value that was never written: %.40q", i, text)
-	case n < stood || n > last:
-		err = fmt.Errorf("number %d of tab %d was acknowledged and %d sent last, but a read got %d", stood, i, last, n)
+	case n < acknowledged || n > last:
+		err = fmt.Errorf("number %d of tab %d was acknowledged and %d sent last, but a read got %d", acknowledged, i, last, n)
 	}
 	return true, err
 }
@@ -289,8 +289,8 @@ func (f *fleet) writes(when ...any) {
 	f.t.Helper()
 	for _, g := range f.visitors {
 		for i, tab := range g.tabs {
-			before := tab.stood.Load()
-			eventually(f.t, fmt.Sprint(g.name, ", tab ", i, ", to write again ", when), func() bool { return tab.stood.Load() > before })
+			before := tab.acknowledged.Load()
+			eventually(f.t, fmt.Sprint(g.name, ", tab ", i, ", to write again ", when), func() bool { return tab.acknowledged.Load() > before })
 		}
 	}
 }
@@ -299,7 +299,7 @@ func (f *fleet) writes(when ...any) {
 // replicas.
 func (f *fleet) check() {
 	f.t.Helper()
-	var stood int64
+	var acknowledged int64
 	for _, g := range f.visitors {
 		for i, tab := range g.tabs {
 			eventually(f.t, "a response with the value", func() bool {
@@ -307,12 +307,12 @@ func (f *fleet) check() {
 				require.NoError(f.t, err, g.name)
 				return answered
 			})
-			stood += tab.stood.Load()
+			acknowledged += tab.acknowledged.Load()
 		}
 	}
 	for _, s := range f.all {
 		s.crash() // stopped, so its output can be read
 		require.NotContains(f.t, s.said.String(), "carryon: "+string(middleware.EventRefused), "no session may be corrupt, missing or rolled back")
 	}
-	f.t.Logf("%d writes were acknowledged, %d refused", stood, f.refused.Load())
+	f.t.Logf("%d writes were acknowledged, %d refused", acknowledged, f.refused.Load())
 }

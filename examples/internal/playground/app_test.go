@@ -329,14 +329,14 @@ func TestPageAndHealth(t *testing.T) {
 // The explanation of a bad request uses the words of session.Reason.
 func TestExplainTellsTheReason(t *testing.T) {
 	c := newClient(t)
-	told := func() (e explanation) {
+	explanationNow := func() (e explanation) {
 		require.NoError(t, json.Unmarshal([]byte(c.want(200, "GET", "/api/explain", "")), &e))
 		return e
 	}
-	require.Equal(t, session.Absent, told().Reason)
+	require.Equal(t, session.Absent, explanationNow().Reason)
 	c.want(204, "PUT", "/api/values/name", "张三")
-	require.Equal(t, session.Recognised, told().Reason)
-	require.Len(t, told().ID, 22)
+	require.Equal(t, session.Recognised, explanationNow().Reason)
+	require.Len(t, explanationNow().ID, 22)
 	good := c.jar.All()[0]
 	for value, want := range map[string]session.Reason{
 		good.Value[:60] + "AAAAAAAA" + good.Value[68:]: session.BadSeal,
@@ -346,7 +346,7 @@ func TestExplainTellsTheReason(t *testing.T) {
 		good.Value[:2] + "QUJD" + good.Value[6:]:       session.UnknownKey,
 	} {
 		c.jar.Put(good.Name, value)
-		e := told()
+		e := explanationNow()
 		require.Equal(t, want, e.Reason)
 		require.Equal(t, want, e.Refused[0].Reason)
 		require.Equal(t, want == session.UnknownKey, e.Refused[0].Key != "")
@@ -354,5 +354,5 @@ func TestExplainTellsTheReason(t *testing.T) {
 	c.jar.Put(good.Name, good.Value)
 	c.want(204, "POST", "/api/destroy", "")
 	c.jar.Put(good.Name, good.Value)
-	require.Equal(t, session.LoggedOut, told().Reason)
+	require.Equal(t, session.LoggedOut, explanationNow().Reason)
 }
