@@ -75,7 +75,7 @@ func setAll(d Data, set func(key string, value any)) {
 	set("cart", d.Cart)
 }
 
-// gobValues have the types that were set.
+// gobValues reads values of the types that were set.
 type gobValues struct{}
 
 func (gobValues) userName(user any) (string, bool) {
@@ -99,7 +99,7 @@ func registerGob() {
 	gob.Register([]Item{})
 }
 
-// jsonValues are maps, slices and strings.
+// jsonValues reads maps, slices and strings.
 type jsonValues struct{}
 
 func (jsonValues) userName(user any) (string, bool) {

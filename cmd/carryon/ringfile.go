@@ -88,7 +88,7 @@ func removeTempFiles(file string) {
 	dir, begin := filepath.Dir(file), tempPrefix(file)
 	names, err := os.ReadDir(dir)
 	if err != nil {
-		return // the leftovers are harmless to the change
+		return // old temporary files do no harm
 	}
 	for _, e := range names {
 		if digits, ok := strings.CutPrefix(e.Name(), begin); ok && e.Type().IsRegular() && strings.Trim(digits, "0123456789") == "" {

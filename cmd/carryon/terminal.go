@@ -23,7 +23,7 @@ func (u *ui) width() int {
 }
 
 // colors reports whether to print colors: on a terminal, unless NO_COLOR is set
-// (no-color.org) or the terminal is dumb.
+// (no-color.org) or TERM is dumb.
 func (u *ui) colors() bool {
 	f, ok := u.out.(*os.File)
 	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {

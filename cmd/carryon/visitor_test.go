@@ -25,7 +25,7 @@ import (
 var began = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 
 // A visitor is a browser with a site that uses the library. The tests inspect
-// its cookies, so these are what programs really write.
+// the cookies that this site really sets.
 type visitor struct {
 	jar   *sessiontest.Jar
 	clock *sessiontest.Clock

@@ -66,7 +66,7 @@ func serveEcho(t *testing.T, p *program) string {
 func echoSession(c echo.Context) *session.Session { return session.From(c.Request().Context()) }
 
 // withSession gives a group of routes its own sessions. It handles errors
-// inside of the session, so that error pages can change it.
+// inside of the session, so that error pages can change the session.
 func withSession(sessions *middleware.Sessions) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {

@@ -47,15 +47,15 @@ func firebase(t *testing.T, backend string) string {
 	return server.URL
 }
 
-// A hosted is a browser that uses a program through Firebase Hosting.
-type hosted struct {
+// A hostedVisitor is a browser that uses a program through Firebase Hosting.
+type hostedVisitor struct {
 	t      *testing.T
 	url    string
 	jar    *sessiontest.Jar
 	client *http.Client
 }
 
-func newHosted(t *testing.T, config middleware.Config) *hosted {
+func newHosted(t *testing.T, config middleware.Config) *hostedVisitor {
 	ring, err := keyring.Generate(time.Now())
 	require.NoError(t, err)
 	config.Keys = ring
@@ -78,13 +78,13 @@ func newHosted(t *testing.T, config middleware.Config) *hosted {
 		_, _ = io.WriteString(w, name+" "+strconv.Itoa(len(in)))
 	})))
 	t.Cleanup(backend.Close)
-	h := &hosted{t: t, url: firebase(t, backend.URL)}
+	h := &hostedVisitor{t: t, url: firebase(t, backend.URL)}
 	h.jar = &sessiontest.Jar{URL: h.url}
 	h.client = &http.Client{Jar: h.jar, Timeout: patience}
 	return h
 }
 
-func (h *hosted) get(path string) (int, string) {
+func (h *hostedVisitor) get(path string) (int, string) {
 	h.t.Helper()
 	response, err := h.client.Get(h.url + path)
 	require.NoError(h.t, err)

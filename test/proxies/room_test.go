@@ -41,9 +41,9 @@ var browserFields = map[string]string{
 }
 
 // filler sends the number of Set-Cookie bytes that the query requests, in
-// addition to the fields of the middleware and of Go. It uses lines of at most
-// each bytes, including field name and line end, and other bytes in a field of
-// the program.
+// addition to the fields of the middleware and of Go. The query's each limits a
+// line, including field name and line end. The query's other is the size of a
+// field of the program.
 func filler(w http.ResponseWriter, r *http.Request) {
 	number := func(name string) int { n, _ := strconv.Atoi(r.FormValue(name)); return n }
 	h := w.Header()

@@ -159,8 +159,8 @@ func (w *walker) shrink() {
 	w.check()
 }
 
-// burst writes from several tabs at once, a new entry each. Only if the session
-// was written whole may some of these entries be lost.
+// burst writes from several tabs at once, a new entry each. Some of these
+// entries may be lost, but only if the session was written whole.
 func (w *walker) burst(n int) {
 	sizes := make([]int, n)
 	for i := range sizes {

@@ -80,8 +80,8 @@ func TestMigrateWaitsForNobody(t *testing.T) {
 	})
 }
 
-// If the index is missing and the table is locked, Migrate gives up. Meanwhile
-// other statements must have been served.
+// If the index is missing and the table is locked, Migrate gives up. Other
+// statements must be served meanwhile.
 func TestMigrateLetsWritersPass(t *testing.T) {
 	for _, e := range []engine{engines[0], engines[1]} {
 		t.Run(e.name, func(t *testing.T) {
@@ -270,7 +270,7 @@ func TestInvalidIndexIsToldOf(t *testing.T) {
 }
 
 // Migrate finds the table anywhere in the search path, as statements do. It
-// does not create a second, empty table in front of it.
+// does not create a second, empty table earlier in that path.
 func TestMigrateFollowsTheSearchPath(t *testing.T) {
 	e := engines[0]
 	dsn := e.dsn(t)

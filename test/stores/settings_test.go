@@ -34,7 +34,7 @@ func isolated(t *testing.T) (all []engine) {
 		e := engines[0]
 		dsn := e.dsn
 		e.name += ", " + level
-		e.dsn = func(t *testing.T) string { // commits that take time overlap
+		e.dsn = func(t *testing.T) string { // slow commits overlap
 			slow := strings.Replace(dsn(t), "synchronous_commit=off", "synchronous_commit=on", 1)
 			return set(slow, "default_transaction_isolation", level)
 		}
@@ -127,8 +127,8 @@ func TestConformanceUnderEveryIsolation(t *testing.T) {
 	}
 }
 
-// A column that is too narrow is an error of every call, with and without a
-// strict sql_mode. Truncated data is never stored.
+// If a column is too narrow, every call fails, with and without a strict
+// sql_mode. Truncated data is never stored.
 func TestNarrowColumnsAreErrors(t *testing.T) {
 	for _, mode := range []string{"''", "'STRICT_ALL_TABLES'"} {
 		for _, e := range engines[1:4] {
@@ -154,7 +154,7 @@ func TestNarrowColumnsAreErrors(t *testing.T) {
 	}
 }
 
-// A duplicate key in another index than that of id is not a conflict. Treating
+// A duplicate key in an index other than that of id is not a conflict. Treating
 // it as one would repeat the statement forever.
 func TestOtherUniqueKeysAreErrors(t *testing.T) {
 	each(t, func(t *testing.T, e engine) {

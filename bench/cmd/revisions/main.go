@@ -82,7 +82,8 @@ func compare(to io.Writer, revision, pattern, each string, count int) (err error
 	return err
 }
 
-// takeBench replaces the revision's folder bench by that of the working tree.
+// takeBench copies the working tree's folder bench into the revision's
+// worktree.
 func takeBench(top, tree string) error {
 	place := filepath.Join(tree, "bench")
 	if err := os.RemoveAll(place); err != nil {

@@ -82,9 +82,8 @@ func rowsOf(records []bench.Record, scenario bench.Scenario, size bench.Size) (r
 	return rows
 }
 
-// baselines returns the contestants that the columns of ratios compare with: an
-// empty middleware for requests that open no session, and otherwise the
-// cryptography.
+// baselines returns the contestants to compare with: an empty middleware for
+// requests that open no session, and otherwise the cryptography alone.
 func baselines(scenario bench.Scenario) []string {
 	if scenario == bench.Untouched || scenario == bench.Anonymous {
 		return []string{bench.Bare}
