@@ -131,7 +131,7 @@ func checkSuccessor(old, next *keyring.Ring, now time.Time) error {
 	for _, k := range old.Keys() {
 		_, state := next.Find(k.ID(), now)
 		if k.State(now).Opens() && state == keyring.Unknown {
-			return fmt.Errorf("its key %v is missing in the new ring; check that both are the same ring", k.ID())
+			return fmt.Errorf("its key %v is missing in the new ring; check that the new ring is a later version of this one", k.ID())
 		}
 	}
 	for _, d := range old.Dead() {
@@ -182,6 +182,6 @@ func (u *ui) reportRemoved(c keyring.Change) {
 		u.note("removed %s that had expired: %s", count(len(ids), "key"), strings.Join(ids, ", "))
 	}
 	if len(c.Forgot) > 0 {
-		u.note("removed %s that no cookie can have any more", count(len(c.Forgot), "id"))
+		u.note("removed %s of keys whose cookies have all expired", count(len(c.Forgot), "id"))
 	}
 }

@@ -156,7 +156,7 @@ func (r *rotation) explain(err error, now time.Time) error {
 	)
 	switch {
 	case errors.As(err, &staged):
-		return hint(fmt.Errorf("key %v is staged until %s; no other key can be added before", staged.ID, stamp(staged.Activates)),
+		return hint(fmt.Errorf("key %v is staged until %s; no other key can be added before that", staged.ID, stamp(staged.Activates)),
 			"rotate again in %s, or add another key now with --force", span.String(staged.Activates.Sub(now).Round(time.Second)))
 	case errors.As(err, &short):
 		return hint(fmt.Errorf("an overlap of %s would log visitors out: sessions sealed with the old key live longer", span.String(short.Overlap)),

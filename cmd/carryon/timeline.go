@@ -85,7 +85,7 @@ func (c canvas) set(i int, r rune) {
 	}
 }
 
-// fill draws the columns from from to to, at least one.
+// fill draws a range of columns, at least one.
 func (c canvas) fill(from, to int, r rune) {
 	c.set(from, r)
 	for i := from; i < to; i++ {

@@ -70,7 +70,8 @@ func (b *bidi) read() {
 	}
 }
 
-// call sends a command and decodes its result into into, unless that is nil.
+// call sends a command and stores the decoded result in into, unless that is
+// nil.
 func (b *bidi) call(method string, params object, into any) error {
 	ctx, cancel := context.WithTimeout(b.ctx, Patience)
 	defer cancel()

@@ -73,7 +73,7 @@ type Tab interface {
 	// same page.
 	Go(url string) error
 	// Eval evaluates a JavaScript expression in the page. It awaits a promise,
-	// and decodes the JSON of the result into into, unless that is nil.
+	// and stores the result, as decoded JSON, in into, unless that is nil.
 	Eval(expression string, into any) error
 	// Cookies returns the jar's cookies for the host of url, including HttpOnly
 	// cookies.

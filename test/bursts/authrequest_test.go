@@ -31,8 +31,8 @@ func recipe(t *testing.T, mark, auth, app string) string {
 }
 
 // behind starts nginx in front of an application, with auth_request to the
-// site. If joined is set, the program joins its Set-Cookie lines as nginx 1.23
-// and later do; the nginx of Debian does not.
+// site. If joined is set, the site's Set-Cookie lines are joined, as nginx 1.23
+// and later join them; the nginx of Debian does not.
 func behind(t *testing.T, mark string, site *notes.Site, joined bool) string {
 	t.Helper()
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

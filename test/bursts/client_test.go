@@ -29,8 +29,8 @@ const patience = 60 * time.Second
 // sizes are the sizes of the sessions, in bytes of values.
 var sizes = []int{200, 2000, 8000}
 
-// A pot is a minimal cookie jar: each name has one value, and an expiry in the
-// past deletes it. It drops no cookie because of size or number, and sends the
+// A cookieJar is minimal: each name has one value, and an expiry in the past
+// deletes it. It drops no cookie because of size or number, and sends the
 // cookies in random order.
 type cookieJar struct {
 	mu      sync.Mutex
@@ -84,7 +84,8 @@ func (p *cookieJar) copy() map[string]string {
 // field returns the length of the Cookie header.
 func (p *cookieJar) field() int { return len(p.header()) }
 
-// A visitor is a client: a pot, and the writes that were acknowledged to it.
+// A visitor is a client: a cookie jar, and the writes that were acknowledged to
+// it.
 type visitor struct {
 	t    *testing.T
 	site *notes.Site
@@ -97,7 +98,7 @@ type visitor struct {
 	acked map[string]string // name → by, of the last acknowledged write
 }
 
-// An answer is a response that has not been applied to the pot.
+// An answer is a response that has not been applied to the jar.
 type answer struct {
 	status  int
 	body    string
