@@ -61,7 +61,7 @@ func run(ctx context.Context, o options) error {
 	}
 	mode, ok := modes[o.mode]
 	if !ok {
-		return fmt.Errorf("-mode %q is none of auto, cookies and stored", o.mode)
+		return fmt.Errorf("-mode must be one of auto, cookies and stored, not %q", o.mode)
 	}
 	keys, err := openKeys(ctx, o.keys)
 	if err != nil {

@@ -21,7 +21,7 @@ func TestUnknownPlatformIsNamed(t *testing.T) {
 func TestModesAreTakenByTheirNames(t *testing.T) {
 	require.Equal(t, map[string]middleware.Mode{"auto": middleware.Auto,
 		"cookies": middleware.AlwaysCookies, "stored": middleware.AlwaysStored}, modes)
-	require.ErrorContains(t, run(t.Context(), options{mode: "somewhere"}), `"somewhere" is none of auto, cookies`)
+	require.ErrorContains(t, run(t.Context(), options{mode: "somewhere"}), `must be one of auto, cookies and stored, not "somewhere"`)
 }
 
 // Browsers open connections in advance and may never use them.

@@ -15,8 +15,8 @@ import (
 
 func login(w http.ResponseWriter, r *http.Request) {
 	s := session.From(r.Context())
-	s.Clear()    // regenerate: nothing of before,
-	s.Login("u1") // a new id, and whose it is; Renew where that is not known
+	s.Clear()     // as regenerate does: drop the old values
+	s.Login("u1") // renews the session id and stores the user id
 	user.Set(s, User{ID: "u1", Name: "张三"})
 	http.Redirect(w, r, "/account", http.StatusSeeOther) // no save() before it
 }

@@ -1,5 +1,5 @@
 // Package gorilla_test has the code of docs/gorilla-sessions.md: a test in the
-// folder above holds the page against it.
+// folder above compares the page with this code.
 package gorilla_test
 
 import (
