@@ -52,7 +52,7 @@ func NewRevoked(subjects, sessions int) (*Revoked, error) {
 		return nil, err
 	}
 	r.store.Store = memory
-	r.config = middleware.Config{Keys: ring, Fallback: &r.store, Clock: r.clock, IdleTimeout: -1, MaxLifetime: middleware.MaxLifetime}
+	r.config = middleware.Config{Keys: ring, Fallback: middleware.Fallback{Store: &r.store}, Clock: r.clock, Lifetimes: middleware.Lifetimes{Idle: -1, Max: middleware.MaxLifetime}}
 	before := heap()
 	m, err := middleware.New(r.config)
 	if err != nil {
@@ -113,7 +113,7 @@ type Load struct {
 // Run has a fresh replica serve a traffic for a time, by the clock of the program.
 func (r *Revoked) Run(t Traffic, span time.Duration) (Load, error) {
 	config := r.config
-	config.RevocationMaxAge = t.MaxAge
+	config.Fallback.RevocationMaxAge = t.MaxAge
 	before := heap()
 	m, err := middleware.New(config)
 	if err != nil {

@@ -29,8 +29,8 @@ func (s *settings) check() error {
 	s.checkScope(fault)
 	s.checkTimes(fault)
 	s.checkImport(fault)
-	fault(s.Mode < Auto || s.Mode > AlwaysStored, "Config.Mode %d is none of Auto, Lossless, AlwaysCookies and AlwaysStored", s.Mode)
-	fault((s.Mode == AlwaysStored || s.Mode == Lossless) && isNil(s.Fallback), "Config.Mode needs a store, and Config.Fallback is nil; set it")
+	fault(s.Fallback.Mode < Auto || s.Fallback.Mode > AlwaysStored, "Config.Mode %d is none of Auto, Lossless, AlwaysCookies and AlwaysStored", s.Fallback.Mode)
+	fault((s.Fallback.Mode == AlwaysStored || s.Fallback.Mode == Lossless) && isNil(s.Fallback.Store), "Config.Mode needs a store, and Config.Fallback is nil; set it")
 	_, known := s.Platform.Limits()
 	fault(!known, "Config.Platform %q is not one of %v", s.Platform, Platforms())
 	faults = append(faults, s.limits.faults()...)
@@ -67,38 +67,38 @@ func (s *settings) checkFormats(fault func(bool, string, ...any)) {
 }
 
 func (s *settings) checkName(fault func(bool, string, ...any)) {
-	fault(!isToken(s.Name), "Config.Name %q is not a cookie name (RFC 6265: letters, digits and !#$%%&'*+-^_`|~)", s.Name)
-	fault(strings.Contains(s.Name, "."), "Config.Name %q has a dot, which parts the name from its suffix; leave it out", s.Name)
-	fault(len(s.Name) > 64, "Config.Name has %d bytes; 64 is the most, for it is sent with every cookie", len(s.Name))
-	host, secure := hasPrefix(s.Name, "__Host-"), hasPrefix(s.Name, "__Secure-") || hasPrefix(s.Name, "__Http-")
-	fault(host && (s.Domain != "" || s.Path != "/"),
-		"Config.Name %q: browsers refuse \"__Host-\" with a Domain or a Path other than \"/\"; use \"__Secure-\"", s.Name)
-	fault((host || secure) && s.DangerouslyAllowPlainHTTP,
-		"Config.Name %q: browsers refuse this prefix without Secure; drop the prefix or DangerouslyAllowPlainHTTP", s.Name)
+	fault(!isToken(s.Cookie.Name), "Config.Name %q is not a cookie name (RFC 6265: letters, digits and !#$%%&'*+-^_`|~)", s.Cookie.Name)
+	fault(strings.Contains(s.Cookie.Name, "."), "Config.Name %q has a dot, which parts the name from its suffix; leave it out", s.Cookie.Name)
+	fault(len(s.Cookie.Name) > 64, "Config.Name has %d bytes; 64 is the most, for it is sent with every cookie", len(s.Cookie.Name))
+	host, secure := hasPrefix(s.Cookie.Name, "__Host-"), hasPrefix(s.Cookie.Name, "__Secure-") || hasPrefix(s.Cookie.Name, "__Http-")
+	fault(host && (s.Cookie.Domain != "" || s.Cookie.Path != "/"),
+		"Config.Name %q: browsers refuse \"__Host-\" with a Domain or a Path other than \"/\"; use \"__Secure-\"", s.Cookie.Name)
+	fault((host || secure) && s.Cookie.DangerouslyAllowPlainHTTP,
+		"Config.Name %q: browsers refuse this prefix without Secure; drop the prefix or DangerouslyAllowPlainHTTP", s.Cookie.Name)
 }
 
 func (s *settings) checkScope(fault func(bool, string, ...any)) {
-	fault(!strings.HasPrefix(s.Path, "/") || !isAttribute(s.Path) || len(s.Path) > 1024,
+	fault(!strings.HasPrefix(s.Cookie.Path, "/") || !isAttribute(s.Cookie.Path) || len(s.Cookie.Path) > 1024,
 		"Config.Path must begin with \"/\", have at most 1024 bytes, and no semicolon or control character")
-	fault(s.Domain != "" && !isDomain(s.Domain), "Config.Domain %q is not a host name; give it without scheme, port and path", s.Domain)
-	fault(s.SameSite < http.SameSiteDefaultMode || s.SameSite > http.SameSiteNoneMode, "Config.SameSite %d is not one of http.SameSite…Mode", s.SameSite)
-	fault(s.Partitioned && s.DangerouslyAllowPlainHTTP, "Config.Partitioned: browsers refuse it without Secure; drop DangerouslyAllowPlainHTTP")
-	fault(!slices.Contains([]string{"", "Low", "Medium", "High"}, s.Priority), "Config.Priority %q is none of Low, Medium and High", s.Priority)
-	fault(s.SameSite == http.SameSiteNoneMode && s.DangerouslyAllowPlainHTTP,
+	fault(s.Cookie.Domain != "" && !isDomain(s.Cookie.Domain), "Config.Domain %q is not a host name; give it without scheme, port and path", s.Cookie.Domain)
+	fault(s.Cookie.SameSite < http.SameSiteDefaultMode || s.Cookie.SameSite > http.SameSiteNoneMode, "Config.SameSite %d is not one of http.SameSite…Mode", s.Cookie.SameSite)
+	fault(s.Cookie.Partitioned && s.Cookie.DangerouslyAllowPlainHTTP, "Config.Partitioned: browsers refuse it without Secure; drop DangerouslyAllowPlainHTTP")
+	fault(!slices.Contains([]string{"", "Low", "Medium", "High"}, s.Cookie.Priority), "Config.Priority %q is none of Low, Medium and High", s.Cookie.Priority)
+	fault(s.Cookie.SameSite == http.SameSiteNoneMode && s.Cookie.DangerouslyAllowPlainHTTP,
 		"Config.SameSite is None, which browsers refuse without Secure; drop DangerouslyAllowPlainHTTP")
 }
 
 func (s *settings) checkTimes(fault func(bool, string, ...any)) {
-	fault(s.Lifetime < 0, "Config.Lifetime is negative; 0 means %v, at most %v", DefaultLifetime, MaxLifetime)
-	fault(s.Lifetime > 0 && s.Lifetime < time.Second, "Config.Lifetime is %v; cookies count in whole seconds", s.Lifetime)
-	fault(s.Lifetime > MaxLifetime, "Config.Lifetime is %v, but browsers keep a cookie for at most %v", s.Lifetime, MaxLifetime)
-	fault(s.Config.MaxLifetime < 0 || s.Config.MaxLifetime > 0 && s.Config.MaxLifetime < s.Lifetime,
-		"Config.MaxLifetime is %v, less than Lifetime (%v); 0 means the same", s.Config.MaxLifetime, s.Lifetime)
-	fault(s.Config.MaxLifetime > MaxLifetime, "Config.MaxLifetime is %v, but browsers keep a cookie for at most %v", s.Config.MaxLifetime, MaxLifetime)
-	fault(s.IdleTimeout > 0 && s.IdleTimeout < time.Second,
-		"Config.IdleTimeout is %v, at least a second is needed; 0 means %v, negative no idle limit", s.IdleTimeout, DefaultIdleTimeout)
-	fault(s.IdleTimeout > 0 && s.TouchAfter >= s.IdleTimeout,
-		"Config.TouchAfter (%v) must be shorter than IdleTimeout (%v), or sessions in use would end", s.TouchAfter, s.IdleTimeout)
+	fault(s.Lifetimes.Absolute < 0, "Config.Lifetime is negative; 0 means %v, at most %v", DefaultLifetime, MaxLifetime)
+	fault(s.Lifetimes.Absolute > 0 && s.Lifetimes.Absolute < time.Second, "Config.Lifetime is %v; cookies count in whole seconds", s.Lifetimes.Absolute)
+	fault(s.Lifetimes.Absolute > MaxLifetime, "Config.Lifetime is %v, but browsers keep a cookie for at most %v", s.Lifetimes.Absolute, MaxLifetime)
+	fault(s.Config.Lifetimes.Max < 0 || s.Config.Lifetimes.Max > 0 && s.Config.Lifetimes.Max < s.Lifetimes.Absolute,
+		"Config.MaxLifetime is %v, less than Lifetime (%v); 0 means the same", s.Config.Lifetimes.Max, s.Lifetimes.Absolute)
+	fault(s.Config.Lifetimes.Max > MaxLifetime, "Config.MaxLifetime is %v, but browsers keep a cookie for at most %v", s.Config.Lifetimes.Max, MaxLifetime)
+	fault(s.Lifetimes.Idle > 0 && s.Lifetimes.Idle < time.Second,
+		"Config.IdleTimeout is %v, at least a second is needed; 0 means %v, negative no idle limit", s.Lifetimes.Idle, DefaultIdleTimeout)
+	fault(s.Lifetimes.Idle > 0 && s.Lifetimes.TouchAfter >= s.Lifetimes.Idle,
+		"Config.TouchAfter (%v) must be shorter than IdleTimeout (%v), or sessions in use would end", s.Lifetimes.TouchAfter, s.Lifetimes.Idle)
 }
 
 func hasPrefix(s, prefix string) bool {
@@ -136,16 +136,16 @@ func notHost(r rune) bool {
 // checkImport refuses a migration that never ends, and one that cannot tell the
 // two libraries' cookies apart.
 func (s *settings) checkImport(fault func(bool, string, ...any)) {
-	fault(len(s.Import) > 0 && s.ImportUntil.IsZero(),
+	fault(len(s.Migration.From) > 0 && s.Migration.Until.IsZero(),
 		"Config.Import is set and Config.ImportUntil is not; say until when sessions of the other library are taken over")
-	for i, from := range s.Import {
+	for i, from := range s.Migration.From {
 		if isNil(from) {
 			fault(true, "Config.Import[%d] is nil", i)
 			continue
 		}
 		name := from.Cookie().Name
 		fault(!isToken(name), "Config.Import[%d] has %q for its cookie's name, which no cookie has", i, name)
-		_, ours := cookiejar.ParsePair(name+"=x", s.Name, s.FixedName)
+		_, ours := cookiejar.ParsePair(name+"=x", s.Cookie.Name, s.Cookie.FixedName)
 		fault(ours, "Config.Import[%d] reads the cookie %q, which is one of ours; choose another Config.Name", i, name)
 	}
 }

@@ -16,10 +16,10 @@ import (
 type Description struct {
 	// Cookies are what the request carried of this session, and of older ones
 	// that are not cleared away yet, in the order of the Cookie header.
-	Cookies []Cookie
+	Cookies []CookieReport
 	// Record is what stands in the store for the session, as this request last
 	// loaded or saved it; nil if the session is not there.
-	Record *Record
+	Record *RecordReport
 	// StoreCalls is how many calls of the store this request has made so far. A
 	// call is one round trip, except for the few for which the store says
 	// otherwise.
@@ -33,8 +33,8 @@ type Description struct {
 	Used Limits
 }
 
-// Record is a session's record in the store.
-type Record struct {
+// RecordReport is a session's record in the store.
+type RecordReport struct {
 	ID      string    // under which the store has it: a hash, of no use without the cookies
 	Number  uint64    // of its revision; it grows by one with each write
 	Bytes   int       // sealed
@@ -42,10 +42,10 @@ type Record struct {
 	Entries []string  // the names that have a value in it, sorted
 }
 
-// Cookie is one sealed value, in one cookie or chunked over several.
-type Cookie struct {
+// CookieReport is one sealed value, in one cookie or chunked over several.
+type CookieReport struct {
 	// Tag is what follows the base name: of "__Host-session.k7m2qv5xyd" it is
-	// "k7m2qv5xyd". It is empty with [Config.FixedName].
+	// "k7m2qv5xyd". It is empty with [Cookie.FixedName].
 	Tag string
 	// Kind is "head" (the session as of some time), "reference" (to the record
 	// in the store), "cell" (one entry that was written later), "logout", "seen"
@@ -99,16 +99,16 @@ func (x *Exchange) loadResult() *loadResult {
 		return w.found
 	}
 	found := &loadResult{}
-	found.jar.Read(x.cookies, x.sessions.Name, x.sessions.FixedName)
+	found.jar.Read(x.cookies, x.sessions.Cookie.Name, x.sessions.Cookie.FixedName)
 	return found
 }
 
-func (s *stored) describe(v *state.View) *Record {
+func (s *stored) describe(v *state.View) *RecordReport {
 	if s.Record == nil || v.Head == nil || !v.Stored() {
 		return nil
 	}
 	c := s.Record.Content
-	r := &Record{ID: c.Root.RecordID(), Number: s.Record.Revision.Number, Bytes: s.Record.Bytes, Expires: s.Record.Expires}
+	r := &RecordReport{ID: c.Root.RecordID(), Number: s.Record.Revision.Number, Bytes: s.Record.Bytes, Expires: s.Record.Expires}
 	for i := range c.Entries {
 		if c.Entries[i].Live() {
 			r.Entries = append(r.Entries, strings.Clone(c.Entries[i].Name))
@@ -119,8 +119,8 @@ func (s *stored) describe(v *state.View) *Record {
 
 // describe says what a group of cookies is, and whether it counts. Names are
 // copied: they would keep the whole opened cookie alive.
-func describe(v *state.View, g *cookiejar.Group, c *state.Cookie) Cookie {
-	out := Cookie{Tag: strings.Clone(g.Tag), Pieces: g.Count, Bytes: g.Bytes}
+func describe(v *state.View, g *cookiejar.Group, c *state.Cookie) CookieReport {
+	out := CookieReport{Tag: strings.Clone(g.Tag), Pieces: g.Count, Bytes: g.Bytes}
 	if c == nil {
 		return out
 	}

@@ -107,7 +107,7 @@ func TestDescribeChunks(t *testing.T) {
 
 	jar.Evict("__Host-session." + d.Cookies[0].Tag + ".2")
 	d = look(t, m, jar)
-	require.Equal(t, []middleware.Cookie{{Tag: d.Cookies[0].Tag, Pieces: 3, Bytes: d.Cookies[0].Bytes}}, d.Cookies)
+	require.Equal(t, []middleware.CookieReport{{Tag: d.Cookies[0].Tag, Pieces: 3, Bytes: d.Cookies[0].Bytes}}, d.Cookies)
 }
 
 // What belongs to an older session, or holds an older value, does not count.
@@ -146,7 +146,9 @@ func TestDescribeReferenceAndRecord(t *testing.T) {
 	now := &clock{now: noon}
 	memory, err := fallback.NewMemory(fallback.MemoryConfig{Clock: now.Now})
 	require.NoError(t, err)
-	m := newSessions(t, func(c *middleware.Config) { c.Clock, c.Fallback, c.WithoutRevocation = now.Now, memory, true })
+	m := newSessions(t, func(c *middleware.Config) {
+		c.Clock, c.Fallback.Store, c.Fallback.WithoutRevocation = now.Now, memory, true
+	})
 	jar := newJar()
 	write(t, m, jar, fill("big", 60_000))()
 	write(t, m, jar, fill("small", 60))()
@@ -164,9 +166,9 @@ func TestDescribeReferenceAndRecord(t *testing.T) {
 }
 
 func TestDescribeFixedName(t *testing.T) {
-	m, jar := newSessions(t, func(c *middleware.Config) { c.FixedName = true }), newJar()
+	m, jar := newSessions(t, func(c *middleware.Config) { c.Cookie.FixedName = true }), newJar()
 	write(t, m, jar, fill("big", 100))()
-	require.Equal(t, []middleware.Cookie{{Kind: "head", Counts: true, Entries: []string{"big"}, Pieces: 1,
+	require.Equal(t, []middleware.CookieReport{{Kind: "head", Counts: true, Entries: []string{"big"}, Pieces: 1,
 		Bytes: len(jar.Header("")) + len("; ")}}, look(t, m, jar).Cookies)
 }
 

@@ -31,8 +31,8 @@ func (x *Exchange) Load(ctx context.Context) (*state.View, error) {
 	if ctx == nil {
 		ctx = x.Context
 	}
-	cookies, found := cookiejar.EstimateGroups(x.cookies, x.sessions.Name)
-	if !found && x.state.Load() == nil && x.sessions.Observer == nil && len(x.sessions.Import) == 0 {
+	cookies, found := cookiejar.EstimateGroups(x.cookies, x.sessions.Cookie.Name)
+	if !found && x.state.Load() == nil && x.sessions.Observer == nil && len(x.sessions.Migration.From) == 0 {
 		return nil, nil // a load would find nothing, and no observer waits for it
 	}
 	return x.ensureStateFor(cookies).load(ctx)
@@ -189,7 +189,7 @@ func (x *Exchange) LateChange(what string) {
 // Lifetimes is asked by the session.
 func (x *Exchange) Lifetimes() (now, lifetime, longest int64) {
 	m := x.sessions
-	return state.Millis(m.Clock()), m.lifetime, m.MaxLifetime.Milliseconds()
+	return state.Millis(m.Clock()), m.lifetime, m.Lifetimes.Max.Milliseconds()
 }
 
 // Clamped is told by the session.

@@ -27,7 +27,7 @@ type Explanation struct {
 type Refusal struct {
 	Reason session.Reason
 	KeyID  string // 8 hex digits, where a key is the reason
-	Tag    string // of the cookie, if it is one cookie's; see [Cookie]
+	Tag    string // of the cookie, if it is one cookie's; see [CookieReport]
 	Err    error  // of an importer or a store
 }
 

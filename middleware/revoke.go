@@ -25,10 +25,10 @@ var errRevocationOff = errors.New("carryon: Config.WithoutRevocation is set, so 
 // where the store could not be written: then nothing may be taken for revoked.
 // How safe an acknowledged write is, is the store's to say (docs/stores.md).
 func (m *Sessions) Revoke(ctx context.Context, id string) error {
-	if m.Fallback == nil {
+	if m.Fallback.Store == nil {
 		return errNothingRevoked
 	}
-	if m.WithoutRevocation && m.Mode != AlwaysStored {
+	if m.Fallback.WithoutRevocation && m.Fallback.Mode != AlwaysStored {
 		return errRevocationOff
 	}
 	if raw, err := base64.RawURLEncoding.Strict().DecodeString(id); err != nil || len(raw) != 16 || len(id) != 22 {
@@ -58,10 +58,10 @@ func (m *Sessions) longest() time.Time {
 // not concerned, however the replicas' clocks differ. For its error see
 // [Sessions.Revoke].
 func (m *Sessions) RevokeSubject(ctx context.Context, subject string) error {
-	if m.Fallback == nil {
+	if m.Fallback.Store == nil {
 		return errNothingRevoked
 	}
-	if m.WithoutRevocation {
+	if m.Fallback.WithoutRevocation {
 		return errRevocationOff
 	}
 	if len(subject) == 0 || len(subject) > state.MaxSubject {

@@ -113,7 +113,7 @@ func storedSite(t *testing.T, options ...option) (*site, *watched) {
 		memory, err := fallback.NewMemory(fallback.MemoryConfig{Clock: s.Clock})
 		require.NoError(t, err)
 		w.Store = memory
-		s.Fallback, s.WithoutRevocation = w, true // revoke_test.go has its calls
+		s.Fallback.Store, s.Fallback.WithoutRevocation = w, true // revoke_test.go has its calls
 	}}, options...)...)
 	return s, w
 }
@@ -211,7 +211,7 @@ func TestStoreDownIsNotLoggedOut(t *testing.T) {
 }
 
 func TestStoreDownMayBeAbsent(t *testing.T) {
-	s, store := storedSite(t, config(func(c *middleware.Config) { c.AbsentIfStoreDown = true }))
+	s, store := storedSite(t, config(func(c *middleware.Config) { c.Fallback.AbsentIfStoreDown = true }))
 	s.get("/login?user=zhang")
 	s.grow("large", 50_000)
 	store.fail(errors.New("down"))
@@ -290,7 +290,7 @@ func rollBack(s *site, store *watched) {
 
 func TestRollbackHasAName(t *testing.T) {
 	for _, refuse := range []bool{false, true} {
-		s, store := storedSite(t, config(func(c *middleware.Config) { c.RefuseRolledBack = refuse }))
+		s, store := storedSite(t, config(func(c *middleware.Config) { c.Fallback.RefuseRolledBack = refuse }))
 		rollBack(s, store)
 		got := s.get("/get?name=large")
 		refused := s.events.of(middleware.EventRefused)
@@ -379,7 +379,7 @@ func TestTouchBesideLeftovers(t *testing.T) {
 }
 
 func TestAlwaysStored(t *testing.T) {
-	s, store := storedSite(t, config(func(c *middleware.Config) { c.Mode = middleware.AlwaysStored }))
+	s, store := storedSite(t, config(func(c *middleware.Config) { c.Fallback.Mode = middleware.AlwaysStored }))
 	s.get("/login?user=zhang")
 	require.Equal(t, []string{"save"}, store.since())
 	require.Equal(t, "zhang", s.who())

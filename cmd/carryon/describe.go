@@ -136,7 +136,7 @@ func (d description) hidden(value []byte, how func([]byte) string) string {
 }
 
 // counts says whether the library makes the session of a cookie.
-func counts(c *middleware.Cookie) (lines []line) {
+func counts(c *middleware.CookieReport) (lines []line) {
 	if c == nil || c.Kind == "" {
 		return nil
 	}

@@ -29,7 +29,7 @@ func size(u *ui, args []string) error {
 	set := u.flags()
 	var c middleware.Config
 	n := set.Int("bytes", 0, "instead of a SESSION, take one entry of `N` random bytes")
-	set.StringVar(&c.Name, "name", "", "the cookie's base `NAME`; without it __Host-session")
+	set.StringVar(&c.Cookie.Name, "name", "", "the cookie's base `NAME`; without it __Host-session")
 	platform := set.String("platform", "", "only on the platform `NAME`: "+strings.Join(platformNames(), ", "))
 	rest, err := u.parse(set, args, -1)
 	if err != nil {

@@ -75,7 +75,7 @@ func run(ctx context.Context, o options) error {
 	defer func() { _ = done() }()
 	o.Store = storeName(o.store)
 	c := o.Config(keys)
-	c.Fallback, c.Mode = store, middleware.Mode(mode)
+	c.Fallback.Store, c.Fallback.Mode = store, middleware.Mode(mode)
 	sessions, err := middleware.New(c)
 	if err != nil {
 		return err

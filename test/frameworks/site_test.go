@@ -104,13 +104,13 @@ func newSite(t *testing.T, f framework) *site {
 	store, err := fallback.NewMemory(fallback.MemoryConfig{Clock: s.clock})
 	require.NoError(t, err)
 	config := middleware.Config{
-		Keys: ring, Fallback: store, Clock: s.clock, Observer: s.observe,
+		Keys: ring, Fallback: middleware.Fallback{Store: store}, Clock: s.clock, Observer: s.observe,
 		Limits: middleware.Limits{RequestBytes: 14_336}, // a Fiber app with 16 KiB to read
 	}
 	s.program = &program{arrived: make(chan bool), ended: make(chan error, 1)}
 	s.sessions, err = middleware.New(config)
 	require.NoError(t, err)
-	config.Name = "__Host-admin"
+	config.Cookie.Name = "__Host-admin"
 	s.admin, err = middleware.New(config)
 	require.NoError(t, err)
 	s.backend = serveBackend(t)

@@ -37,10 +37,12 @@ type Options struct {
 // Config is the configuration that these options ask for.
 func (o Options) Config(keys keyring.Provider) middleware.Config {
 	return middleware.Config{
-		Keys: keys, Name: o.Name, FixedName: o.FixedName, Platform: middleware.Platform(o.Limits),
-		Lifetime: o.Lifetime, IdleTimeout: o.Idle, TouchAfter: o.Touch,
-		StoreTimeout: o.StoreTimeout, AbsentIfStoreDown: o.AbsentIfDown,
-		WithoutRevocation: o.WithoutRevocation, RevocationMaxAge: o.Revocations,
+		Keys: keys, Cookie: middleware.Cookie{Name: o.Name, FixedName: o.FixedName}, Platform: middleware.Platform(o.Limits),
+		Lifetimes: middleware.Lifetimes{Absolute: o.Lifetime, Idle: o.Idle, TouchAfter: o.Touch},
+		Fallback: middleware.Fallback{
+			Timeout: o.StoreTimeout, AbsentIfStoreDown: o.AbsentIfDown,
+			WithoutRevocation: o.WithoutRevocation, RevocationMaxAge: o.Revocations,
+		},
 		Observer:     middleware.Log(nil),
 		ErrorHandler: answerError,
 	}

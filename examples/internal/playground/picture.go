@@ -40,7 +40,7 @@ type cookie struct {
 	Bytes int    `json:"bytes"` // name + value
 }
 
-// record is the session's row in the store, as middleware.Record says it.
+// record is the session's row in the store, as middleware.RecordReport says it.
 type record struct {
 	ID       string    `json:"id"`       // a hash
 	Bytes    int       `json:"bytes"`    // sealed
@@ -50,7 +50,7 @@ type record struct {
 }
 
 // group is one sealed value, in one cookie or chunked over several, as
-// middleware.Cookie says it.
+// middleware.CookieReport says it.
 type group struct {
 	Tag     string   `json:"tag"`
 	Kind    string   `json:"kind"`    // head, reference, cell, logout, seen, or "" if it did not open
@@ -109,7 +109,7 @@ func mode(s *session.Session, d middleware.Description) string {
 		return ""
 	case d.Record != nil:
 		return "stored"
-	case slices.ContainsFunc(d.Cookies, func(c middleware.Cookie) bool { return c.Pieces > 1 }):
+	case slices.ContainsFunc(d.Cookies, func(c middleware.CookieReport) bool { return c.Pieces > 1 }):
 		return "chunked"
 	}
 	return "inline"
