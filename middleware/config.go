@@ -164,32 +164,13 @@ type Fallback struct {
 	// never a write.
 	Timeout time.Duration
 
-	// AbsentIfStoreDown lets a visitor whose session is in a store that does not
-	// answer be taken for one without a session. Their cookies are kept, and what
-	// is written meanwhile is refused ([session.ErrStoreDown]), but for Renew and
-	// Destroy. By default each access is refused, by ErrorHandler with 503:
-	// nothing is then done by mistake for somebody who seems to be logged out.
-	AbsentIfStoreDown bool
+	// Outage says what happens to a visitor while Store cannot tell their session;
+	// 0 means [OutageRefuse].
+	Outage Outage
 
-	// RefuseRolledBack answers like a store that is down where the store has an
-	// older state of a session than the visitor's cookie has seen, which happens
-	// when a fail-over or a backup has lost writes. By default the older state
-	// counts, and [EventRefused] with [session.StoreRolledBack] tells of it.
-	RefuseRolledBack bool
-
-	// WithoutRevocation leaves it to time to end sessions that are in cookies. By
-	// default, where there is a Store, a logout, [Sessions.Revoke] and
-	// [Sessions.RevokeSubject] end every copy of a session: a replica then asks
-	// Store for each session that is in cookies, and for its subject if it has
-	// one, at most once in RevocationMaxAge, and logouts and logins write there.
-	// Sessions that are stored are ended in any case, but for their subjects.
-	WithoutRevocation bool
-
-	// RefuseIfRevocationUnknown answers requests whose session may have been
-	// revoked, while Store does not answer, as those whose session is in it. By
-	// default sessions in cookies go on without the store, the revoked ones among them, and
-	// [EventStore] tells of it; what a replica knows already counts all the same.
-	RefuseIfRevocationUnknown bool
+	// Revocation says whether sessions in cookies can be ended before their time;
+	// 0 means [RevocationOn].
+	Revocation Revocation
 
 	// RevocationMaxAge is how old what a replica knows of revocations may be; 0
 	// means 10 s, negative that the store is asked for every request.
@@ -244,7 +225,9 @@ type Sessions struct {
 }
 
 // revocable reports whether sessions can be ended from elsewhere.
-func (s *settings) revocable() bool { return s.Fallback.Store != nil && !s.Fallback.WithoutRevocation }
+func (s *settings) revocable() bool {
+	return s.Fallback.Store != nil && s.Fallback.Revocation != RevocationOff
+}
 
 // DefaultRevocationMaxAge is how old what a replica knows of revocations may be.
 const DefaultRevocationMaxAge = 10 * time.Second

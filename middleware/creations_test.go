@@ -176,7 +176,7 @@ func TestEntriesCreatedAtOnceGoIntoTheStore(t *testing.T) {
 	for name, mode := range map[string]middleware.Mode{"auto": middleware.Auto, "lossless": middleware.Lossless, "always stored": middleware.AlwaysStored} {
 		t.Run(name, func(t *testing.T) {
 			a := newAdversary(t, func(c *middleware.Config) {
-				c.Fallback.Store, c.Fallback.Mode, c.Fallback.WithoutRevocation = memory, mode, true
+				c.Fallback.Store, c.Fallback.Mode, c.Fallback.Revocation = memory, mode, middleware.RevocationOff
 			})
 			jar := cookies{}
 			a.ask(jar, set("user", "ada"))

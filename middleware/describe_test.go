@@ -147,7 +147,7 @@ func TestDescribeReferenceAndRecord(t *testing.T) {
 	memory, err := fallback.NewMemory(fallback.MemoryConfig{Clock: now.Now})
 	require.NoError(t, err)
 	m := newSessions(t, func(c *middleware.Config) {
-		c.Clock, c.Fallback.Store, c.Fallback.WithoutRevocation = now.Now, memory, true
+		c.Clock, c.Fallback.Store, c.Fallback.Revocation = now.Now, memory, middleware.RevocationOff
 	})
 	jar := newJar()
 	write(t, m, jar, fill("big", 60_000))()

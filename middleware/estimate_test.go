@@ -24,12 +24,12 @@ func TestEstimateIsWhatHappens(t *testing.T) {
 		for _, n := range []int{10, 700, 1500, 2400, 3700, 6000, 11000, 25_000, 40_000} {
 			for name, change := range map[string]func(*middleware.Config){
 				"in cookies":   func(*middleware.Config) {},
-				"with a store": func(c *middleware.Config) { c.Fallback.Store, c.Fallback.WithoutRevocation = memory, true },
+				"with a store": func(c *middleware.Config) { c.Fallback.Store, c.Fallback.Revocation = memory, middleware.RevocationOff },
 				"lossless": func(c *middleware.Config) {
-					c.Fallback.Store, c.Fallback.WithoutRevocation, c.Fallback.Mode = memory, true, middleware.Lossless
+					c.Fallback.Store, c.Fallback.Revocation, c.Fallback.Mode = memory, middleware.RevocationOff, middleware.Lossless
 				},
 				"always stored": func(c *middleware.Config) {
-					c.Fallback.Store, c.Fallback.WithoutRevocation, c.Fallback.Mode = memory, true, middleware.AlwaysStored
+					c.Fallback.Store, c.Fallback.Revocation, c.Fallback.Mode = memory, middleware.RevocationOff, middleware.AlwaysStored
 				},
 				"with few lines": func(c *middleware.Config) { c.Limits.SetCookieLines = 2 },
 			} {

@@ -277,7 +277,7 @@ func TestNothingToSaveSetsNoCookie(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				s, store := storedSite(t, asProgram(func(_ http.ResponseWriter, r *http.Request) { do(session.From(r.Context())) }),
 					config(func(c *middleware.Config) {
-						c.Fallback.Mode, c.Lifetimes.TouchAfter, c.Fallback.WithoutRevocation = mode, -1, false
+						c.Fallback.Mode, c.Lifetimes.TouchAfter, c.Fallback.Revocation = mode, -1, middleware.RevocationOn
 					}))
 				a := s.get("/")
 				require.Equal(t, 200, a.StatusCode)

@@ -52,7 +52,7 @@ func (x *requestState) importLegacy(ctx context.Context, v *state.View, now time
 	switch {
 	case err != nil:
 		x.observe(ctx, Event{Kind: EventRefused, Reason: session.ImportFailed, Err: err})
-		if m.Fallback.AbsentIfStoreDown || errors.Is(err, ErrCannotImport) {
+		if m.Fallback.Outage == OutageAbsent || errors.Is(err, ErrCannotImport) {
 			x.found.legacy = nil // kept for an importer that can read it
 			return nil
 		}

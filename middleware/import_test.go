@@ -232,7 +232,7 @@ func TestImportFromAStoreThatIsDown(t *testing.T) {
 	old.down = nil
 	require.Equal(t, "ada", s.who())
 
-	s, old = migrating(t, config(func(c *middleware.Config) { c.Fallback.AbsentIfStoreDown = true }))
+	s, old = migrating(t, config(func(c *middleware.Config) { c.Fallback.Outage = middleware.OutageAbsent }))
 	old.down = errors.New("connection refused")
 	require.Equal(t, 404, s.get("/read").StatusCode)
 	require.True(t, s.has("old"))

@@ -22,3 +22,45 @@ const (
 	// when they are next written.
 	AlwaysStored
 )
+
+// Outage says what happens to visitors while the store cannot tell their session.
+// It concerns sessions in the store, and sessions of another library that an
+// [Importer] cannot read now. Sessions in cookies go on.
+type Outage int
+
+const (
+	// OutageRefuse refuses each access to the session, so that ErrorHandler answers
+	// with 503: a visitor is not treated as logged out because the store is down. If
+	// the store has an older state of the session than the visitor's cookie has seen,
+	// because a fail-over or a backup has lost writes, the visitor gets that older
+	// state, and [EventRefused] with [session.StoreRolledBack] reports it.
+	OutageRefuse Outage = iota
+	// OutageAbsent treats the visitor as one without a session. Their cookies stay,
+	// and a write is refused with [session.ErrStoreDown], except for Renew and
+	// Destroy. The visitor gets an older state as with OutageRefuse.
+	OutageAbsent
+	// OutageStrict is OutageRefuse, and refuses an older state of the session, too.
+	OutageStrict
+)
+
+// Revocation says whether sessions that are in cookies can be ended before their
+// time, and what happens to their visitors while the store cannot tell whether
+// they have been ended. Without a store, time alone ends them.
+type Revocation int
+
+const (
+	// RevocationOn ends every copy of a session at a logout, and by
+	// [Sessions.Revoke] and [Sessions.RevokeSubject]. Each replica asks the store for
+	// a session, and for its subject if it has one, at most once in RevocationMaxAge.
+	// While the store does not answer, visitors keep their sessions in cookies,
+	// revoked ones included, unless the replica already knows of the revocation;
+	// [EventStore] reports the failure.
+	RevocationOn Revocation = iota
+	// RevocationStrict is RevocationOn, but while the store does not answer, sessions
+	// in cookies are treated as [Fallback.Outage] treats those in the store.
+	RevocationStrict
+	// RevocationOff asks the store for no session in cookies and writes no logout of
+	// one: a copy of its cookies works until its time is over. Sessions in the store
+	// still end at a logout, but not by their subject.
+	RevocationOff
+)

@@ -24,12 +24,12 @@ func mem(t testing.TB, now func() time.Time) *fallback.Memory {
 
 // T1: login, Save, then Destroy, in the response that begins a stored session.
 func TestDestroyAfterASaveEndsANewStoredSession(t *testing.T) {
-	for _, without := range []bool{false, true} {
+	for _, revocation := range []middleware.Revocation{middleware.RevocationOn, middleware.RevocationOff} {
 		for mode, size := range map[middleware.Mode]int{middleware.AlwaysStored: 10, middleware.Auto: 60_000} {
-			t.Run(fmt.Sprint(without, mode), func(t *testing.T) {
+			t.Run(fmt.Sprint(revocation, mode), func(t *testing.T) {
 				a := newAdversary(t, nil)
 				m := a.replica(a.clock.Now, func(c *middleware.Config) {
-					c.Fallback.Store, c.Fallback.Mode, c.Fallback.WithoutRevocation = mem(t, a.clock.Now), mode, without
+					c.Fallback.Store, c.Fallback.Mode, c.Fallback.Revocation = mem(t, a.clock.Now), mode, revocation
 				})
 				a.sessions = m
 				jar := cookies{}

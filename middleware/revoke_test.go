@@ -42,7 +42,7 @@ func sharing(t *testing.T, n int, options ...option) (sites []*site, store *watc
 	t.Helper()
 	ring := newRing(t)
 	first, store := storedSite(t, append([]option{config(func(c *middleware.Config) {
-		c.Keys, c.Fallback.WithoutRevocation = ring, false
+		c.Keys, c.Fallback.Revocation = ring, middleware.RevocationOn
 	}), asProgram(bindApp)}, options...)...)
 	sites = append(sites, first)
 	for range n - 1 {
@@ -226,8 +226,8 @@ func TestStoredSessionsAreNotAskedForTwice(t *testing.T) {
 	require.Equal(t, []string{"load"}, store.since())
 }
 
-func TestWithoutRevocation(t *testing.T) {
-	sites, store := sharing(t, 1, config(func(c *middleware.Config) { c.Fallback.WithoutRevocation = true }))
+func TestRevocationOff(t *testing.T) {
+	sites, store := sharing(t, 1, config(func(c *middleware.Config) { c.Fallback.Revocation = middleware.RevocationOff }))
 	s := sites[0]
 	s.get("/bind?user=ada")
 	s.who()
@@ -257,7 +257,7 @@ func TestRevocationsWhileTheStoreIsDown(t *testing.T) {
 	require.Equal(t, 200, s.get("/logout").StatusCode)
 	require.Empty(t, s.who())
 
-	sites, store = sharing(t, 1, config(func(c *middleware.Config) { c.Fallback.RefuseIfRevocationUnknown = true }))
+	sites, store = sharing(t, 1, config(func(c *middleware.Config) { c.Fallback.Revocation = middleware.RevocationStrict }))
 	s = sites[0]
 	s.get("/set?user=ada")
 	s.who()

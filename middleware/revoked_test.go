@@ -20,9 +20,9 @@ import (
 // While the store is down, a replica goes by what it knows, whether that is of a
 // session or of a subject, and however old it is.
 func TestStolenJarWhileTheStoreIsDown(t *testing.T) {
-	for name, refuse := range map[string]bool{"go on": false, "refuse": true} {
-		t.Run(name, func(t *testing.T) {
-			sites, store := sharing(t, 2, config(func(c *middleware.Config) { c.Fallback.RefuseIfRevocationUnknown = refuse }))
+	for revocation, refuse := range map[middleware.Revocation]bool{middleware.RevocationOn: false, middleware.RevocationStrict: true} {
+		t.Run(map[bool]string{false: "go on", true: "refuse"}[refuse], func(t *testing.T) {
+			sites, store := sharing(t, 2, config(func(c *middleware.Config) { c.Fallback.Revocation = revocation }))
 			a, b := sites[0], sites[1]
 			a.get("/bind?user=ada")
 			bySubject := a.rob()
@@ -235,11 +235,11 @@ func TestRevokeThatCannotCount(t *testing.T) {
 
 	memory, err := fallback.NewMemory(fallback.MemoryConfig{})
 	require.NoError(t, err)
-	off, err := middleware.New(middleware.Config{Keys: keyring.Ephemeral(), Fallback: middleware.Fallback{Store: memory, WithoutRevocation: true}})
+	off, err := middleware.New(middleware.Config{Keys: keyring.Ephemeral(), Fallback: middleware.Fallback{Store: memory, Revocation: middleware.RevocationOff}})
 	require.NoError(t, err)
-	require.ErrorContains(t, off.RevokeSubject(t.Context(), "ada"), "WithoutRevocation")
-	require.ErrorContains(t, off.Revoke(t.Context(), "AAAAAAAAAAAAAAAAAAAAAA"), "WithoutRevocation")
-	stored, err := middleware.New(middleware.Config{Keys: keyring.Ephemeral(), Fallback: middleware.Fallback{Store: memory, WithoutRevocation: true, Mode: middleware.AlwaysStored}})
+	require.ErrorContains(t, off.RevokeSubject(t.Context(), "ada"), "RevocationOff")
+	require.ErrorContains(t, off.Revoke(t.Context(), "AAAAAAAAAAAAAAAAAAAAAA"), "RevocationOff")
+	stored, err := middleware.New(middleware.Config{Keys: keyring.Ephemeral(), Fallback: middleware.Fallback{Store: memory, Revocation: middleware.RevocationOff, Mode: middleware.AlwaysStored}})
 	require.NoError(t, err)
 	require.NoError(t, stored.Revoke(t.Context(), "AAAAAAAAAAAAAAAAAAAAAA"), "every session's row says it")
 }

@@ -113,7 +113,7 @@ func storedSite(t *testing.T, options ...option) (*site, *watched) {
 		memory, err := fallback.NewMemory(fallback.MemoryConfig{Clock: s.Clock})
 		require.NoError(t, err)
 		w.Store = memory
-		s.Fallback.Store, s.Fallback.WithoutRevocation = w, true // revoke_test.go has its calls
+		s.Fallback.Store, s.Fallback.Revocation = w, middleware.RevocationOff // revoke_test.go has its calls
 	}}, options...)...)
 	return s, w
 }
@@ -211,7 +211,7 @@ func TestStoreDownIsNotLoggedOut(t *testing.T) {
 }
 
 func TestStoreDownMayBeAbsent(t *testing.T) {
-	s, store := storedSite(t, config(func(c *middleware.Config) { c.Fallback.AbsentIfStoreDown = true }))
+	s, store := storedSite(t, config(func(c *middleware.Config) { c.Fallback.Outage = middleware.OutageAbsent }))
 	s.get("/login?user=zhang")
 	s.grow("large", 50_000)
 	store.fail(errors.New("down"))
@@ -289,8 +289,10 @@ func rollBack(s *site, store *watched) {
 }
 
 func TestRollbackHasAName(t *testing.T) {
-	for _, refuse := range []bool{false, true} {
-		s, store := storedSite(t, config(func(c *middleware.Config) { c.Fallback.RefuseRolledBack = refuse }))
+	for outage, refuse := range map[middleware.Outage]bool{
+		middleware.OutageRefuse: false, middleware.OutageAbsent: false, middleware.OutageStrict: true,
+	} {
+		s, store := storedSite(t, config(func(c *middleware.Config) { c.Fallback.Outage = outage }))
 		rollBack(s, store)
 		got := s.get("/get?name=large")
 		refused := s.events.of(middleware.EventRefused)

@@ -39,7 +39,7 @@ func withStore(t *testing.T, mode middleware.Mode) func(*middleware.Config) {
 	return func(c *middleware.Config) {
 		memory, err := fallback.NewMemory(fallback.MemoryConfig{Clock: c.Clock})
 		require.NoError(t, err)
-		c.Fallback.Store, c.Fallback.Mode, c.Fallback.WithoutRevocation = memory, mode, true
+		c.Fallback.Store, c.Fallback.Mode, c.Fallback.Revocation = memory, mode, middleware.RevocationOff
 	}
 }
 

@@ -190,9 +190,6 @@ func redisOptions(address string) (*redis.UniversalOptions, error) {
 	return o, nil
 }
 
-// modes lists the values of -mode.
-var modes = []string{"auto", "cookies", "stored"}
-
 // storeName returns the name of -store for the page: only its kind.
 func storeName(address string) string {
 	scheme, _, _ := strings.Cut(address, ":")

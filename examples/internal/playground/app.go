@@ -30,8 +30,8 @@ type Options struct {
 
 	Lifetime, Idle, Touch     time.Duration
 	StoreTimeout, Revocations time.Duration
-	AbsentIfDown              bool
-	WithoutRevocation         bool
+	Outage                    middleware.Outage
+	Revocation                middleware.Revocation
 }
 
 // Config is the configuration that these options ask for.
@@ -40,8 +40,8 @@ func (o Options) Config(keys keyring.Provider) middleware.Config {
 		Keys: keys, Cookie: middleware.Cookie{Name: o.Name, FixedName: o.FixedName}, Platform: middleware.Platform(o.Limits),
 		Lifetimes: middleware.Lifetimes{Absolute: o.Lifetime, Idle: o.Idle, TouchAfter: o.Touch},
 		Fallback: middleware.Fallback{
-			Timeout: o.StoreTimeout, AbsentIfStoreDown: o.AbsentIfDown,
-			WithoutRevocation: o.WithoutRevocation, RevocationMaxAge: o.Revocations,
+			Timeout: o.StoreTimeout, Outage: o.Outage,
+			Revocation: o.Revocation, RevocationMaxAge: o.Revocations,
 		},
 		Observer:     middleware.Log(nil),
 		ErrorHandler: answerError,
