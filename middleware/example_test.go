@@ -54,9 +54,9 @@ func ExampleNew() {
 	}
 	// Output:
 	// <nil>
-	// carryon: Config.Keys is nil; open a ring with keyring.Open, or use keyring.Ephemeral() in development
-	// carryon: Config.Name "my.session" has a dot, which parts the name from its suffix; leave it out
-	// carryon: Config.Lifetime is negative; 0 means 24h0m0s, at most 9600h0m0s
+	// carryon: Config.Keys: it is nil; open a ring with keyring.Open, or use keyring.Ephemeral() in development
+	// carryon: Config.Cookie.Name: "my.session" contains a dot, which is reserved for the suffix; leave it out
+	// carryon: Config.Lifetimes.Absolute: it is negative; 0 means 24h0m0s, at most 9600h0m0s
 }
 
 func ExampleSessions_Handler() {

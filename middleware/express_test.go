@@ -21,8 +21,8 @@ import (
 //	resave             nothing: who changes nothing writes nothing, and a
 //	                   parallel write needs no second one to survive
 //	saveUninitialized  the program sets a value where there is no session yet
-//	rolling            IdleTimeout of maxAge, and a TouchAfter below 0; else
-//	                   Lifetime of maxAge, and no idle limit
+//	rolling            Idle of maxAge, and a TouchAfter below 0; else
+//	                   Absolute of maxAge, and no idle limit
 //	unset              Destroy, or Reload for "keep"
 //	maxAge             as above; null is BrowserSession
 type express struct {

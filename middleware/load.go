@@ -159,7 +159,7 @@ func (l *loading) again() {
 func (m *Sessions) adviseOnForeign(id keyring.ID) {
 	m.foreign.Do(func() {
 		m.Logger.Warn("carryon: a visitor brought a session cookie that is sealed by a key which is not in the ring: another program on this host "+
-			"uses the same Config.Name, or the ring was replaced; if it is another program, give one of them another Config.Name",
+			"uses the same Config.Cookie.Name, or the ring was replaced; if it is another program, give one of them another Config.Cookie.Name",
 			"name", m.Cookie.Name, "key", id.String())
 	})
 }

@@ -21,7 +21,7 @@ func New(c Config) (*Sessions, error) {
 	s.warnOfOverlap()
 	if c.Cookie.DangerouslyAllowPlainHTTP {
 		s.Logger.Warn("carryon: sessions travel over plain HTTP, where anyone on the network path can read and plant them; " +
-			"unset Config.DangerouslyAllowPlainHTTP outside of development")
+			"unset Config.Cookie.DangerouslyAllowPlainHTTP outside of development")
 	}
 	return &Sessions{settings: s, records: records.Client{Store: s.Fallback.Store, Timeout: s.timeout, Idle: s.idle, Clock: s.Clock,
 		Audience: s.Audience, Name: s.Cookie.Name}}, nil
@@ -68,7 +68,10 @@ func (s *settings) fill() {
 		s.Logger = slog.Default()
 	}
 	s.failures = &eventLog{logger: s.Logger, now: s.Clock}
-	platform, _ := s.Platform.Limits()
+	platform, known := s.Platform.Limits()
+	if !known {
+		platform, _ = Default.Limits() // the platform is the only fault then
+	}
 	s.limits = s.Limits.over(platform)
 	if s.Cookie.Partitioned {
 		s.limits.RequestBytes = min(s.limits.RequestBytes, partitionBytes)

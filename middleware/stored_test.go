@@ -395,7 +395,7 @@ func TestReferenceWithoutAStore(t *testing.T) {
 	s.grow("large", 50_000)
 	bare := newSite(t, storedApp, config(func(c *middleware.Config) { c.Keys = s.sessions.Keys }))
 	require.Equal(t, 503, bare.bare("/get?name=large", s.header()).StatusCode)
-	require.ErrorContains(t, bare.events.of(middleware.EventFailed)[0].Err, "Config.Fallback is nil")
+	require.ErrorContains(t, bare.events.of(middleware.EventFailed)[0].Err, "Config.Fallback.Store is nil")
 }
 
 func TestEarlySave(t *testing.T) {

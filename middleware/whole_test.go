@@ -125,7 +125,7 @@ func TestLosslessWritesNothingWhole(t *testing.T) {
 func TestModesThatNeedAStoreSaySo(t *testing.T) {
 	for _, mode := range []middleware.Mode{middleware.Lossless, middleware.AlwaysStored} {
 		_, err := middleware.New(middleware.Config{Keys: newRing(t), Fallback: middleware.Fallback{Mode: mode}})
-		require.ErrorContains(t, err, "Config.Mode needs a store")
+		require.ErrorContains(t, err, "Config.Fallback.Mode: it needs a store")
 	}
 	for _, mode := range []middleware.Mode{-1, middleware.AlwaysStored + 1} {
 		_, err := middleware.New(middleware.Config{Keys: newRing(t), Fallback: middleware.Fallback{Mode: mode}})

@@ -68,7 +68,7 @@ func (s *Session) Save(ctx context.Context) error { return s.core().Save(ctx) }
 // again, also where the load had failed. Of a session in cookies it shows what the
 // request brought, for other requests' changes are in later cookies. In both
 // cases a session that has reached its end meanwhile, or was ended from elsewhere
-// (with a store, as of Config.RevocationMaxAge ago), is gone, with a [Session.Reason]: a
+// (with a store, as of Config.Fallback.RevocationMaxAge ago), is gone, with a [Session.Reason]: a
 // long response, or a WebSocket, can ask from time to time.
 //
 // It may come after the header; what a session in cookies has sent by then stays.
@@ -133,7 +133,7 @@ func (s *Session) Delete(name string) { s.core().Delete(name) }
 
 // IdleExpires is when the session that this request brought ends if it is not
 // used again before that; zero where there is no idle limit, or where it is new. A
-// session in use ends up to Config.TouchAfter earlier.
+// session in use ends up to Config.Lifetimes.TouchAfter earlier.
 func (s *Session) IdleExpires() time.Time {
 	if end := s.core().IdleEnd(); end != 0 {
 		return state.Time(end)
@@ -158,14 +158,14 @@ func (s *Session) Renew() { s.core().Renew() }
 func (s *Session) Bind(subject string) { s.core().Bind([]byte(subject)) }
 
 // SetLifetime lets this session live for d from now on, in place of
-// Config.Lifetime: "remember me". The shortest is a second, the longest
-// Config.MaxLifetime (or Config.Lifetime, if that is longer). Values outside that
+// Config.Lifetimes.Absolute: "remember me". The shortest is a second, the longest
+// Config.Lifetimes.Max (or Config.Lifetimes.Absolute, if that is longer). Values outside that
 // range are clamped, and an event and a log line say so. SetLifetime also renews
 // the session, so call it at login.
 func (s *Session) SetLifetime(d time.Duration) { s.core().SetLifetime(d) }
 
 // SetIdleTimeout lets this session live for d without being used, in place of
-// Config.IdleTimeout: at least a second; negative is no idle limit. It renews the
+// Config.Lifetimes.Idle: at least a second; negative is no idle limit. It renews the
 // session.
 func (s *Session) SetIdleTimeout(d time.Duration) {
 	s.core().SetTerms("SetIdleTimeout", func(t *state.Terms) {
@@ -177,7 +177,7 @@ func (s *Session) SetIdleTimeout(d time.Duration) {
 }
 
 // SetBrowserSession lets the cookies of this session be forgotten when the browser is closed, or
-// not, in place of Config.BrowserSession. Many browsers bring them back with
+// not, in place of Config.Cookie.BrowserSession. Many browsers bring them back with
 // their windows: the lifetime counts all the same. It renews the session.
 func (s *Session) SetBrowserSession(ends bool) {
 	s.core().SetTerms("SetBrowserSession", func(t *state.Terms) {

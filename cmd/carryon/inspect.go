@@ -91,7 +91,7 @@ func (u *ui) paste() (string, error) {
 // A program is the cookies that one program would take for its own.
 type program struct {
 	base    string
-	fixed   bool // one cookie of exactly that name, as of Config.FixedName
+	fixed   bool // one cookie of exactly that name, as of Config.Cookie.FixedName
 	cookies []cookie
 	jar     cookiejar.Jar
 	found   middleware.Explanation
@@ -199,7 +199,7 @@ func (in *inspection) reportProgram(w io.Writer, p *program) {
 	if in.ring != nil {
 		title := printable(p.base) + ", all together"
 		if p.fixed {
-			title = printable(p.base) + ", as Config.FixedName"
+			title = printable(p.base) + ", as Config.Cookie.FixedName"
 		}
 		fmt.Fprintf(w, "\n%s\n", title)
 		printLines(w, p.verdict())

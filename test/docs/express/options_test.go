@@ -65,7 +65,7 @@ func Example_cookie() {
 	fmt.Println(err) // a browser would drop this cookie without a word
 	// Output:
 	// Max-Age=86400; Path=/shop; Domain=app.example; Secure; HttpOnly; SameSite=None; Partitioned; Priority=High
-	// carryon: Config.Name "__Host-app": browsers refuse "__Host-" with a Domain or a Path other than "/"; use "__Secure-"
+	// carryon: Config.Cookie.Name: browsers refuse "__Host-" with a Domain or a Path other than "/", as in "__Host-app"; use "__Secure-"
 }
 
 func Example_maxAge() {

@@ -187,7 +187,7 @@ func Example_remember() {
 	newRemember := func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r.Context())
 		user.Set(s, "ada")
-		s.SetLifetime(30 * 24 * time.Hour) // up to Config.MaxLifetime
+		s.SetLifetime(30 * 24 * time.Hour) // up to Config.Lifetimes.Max
 		s.SetIdleTimeout(-1)
 	}
 	app := newSessions(middleware.Config{Lifetimes: middleware.Lifetimes{Max: middleware.MaxLifetime}})

@@ -210,8 +210,8 @@ func Example_remember() {
 	}
 	newRemember := func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r.Context())
-		s.SetBrowserSession(false)         // where Config.BrowserSession is true
-		s.SetLifetime(30 * 24 * time.Hour) // up to Config.MaxLifetime
+		s.SetBrowserSession(false)         // where Config.Cookie.BrowserSession is true
+		s.SetLifetime(30 * 24 * time.Hour) // up to Config.Lifetimes.Max
 		user.Set(s, "ada")
 	}
 	app := newSessions(middleware.Config{Lifetimes: middleware.Lifetimes{Max: middleware.MaxLifetime, Idle: -1}, Cookie: middleware.Cookie{BrowserSession: true}})
