@@ -48,7 +48,8 @@ func (x *requestState) load(ctx context.Context) (*state.View, error) {
 	if err == nil {
 		err = x.refuseRevoked(ctx, v)
 	}
-	if m.Observer != nil || x.listen != nil {
+	found.merged = v
+	if m.Observer != nil && !x.silent {
 		x.observeLoad(ctx, v, m.Clock().Sub(start))
 	}
 	return v, err

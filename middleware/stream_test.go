@@ -227,7 +227,7 @@ func TestGoroutinesMaySaveWhileTheHandlerEnds(t *testing.T) {
 				for i := range 20 {
 					note.Set(session.From(r.Context()), strconv.Itoa(i))
 					_ = session.From(r.Context()).Save(t.Context())
-					m.Describe(r.Context())
+					m.Explain(r)
 				}
 			})
 		}

@@ -82,7 +82,7 @@ func (a *app) look(r *http.Request, s *session.Session) picture {
 		ID: s.ID(), New: s.IsNew(), Created: timeOrNil(s.Created()), Expires: timeOrNil(s.Expires()),
 		Names: append([]string{}, s.Names()...), Cookies: []cookie{}, Groups: []group{},
 	}
-	d := a.sessions.Describe(r.Context())
+	d := a.sessions.Explain(r)
 	for _, c := range d.Cookies {
 		p.Groups = append(p.Groups, group{c.Tag, c.Kind, c.Counts, append([]string{}, c.Entries...), c.Pieces, c.Bytes})
 		p.Chunks += c.Pieces
@@ -103,7 +103,7 @@ func (a *app) look(r *http.Request, s *session.Session) picture {
 	return p
 }
 
-func mode(s *session.Session, d middleware.Description) string {
+func mode(s *session.Session, d middleware.Explanation) string {
 	switch {
 	case s.IsNew():
 		return ""
@@ -115,7 +115,7 @@ func mode(s *session.Session, d middleware.Description) string {
 	return "inline"
 }
 
-func (a *app) budget(id string, d middleware.Description) budget {
+func (a *app) budget(id string, d middleware.Explanation) budget {
 	b := budget{
 		Platform:       a.platform,
 		CookieBytes:    share{d.Limits.CookieBytes, &d.Used.CookieBytes},
