@@ -123,7 +123,7 @@ func remove(name string) func(*session.Session) {
 // A logout may find the session idle while the answer that says that it is in
 // use is still on its way. What lands then must not bring the session back.
 func TestDestroyOfAnIdleSessionHoldsAgainstALateTouch(t *testing.T) {
-	a := newAdversary(t, func(c *middleware.Config) { c.IdleTimeout, c.TouchAfter = time.Hour, time.Minute })
+	a := newAdversary(t, func(c *middleware.Config) { c.Lifetimes.Idle, c.Lifetimes.TouchAfter = time.Hour, time.Minute })
 	jar := cookies{}
 	a.ask(jar, set("user", "ada"))
 	a.clock.advance(time.Hour - time.Second)
@@ -195,7 +195,7 @@ func TestCrossSiteRequestsDoNotDisplace(t *testing.T) {
 // A cookie that nobody here can open, and that comes back whatever is done (a
 // sibling domain's), must not let every logout leave a mark of its own.
 func TestLogoutMarksDoNotPileUp(t *testing.T) {
-	a, other := newAdversary(t, func(c *middleware.Config) { c.Name = "plain" }), newAdversary(t, func(c *middleware.Config) { c.Name = "plain" })
+	a, other := newAdversary(t, func(c *middleware.Config) { c.Cookie.Name = "plain" }), newAdversary(t, func(c *middleware.Config) { c.Cookie.Name = "plain" })
 	jar, planted := cookies{}, cookies{}
 	a.ask(jar, set("user", "ada"))
 	other.ask(planted, set("user", "eve"))

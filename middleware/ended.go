@@ -44,9 +44,9 @@ func (x *requestState) ended(v *state.View, told records.Status, err error) erro
 		if told.LoggedOut {
 			v.Verdict = state.LoggedOut
 		}
-	case err != nil && x.sessions.RefuseIfRevocationUnknown:
+	case err != nil && x.sessions.Fallback.Revocation == RevocationStrict:
 		v.End(state.StoreDown)
-		if x.sessions.AbsentIfStoreDown {
+		if x.sessions.Fallback.Outage == OutageAbsent {
 			return nil
 		}
 		return err

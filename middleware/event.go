@@ -51,7 +51,7 @@ const (
 	// says how much. The program's other cookies have grown, or many requests
 	// created entries at once in several processes.
 	EventOverBudget EventKind = "over budget"
-	// EventClamped: the program chose a lifetime beyond Config.MaxLifetime, or
+	// EventClamped: the program chose a lifetime beyond Config.Lifetimes.Max, or
 	// shorter than a second; the nearest permitted one counts. Detail is the
 	// method, Duration what was asked for.
 	EventClamped EventKind = "lifetime clamped"

@@ -21,8 +21,8 @@ import (
 //	resave             nothing: who changes nothing writes nothing, and a
 //	                   parallel write needs no second one to survive
 //	saveUninitialized  the program sets a value where there is no session yet
-//	rolling            IdleTimeout of maxAge, and a TouchAfter below 0; else
-//	                   Lifetime of maxAge, and no idle limit
+//	rolling            Idle of maxAge, and a TouchAfter below 0; else
+//	                   Absolute of maxAge, and no idle limit
 //	unset              Destroy, or Reload for "keep"
 //	maxAge             as above; null is BrowserSession
 type express struct {
@@ -41,11 +41,11 @@ const visited session.Key[bool] = "visited"
 func (e express) configure(c *middleware.Config) {
 	age := e.maxAge
 	if e.maxAge == 0 {
-		c.BrowserSession, age = true, rowLife
+		c.Cookie.BrowserSession, age = true, rowLife
 	}
-	c.Lifetime, c.IdleTimeout = age, -1
+	c.Lifetimes.Absolute, c.Lifetimes.Idle = age, -1
 	if e.rolling {
-		c.Lifetime, c.IdleTimeout, c.TouchAfter = middleware.MaxLifetime, age, -1
+		c.Lifetimes.Absolute, c.Lifetimes.Idle, c.Lifetimes.TouchAfter = middleware.MaxLifetime, age, -1
 	}
 }
 
@@ -97,7 +97,7 @@ type expressVisit struct {
 func (e express) visit(t *testing.T, mode middleware.Mode) *expressVisit {
 	s, store := storedSite(t, asProgram(e.program), config(func(c *middleware.Config) {
 		e.configure(c)
-		c.Mode = mode
+		c.Fallback.Mode = mode
 	}))
 	return &expressVisit{site: s, express: e, store: store, began: noon.Add(10 * time.Minute)}
 }
@@ -276,7 +276,9 @@ func TestNothingToSaveSetsNoCookie(t *testing.T) {
 		for _, mode := range []middleware.Mode{middleware.Auto, middleware.AlwaysStored} {
 			t.Run(name, func(t *testing.T) {
 				s, store := storedSite(t, asProgram(func(_ http.ResponseWriter, r *http.Request) { do(session.From(r.Context())) }),
-					config(func(c *middleware.Config) { c.Mode, c.TouchAfter, c.WithoutRevocation = mode, -1, false }))
+					config(func(c *middleware.Config) {
+						c.Fallback.Mode, c.Lifetimes.TouchAfter, c.Fallback.Revocation = mode, -1, middleware.RevocationOn
+					}))
 				a := s.get("/")
 				require.Equal(t, 200, a.StatusCode)
 				require.Empty(t, a.Header.Values("Set-Cookie"))
@@ -291,7 +293,7 @@ func TestNothingToSaveSetsNoCookie(t *testing.T) {
 func TestRollingWithAThreshold(t *testing.T) {
 	for threshold, want := range map[time.Duration]int{-1: 60, 10 * time.Minute: 6, 0: 1, 59 * time.Minute: 1} {
 		for _, mode := range []middleware.Mode{middleware.AlwaysCookies, middleware.AlwaysStored} {
-			s, store := storedSite(t, lives(24*hour, 2*hour, threshold), config(func(c *middleware.Config) { c.Mode = mode }))
+			s, store := storedSite(t, lives(24*hour, 2*hour, threshold), config(func(c *middleware.Config) { c.Fallback.Mode = mode }))
 			s.get("/set?user=ada")
 			store.since()
 			set := 0

@@ -23,7 +23,7 @@ import (
 
 // findLegacy looks for the first importer's cookie that the request carries.
 func (x *requestState) findLegacy() *legacy {
-	for _, from := range x.sessions.Import {
+	for _, from := range x.sessions.Migration.From {
 		name := from.Cookie().Name
 		for _, line := range x.cookies {
 			for pair := range strings.SplitSeq(line, ";") {
@@ -52,7 +52,7 @@ func (x *requestState) importLegacy(ctx context.Context, v *state.View, now time
 	switch {
 	case err != nil:
 		x.observe(ctx, Event{Kind: EventRefused, Reason: session.ImportFailed, Err: err})
-		if m.AbsentIfStoreDown || errors.Is(err, ErrCannotImport) {
+		if m.Fallback.Outage == OutageAbsent || errors.Is(err, ErrCannotImport) {
 			x.found.legacy = nil // kept for an importer that can read it
 			return nil
 		}
@@ -94,7 +94,7 @@ func (m *Sessions) importedHead(key *keyring.Key, l *legacy, got *Imported, now 
 		return nil, err
 	}
 	return &state.Cookie{Kind: state.Head, Root: state.Root(hash[:32]), Born: born, Floor: born, Orphan: true, Created: created, End: end,
-		Browser: m.BrowserSession, Entries: entries, Since: state.Millis(now), SeenAt: state.Millis(now)}, nil
+		Browser: m.Cookie.BrowserSession, Entries: entries, Since: state.Millis(now), SeenAt: state.Millis(now)}, nil
 }
 
 // importSlot is where a key keeps what imports are derived with.
@@ -110,7 +110,7 @@ func (m *Sessions) importHash(key *keyring.Key, l *legacy) []byte {
 	for part := byte(1); part <= 2; part++ {
 		mac := hmac.New(sha256.New, secret)
 		mac.Write([]byte{part})
-		for _, s := range []string{m.Audience, m.Name, l.from.Cookie().Name, l.value} {
+		for _, s := range []string{m.Audience, m.Cookie.Name, l.from.Cookie().Name, l.value} {
 			mac.Write(binary.BigEndian.AppendUint32(nil, uint32(len(s))))
 			mac.Write([]byte(s))
 		}
@@ -152,7 +152,7 @@ func (x *requestState) legacyObsolete(o core.Outcome, p policy.Plan, r Response)
 		return false
 	case o.Changes.Destroyed:
 		return true
-	case x.sessions.KeepImported:
+	case x.sessions.Migration.Keep:
 		return false
 	case o.Changes.Renewed && p.Changes:
 		return true
@@ -197,5 +197,5 @@ func (x *requestState) forget(ctx context.Context, l *legacy) {
 
 // imports tells whether other libraries' sessions are still read.
 func (s *settings) imports(now time.Time) bool {
-	return len(s.Import) > 0 && now.Before(s.ImportUntil)
+	return len(s.Migration.From) > 0 && now.Before(s.Migration.Until)
 }

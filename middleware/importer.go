@@ -8,7 +8,7 @@ import (
 )
 
 // An Importer reads the sessions that another library left in visitors'
-// browsers: see [Config.Import]. Those under middleware/migrate are ready-made.
+// browsers: see [Migration]. Those under middleware/migrate are ready-made.
 // It must be safe for concurrent use.
 type Importer interface {
 	// Cookie names the other library's cookie. Its Path and Domain must be those
@@ -47,6 +47,6 @@ type Imported struct {
 	Created time.Time
 
 	// Expires is when the session ends, which the import does not change; zero
-	// means Config.Lifetime after Created.
+	// means Config.Lifetimes.Absolute after Created.
 	Expires time.Time
 }

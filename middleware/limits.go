@@ -1,7 +1,6 @@
 package middleware
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/carryon-go/carryon/internal/cookiejar"
@@ -143,18 +142,14 @@ func (l Limits) over(base Limits) Limits {
 	return l
 }
 
-// faults lists what no browser or no session could live with.
-func (l Limits) faults() (all []error) {
+// check refuses numbers that browsers or servers do not support.
+func (l Limits) check(f *faults) {
 	check := func(name string, n, least, most int) {
-		if n < least || n > most {
-			all = append(all, fmt.Errorf("carryon: Config.Limits.%s is %d; it must be from %d to %d (0 takes the platform's)",
-				name, n, least, most))
-		}
+		f.add(n < least || n > most, "Limits."+name, "%d must be from %d to %d (0 takes the platform's)", n, least, most)
 	}
 	check("CookieBytes", l.CookieBytes, 512, 4096)
 	check("Cookies", l.Cookies, 1, 150)
 	check("RequestBytes", l.RequestBytes, 512, cookiejar.MaxBytes)
 	check("ResponseBytes", l.ResponseBytes, 512, 250_000)
 	check("SetCookieLines", l.SetCookieLines, 1, 64)
-	return all
 }

@@ -22,7 +22,7 @@ func (x *requestState) load(ctx context.Context) (*state.View, error) {
 	found := &x.result
 	x.found = found
 	found.makeRoom()
-	found.jar.Read(x.cookies, m.Name, m.FixedName)
+	found.jar.Read(x.cookies, m.Cookie.Name, m.Cookie.FixedName)
 	l := loading{m: m, now: start, found: found}
 	if len(found.jar.Groups) > 0 {
 		l.ring = m.Keys.Ring(ctx)
@@ -48,7 +48,8 @@ func (x *requestState) load(ctx context.Context) (*state.View, error) {
 	if err == nil {
 		err = x.refuseRevoked(ctx, v)
 	}
-	if m.Observer != nil || x.listen != nil {
+	found.merged = v
+	if m.Observer != nil && !x.silent {
 		x.observeLoad(ctx, v, m.Clock().Sub(start))
 	}
 	return v, err
@@ -159,8 +160,8 @@ func (l *loading) again() {
 func (m *Sessions) adviseOnForeign(id keyring.ID) {
 	m.foreign.Do(func() {
 		m.Logger.Warn("carryon: a visitor brought a session cookie that is sealed by a key which is not in the ring: another program on this host "+
-			"uses the same Config.Name, or the ring was replaced; if it is another program, give one of them another Config.Name",
-			"name", m.Name, "key", id.String())
+			"uses the same Config.Cookie.Name, or the ring was replaced; if it is another program, give one of them another Config.Cookie.Name",
+			"name", m.Cookie.Name, "key", id.String())
 	})
 }
 
@@ -247,7 +248,7 @@ func (l *loading) open(g *cookiejar.Group, piece func(i int) (string, bool)) (gr
 
 // binding is what a seal is bound to beside its content.
 func (m *Sessions) binding(tag string) codec.Binding {
-	return codec.Binding{Audience: m.Audience, Base: m.Name, Suffix: tag}
+	return codec.Binding{Audience: m.Audience, Base: m.Cookie.Name, Suffix: tag}
 }
 
 func (x *requestState) reload(ctx context.Context, have *state.View) (*state.View, error) {

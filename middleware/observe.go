@@ -12,14 +12,10 @@ import (
 
 func (x *Exchange) observe(ctx context.Context, e Event) {
 	w := x.state.Load()
-	if w != nil && w.found != nil && !x.committed() && (e.Kind == EventRefused || e.Err != nil) {
-		if w.found.told == nil {
-			w.found.told = make(map[session.Reason]bool, 1)
-		}
-		w.found.told[e.Reason] = true
+	if w != nil && w.found != nil && w.found.merged == nil && (e.Kind == EventRefused || e.Err != nil) {
+		w.found.refused = append(w.found.refused, Refusal{Reason: e.Reason, KeyID: e.KeyID, Tag: e.tag, Err: e.Err})
 	}
-	if w != nil && w.listen != nil {
-		w.listen(e)
+	if w != nil && w.silent {
 		return
 	}
 	x.sessions.tell(observed{ctx, x}, e)
@@ -72,15 +68,9 @@ func isFailure(e Event) bool {
 
 // observeLoad tells of every cookie that was refused, then of the load itself.
 func (x *requestState) observeLoad(ctx context.Context, v *state.View, took time.Duration) {
-	for _, r := range x.found.refusals {
-		x.observe(ctx, Event{Kind: EventRefused, Reason: r.reason, KeyID: r.key, tag: r.tag})
+	for _, e := range x.found.refusedByLoad() {
+		x.observe(ctx, e)
 	}
-	for _, c := range v.Cookies {
-		if c.Kind == state.Head && v.Winner != nil && c.Root != v.Winner.Root {
-			x.observe(ctx, Event{Kind: EventRefused, Reason: session.Superseded, SessionID: c.Root.ID(), tag: c.Tag})
-		}
-	}
-	x.observeVerdict(ctx, v)
 	if j := &x.found.jar; j.Bytes > 0 && j.Bytes+j.OthersBytes > x.sessions.limits.RequestBytes {
 		x.observe(ctx, Event{Kind: EventOverBudget, Reason: session.TooLarge, Bytes: j.Bytes + j.OthersBytes})
 	}
@@ -91,6 +81,49 @@ func (x *requestState) observeLoad(ctx context.Context, v *state.View, took time
 	x.observe(ctx, e)
 }
 
+// refusedByLoad returns an event for each cookie that did not count, and then for
+// why there is no session, if that is no single cookie's fault: it was ended, its
+// record is missing, too many cookies came.
+func (f *loadResult) refusedByLoad() (all []Event) {
+	v := f.merged
+	for _, r := range f.refusals {
+		all = append(all, Event{Kind: EventRefused, Reason: r.reason, KeyID: r.key, tag: r.tag})
+	}
+	for _, c := range v.Cookies {
+		if c.Kind == state.Head && v.Winner != nil && c.Root != v.Winner.Root {
+			all = append(all, Event{Kind: EventRefused, Reason: session.Superseded, SessionID: c.Root.ID(), tag: c.Tag})
+		}
+	}
+	reason := session.Reason(v.Reason())
+	if f.jar.TooMany {
+		reason = session.TooMany
+	}
+	told := func(reason session.Reason) bool {
+		return slices.ContainsFunc(all, func(e Event) bool { return e.Reason == reason }) ||
+			slices.ContainsFunc(f.refused, func(r Refusal) bool { return r.Reason == reason })
+	}
+	if reason == session.Recognised || reason == session.Absent || told(reason) || reason == session.StoreDown && told(session.StoreRolledBack) {
+		return all
+	}
+	e := Event{Kind: EventRefused, Reason: reason}
+	if v.Winner != nil {
+		e.SessionID = v.Winner.Root.ID()
+	}
+	return append(all, e)
+}
+
+// allRefused returns what did not count, in the order in which it was noticed.
+func (f *loadResult) allRefused() []Refusal {
+	if f.merged == nil {
+		return nil
+	}
+	all := slices.Clone(f.refused)
+	for _, e := range f.refusedByLoad() {
+		all = append(all, Refusal{Reason: e.Reason, KeyID: e.KeyID, Tag: e.tag, Err: e.Err})
+	}
+	return all
+}
+
 // cells counts the entries that are in cells.
 func cells(v *state.View) (n int) {
 	for i := range v.Entries {
@@ -99,25 +132,6 @@ func cells(v *state.View) (n int) {
 		}
 	}
 	return n
-}
-
-// observeVerdict tells why there is no session where that is no single cookie's
-// fault: it was ended, its record is missing, too many cookies came.
-func (x *requestState) observeVerdict(ctx context.Context, v *state.View) {
-	reason := session.Reason(v.Reason())
-	if x.found.jar.TooMany {
-		reason = session.TooMany
-	}
-	told := x.found.told
-	if reason == session.Recognised || reason == session.Absent || told[reason] ||
-		reason == session.StoreDown && told[session.StoreRolledBack] {
-		return
-	}
-	e := Event{Kind: EventRefused, Reason: reason}
-	if v.Winner != nil {
-		e.SessionID = v.Winner.Root.ID()
-	}
-	x.observe(ctx, e)
 }
 
 // Observers makes one observer of several, which are told in this order. Those

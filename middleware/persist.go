@@ -14,7 +14,7 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// maxWaits is how many StoreTimeouts a write may wait for others.
+// maxWaits is how many timeouts of a call a write may wait for others.
 const maxWaits = 4
 
 // persist decides what the response does, and does what the plan asks of the

@@ -68,7 +68,7 @@ type requestState struct {
 	found   *loadResult  // nil before the load
 	pending *pendingPlan // what an early Save has left for the header to say; nil: nothing
 	bound   int64        // when a login binds its session (ms)
-	listen  func(Event)  // told in place of the Observer, unless nil
+	silent  bool         // no event is reported: the request is no visitor's
 	value   [1]string    // of Cache-Control in the header
 	result  loadResult
 }
@@ -117,9 +117,10 @@ type loadResult struct {
 	view     state.View  // of the cookies alone
 	stored   *stored     // what the store was asked; nil: nothing
 	legacy   *legacy     // another library's cookie; nil: none, or not looked for
-	refusals []refusal
-	told     map[session.Reason]bool // in events, so far; nil: none
-	scratch  *scratch                // room for several cookies; nil: none
+	refusals []refusal   // of the cookies that did not open
+	refused  []Refusal   // what else did not count, so far
+	merged   *state.View // what the load returned; nil before
+	scratch  *scratch    // room for several cookies; nil: none
 
 	room struct {
 		pieces  [1]cookiejar.Piece

@@ -10,10 +10,10 @@ import (
 )
 
 // errNothingRevoked is what revoking meets where the configuration has no store.
-var errNothingRevoked = errors.New("carryon: revocations are kept in Config.Fallback, which is nil; give it a store, for several replicas one that they share")
+var errNothingRevoked = errors.New("carryon: revocations are kept in Config.Fallback.Store, which is nil; give it a store, for several replicas one that they share")
 
 // errRevocationOff is what revoking meets where nobody would ask.
-var errRevocationOff = errors.New("carryon: Config.WithoutRevocation is set, so that no replica asks whether sessions in cookies have been ended; leave it out, on every replica")
+var errRevocationOff = errors.New("carryon: Config.Fallback.Revocation is RevocationOff, so that no replica asks whether sessions in cookies have been ended; leave it out, on every replica")
 
 // Revoke ends the session with a public id ([session.Session.ID]), wherever its
 // cookies are, however many copies there are of them, and whether it lives in
@@ -21,14 +21,14 @@ var errRevocationOff = errors.New("carryon: Config.WithoutRevocation is set, so 
 // session has after a login. It is no error if there is no such session.
 //
 // When it has returned, this replica refuses the session at once, and others
-// within Config.RevocationMaxAge. The error is [session.ErrStoreDown] (wrapped)
+// within Config.Fallback.RevocationMaxAge. The error is [session.ErrStoreDown] (wrapped)
 // where the store could not be written: then nothing may be taken for revoked.
 // How safe an acknowledged write is, is the store's to say (docs/stores.md).
 func (m *Sessions) Revoke(ctx context.Context, id string) error {
-	if m.Fallback == nil {
+	if m.Fallback.Store == nil {
 		return errNothingRevoked
 	}
-	if m.WithoutRevocation && m.Mode != AlwaysStored {
+	if m.Fallback.Revocation == RevocationOff && m.Fallback.Mode != AlwaysStored {
 		return errRevocationOff
 	}
 	if raw, err := base64.RawURLEncoding.Strict().DecodeString(id); err != nil || len(raw) != 16 || len(id) != 22 {
@@ -46,7 +46,7 @@ func (m *Sessions) storage(ctx context.Context) *stored {
 }
 
 // longest is how long a browser may keep a cookie that is set now, whatever
-// Config.Lifetime was when it was set.
+// Config.Lifetimes.Absolute was when it was set.
 func (m *Sessions) longest() time.Time {
 	return m.Clock().Add(MaxLifetime + state.Settled*time.Millisecond)
 }
@@ -54,14 +54,14 @@ func (m *Sessions) longest() time.Time {
 // RevokeSubject ends all sessions that were bound to the subject
 // ([session.Session.Login]) before now: "log out everywhere". It counts for every
 // session that a replica loads after it has returned, at this replica at once
-// and at others within Config.RevocationMaxAge. Logins that come after it are
+// and at others within Config.Fallback.RevocationMaxAge. Logins that come after it are
 // not concerned, however the replicas' clocks differ. For its error see
 // [Sessions.Revoke].
 func (m *Sessions) RevokeSubject(ctx context.Context, subject string) error {
-	if m.Fallback == nil {
+	if m.Fallback.Store == nil {
 		return errNothingRevoked
 	}
-	if m.WithoutRevocation {
+	if m.Fallback.Revocation == RevocationOff {
 		return errRevocationOff
 	}
 	if len(subject) == 0 || len(subject) > state.MaxSubject {

@@ -191,13 +191,6 @@ func redisOptions(address string) (*redis.UniversalOptions, error) {
 	return o, nil
 }
 
-// modes holds the values of -mode.
-var modes = map[string]middleware.Mode{
-	"auto":    middleware.Auto,
-	"cookies": middleware.AlwaysCookies,
-	"stored":  middleware.AlwaysStored,
-}
-
 // storeName returns the name of -store for the page: only its kind.
 func storeName(address string) string {
 	scheme, _, _ := strings.Cut(address, ":")
