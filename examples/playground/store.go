@@ -19,7 +19,6 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/fallback/redisstore"
 	"github.com/carryon-go/carryon/fallback/sqlstore"
-	"github.com/carryon-go/carryon/middleware"
 )
 
 // storeForms lists the forms of -store.
