@@ -69,7 +69,7 @@ func (s *settings) fill() {
 	}
 	s.failures = &eventLog{logger: s.Logger, now: s.Clock}
 	platform, _ := s.Platform.Limits()
-	s.limits = s.Limits.over(platform)
+	s.limits = s.Limits.withDefaults(platform)
 	if s.Partitioned {
 		s.limits.RequestBytes = min(s.limits.RequestBytes, partitionBytes)
 	}

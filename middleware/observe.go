@@ -10,23 +10,24 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
+// observe reports an event of the request.
 func (x *Exchange) observe(ctx context.Context, e Event) {
 	w := x.state.Load()
 	if w != nil && w.found != nil && !x.committed() && (e.Kind == EventRefused || e.Err != nil) {
-		if w.found.told == nil {
-			w.found.told = make(map[session.Reason]bool, 1)
+		if w.found.reported == nil {
+			w.found.reported = make(map[session.Reason]bool, 1)
 		}
-		w.found.told[e.Reason] = true
+		w.found.reported[e.Reason] = true
 	}
 	if w != nil && w.listen != nil {
 		w.listen(e)
 		return
 	}
-	x.sessions.tell(observed{ctx, x}, e)
+	x.sessions.report(observed{ctx, x}, e)
 }
 
-// observed is the context of an Observer. The session is not in it: the session is
-// locked at that time, and an observer that asked for it would deadlock.
+// observed is the context that an Observer gets. It does not carry the session,
+// because the session is locked and an observer that used it would deadlock.
 type observed struct {
 	context.Context
 	x *Exchange
@@ -45,9 +46,8 @@ func (o observed) Value(key any) any {
 	return o.Context.Value(key)
 }
 
-// tell tells the Observer of an event. Without one, failures are logged: none of
-// them is silent.
-func (s *settings) tell(ctx context.Context, e Event) {
+// report passes an event to the Observer. Without an Observer, failures are logged.
+func (s *settings) report(ctx context.Context, e Event) {
 	switch {
 	case s.Observer != nil:
 		s.Observer(ctx, e)
@@ -56,8 +56,8 @@ func (s *settings) tell(ctx context.Context, e Event) {
 	}
 }
 
-// isFailure reports whether an event tells of something that was lost or refused
-// by a fault of the program, its configuration or its store.
+// isFailure reports whether an event is caused by a fault of the program, its
+// configuration or its store.
 func isFailure(e Event) bool {
 	switch e.Kind {
 	case EventFailed, EventLateChange, EventClamped, EventUndecodable:
@@ -70,7 +70,7 @@ func isFailure(e Event) bool {
 	return false
 }
 
-// observeLoad tells of every cookie that was refused, then of the load itself.
+// observeLoad reports each cookie that was refused, and then the load itself.
 func (x *requestState) observeLoad(ctx context.Context, v *state.View, took time.Duration) {
 	for _, r := range x.found.refusals {
 		x.observe(ctx, Event{Kind: EventRefused, Reason: r.reason, KeyID: r.key, tag: r.tag})
@@ -91,7 +91,7 @@ func (x *requestState) observeLoad(ctx context.Context, v *state.View, took time
 	x.observe(ctx, e)
 }
 
-// cells counts the entries that are in cells.
+// cells returns the number of entries that are in cells.
 func cells(v *state.View) (n int) {
 	for i := range v.Entries {
 		if v.Entries[i].From != nil {
@@ -101,16 +101,17 @@ func cells(v *state.View) (n int) {
 	return n
 }
 
-// observeVerdict tells why there is no session where that is no single cookie's
-// fault: it was ended, its record is missing, too many cookies came.
+// observeVerdict reports why there is no session if no event has reported the reason
+// yet: for example the session was ended, its record is missing, or there are too
+// many cookies.
 func (x *requestState) observeVerdict(ctx context.Context, v *state.View) {
 	reason := session.Reason(v.Reason())
 	if x.found.jar.TooMany {
 		reason = session.TooMany
 	}
-	told := x.found.told
-	if reason == session.Recognised || reason == session.Absent || told[reason] ||
-		reason == session.StoreDown && told[session.StoreRolledBack] {
+	reported := x.found.reported
+	if reason == session.Recognised || reason == session.Absent || reported[reason] ||
+		reason == session.StoreDown && reported[session.StoreRolledBack] {
 		return
 	}
 	e := Event{Kind: EventRefused, Reason: reason}
@@ -120,8 +121,8 @@ func (x *requestState) observeVerdict(ctx context.Context, v *state.View) {
 	x.observe(ctx, e)
 }
 
-// Observers makes one observer of several, which are told in this order. Those
-// that are nil are left out; of none it is nil.
+// Observers returns an observer that calls those in list, in order. It skips nil
+// observers. If no others are left, Observers returns nil.
 //
 //	middleware.Config{Observer: middleware.Observers(middleware.Log(nil), count)}
 func Observers(list ...func(context.Context, Event)) func(context.Context, Event) {

@@ -203,6 +203,6 @@ func TestDifferentOnesNest(t *testing.T) {
 func TestFromSaysWhichWiringIsMissing(t *testing.T) {
 	m, err := middleware.New(middleware.Config{Keys: newRing(t)})
 	require.NoError(t, err)
-	require.PanicsWithValue(t, "carryon: Sessions.From: this context did not pass this Sessions' Handler; "+
-		"wrap the handler that serves this route, and pass r.Context() on", func() { m.From(t.Context()) })
+	require.PanicsWithValue(t, "carryon: Sessions.From: the context has no session of this Sessions; "+
+		"wrap the route's handler with Sessions.Handler, and pass r.Context() on", func() { m.From(t.Context()) })
 }
