@@ -23,8 +23,8 @@ type emptyRing struct{}
 func (emptyRing) Ring(context.Context) *keyring.Ring { return nil }
 
 // replica is a provider whose ring a test changes, and which counts how often it
-// was asked about unknown ids. It reports its source as unreadable, unless current
-// is set.
+// was asked about unknown ids. Unless current is set, it cannot decide whether an
+// unknown id is another program's.
 type replica struct {
 	mu       sync.Mutex
 	ring     *keyring.Ring

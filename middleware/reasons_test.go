@@ -14,7 +14,7 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// reasonsOf lists the reasons of the events of a kind.
+// reasonsOf returns the reasons of events.
 func reasonsOf(list []middleware.Event) (all []session.Reason) {
 	for _, e := range list {
 		all = append(all, e.Reason)
@@ -22,8 +22,8 @@ func reasonsOf(list []middleware.Event) (all []session.Reason) {
 	return all
 }
 
-// Each way in which a request can lack a session has its reason: the handler, the
-// observer, the operator and the log are told the same word.
+// Each way in which a request can lack a session has a reason. The handler, the
+// observer, the operator and the log get the same word.
 func TestEveryBrokenRequestHasItsReason(t *testing.T) {
 	for _, c := range nobody {
 		t.Run(c.name, func(t *testing.T) {
@@ -50,7 +50,8 @@ func TestEveryBrokenRequestHasItsReason(t *testing.T) {
 	}
 }
 
-// What is wrong beside a session that counts, or beside none, is told as well.
+// A refusal beside a session that counts, or beside no session, is reported as
+// well.
 func TestEveryRefusalBesideASession(t *testing.T) {
 	for _, c := range beside {
 		t.Run(c.name, func(t *testing.T) {
@@ -64,7 +65,8 @@ func TestEveryRefusalBesideASession(t *testing.T) {
 	}
 }
 
-// requireExplained: the operator is told the reason, and of what was refused.
+// requireExplained checks that Explain returns the reason, and the reason of the
+// refused cookie or record.
 func (b broken) requireExplained(t *testing.T, reason, refused session.Reason) {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodGet, b.URL, nil)
@@ -85,8 +87,7 @@ func (b broken) requireExplained(t *testing.T, reason, refused session.Reason) {
 	}
 }
 
-// A request that is refused when it writes has its reason in the event of the
-// commit that failed.
+// A failed commit has its reason in EventFailed.
 func TestEveryFailedCommitHasItsReason(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -102,7 +103,7 @@ func TestEveryFailedCommitHasItsReason(t *testing.T) {
 			s, _ := onReplica(t, newRing(t), newRing(t))
 			return s, "/set?user=eve"
 		}},
-		{"no key seals", session.NoKey, func(t *testing.T) (*site, string) {
+		{"no key is active", session.NoKey, func(t *testing.T) (*site, string) {
 			s, _ := onReplica(t, newRing(t), nil)
 			return s, "/login?user=eve"
 		}},
@@ -111,7 +112,7 @@ func TestEveryFailedCommitHasItsReason(t *testing.T) {
 			store.fail(errors.New("connection refused"))
 			return s, "/put?name=a&size=60000"
 		}},
-		{"a renewal of what was revoked", session.Revoked, func(t *testing.T) (*site, string) {
+		{"a renewal of a revoked session", session.Revoked, func(t *testing.T) (*site, string) {
 			sites, _ := sharing(t, 2)
 			a, b := sites[0], sites[1]
 			a.get("/bind?user=ada")
@@ -143,7 +144,7 @@ func TestEveryFailedCommitHasItsReason(t *testing.T) {
 	require.Equal(t, session.LateChange, late[0].Reason)
 }
 
-// Between them the tests above have every reason that there is.
+// Together, the tests above cover every reason.
 func TestEveryReasonIsTested(t *testing.T) {
 	seen := []session.Reason{session.Recognised, session.TooLarge, session.NoKey, session.LateChange}
 	for _, c := range nobody {
@@ -159,8 +160,8 @@ func TestEveryReasonIsTested(t *testing.T) {
 	require.Len(t, session.Reasons(), len(slices.Compact(slices.Sorted(slices.Values(session.Reasons())))))
 }
 
-// The state of a session under a retired key moves to the active one, and that
-// is an event of its own.
+// If the head of a session moves from a retired key to the active one, that is
+// reported as an event.
 func TestRotatedIsAnEvent(t *testing.T) {
 	old := newRing(t)
 	next, _, err := old.Rotate(noon, keyring.Policy{ActivateIn: -1, Overlap: 48 * time.Hour})

@@ -14,11 +14,11 @@ import (
 	"github.com/carryon-go/carryon/middleware"
 )
 
-// landsElsewhere tells whether a browser that is on a page of this host would go
-// to another one, or run something, for a Location: what the URL standard
-// (url.spec.whatwg.org) makes of a relative reference. It leaves out tabs and
-// line ends wherever they are, and controls and spaces at both ends, and takes a
-// backslash for a slash.
+// landsElsewhere reports whether a browser on a page of this host would leave the
+// host, or run a script, for a Location. It follows the URL standard
+// (url.spec.whatwg.org) for relative references: tabs and line ends are removed
+// anywhere, control characters and spaces at both ends, and a backslash counts as
+// a slash.
 func landsElsewhere(location string) bool {
 	s := strings.TrimFunc(location, func(c rune) bool { return c <= ' ' })
 	s = strings.NewReplacer("\t", "", "\n", "", "\r", "", `\`, "/").Replace(s)
@@ -34,8 +34,8 @@ func TestTheModelOfABrowser(t *testing.T) {
 	}
 }
 
-// redirects are attacks on the parameter that a login redirects to, and what is
-// left of them: "" is that the program's own page is taken instead.
+// redirects are attacks on the parameter that a login redirects to, and the
+// results of Next. "" means that Next returns the program's own page.
 var redirects = map[string]struct{ next, want string }{
 	"another site":            {"https://evil.test/", ""},
 	"its scheme alone":        {"https:evil.test", ""},
@@ -102,12 +102,12 @@ func TestRedirectsStayHere(t *testing.T) {
 			a := s.get("/welcome?next=" + url.QueryEscape(test.next))
 			require.Equal(t, want, a.Header.Get("Location"))
 			require.False(t, landsElsewhere(a.Header.Get("Location")))
-			require.Empty(t, a.Header.Values("Set-Cookie"), "no field was smuggled in")
+			require.Empty(t, a.Header.Values("Set-Cookie"), "the target cannot add a header field")
 		})
 	}
 }
 
-// The same where the form carries it, and where the parameter is there twice.
+// The same if the form has the parameter, and if it occurs twice.
 func TestRedirectsStayHereByAnyWay(t *testing.T) {
 	s := newSite(t, guarded(middleware.Guard{Login: "/login"}))
 	post := func(query, body string) string {
@@ -121,11 +121,12 @@ func TestRedirectsStayHereByAnyWay(t *testing.T) {
 	}
 	require.Equal(t, "/a", post("", "next=/a"))
 	require.Equal(t, "/home", post("", "next=//evil.test"))
-	require.Equal(t, "/home", post("?next=/a", "next=//evil.test"), "the form's counts, as in FormValue")
+	require.Equal(t, "/home", post("?next=/a", "next=//evil.test"), "the form's value counts, as in FormValue")
 	require.Equal(t, "/home", post("?next=//evil.test&next=/a", ""))
 }
 
-// Whatever the text is made of, Next is the program's page or one of this host.
+// Whatever the parameter is, Next returns the program's page or a page of this
+// host.
 func TestNextNeverLandsElsewhere(t *testing.T) {
 	piece := rapid.OneOf(
 		rapid.SampledFrom([]string{"/", `\`, "//", "\t", "\n", "\r", " ", ".", "..", "@", ":", "?", "#", "%2f", "%5c", "%09", "%00",
@@ -142,7 +143,8 @@ func TestNextNeverLandsElsewhere(t *testing.T) {
 	})
 }
 
-// A guard's own redirect takes the way back from the request line.
+// A guard's redirect contains only a path of this host, whatever the request line
+// is.
 func TestTheWayBackIsOfThisHost(t *testing.T) {
 	sessions, err := middleware.New(middleware.Config{Keys: newRing(t), Clock: func() time.Time { return noon }})
 	require.NoError(t, err)

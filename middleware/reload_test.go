@@ -15,7 +15,8 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// within has one request run do, in a program that is else storedApp.
+// within makes the next request of the visitor run do. All other requests run
+// storedApp.
 func within(s *site, do func(w http.ResponseWriter, r *http.Request, v *session.Session)) (then func() answer) {
 	s.t.Helper()
 	next := s.Config.Handler
@@ -31,7 +32,8 @@ func within(s *site, do func(w http.ResponseWriter, r *http.Request, v *session.
 	return func() answer { s.t.Helper(); return s.get("/within") }
 }
 
-// In cookies Reload drops what the request has done, and shows what it brought.
+// In cookies, Reload drops the request's changes and shows the session as the
+// request carried it.
 func TestReloadDropsTheChanges(t *testing.T) {
 	for name, change := range map[string]func(v *session.Session){
 		"set":          func(v *session.Session) { user.Set(v, "eve") },
@@ -59,7 +61,7 @@ func TestReloadDropsTheChanges(t *testing.T) {
 			})()
 			require.Equal(t, 200, a.StatusCode)
 			require.Equal(t, id, name)
-			require.Empty(t, a.Header.Values("Set-Cookie"), "there is nothing left to write")
+			require.Empty(t, a.Header.Values("Set-Cookie"), "there is no change left to write")
 			require.Equal(t, "ada", s.who())
 		})
 	}
@@ -83,12 +85,12 @@ func TestReloadBeforeAnythingElseLoads(t *testing.T) {
 		require.True(t, v.IsNew())
 		require.Empty(t, v.ID())
 	})()
-	require.Empty(t, a.Header.Values("Set-Cookie"), "of a session that was never written nothing is left")
+	require.Empty(t, a.Header.Values("Set-Cookie"), "a session that was never written leaves no cookie")
 	require.Empty(t, store.since())
 }
 
-// A stored session is read again: what another request has written is there,
-// and what this one saved.
+// Reload reads a stored session again, with the changes that other requests and
+// this one have saved.
 func TestReloadReadsTheRecordAgain(t *testing.T) {
 	s, store := storedSite(t)
 	s.grow("large", 50_000)
@@ -105,11 +107,12 @@ func TestReloadReadsTheRecordAgain(t *testing.T) {
 		_, _ = io.WriteString(w, strings.Join(v.Names(), " "))
 	})()
 	require.Equal(t, "large other user", a.body)
-	require.NotEmpty(t, a.Header.Values("Set-Cookie"), "of the Save")
+	require.NotEmpty(t, a.Header.Values("Set-Cookie"), "for the Save")
 	require.Equal(t, "large other user", s.get("/names").body)
 }
 
-// Also after the header, where a stored session still takes changes.
+// Reload also works after the header was sent, when a stored session can still be
+// changed.
 func TestReloadAfterTheHeader(t *testing.T) {
 	s, _ := storedSite(t)
 	s.grow("large", 50_000)
@@ -129,7 +132,7 @@ func TestReloadAfterTheHeader(t *testing.T) {
 	require.Empty(t, s.events.of(middleware.EventLateRead))
 }
 
-// What a session in cookies has sent stays what it is.
+// A session in cookies stays as the response has sent it.
 func TestReloadAfterTheHeaderOfCookies(t *testing.T) {
 	for name, login := range map[string]func(v *session.Session){
 		"a change": func(v *session.Session) { user.Set(v, "eve") },
@@ -153,7 +156,7 @@ func TestReloadAfterTheHeaderOfCookies(t *testing.T) {
 	}
 }
 
-// A long response finds out that its session is over.
+// A handler that runs for long finds out by Reload that its session has ended.
 func TestReloadFindsTheEnd(t *testing.T) {
 	for want, end := range map[session.Reason]func(s *site, header, id string){
 		session.LoggedOut: func(s *site, header, _ string) { s.bare("/logout", header) },
@@ -174,7 +177,7 @@ func TestReloadFindsTheEnd(t *testing.T) {
 							require.NoError(t, http.NewResponseController(w).Flush())
 						}
 						require.NoError(t, v.Reload(r.Context()))
-						require.True(t, v.Has("user"), "nothing has happened yet")
+						require.True(t, v.Has("user"), "the session has not ended yet")
 						end(s, header, id)
 						s.clock.advance(11 * time.Second) // RevocationMaxAge
 						require.NoError(t, v.Reload(r.Context()))
@@ -189,7 +192,7 @@ func TestReloadFindsTheEnd(t *testing.T) {
 	}
 }
 
-// With an error everything is as it was, and the next Reload may help.
+// If Reload fails, the session stays as it was, and the next Reload may succeed.
 func TestReloadWhileTheStoreIsDown(t *testing.T) {
 	s, store := storedSite(t)
 	s.get("/set?user=ada")
@@ -200,7 +203,7 @@ func TestReloadWhileTheStoreIsDown(t *testing.T) {
 		require.ErrorIs(t, v.Reload(r.Context()), session.ErrStoreDown)
 		require.NoError(t, v.Err())
 		got, _ := user.Get(v)
-		require.Equal(t, "eve", got, "the change is still there")
+		require.Equal(t, "eve", got, "the change is kept")
 		store.fail(nil)
 	})()
 	require.Equal(t, 200, a.StatusCode)
@@ -214,7 +217,7 @@ func TestReloadWhileTheStoreIsDown(t *testing.T) {
 		require.Error(t, v.Load(r.Context()))
 		require.Error(t, v.Reload(r.Context()))
 		store.fail(nil)
-		require.NoError(t, v.Reload(r.Context()), "it asks again")
+		require.NoError(t, v.Reload(r.Context()), "Reload asks the store again")
 		require.NoError(t, v.Load(r.Context()))
 		got, _ := user.Get(v)
 		_, _ = io.WriteString(w, got)
@@ -225,8 +228,9 @@ func TestReloadWhileTheStoreIsDown(t *testing.T) {
 	require.Equal(t, "eve", s.who())
 }
 
-// A revocation that could not be asked for is not asked again: who then looked
-// like nobody stays nobody for this request.
+// If the revocation status was unknown, a request treats its visitor as having no
+// session. Reload in the same request does not ask again and does not bring the
+// session back.
 func TestReloadDoesNotBringBackWhoMayBeRevoked(t *testing.T) {
 	s, store := storedSite(t, config(func(c *middleware.Config) {
 		c.WithoutRevocation, c.RefuseIfRevocationUnknown = false, true
@@ -254,8 +258,8 @@ func TestReloadOfARecordThatIsGone(t *testing.T) {
 	})()
 }
 
-// Where the session has moved back into cookies and its row was emptied, the
-// state that was loaded is the newest that this request can know of.
+// If the session has moved back into cookies and its row was emptied, Reload keeps
+// the loaded state, because the request cannot know a newer one.
 func TestReloadOfARecordThatHasMoved(t *testing.T) {
 	s, _ := storedSite(t, config(func(c *middleware.Config) { c.IdleTimeout = -1 }))
 	s.grow("keep", 50)
