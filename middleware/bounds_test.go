@@ -62,7 +62,7 @@ func TestDoubledNamesAreNotForeign(t *testing.T) {
 	s, _, value := loggedIn(t, config(func(c *middleware.Config) { c.Keys = ring }))
 	other := newSite(t, app, config(func(c *middleware.Config) { c.Keys, c.Audience = ring, "another" }))
 	other.get("/login?user=eve")
-	other.moveHome()
+	other.moveToOwnTag()
 	name := other.jar.All()[0].Name
 	one := name + "=" + other.jar.All()[0].Value
 	expires := func(cookies string) bool {

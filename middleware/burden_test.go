@@ -17,9 +17,9 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// burdens returns Cookie headers of about 250 KB that a visitor can build from
+// largeHeaders returns Cookie headers of about 250 KB that a visitor can build from
 // cookies that were sealed for them.
-func burdens(tb testing.TB) (a *adversary, headers map[string]string) {
+func largeHeaders(tb testing.TB) (a *adversary, headers map[string]string) {
 	a = newAdversary(tb, nil)
 	root := state.Root{1}
 	now := state.Millis(noon)
@@ -72,7 +72,7 @@ func carry(m *middleware.Sessions, header string) session.Reason {
 // A header of twice the size takes at most about twice the memory; one of 250 KB
 // takes a few megabytes.
 func TestBurdensAreLinear(t *testing.T) {
-	a, headers := burdens(t)
+	a, headers := largeHeaders(t)
 	for name, header := range headers {
 		half := header[:strings.LastIndex(header[:len(header)/2], ";")]
 		cost := func(header string) (objects, bytes float64) {
@@ -94,7 +94,7 @@ func TestBurdensAreLinear(t *testing.T) {
 }
 
 func BenchmarkBurdens(b *testing.B) {
-	a, headers := burdens(b)
+	a, headers := largeHeaders(b)
 	for name, header := range headers {
 		b.Run(name+"/net-http", func(b *testing.B) {
 			b.SetBytes(int64(len(header)))

@@ -106,9 +106,9 @@ func TestEntriesCreatedOneAfterAnotherAreAccepted(t *testing.T) {
 	}
 }
 
-// crowded returns a session for which a burst has used up the budget. None of the
+// fullSession returns a session for which a burst has used up the budget. None of the
 // burst's cookies are in the jar.
-func crowded(t *testing.T, change func(*middleware.Config)) (a *adversary, jar cookies) {
+func fullSession(t *testing.T, change func(*middleware.Config)) (a *adversary, jar cookies) {
 	a = newAdversary(t, change)
 	jar = cookies{}
 	a.ask(jar, set("user", "ada"))
@@ -127,7 +127,7 @@ func create(a *adversary, jar cookies) error {
 // The bytes reserved for a response that was lost become free after the flight
 // time.
 func TestRoomOfALostResponseIsFreeAgain(t *testing.T) {
-	a, jar := crowded(t, nil)
+	a, jar := fullSession(t, nil)
 	require.ErrorIs(t, create(a, jar), session.ErrTooLarge)
 	a.clock.advance(10*time.Second - time.Millisecond)
 	require.ErrorIs(t, create(a, jar), session.ErrTooLarge)
@@ -138,7 +138,7 @@ func TestRoomOfALostResponseIsFreeAgain(t *testing.T) {
 // Entries in flight do not prevent changes of existing entries, other sessions,
 // logins and logouts.
 func TestEntriesInFlightHinderNothingElse(t *testing.T) {
-	a, jar := crowded(t, nil)
+	a, jar := fullSession(t, nil)
 	for name, do := range map[string]func(*session.Session){
 		"a change":   set("user", "emmy"),
 		"a deletion": remove("user"),
@@ -203,7 +203,7 @@ func TestLargeNewEntryBesideOneInFlightGoesIntoTheStore(t *testing.T) {
 
 // The default ErrorHandler answers the refusal of a new entry.
 func TestRefusalOfNewEntriesIsAnswered(t *testing.T) {
-	a, jar := crowded(t, nil)
+	a, jar := fullSession(t, nil)
 	h := a.sessions.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { set("another", "1")(session.From(r.Context())) }))
 	r, err := http.NewRequest(http.MethodPost, "/", nil)
 	require.NoError(t, err)

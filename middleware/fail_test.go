@@ -26,9 +26,9 @@ func branded(next http.Handler) http.Handler {
 	})
 }
 
-// spoil makes the session too large to write, and sets headers that must not be
+// makeUnwritable makes the session too large to write, and sets headers that must not be
 // sent.
-func spoil(w http.ResponseWriter, r *http.Request) {
+func makeUnwritable(w http.ResponseWriter, r *http.Request) {
 	note.Set(session.From(r.Context()), huge)
 	h := w.Header()
 	h.Set("X-Handler", "leaks")
@@ -63,7 +63,7 @@ func TestFailedCommitAnswersWithNothingOfTheHandlers(t *testing.T) {
 			overBoth(t, func(t *testing.T, protocol option) {
 				var err error
 				s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
-					spoil(w, r)
+					makeUnwritable(w, r)
 					err = test.write(w)
 				}, protocol, outside(branded))
 				a := s.request(test.method, "/")
@@ -96,7 +96,7 @@ func TestEveryCallAfterAFailedCommitReturnsItsError(t *testing.T) {
 	overBoth(t, func(t *testing.T, protocol option) {
 		var errs []error
 		s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
-			spoil(w, r)
+			makeUnwritable(w, r)
 			c := http.NewResponseController(w)
 			for range 2 {
 				_, e1 := w.Write([]byte("leaks"))
@@ -144,7 +144,7 @@ func TestErrorHandlerHasTheRawWriterAndTheRequest(t *testing.T) {
 	var raw, given http.ResponseWriter
 	var got error
 	var reason session.Reason
-	s := newSite(t, spoil,
+	s := newSite(t, makeUnwritable,
 		config(func(c *middleware.Config) {
 			c.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
 				given, got = w, err
@@ -191,10 +191,10 @@ func TestErrorHandlerThatPanics(t *testing.T) {
 
 func TestStatusOfTheDefaultErrorPage(t *testing.T) {
 	for name, test := range map[string]struct {
-		spoil  func(s *session.Session)
-		keys   func(c *middleware.Config)
-		status int
-		reason session.Reason
+		makeUnwritable func(s *session.Session)
+		keys           func(c *middleware.Config)
+		status         int
+		reason         session.Reason
 	}{
 		"too large":       {func(s *session.Session) { note.Set(s, huge) }, nil, 500, session.TooLarge},
 		"not encodable":   {func(s *session.Session) { session.Key[chan int]("c").Set(s, nil) }, nil, 500, ""},
@@ -203,7 +203,7 @@ func TestStatusOfTheDefaultErrorPage(t *testing.T) {
 			func(c *middleware.Config) { c.Keys = emptyRing{} }, 503, session.NoKey},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t, func(_ http.ResponseWriter, r *http.Request) { test.spoil(session.From(r.Context())) },
+			s := newSite(t, func(_ http.ResponseWriter, r *http.Request) { test.makeUnwritable(session.From(r.Context())) },
 				config(func(c *middleware.Config) {
 					if test.keys != nil {
 						test.keys(c)

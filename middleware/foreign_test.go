@@ -19,7 +19,7 @@ func foreignSite(t *testing.T, moved bool, options ...option) (s *site, planted 
 	other := newSite(t, app)
 	other.get("/set?user=eve")
 	if moved {
-		other.moveHome()
+		other.moveToOwnTag()
 	}
 	s = newSite(t, app, append([]option{config(func(c *middleware.Config) { c.Keys = &replica{ring: newRing(t), current: true} })}, options...)...)
 	planted = map[string]string{}

@@ -147,7 +147,7 @@ func TestUnknownKeyOfAStaticRing(t *testing.T) {
 func TestUnknownKeyBesideAReadableSession(t *testing.T) {
 	ring := newRing(t)
 	s, _ := onReplica(t, ring, ring)
-	s.moveHome()
+	s.moveToOwnTag()
 	foreign := newSite(t, app)
 	foreign.get("/login?user=eve")
 	planted := foreign.cookie()

@@ -134,9 +134,9 @@ func TestFirstReadAfterTheHeader(t *testing.T) {
 	require.Empty(t, s.events.of(middleware.EventLateChange))
 }
 
-// walk causes events of every kind, and returns them with the values that must not
+// causeEveryEvent causes events of every kind, and returns them with the values that must not
 // be in them.
-func walk(t *testing.T) (all []middleware.Event, secrets []string) {
+func causeEveryEvent(t *testing.T) (all []middleware.Event, secrets []string) {
 	const secret = "geheimnis-8472"
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r.Context())
@@ -146,7 +146,7 @@ func walk(t *testing.T) (all []middleware.Event, secrets []string) {
 			user.Set(s, secret)
 		case "/hijack":
 			user.Set(s, secret+"-hijacked")
-			byHand(t, w)
+			hijackAndRespond(t, w)
 		case "/large":
 			note.Set(s, secret+huge)
 		case "/odd":
@@ -182,7 +182,7 @@ func walk(t *testing.T) (all []middleware.Event, secrets []string) {
 }
 
 func TestEventsCarryNoValues(t *testing.T) {
-	all, secrets := walk(t)
+	all, secrets := causeEveryEvent(t)
 	seen := map[middleware.EventKind]bool{}
 	for _, e := range all {
 		seen[e.Kind] = true
@@ -196,7 +196,7 @@ func TestEventsCarryNoValues(t *testing.T) {
 		middleware.EventLoaded, middleware.EventRefused, middleware.EventCommitted, middleware.EventFailed,
 		middleware.EventLateChange, middleware.EventLateRead, middleware.EventUncached, middleware.EventHijacked,
 	} {
-		require.True(t, seen[kind], "walk causes no %q event", kind)
+		require.True(t, seen[kind], "causeEveryEvent causes no %q event", kind)
 	}
 }
 

@@ -124,7 +124,7 @@ func TestRenewalCountsWhereTheHandlerPanicsAfterTheHeader(t *testing.T) {
 	s := sites[0]
 	s.get("/bind?user=ada")
 	before := s.header()
-	thief := s.rob()
+	thief := s.stealJar()
 	r, _ := http.NewRequest("GET", s.URL+"/renew", nil)
 	if response, err := s.client.Do(r); err == nil {
 		_, _ = io.Copy(io.Discard, response.Body) // until the server has ended the request

@@ -25,7 +25,7 @@ func reasonsOf(list []middleware.Event) (all []session.Reason) {
 // Each way in which a request can lack a session has a reason. The handler, the
 // observer, the operator and the log get the same word.
 func TestEveryBrokenRequestHasItsReason(t *testing.T) {
-	for _, c := range nobody {
+	for _, c := range withoutSession {
 		t.Run(c.name, func(t *testing.T) {
 			b := c.make(t)
 			b.events.forget()
@@ -39,11 +39,11 @@ func TestEveryBrokenRequestHasItsReason(t *testing.T) {
 			loaded := b.events.of(middleware.EventLoaded)
 			require.Len(t, loaded, 1)
 			require.Equal(t, c.want, loaded[0].Reason)
-			told := reasonsOf(append(b.events.of(middleware.EventRefused), b.events.of(middleware.EventStore)...))
+			reported := reasonsOf(append(b.events.of(middleware.EventRefused), b.events.of(middleware.EventStore)...))
 			if c.want == session.Absent {
-				require.Empty(t, told)
+				require.Empty(t, reported)
 			} else {
-				require.Contains(t, told, c.want)
+				require.Contains(t, reported, c.want)
 			}
 			b.requireExplained(t, c.want, c.want)
 		})
@@ -53,7 +53,7 @@ func TestEveryBrokenRequestHasItsReason(t *testing.T) {
 // A refusal beside a session that counts, or beside no session, is reported as
 // well.
 func TestEveryRefusalBesideASession(t *testing.T) {
-	for _, c := range beside {
+	for _, c := range besideSession {
 		t.Run(c.name, func(t *testing.T) {
 			b := c.make(t)
 			b.events.forget()
@@ -147,13 +147,13 @@ func TestEveryFailedCommitHasItsReason(t *testing.T) {
 // Together, the tests above cover every reason.
 func TestEveryReasonIsTested(t *testing.T) {
 	seen := []session.Reason{session.Recognised, session.TooLarge, session.NoKey, session.LateChange}
-	for _, c := range nobody {
+	for _, c := range withoutSession {
 		seen = append(seen, c.want)
 	}
-	for _, c := range beside {
+	for _, c := range besideSession {
 		seen = append(seen, c.want)
 	}
-	require.GreaterOrEqual(t, len(nobody)+len(beside), 40)
+	require.GreaterOrEqual(t, len(withoutSession)+len(besideSession), 40)
 	for _, reason := range session.Reasons() {
 		require.Contains(t, seen, reason)
 	}

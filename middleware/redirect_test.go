@@ -14,12 +14,12 @@ import (
 	"github.com/carryon-go/carryon/middleware"
 )
 
-// landsElsewhere reports whether a browser on a page of this host would leave the
+// leavesHost reports whether a browser on a page of this host would leave the
 // host, or run a script, for a Location. It follows the URL standard
 // (url.spec.whatwg.org) for relative references: tabs and line ends are removed
 // anywhere, control characters and spaces at both ends, and a backslash counts as
 // a slash.
-func landsElsewhere(location string) bool {
+func leavesHost(location string) bool {
 	s := strings.TrimFunc(location, func(c rune) bool { return c <= ' ' })
 	s = strings.NewReplacer("\t", "", "\n", "", "\r", "", `\`, "/").Replace(s)
 	return !strings.HasPrefix(s, "/") || strings.HasPrefix(s, "//")
@@ -27,10 +27,10 @@ func landsElsewhere(location string) bool {
 
 func TestTheModelOfABrowser(t *testing.T) {
 	for _, location := range []string{"//e.test", `/\e.test`, `\\e.test`, "/\t/e.test", "\x01//e.test", "https://e.test", "javascript:x", "e.test"} {
-		require.True(t, landsElsewhere(location), location)
+		require.True(t, leavesHost(location), location)
 	}
 	for _, location := range []string{"/", "/a//b", "/?u=//e.test", "/%2fe.test", "/.//e.test", "/@e.test"} {
-		require.False(t, landsElsewhere(location), location)
+		require.False(t, leavesHost(location), location)
 	}
 }
 
@@ -101,7 +101,7 @@ func TestRedirectsStayHere(t *testing.T) {
 			}
 			a := s.get("/welcome?next=" + url.QueryEscape(test.next))
 			require.Equal(t, want, a.Header.Get("Location"))
-			require.False(t, landsElsewhere(a.Header.Get("Location")))
+			require.False(t, leavesHost(a.Header.Get("Location")))
 			require.Empty(t, a.Header.Values("Set-Cookie"), "the target cannot add a header field")
 		})
 	}
@@ -136,7 +136,7 @@ func TestNextNeverLandsElsewhere(t *testing.T) {
 		next := strings.Join(rapid.SliceOfN(piece, 0, 8).Draw(t, "next"), "")
 		r := &http.Request{URL: &url.URL{Path: "/login", RawQuery: url.Values{"next": {next}}.Encode()}}
 		got := middleware.Next(r, "/home")
-		require.False(t, landsElsewhere(got), "%q leads to %q", next, got)
+		require.False(t, leavesHost(got), "%q leads to %q", next, got)
 		require.NotContains(t, got, "\r")
 		require.NotContains(t, got, "\n")
 		require.True(t, got == "/home" || got == next)
@@ -163,7 +163,7 @@ func TestTheWayBackIsOfThisHost(t *testing.T) {
 		to, err := url.Parse(location)
 		require.NoError(t, err)
 		if next := to.Query().Get("next"); next != "" {
-			require.False(t, landsElsewhere(next), "%q?%q leads to %q", path, query, next)
+			require.False(t, leavesHost(next), "%q?%q leads to %q", path, query, next)
 		}
 	})
 }

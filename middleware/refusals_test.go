@@ -47,8 +47,8 @@ func (second) Sealer(func(string, int) []byte) (codec.Sealer, error) {
 	return nil, errors.New("no key has this format")
 }
 
-// piecemeal returns a request with some of the pieces of a chunked session.
-func piecemeal(keep func(name string) bool) func(t *testing.T) broken {
+// withPieces returns a request with some of the pieces of a chunked session.
+func withPieces(keep func(name string) bool) func(t *testing.T) broken {
 	return func(t *testing.T) broken {
 		s := newSite(t, sized, config(wide))
 		s.put(9000)
@@ -62,10 +62,10 @@ func piecemeal(keep func(name string) bool) func(t *testing.T) broken {
 	}
 }
 
-// among returns a request to the second of two replicas of a program. The visitor
+// atSecondReplica returns a request to the second of two replicas of a program. The visitor
 // logged in at the first replica, with the subject "ada"; the function end then
 // ends the session.
-func among(size int, end func(t *testing.T, a *site, store *watched)) func(t *testing.T) broken {
+func atSecondReplica(size int, end func(t *testing.T, a *site, store *watched)) func(t *testing.T) broken {
 	return func(t *testing.T) broken {
 		sites, store := sharing(t, 2)
 		a := sites[0]
@@ -84,7 +84,7 @@ func stored(do func(t *testing.T, s *site, store *watched, id string), options .
 	return func(t *testing.T) broken {
 		s, store := storedSite(t, options...)
 		s.grow("large", 50_000)
-		do(t, s, store, store.the(t))
+		do(t, s, store, store.onlyRecord(t))
 		return broken{s, []string{s.header()}}
 	}
 }
@@ -112,8 +112,8 @@ func imports(old *middleware.Imported, err error, options ...option) func(t *tes
 	}
 }
 
-// nobody lists requests without a session, by the reason.
-var nobody = []struct {
+// withoutSession lists requests without a session, by the reason.
+var withoutSession = []struct {
 	name string
 	want session.Reason
 	make func(t *testing.T) broken
@@ -150,9 +150,9 @@ var nobody = []struct {
 	{"an empty value", session.Torn, damaged(func(string) string { return "" })},
 	{"cut", session.Torn, damaged(func(v string) string { return v[:len(v)-8] })},
 	{"half", session.Torn, damaged(func(v string) string { return v[:len(v)/2] })},
-	{"without its first piece", session.Torn, piecemeal(func(name string) bool { return strings.Count(name, ".") == 2 })},
-	{"without its middle piece", session.Torn, piecemeal(func(name string) bool { return !strings.HasSuffix(name, ".1") })},
-	{"without its last piece", session.Torn, piecemeal(func(name string) bool { return !strings.HasSuffix(name, ".2") })},
+	{"without its first piece", session.Torn, withPieces(func(name string) bool { return strings.Count(name, ".") == 2 })},
+	{"without its middle piece", session.Torn, withPieces(func(name string) bool { return !strings.HasSuffix(name, ".1") })},
+	{"without its last piece", session.Torn, withPieces(func(name string) bool { return !strings.HasSuffix(name, ".2") })},
 	{"a cell without its head", session.Torn, func(t *testing.T) broken {
 		s := newSite(t, storedApp)
 		s.grow("a", 900)
@@ -252,19 +252,19 @@ var nobody = []struct {
 		s.get("/logout")
 		return broken{s, []string{s.header() + "; " + name + "=" + value}}
 	}},
-	{"a copy after the logout", session.LoggedOut, among(10, func(t *testing.T, a *site, _ *watched) { a.get("/logout") })},
-	{"a copy after the renewal", session.LoggedOut, among(10, func(t *testing.T, a *site, _ *watched) { a.get("/bind?user=ada") })},
-	{"a copy of a stored session after the logout", session.LoggedOut, among(60_000, func(t *testing.T, a *site, _ *watched) { a.get("/logout") })},
-	{"revoked by id", session.Revoked, among(10, func(t *testing.T, a *site, _ *watched) {
+	{"a copy after the logout", session.LoggedOut, atSecondReplica(10, func(t *testing.T, a *site, _ *watched) { a.get("/logout") })},
+	{"a copy after the renewal", session.LoggedOut, atSecondReplica(10, func(t *testing.T, a *site, _ *watched) { a.get("/bind?user=ada") })},
+	{"a copy of a stored session after the logout", session.LoggedOut, atSecondReplica(60_000, func(t *testing.T, a *site, _ *watched) { a.get("/logout") })},
+	{"revoked by id", session.Revoked, atSecondReplica(10, func(t *testing.T, a *site, _ *watched) {
 		require.NoError(t, a.sessions.Revoke(t.Context(), a.get("/id").body))
 	})},
-	{"revoked by id, stored", session.Revoked, among(60_000, func(t *testing.T, a *site, _ *watched) {
+	{"revoked by id, stored", session.Revoked, atSecondReplica(60_000, func(t *testing.T, a *site, _ *watched) {
 		require.NoError(t, a.sessions.Revoke(t.Context(), a.get("/id").body))
 	})},
-	{"revoked by subject", session.Revoked, among(10, func(t *testing.T, a *site, _ *watched) {
+	{"revoked by subject", session.Revoked, atSecondReplica(10, func(t *testing.T, a *site, _ *watched) {
 		require.NoError(t, a.sessions.RevokeSubject(t.Context(), "ada"))
 	})},
-	{"revoked by subject, stored", session.Revoked, among(60_000, func(t *testing.T, a *site, _ *watched) {
+	{"revoked by subject, stored", session.Revoked, atSecondReplica(60_000, func(t *testing.T, a *site, _ *watched) {
 		require.NoError(t, a.sessions.RevokeSubject(t.Context(), "ada"))
 	})},
 	{"too many", session.TooMany, func(t *testing.T) broken {
@@ -305,9 +305,9 @@ var nobody = []struct {
 	}},
 }
 
-// beside lists requests with a fault beside a session that counts, and the reason
+// besideSession lists requests with a fault beside a session that counts, and the reason
 // that is reported.
-var beside = []struct {
+var besideSession = []struct {
 	name string
 	want session.Reason
 	make func(t *testing.T) broken
@@ -324,7 +324,7 @@ var beside = []struct {
 	{"an unknown key's cookie beside the good one", session.UnknownKey, func(t *testing.T) broken {
 		s, name, value := loggedIn(t)
 		other, _, _ := loggedIn(t)
-		other.moveHome() // two programs with one name begin their sessions at one tag
+		other.moveToOwnTag() // two programs with one name begin their sessions at one tag
 		return broken{s, []string{other.header() + "; " + name + "=" + value}}
 	}},
 	{"an invalid cookie beside the good one", session.Malformed, func(t *testing.T) broken {

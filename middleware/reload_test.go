@@ -15,9 +15,9 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// within makes the next request of the visitor run do. All other requests run
+// withHandler makes the next request of the visitor run do. All other requests run
 // storedApp.
-func within(s *site, do func(w http.ResponseWriter, r *http.Request, v *session.Session)) (then func() answer) {
+func withHandler(s *site, do func(w http.ResponseWriter, r *http.Request, v *session.Session)) (then func() answer) {
 	s.t.Helper()
 	next := s.Config.Handler
 	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -50,7 +50,7 @@ func TestReloadDropsTheChanges(t *testing.T) {
 			s, _ := storedSite(t)
 			s.get("/set?user=ada")
 			var id, name string
-			a := within(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
+			a := withHandler(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
 				before := v.ID()
 				change(v)
 				require.NoError(t, v.Reload(r.Context()))
@@ -71,7 +71,7 @@ func TestReloadBeforeAnythingElseLoads(t *testing.T) {
 	s, store := storedSite(t)
 	s.grow("large", 50_000)
 	store.since()
-	a := within(s, func(w http.ResponseWriter, r *http.Request, v *session.Session) {
+	a := withHandler(s, func(w http.ResponseWriter, r *http.Request, v *session.Session) {
 		require.NoError(t, v.Reload(r.Context()))
 		_, _ = io.WriteString(w, strings.Join(v.Names(), " "))
 	})()
@@ -79,7 +79,7 @@ func TestReloadBeforeAnythingElseLoads(t *testing.T) {
 	require.Equal(t, []string{"load"}, store.since())
 
 	s, store = storedSite(t)
-	a = within(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
+	a = withHandler(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
 		user.Set(v, "ada")
 		require.NoError(t, v.Reload(r.Context()))
 		require.True(t, v.IsNew())
@@ -95,7 +95,7 @@ func TestReloadReadsTheRecordAgain(t *testing.T) {
 	s, store := storedSite(t)
 	s.grow("large", 50_000)
 	header := s.header()
-	a := within(s, func(w http.ResponseWriter, r *http.Request, v *session.Session) {
+	a := withHandler(s, func(w http.ResponseWriter, r *http.Request, v *session.Session) {
 		user.Set(v, "saved")
 		require.NoError(t, v.Save(r.Context()))
 		require.Equal(t, 200, s.bare("/put?name=other&size=9", header).StatusCode)
@@ -117,7 +117,7 @@ func TestReloadAfterTheHeader(t *testing.T) {
 	s, _ := storedSite(t)
 	s.grow("large", 50_000)
 	header := s.header()
-	a := within(s, func(w http.ResponseWriter, r *http.Request, v *session.Session) {
+	a := withHandler(s, func(w http.ResponseWriter, r *http.Request, v *session.Session) {
 		_ = v.Names()
 		_, _ = io.WriteString(w, "header ")
 		require.NoError(t, http.NewResponseController(w).Flush())
@@ -142,7 +142,7 @@ func TestReloadAfterTheHeaderOfCookies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, _ := storedSite(t, config(func(c *middleware.Config) { c.WithoutRevocation = false }))
 			s.get("/set?user=ada")
-			within(s, func(w http.ResponseWriter, r *http.Request, v *session.Session) {
+			withHandler(s, func(w http.ResponseWriter, r *http.Request, v *session.Session) {
 				login(v)
 				id := v.ID()
 				require.NoError(t, http.NewResponseController(w).Flush())
@@ -170,7 +170,7 @@ func TestReloadFindsTheEnd(t *testing.T) {
 					s.get("/set?user=ada")
 					s.grow("data", size)
 					header := s.header()
-					a := within(s, func(w http.ResponseWriter, r *http.Request, v *session.Session) {
+					a := withHandler(s, func(w http.ResponseWriter, r *http.Request, v *session.Session) {
 						require.True(t, v.Has("user"))
 						id := v.ID()
 						if after {
@@ -197,7 +197,7 @@ func TestReloadWhileTheStoreIsDown(t *testing.T) {
 	s, store := storedSite(t)
 	s.get("/set?user=ada")
 	s.grow("large", 50_000)
-	a := within(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
+	a := withHandler(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
 		user.Set(v, "eve")
 		store.fail(errors.New("down"))
 		require.ErrorIs(t, v.Reload(r.Context()), session.ErrStoreDown)
@@ -213,7 +213,7 @@ func TestReloadWhileTheStoreIsDown(t *testing.T) {
 	s.get("/set?user=ada")
 	s.grow("large", 50_000)
 	store.fail(errors.New("down"))
-	a = within(s, func(w http.ResponseWriter, r *http.Request, v *session.Session) {
+	a = withHandler(s, func(w http.ResponseWriter, r *http.Request, v *session.Session) {
 		require.Error(t, v.Load(r.Context()))
 		require.Error(t, v.Reload(r.Context()))
 		store.fail(nil)
@@ -237,7 +237,7 @@ func TestReloadDoesNotBringBackWhoMayBeRevoked(t *testing.T) {
 	}))
 	s.get("/set?user=ada")
 	store.fail(errors.New("down"))
-	a := within(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
+	a := withHandler(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
 		require.ErrorIs(t, v.Load(r.Context()), session.ErrStoreDown)
 		store.fail(nil)
 		require.ErrorIs(t, v.Reload(r.Context()), session.ErrStoreDown)
@@ -249,9 +249,9 @@ func TestReloadDoesNotBringBackWhoMayBeRevoked(t *testing.T) {
 func TestReloadOfARecordThatIsGone(t *testing.T) {
 	s, store := storedSite(t)
 	s.grow("large", 50_000)
-	within(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
+	withHandler(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
 		require.True(t, v.Has("large"))
-		require.NoError(t, store.Delete(r.Context(), store.the(t)))
+		require.NoError(t, store.Delete(r.Context(), store.onlyRecord(t)))
 		require.NoError(t, v.Reload(r.Context()))
 		require.Empty(t, v.Names())
 		require.Equal(t, session.RecordMissing, v.Reason())
@@ -264,7 +264,7 @@ func TestReloadOfARecordThatHasMoved(t *testing.T) {
 	s, _ := storedSite(t, config(func(c *middleware.Config) { c.IdleTimeout = -1 }))
 	s.grow("keep", 50)
 	s.grow("large", 50_000)
-	a := within(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
+	a := withHandler(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
 		require.True(t, v.Has("keep"))
 		request := func(path string) { s.receive(s.bare(path, s.header())) }
 		request("/drop?name=large")
@@ -281,10 +281,10 @@ func TestReloadTellsOfARollback(t *testing.T) {
 	for _, refuse := range []bool{false, true} {
 		s, store := storedSite(t, config(func(c *middleware.Config) { c.RefuseRolledBack = refuse }))
 		s.grow("large", 50_000)
-		id := store.the(t)
+		id := store.onlyRecord(t)
 		old, err := store.Store.Load(t.Context(), id)
 		require.NoError(t, err)
-		within(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
+		withHandler(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
 			note.Set(v, "saved")
 			require.NoError(t, v.Save(r.Context()))
 			require.NoError(t, store.Store.Delete(r.Context(), id))

@@ -25,15 +25,15 @@ func TestStolenJarWhileTheStoreIsDown(t *testing.T) {
 			sites, store := sharing(t, 2, config(func(c *middleware.Config) { c.RefuseIfRevocationUnknown = refuse }))
 			a, b := sites[0], sites[1]
 			a.get("/bind?user=ada")
-			bySubject := a.rob()
+			bySubject := a.stealJar()
 			require.NoError(t, a.sessions.RevokeSubject(t.Context(), "ada"))
 			a.forget()
 			a.get("/bind?user=grace")
-			byID := a.rob()
+			byID := a.stealJar()
 			require.NoError(t, a.sessions.Revoke(t.Context(), a.get("/id").body))
 			a.forget()
 			a.get("/bind?user=emmy")
-			mine := a.rob()
+			mine := a.stealJar()
 
 			store.fail(errors.New("connection refused"))
 			for range 3 {
@@ -77,7 +77,7 @@ func TestRevocationThatAFailoverLoses(t *testing.T) {
 	sites, store := sharing(t, 2)
 	a, b := sites[0], sites[1]
 	a.get("/bind?user=ada")
-	stolen := a.rob()
+	stolen := a.stealJar()
 	require.NoError(t, a.sessions.RevokeSubject(t.Context(), "ada"))
 	require.NoError(t, store.Store.(*fallback.Memory).Clear(t.Context()))
 	after(a, time.Minute)
@@ -144,11 +144,11 @@ func TestFloodOfSessionsForgetsNoRevocation(t *testing.T) {
 	sites, store := sharing(t, 1, withoutIdle)
 	a := sites[0]
 	a.get("/bind?user=ada")
-	bySubject := a.rob()
+	bySubject := a.stealJar()
 	require.NoError(t, a.sessions.RevokeSubject(t.Context(), "ada"))
 	a.forget()
 	a.get("/set?user=grace")
-	byID := a.rob()
+	byID := a.stealJar()
 	a.get("/logout")
 
 	for range 70_000 {
@@ -183,7 +183,7 @@ func TestRevocationsAndAClockThatIsSetBack(t *testing.T) {
 	a, b := sites[0], sites[1]
 	after(a, time.Hour)
 	a.get("/bind?user=ada")
-	stolen := a.rob()
+	stolen := a.stealJar()
 	require.Equal(t, "ada", stolen.who(b))
 	require.NoError(t, a.sessions.Revoke(t.Context(), a.get("/id").body))
 	after(a, -20*time.Second)
@@ -257,7 +257,7 @@ func TestRecordsOfRevocations(t *testing.T) {
 	} {
 		store.ids = map[string]bool{}
 		require.NoError(t, end())
-		rec, err := store.Store.Load(t.Context(), store.the(t))
+		rec, err := store.Store.Load(t.Context(), store.onlyRecord(t))
 		require.NoError(t, err)
 		require.Less(t, len(rec.Data), 32, "end %d", i)
 		require.Equal(t, fallback.KindRevocation, rec.Kind)
@@ -267,7 +267,7 @@ func TestRecordsOfRevocations(t *testing.T) {
 	a.get("/bind?user=grace")
 	store.ids = map[string]bool{}
 	a.get("/logout")
-	rec, err := store.Store.Load(t.Context(), store.the(t))
+	rec, err := store.Store.Load(t.Context(), store.onlyRecord(t))
 	require.NoError(t, err)
 	require.Less(t, len(rec.Data), 300)
 	require.Equal(t, fallback.KindLoginEnd, rec.Kind)

@@ -41,7 +41,7 @@ func TestCommitIsCalledOnce(t *testing.T) {
 // too, a second call fails, and Vary is set if the page could differ for other
 // visitors.
 func TestCommitOfNothingIsCalledOnce(t *testing.T) {
-	for name, read := range map[string]bool{"unasked": false, "read": true} {
+	for name, read := range map[string]bool{"unusedByRequest": false, "read": true} {
 		t.Run(name, func(t *testing.T) {
 			ctx, x := newSessions(t).Begin(t.Context(), middleware.Request{Method: http.MethodGet, Cookies: []string{"other=1; a__Host-session.b=2"}})
 			if read {
@@ -84,7 +84,7 @@ func TestFinishTellsOfLateChanges(t *testing.T) {
 func TestBeginIsLazy(t *testing.T) {
 	made := false // New uses both
 	m := newSessions(t, func(c *middleware.Config) {
-		c.Clock, c.Keys = func() time.Time { return unasked(made, noon) }, quietly(func() *keyring.Ring { return unasked(made, (*keyring.Ring)(nil)) })
+		c.Clock, c.Keys = func() time.Time { return unusedByRequest(made, noon) }, quietly(func() *keyring.Ring { return unusedByRequest(made, (*keyring.Ring)(nil)) })
 	})
 	made = true
 	ctx, x := m.Begin(t.Context(), middleware.Request{Method: http.MethodGet, Cookies: []string{"__Host-session.aaaaaaaaaa=x"}})
@@ -94,8 +94,8 @@ func TestBeginIsLazy(t *testing.T) {
 	require.NoError(t, x.Finish(ctx))
 }
 
-// unasked returns v while New runs, and panics if a request uses it.
-func unasked[T any](made bool, v T) T {
+// unusedByRequest returns v while New runs, and panics if a request uses it.
+func unusedByRequest[T any](made bool, v T) T {
 	if made {
 		panic("a request has used the clock or the keys before the session")
 	}

@@ -23,28 +23,28 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// ear records everything that an operator can see: events, log lines at every
+// recorder records everything that an operator can see: events, log lines at every
 // level, explanations and errors.
-type ear struct {
+type recorder struct {
 	mu    sync.Mutex
-	heard strings.Builder
+	text  strings.Builder
 	kinds map[middleware.EventKind]bool
 	log   func(context.Context, middleware.Event)
 }
 
-func newEar() *ear {
-	e := &ear{kinds: map[middleware.EventKind]bool{}}
+func newRecorder() *recorder {
+	e := &recorder{kinds: map[middleware.EventKind]bool{}}
 	e.log = middleware.Log(slog.New(slog.NewTextHandler(e, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	return e
 }
 
-func (e *ear) Write(p []byte) (int, error) {
+func (e *recorder) Write(p []byte) (int, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.heard.Write(p)
+	return e.text.Write(p)
 }
 
-func (e *ear) observe(ctx context.Context, event middleware.Event) {
+func (e *recorder) observe(ctx context.Context, event middleware.Event) {
 	fmt.Fprintf(e, "%+v %#v %v\n", event, event, event.Err)
 	e.log(ctx, event)
 	e.mu.Lock()
@@ -52,10 +52,10 @@ func (e *ear) observe(ctx context.Context, event middleware.Event) {
 	e.kinds[event.Kind] = true
 }
 
-func (e *ear) String() string {
+func (e *recorder) String() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.heard.String()
+	return e.text.String()
 }
 
 // secretsOf returns the secrets of a ring: its keys, as they are stored and in
@@ -101,7 +101,7 @@ func TestNothingThatIsToldIsSecret(t *testing.T) {
 	old := newRing(t)
 	ring, _, err := old.Rotate(noon, keyring.Policy{ActivateIn: -1, Overlap: 48 * time.Hour})
 	require.NoError(t, err)
-	keys, e := &replica{ring: old}, newEar()
+	keys, e := &replica{ring: old}, newRecorder()
 	sites, store := sharing(t, 2, config(func(c *middleware.Config) {
 		c.Keys, c.Observer = keys, e.observe
 		c.Import, c.ImportUntil = []middleware.Importer{&oldLibrary{path: "/", down: fmt.Errorf("%w: x", middleware.ErrCannotImport),
@@ -129,7 +129,7 @@ func TestNothingThatIsToldIsSecret(t *testing.T) {
 	keys.set(ring, nil)
 	a.clock.advance(time.Minute)
 	visit(a, "/set?user="+value+"2", "/put?name=a&size=80000", "/put?name=big&size=2000000", "/late?name="+value)
-	stolen := a.rob()
+	stolen := a.stealJar()
 	for _, c := range stolen.jar.All() {
 		for i, damage := range []string{c.Value[:60] + "AAAA" + c.Value[64:], c.Value[:40], "!" + c.Value, c.Value + c.Value, value} {
 			b.bare("/set?user="+value, "__Host-session."+suffixOf(i)+"="+damage)
@@ -152,15 +152,15 @@ func TestNothingThatIsToldIsSecret(t *testing.T) {
 	visit(a, "/set?user="+value)
 	fmt.Fprintf(e, "%s%s", a.log, b.log)
 
-	told := e.String()
-	require.Greater(t, len(told), 20_000)
+	text := e.String()
+	require.Greater(t, len(text), 20_000)
 	for _, kind := range []middleware.EventKind{middleware.EventLoaded, middleware.EventRefused, middleware.EventCommitted, middleware.EventSpilled,
 		middleware.EventReturned, middleware.EventRotated, middleware.EventStore, middleware.EventFailed} {
 		require.True(t, e.kinds[kind], "the program has caused no %q event", kind)
 	}
 	require.Greater(t, len(secrets), 60)
 	for _, secret := range secrets {
-		require.NotContains(t, told, secret)
+		require.NotContains(t, text, secret)
 	}
 }
 

@@ -242,9 +242,9 @@ func (s *site) who() string {
 	return s.get("/read").body
 }
 
-// moveHome moves ada's session, by a write, from the tag at which all sessions
+// moveToOwnTag moves ada's session, by a write, from the tag at which all sessions
 // begin to a tag of its own, which no other program writes.
-func (s *site) moveHome() {
+func (s *site) moveToOwnTag() {
 	s.t.Helper()
 	s.get("/set?user=nobody")
 	s.get("/set?user=ada")

@@ -22,8 +22,8 @@ type thief struct {
 	answer answer
 }
 
-// rob returns a thief with a copy of the visitor's jar.
-func (s *site) rob() *thief { return &thief{t: s.t, jar: s.jar.Clone()} }
+// stealJar returns a thief with a copy of the visitor's jar.
+func (s *site) stealJar() *thief { return &thief{t: s.t, jar: s.jar.Clone()} }
 
 // visits requests a page from a replica, and keeps the cookies that the response
 // sets.
@@ -71,7 +71,7 @@ func TestStolenJarAfterALogout(t *testing.T) {
 		a, b := sites[0], sites[1]
 		a.get("/bind?user=ada")
 		a.grow("a", grow)
-		stolen := a.rob()
+		stolen := a.stealJar()
 		require.Equal(t, "ada", stolen.who(b))
 		require.Equal(t, 200, a.get("/logout").StatusCode)
 		stolen.requireEnded(a)
@@ -90,7 +90,7 @@ func TestStolenJarAfterRevokeSubject(t *testing.T) {
 		a, b := sites[0], sites[1]
 		a.get("/bind?user=ada")
 		a.grow("a", grow)
-		stolen := a.rob()
+		stolen := a.stealJar()
 		require.Equal(t, "ada", stolen.who(b))
 		require.NoError(t, a.sessions.RevokeSubject(t.Context(), "ada"))
 		stolen.requireEnded(a)
@@ -116,7 +116,7 @@ func TestStolenJarAtAStaleReplica(t *testing.T) {
 			sites, _ := sharing(t, 2, config(func(c *middleware.Config) { c.RevocationMaxAge = 4 * time.Second }))
 			a, b := sites[0], sites[1]
 			a.get("/bind?user=ada")
-			stolen := a.rob()
+			stolen := a.stealJar()
 			require.Equal(t, "ada", stolen.who(b))
 			require.NoError(t, end(a))
 			for range 3 {
@@ -145,7 +145,7 @@ func TestStolenJarIsNotRenewedAtAStaleReplica(t *testing.T) {
 					a, b := sites[0], sites[1]
 					a.get("/bind?user=ada")
 					a.grow("a", grow)
-					stolen := a.rob()
+					stolen := a.stealJar()
 					require.Equal(t, "ada", stolen.who(b))
 					require.NoError(t, end(a))
 					stolen.visits(b, way)
@@ -197,7 +197,7 @@ func TestLoginOverASessionThatWasJustEnded(t *testing.T) {
 	sites, _ := sharing(t, 2)
 	a, b := sites[0], sites[1]
 	a.get("/bind?user=ada")
-	browser := a.rob()
+	browser := a.stealJar()
 	require.Equal(t, "ada", browser.who(b))
 	require.NoError(t, a.sessions.RevokeSubject(t.Context(), "ada"))
 	b.events.forget()
@@ -216,7 +216,7 @@ func TestTwoLoginsAtOnceOverAnAnonymousSession(t *testing.T) {
 	sites, _ := sharing(t, 2)
 	a, b := sites[0], sites[1]
 	a.grow("a", 10)
-	other := a.rob()
+	other := a.stealJar()
 	require.Equal(t, "10", other.visits(b, "/get?name=a").answer.body)
 	require.Equal(t, 200, a.get("/bind?user=ada").StatusCode)
 	require.Equal(t, 200, other.visits(b, "/bind?user=ada").answer.StatusCode)
@@ -289,13 +289,13 @@ func TestStolenJarsOfAllAgesOfASession(t *testing.T) {
 		for name, grow := range map[string]int{"stored": 60_000, "back": 5} {
 			t.Run(name+end, func(t *testing.T) {
 				sites, _ := sharing(t, 3, withoutIdle)
-				a, b, unasked := sites[0], sites[1], sites[2]
+				a, b, unusedByRequest := sites[0], sites[1], sites[2]
 				a.get("/bind?user=ada")
-				small := a.rob()
+				small := a.stealJar()
 				a.grow("a", 60_000)
-				stored := a.rob()
+				stored := a.stealJar()
 				a.grow("a", grow)
-				last := a.rob()
+				last := a.stealJar()
 				a.get(end)
 				for _, d := range []time.Duration{middleware.DefaultRevocationMaxAge, 20 * time.Minute, 3 * time.Hour, 20 * time.Hour} {
 					after(a, d)
@@ -303,9 +303,9 @@ func TestStolenJarsOfAllAgesOfASession(t *testing.T) {
 					stored.requireEnded(a, b)
 					last.requireEnded(a, b)
 				}
-				small.requireEnded(unasked)
-				stored.requireEnded(unasked)
-				last.requireEnded(unasked)
+				small.requireEnded(unusedByRequest)
+				stored.requireEnded(unusedByRequest)
+				last.requireEnded(unusedByRequest)
 			})
 		}
 	}
@@ -319,7 +319,7 @@ func TestStolenJarThatWasKeptAwake(t *testing.T) {
 		a, b := sites[0], sites[1]
 		a.get("/bind?user=ada")
 		a.grow("a", grow)
-		stolen := a.rob()
+		stolen := a.stealJar()
 		for range 3 {
 			after(a, 70*time.Minute)
 			require.Equal(t, "ada", stolen.who(b))
@@ -339,7 +339,7 @@ func TestStolenJarWhoseOwnerHasLostCookies(t *testing.T) {
 	cell := a.grow("a", 1500).Cookies()[1].Name
 	after(a, 10*time.Minute)
 	a.grow("b", 10) // this write has seen a
-	stolen := a.rob()
+	stolen := a.stealJar()
 	require.Equal(t, "ada", stolen.who(b))
 	require.True(t, a.jar.Evict(cell))
 	require.Equal(t, string(session.Torn), a.get("/read").Header.Get("X-Reason"))

@@ -96,8 +96,8 @@ func first(f func()) func() {
 	}
 }
 
-// the returns the id of the only record that the store was asked for.
-func (w *watched) the(t *testing.T) string {
+// onlyRecord returns the id of the only record that the store was asked for.
+func (w *watched) onlyRecord(t *testing.T) string {
 	t.Helper()
 	require.Len(t, w.ids, 1)
 	for id := range w.ids {
@@ -269,7 +269,7 @@ func TestRoundTripsOfEndings(t *testing.T) {
 func TestRecordMissing(t *testing.T) {
 	s, store := storedSite(t)
 	s.grow("large", 50_000)
-	require.NoError(t, store.Delete(t.Context(), store.the(t)))
+	require.NoError(t, store.Delete(t.Context(), store.onlyRecord(t)))
 	got := s.get("/read")
 	require.Equal(t, string(session.RecordMissing), got.Header.Get("X-Reason"))
 	require.Len(t, s.jar.All(), 1, "a read expires nothing")
@@ -283,7 +283,7 @@ func TestRecordMissing(t *testing.T) {
 func rollBack(s *site, store *watched) {
 	s.t.Helper()
 	s.grow("large", 50_000)
-	id := store.the(s.t)
+	id := store.onlyRecord(s.t)
 	old, err := store.Store.Load(s.t.Context(), id)
 	require.NoError(s.t, err)
 	s.grow("large", 60_000)
@@ -316,7 +316,7 @@ func TestRollbackHasAName(t *testing.T) {
 func TestForeignRecordsDoNotOpen(t *testing.T) {
 	s, store := storedSite(t)
 	s.grow("large", 50_000)
-	id := store.the(t)
+	id := store.onlyRecord(t)
 	mine, err := store.Store.Load(t.Context(), id)
 	require.NoError(t, err)
 	s.forget()

@@ -21,9 +21,9 @@ import (
 	"github.com/carryon-go/carryon/sessiontest"
 )
 
-// patience is the time limit for things that must happen. A test takes that long
+// timeLimit is the time limit for things that must happen. A test takes that long
 // only if it fails.
-const patience = 20 * time.Second
+const timeLimit = 20 * time.Second
 
 func TestStreamCarriesTheCookieInFront(t *testing.T) {
 	overBoth(t, func(t *testing.T, protocol option) {
@@ -37,7 +37,7 @@ func TestStreamCarriesTheCookieInFront(t *testing.T) {
 				require.NoError(t, http.NewResponseController(w).Flush())
 				select {
 				case <-arrived: // the next one is written only after that
-				case <-time.After(patience):
+				case <-time.After(timeLimit):
 					return
 				}
 			}
@@ -82,9 +82,9 @@ func TestSwitchingProtocolsCommits(t *testing.T) {
 	require.Empty(t, s.events.of(middleware.EventHijacked), "the cookies were sent with the 101")
 }
 
-// byHand hijacks the connection, and writes a response with the cookies of the
+// hijackAndRespond hijacks the connection, and writes a response with the cookies of the
 // header map.
-func byHand(t *testing.T, w http.ResponseWriter) {
+func hijackAndRespond(t *testing.T, w http.ResponseWriter) {
 	conn, buf, err := w.(http.Hijacker).Hijack()
 	if err != nil {
 		t.Error(err)
@@ -101,7 +101,7 @@ func TestHijackLeavesTheCookiesInTheHeader(t *testing.T) {
 	late := make(chan error, 1)
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
 		login(r)
-		byHand(t, w)
+		hijackAndRespond(t, w)
 		note.Set(session.From(r.Context()), "too late")
 		late <- session.From(r.Context()).Err()
 	})
@@ -114,7 +114,7 @@ func TestHijackLeavesTheCookiesInTheHeader(t *testing.T) {
 }
 
 func TestHijackWithoutChangesIsSilent(t *testing.T) {
-	s := newSite(t, func(w http.ResponseWriter, r *http.Request) { byHand(t, w) })
+	s := newSite(t, func(w http.ResponseWriter, r *http.Request) { hijackAndRespond(t, w) })
 	a := s.get("/")
 	require.Equal(t, "by hand", a.body)
 	require.Empty(t, a.Header["Set-Cookie"])
@@ -125,7 +125,7 @@ func TestHijackWithoutChangesIsSilent(t *testing.T) {
 func TestHijackWithAFailedCommitIsAnEvent(t *testing.T) {
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
 		note.Set(session.From(r.Context()), huge)
-		byHand(t, w)
+		hijackAndRespond(t, w)
 	})
 	a := s.get("/")
 	require.Equal(t, "by hand", a.body)
@@ -166,7 +166,7 @@ func TestCloseNotifyTellsOfAVisitorWhoLeaves(t *testing.T) {
 					select {
 					case <-gone:
 						notified <- true
-					case <-time.After(patience):
+					case <-time.After(timeLimit):
 						notified <- false
 					}
 				}, protocol, outside(wrapper))

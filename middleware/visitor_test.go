@@ -36,7 +36,7 @@ func TestDeadKeyIsCleared(t *testing.T) {
 	old := newRing(t)
 	revoked, _, err := old.Revoke(old.Active(noon).ID(), noon)
 	require.NoError(t, err)
-	for name, before := range map[string]func(*site){"at the tag where all begin": func(*site) {}, "at tags of its own": (*site).moveHome} {
+	for name, before := range map[string]func(*site){"at the tag where all begin": func(*site) {}, "at tags of its own": (*site).moveToOwnTag} {
 		t.Run(name, func(t *testing.T) {
 			s, keys := onReplica(t, old, old)
 			before(s)
