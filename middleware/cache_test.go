@@ -14,8 +14,8 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// caching does to the session what ?do= says, and answers with the Cache-Control
-// lines of ?cc=, the Vary line of ?vary= and the status of ?status=.
+// caching performs the action ?do= on the session. It answers with the Cache-Control
+// lines ?cc=, the Vary line ?vary= and the status ?status=.
 func caching(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	for _, line := range q["cc"] {

@@ -53,9 +53,9 @@ func TestForeignCookieHindersNobody(t *testing.T) {
 	}
 }
 
-// Two programs with one name begin their sessions at the same tag. There, the
-// later one replaces the other's cookie, unless that session has moved to a tag of
-// its own.
+// Two programs with one name begin their sessions at the same tag. The later session
+// replaces the earlier one there, unless the earlier one has moved to a tag of its
+// own.
 func TestForeignCookieIsReplacedByName(t *testing.T) {
 	s, planted := foreignSite(t, false)
 	require.Equal(t, 200, s.get("/set?user=ada").StatusCode)
@@ -84,7 +84,7 @@ func TestForeignCookieTakesRoom(t *testing.T) {
 	require.Equal(t, "300", s.length("b"))
 }
 
-// Two programs that use one name on one host are reported once, with advice.
+// If two programs on one host use one name, one log line advises to change a name.
 func TestForeignCookieIsAdvisedOnOnce(t *testing.T) {
 	var log strings.Builder
 	s, _ := foreignSite(t, true, config(func(c *middleware.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) }))

@@ -18,9 +18,8 @@ import (
 )
 
 // gcm is a format of the test's own: AES-256-GCM, with the header and the context
-// authenticated. With the library's other formats, all programs that import the
-// middleware would download their dependencies, because those of its tests count,
-// too.
+// authenticated. The tests do not import the library's other formats, because the
+// dependencies of tests become dependencies of the module.
 type gcm byte
 
 func (f gcm) Number() byte  { return byte(f) }
@@ -89,9 +88,9 @@ func TestRingChangesItsFormat(t *testing.T) {
 	}
 }
 
-// A program that lacks a format of its ring does not start. If a ring with such a
-// format is loaded later, it opens and seals nothing, rather than in another
-// format.
+// New returns an error if the program lacks the format of a key in the ring. If a
+// reload brings such a key, the key opens and seals nothing: the program does not
+// fall back to another format.
 func TestFormatThatTheProgramLacks(t *testing.T) {
 	ring, err := keyring.GenerateFormat(noon.Add(-time.Hour), 2)
 	require.NoError(t, err)

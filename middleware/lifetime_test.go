@@ -126,9 +126,9 @@ func TestTouchAfter(t *testing.T) {
 	}
 }
 
-// A touch seals the head again under the same tag, so that it cannot undo another
-// write. It expires nothing. Only the first touch moves the head, away from the
-// tag at which all sessions begin.
+// A touch seals the head again under the tag that the head has, so that the touch
+// cannot undo another write. It expires no cookie. The first touch is an exception:
+// it moves the head from the tag at which all sessions begin to a tag of its own.
 func TestTouchKeepsTheName(t *testing.T) {
 	s := newSite(t, app)
 	s.get("/set?user=ada")
@@ -313,7 +313,7 @@ func TestLifetimesAndSkewedReplicas(t *testing.T) {
 	require.Equal(t, "ada", fast.bare("/read", born).body)
 	advance(time.Minute)
 	require.Equal(t, string(session.ExpiredIdle), fast.bare("/read", born).Header.Get("X-Reason"))
-	require.Equal(t, "ada", slow.bare("/read", born).body, "the clocks differ by the margin")
+	require.Equal(t, "ada", slow.bare("/read", born).body, "by its own clock, the session is not yet idle")
 	advance(time.Millisecond)
 	require.Equal(t, string(session.ExpiredIdle), slow.bare("/read", born).Header.Get("X-Reason"))
 

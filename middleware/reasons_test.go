@@ -50,8 +50,7 @@ func TestEveryBrokenRequestHasItsReason(t *testing.T) {
 	}
 }
 
-// A refusal beside a session that counts, or beside no session, is reported as
-// well.
+// A refused cookie or record is reported even if the request has a session.
 func TestEveryRefusalBesideASession(t *testing.T) {
 	for _, c := range besideSession {
 		t.Run(c.name, func(t *testing.T) {
@@ -160,8 +159,8 @@ func TestEveryReasonIsTested(t *testing.T) {
 	require.Len(t, session.Reasons(), len(slices.Compact(slices.Sorted(slices.Values(session.Reasons())))))
 }
 
-// If the head of a session moves from a retired key to the active one, that is
-// reported as an event.
+// An event reports that a head which a retired key had sealed is now sealed by the
+// active key.
 func TestRotatedIsAnEvent(t *testing.T) {
 	old := newRing(t)
 	next, _, err := old.Rotate(noon, keyring.Policy{ActivateIn: -1, Overlap: 48 * time.Hour})

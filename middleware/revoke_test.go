@@ -350,7 +350,7 @@ func TestSubjectsOfTwoAudiences(t *testing.T) {
 	require.Equal(t, "ada", two.who())
 }
 
-// Parallel requests of one session share one question to the store.
+// Parallel requests of one session make one store call for its revocation status.
 func TestRevocationsAreAskedForOnceAtATime(t *testing.T) {
 	sites, store := sharing(t, 1)
 	s := sites[0]
