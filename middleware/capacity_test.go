@@ -39,8 +39,8 @@ func token(n int) string {
 	return base64.RawURLEncoding.EncodeToString(b)[:n]
 }
 
-// sizes lists the sizes of values that a platform can hold, for one value and for
-// each of five.
+// sizes lists, for each platform, the size of a single value that fits, and the
+// size of each value if there are five.
 var sizes = []struct {
 	platform  middleware.Platform
 	limits    middleware.Limits

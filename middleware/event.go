@@ -11,10 +11,10 @@ type EventKind string
 
 // The kinds of events.
 const (
-	// EventLoaded: a request has loaded its session, when it first used it.
+	// EventLoaded: the session was loaded, at its first use in a request.
 	EventLoaded EventKind = "loaded"
-	// EventRefused: a session cookie was not accepted, or the session that the
-	// cookies form; Reason says why.
+	// EventRefused: a session cookie, or the session as a whole, was not accepted;
+	// Reason says why.
 	EventRefused EventKind = "refused"
 	// EventCommitted: the response sets or expires cookies.
 	EventCommitted EventKind = "committed"

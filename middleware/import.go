@@ -75,9 +75,10 @@ func (x *requestState) importLegacy(ctx context.Context, v *state.View, now time
 	return nil
 }
 
-// importedHead returns the head of the session that an importer has read. Only the
-// time of the import does not follow from the cookie. Requests that import the same
-// cookie therefore write the same session, and their changes are merged.
+// importedHead returns the head of the session that an importer has read. The head
+// depends only on the cookie, except for the time of the import. Requests that
+// import the same cookie therefore write the same session, and their changes are
+// merged.
 func (m *Sessions) importedHead(key *keyring.Key, l *legacy, got *Imported, now time.Time) (*state.Cookie, error) {
 	if key == nil {
 		return nil, session.ErrNoKey

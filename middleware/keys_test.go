@@ -17,7 +17,7 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// emptyRing is a provider whose ring has no keys.
+// emptyRing is a provider without a ring.
 type emptyRing struct{}
 
 func (emptyRing) Ring(context.Context) *keyring.Ring { return nil }
@@ -59,8 +59,8 @@ func (r *replica) set(ring, next *keyring.Ring) {
 	r.ring, r.next, r.resolved = ring, next, 0
 }
 
-// onReplica is a site whose visitor has a session from a replica with the ring
-// old. The site itself has the ring now.
+// onReplica returns a site that runs with the ring now. Its visitor has a session
+// that is sealed under the ring old.
 func onReplica(t *testing.T, old, now *keyring.Ring, options ...option) (*site, *replica) {
 	keys := &replica{ring: old}
 	s := newSite(t, app, append(options, config(func(c *middleware.Config) { c.Keys = keys }))...)

@@ -101,11 +101,12 @@ func (x *requestState) endGeneration(ctx context.Context, head *state.Cookie, en
 	}
 }
 
-// markerEnd returns until when the record keeps the marker of a renewal. The marker
-// refuses copies of the old cookies, even those from before the session was stored,
-// so it stays until those cookies expire. Without revocation no replica asks the
-// store about a session in cookies, and a reference is worthless without its record:
-// the marker then needs to stay only for requests in flight.
+// markerEnd returns the time until which the record keeps the marker of a renewal.
+// Because of the marker, copies of the old cookies are refused, even those from
+// before the session was stored. So the marker stays until those cookies expire.
+// Without revocation, the marker of a stored session stays only for requests in
+// flight: copies of its cookies are references, which are worthless without the
+// record.
 func (x *requestState) markerEnd(c *state.Cookie) int64 {
 	if c.Stored() && !x.sessions.revocable() {
 		return state.Millis(x.sessions.Clock()) + state.Settled

@@ -107,7 +107,8 @@ func TestRedirectsStayHere(t *testing.T) {
 	}
 }
 
-// The same if the form has the parameter, and if it occurs twice.
+// Next returns the same if the form has the parameter. If the query has one as well,
+// the form's value counts.
 func TestRedirectsStayHereByAnyWay(t *testing.T) {
 	s := newSite(t, guarded(middleware.Guard{Login: "/login"}))
 	post := func(query, body string) string {

@@ -62,9 +62,9 @@ func withPieces(keep func(name string) bool) func(t *testing.T) broken {
 	}
 }
 
-// atSecondReplica returns a request to the second of two replicas of a program. The visitor
-// logged in at the first replica, with the subject "ada"; the function end then
-// ends the session.
+// atSecondReplica returns a request to the second of two replicas of a program. The
+// visitor has logged in at the first replica, with the subject "ada". The function
+// end then ends the session.
 func atSecondReplica(size int, end func(t *testing.T, a *site, store *watched)) func(t *testing.T) broken {
 	return func(t *testing.T) broken {
 		sites, store := sharing(t, 2)
@@ -305,8 +305,8 @@ var withoutSession = []struct {
 	}},
 }
 
-// besideSession lists requests with a fault beside a session that counts, and the reason
-// that is reported.
+// besideSession lists requests that have a session and, besides, a cookie or record
+// that is refused, with the reason.
 var besideSession = []struct {
 	name string
 	want session.Reason

@@ -175,7 +175,7 @@ type legacy struct {
 	imported bool // the session comes from this cookie
 }
 
-// refusalOf returns the refusal that an error of opening or decoding stands for.
+// refusalOf returns the refusal for an error of opening or decoding a cookie.
 func refusalOf(err error) refusal {
 	r := refusal{reason: session.Malformed}
 	if e, ok := errors.AsType[*codec.Error](err); ok {
@@ -187,8 +187,8 @@ func refusalOf(err error) refusal {
 	return r
 }
 
-// Value returns the session for the key of [session.From], the exchange for its
-// Sessions, and else the value of the parent context.
+// Value returns the session if key is the one that [session.From] uses, and the
+// exchange if key is its Sessions. For all other keys it asks the parent context.
 func (x *Exchange) Value(key any) any {
 	switch k := key.(type) {
 	case core.ContextKey:

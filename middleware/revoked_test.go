@@ -42,7 +42,7 @@ func TestStolenJarWhileTheStoreIsDown(t *testing.T) {
 				bySubject.visits(a, "/read")
 				require.Equal(t, string(session.Revoked), bySubject.answer.Header.Get("X-Reason"))
 				status := map[bool]int{false: 200, true: 503}[refuse]
-				require.Equal(t, status, mine.visits(a, "/read").answer.StatusCode, "a session that is not revoked")
+				require.Equal(t, status, mine.visits(a, "/read").answer.StatusCode, "the status for a session that is not revoked")
 				require.Equal(t, status, mine.visits(b, "/read").answer.StatusCode)
 			}
 			store.fail(nil)

@@ -362,8 +362,8 @@ func TestTouchAfterALostResponse(t *testing.T) {
 	require.Equal(t, "50000", s.length("large"), "last used 20 minutes ago, with an idle timeout of two hours")
 }
 
-// A touch is not skipped because the request carries obsolete cookies: the next
-// request may come too late.
+// Obsolete cookies in the request do not prevent a touch. If they did, the next
+// request could come too late.
 func TestTouchBesideLeftovers(t *testing.T) {
 	s, store := storedSite(t)
 	var old []string

@@ -21,8 +21,8 @@ import (
 	"github.com/carryon-go/carryon/sessiontest"
 )
 
-// timeLimit is the time limit for things that must happen. A test takes that long
-// only if it fails.
+// timeLimit is how long a test waits for something that must happen. A test takes
+// that long only if it fails.
 const timeLimit = 20 * time.Second
 
 func TestStreamCarriesTheCookieInFront(t *testing.T) {
@@ -82,8 +82,8 @@ func TestSwitchingProtocolsCommits(t *testing.T) {
 	require.Empty(t, s.events.of(middleware.EventHijacked), "the cookies were sent with the 101")
 }
 
-// hijackAndRespond hijacks the connection, and writes a response with the cookies of the
-// header map.
+// hijackAndRespond hijacks the connection, and writes a response with the cookies of
+// the header map.
 func hijackAndRespond(t *testing.T, w http.ResponseWriter) {
 	conn, buf, err := w.(http.Hijacker).Hijack()
 	if err != nil {
@@ -212,8 +212,8 @@ func TestGoroutinesMayOutliveTheHandler(t *testing.T) {
 }
 
 // Goroutines may also save a stored session while Finish cleans up after a login.
-// The race detector checks the accesses. A clock or an observer would lock and
-// hide a race, so there is none.
+// The race detector checks the accesses. A clock and an observer would lock, which
+// hides races, so the test uses neither.
 func TestGoroutinesMaySaveWhileTheHandlerEnds(t *testing.T) {
 	store, err := fallback.NewMemory(fallback.MemoryConfig{})
 	require.NoError(t, err)
