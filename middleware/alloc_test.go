@@ -27,8 +27,7 @@ const long, short session.Key[string] = "text", "other"
 
 // allocations returns how many allocations a request takes. Its visitor has a
 // session of the given size, after the given number of changes; size 0 means no
-// session. The race detector adds allocations, so the file is excluded from its
-// builds.
+// session. The race detector adds allocations, so this file is not built with it.
 func allocations(t *testing.T, size, changes int, do func(*session.Session)) float64 {
 	t.Helper()
 	ring, err := keyring.Generate(time.Now())
@@ -107,8 +106,8 @@ func TestAllocationsOfReadAndChange(t *testing.T) {
 	}
 }
 
-// A large value takes no more allocations, in any number of cookies. One
-// allocation is the text that the test creates.
+// The allocations of a write do not grow with the value, whatever number of cookies
+// the value takes. One of them is the text that the test creates.
 func TestAllocationsOfASnapshot(t *testing.T) {
 	for _, size := range []int{1000, 2500, 8000, 64_000} {
 		n := 0

@@ -55,8 +55,8 @@ func TestCookiesBeyondWhatIsLookedAt(t *testing.T) {
 	}
 }
 
-// A cookie with a bad seal may be another program's, so it stays. If its name
-// occurs twice, not all combinations may have been tried, so it is expired.
+// A cookie with a bad seal may be another program's, so it stays. If its name occurs
+// twice, it is expired, because some combinations may not have been tried.
 func TestDoubledNamesAreNotForeign(t *testing.T) {
 	ring := newRing(t)
 	s, _, value := loggedIn(t, config(func(c *middleware.Config) { c.Keys = ring }))

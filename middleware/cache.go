@@ -27,9 +27,8 @@ func public(cacheControl string) bool {
 	return shared
 }
 
-// mayTouch reports whether a response may renew the last-seen time. A response
-// that caches share or revalidate must not carry Set-Cookie for that, nor one that
-// the visitor may never see.
+// mayTouch reports whether a response may renew the last-seen time. It may not if
+// caches share or revalidate the response, or if the visitor may never see it.
 func mayTouch(quiet bool, w Response) bool {
 	return !quiet && !w.prefetch && w.Status != http.StatusNotModified && !public(w.CacheControl)
 }

@@ -164,8 +164,8 @@ func TestForeignPieces(t *testing.T) {
 	require.NotEqual(t, "garbage", got.body)
 }
 
-// A second, bad value under a name, as a sibling domain can plant one, does not
-// hide the good one at any position.
+// A sibling domain can plant a bad value under the name of a good one. The good one
+// is found at any position.
 func TestDoubledPieces(t *testing.T) {
 	s := newSite(t, sized, config(wide))
 	s.put(5000)

@@ -106,8 +106,8 @@ func TestEntriesCreatedOneAfterAnotherAreAccepted(t *testing.T) {
 	}
 }
 
-// fullSession returns a session for which a burst has used up the budget. None of the
-// burst's cookies are in the jar.
+// fullSession returns a session for which a burst has used up the budget. None of
+// the burst's cookies are in the jar.
 func fullSession(t *testing.T, change func(*middleware.Config)) (a *adversary, jar cookies) {
 	a = newAdversary(t, change)
 	jar = cookies{}

@@ -56,9 +56,9 @@ func (x *requestState) applyStatus(v *state.View, status records.Status, err err
 	return nil
 }
 
-// boundAt returns the time that a login seals into its session. It is later than
-// all revocations of the subject so far, even those by a clock that is ahead of
-// this one. If the store does not answer, boundAt uses the status that this replica
+// boundAt returns the time that a login seals into its session. The time is
+// later than all revocations of the subject so far, even those by a clock that is
+// ahead of this one. If the store does not answer, boundAt uses the status that this replica
 // has cached; a revocation shortly before the login may then end the new session
 // too.
 func (x *requestState) boundAt(ctx context.Context, o core.Outcome) int64 {

@@ -45,10 +45,10 @@ type Footprint struct {
 // Fits reports whether a visitor can begin such a session and change it.
 func (f Footprint) Fits() bool { return f.BeginErr == nil && f.ChangeErr == nil }
 
-// Estimate returns the size that a session with the entries that fill sets has
-// under a configuration. It uses the code that decides in production. It seals
-// nothing, so c needs no Keys. Estimate does not count the program's other cookies:
-// subtract them from Limits.RequestBytes and Limits.Cookies.
+// Estimate returns the size of a session under a configuration. The session has the
+// entries that fill sets. Estimate uses the code that decides in production. It
+// seals nothing, so c needs no Keys. Estimate does not count the program's other
+// cookies: subtract them from Limits.RequestBytes and Limits.Cookies.
 //
 // Estimate returns an error if [New] does, if a value cannot be encoded, or if fill
 // sets nothing. If the session is too large, the error is in the [Footprint].

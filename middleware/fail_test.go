@@ -26,8 +26,8 @@ func branded(next http.Handler) http.Handler {
 	})
 }
 
-// makeUnwritable makes the session too large to write, and sets headers that must not be
-// sent.
+// makeUnwritable makes the session too large to write, and sets headers that must
+// not be sent.
 func makeUnwritable(w http.ResponseWriter, r *http.Request) {
 	note.Set(session.From(r.Context()), huge)
 	h := w.Header()
@@ -171,7 +171,8 @@ func TestErrorHandlerHasTheRawWriterAndTheRequest(t *testing.T) {
 	require.Equal(t, "stays", a.Header.Get("X-Outer"))
 }
 
-// If a handler recovers the ErrorHandler's panic, its body is still not sent.
+// If a handler recovers the ErrorHandler's panic, the handler's body is still not
+// sent.
 func TestErrorHandlerThatPanics(t *testing.T) {
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
 		defer func() {

@@ -32,7 +32,7 @@ type Guard struct {
 //	mux.Handle("/account/", middleware.Require(user, middleware.Guard{Login: "/login"})(account))
 //
 // If the session cannot be loaded, Config.ErrorHandler answers, because the visitor
-// may be logged in. Caches do not store either answer.
+// may be logged in. Caches store neither this answer nor a refusal.
 //
 // Require does not protect against cross-site request forgery. Put
 // http.CrossOriginProtection around all handlers, so that it refuses requests of

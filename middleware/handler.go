@@ -42,8 +42,8 @@ func (w *writer) serve(rw http.ResponseWriter, r *http.Request, next http.Handle
 }
 
 // copyToOuterRequest copies to the outer request r the fields that the handler has
-// filled in and that code outside needs: the server removes the files of a
-// parsed form, and loggers read the pattern of the route.
+// set and that outer code reads: the server removes the files of a parsed form, and
+// loggers read the route's pattern.
 func (x *httpExchange) copyToOuterRequest(r *http.Request) {
 	if r.MultipartForm == nil {
 		r.MultipartForm = x.request.MultipartForm

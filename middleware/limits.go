@@ -19,7 +19,7 @@ type Limits struct {
 	// the name and the value; Safari accepts at most 4,093 bytes of these.
 	CookieBytes int
 	// Cookies is the maximum number of cookies in one request, other cookies of the
-	// site included. Those count for at most half of the limit, so that analytics
+	// site included. The others count for at most half of the limit, so that analytics
 	// cookies cannot prevent a login. The default is 20 (RFC 2109's minimum;
 	// browsers today keep 150), and more on platforms that accept long headers.
 	Cookies int
@@ -52,8 +52,8 @@ const (
 	// APIGateway: AWS API Gateway, REST and HTTP APIs: 10,240 bytes for the
 	// request line and all header values, not raisable (AWS quota pages).
 	APIGateway Platform = "apigateway"
-	// LambdaURL: AWS documents no header limit for function URLs, so this is the
-	// limit of API Gateway.
+	// LambdaURL: AWS documents no header limit for function URLs, so the limits are
+	// those of API Gateway.
 	LambdaURL Platform = "lambdaurl"
 	// ALB: AWS Application Load Balancer: 16K for one request header field, 64K for
 	// all, 32K for the response's header (AWS load-balancer-limits). For a Lambda
@@ -63,7 +63,7 @@ const (
 	// (AWS cloudfront-limits).
 	CloudFront Platform = "cloudfront"
 	// CloudRun: Google's front end (Cloud Run, Functions, load balancer). Google
-	// documents no limit; this is the lowest that users report, 15 KB.
+	// documents no limit; the lowest that users report is 15 KB.
 	CloudRun Platform = "cloudrun"
 	// Cloudflare: 128 KB for the request's and the response's headers each
 	// (Cloudflare documentation, since 2025-10-16).

@@ -134,8 +134,8 @@ func TestFirstReadAfterTheHeader(t *testing.T) {
 	require.Empty(t, s.events.of(middleware.EventLateChange))
 }
 
-// causeEveryEvent causes events of every kind, and returns them with the values that must not
-// be in them.
+// causeEveryEvent causes events of every kind. It returns them, and the values that
+// must not be in them.
 func causeEveryEvent(t *testing.T) (all []middleware.Event, secrets []string) {
 	const secret = "geheimnis-8472"
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
