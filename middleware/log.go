@@ -66,16 +66,16 @@ func (l *eventLog) observe(ctx context.Context, e Event) {
 
 // sample reports whether a warning is to be written, and how many were omitted
 // before it.
-func (l *eventLog) sample(o warningKey) (omitted int, write bool) {
+func (l *eventLog) sample(key warningKey) (omitted int, write bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now, t := l.now(), l.last[o]
+	now, t := l.now(), l.last[key]
 	switch {
 	case t == nil:
 		if l.last == nil {
 			l.last = map[warningKey]*warningCount{}
 		}
-		l.last[o] = &warningCount{at: now}
+		l.last[key] = &warningCount{at: now}
 		return 0, true
 	case now.Sub(t.at) < logEvery:
 		t.omitted++

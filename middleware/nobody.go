@@ -8,7 +8,7 @@ import (
 	"github.com/carryon-go/carryon/internal/state"
 )
 
-// nobody is a visitor without a session.
+// nobody implements the session's backend for a visitor without a session.
 type nobody struct{}
 
 func (nobody) Load(context.Context) (*state.View, error) {

@@ -70,17 +70,17 @@ func pause(ctx context.Context, try int) {
 	}
 }
 
-// reloadRecord loads the record again after a conflict. The view is nil if the
-// session was logged out or renewed meanwhile: the request's changes are then
-// dropped, and that is not an error.
-func (x *requestState) reloadRecord(ctx context.Context, c *state.Cookie, seen *state.View) (*state.View, error) {
+// reloadRecord loads the record again after a conflict; loaded is the view that the
+// request has used so far. The new view is nil if the session was logged out or
+// renewed meanwhile: the request's changes are then dropped, which is not an error.
+func (x *requestState) reloadRecord(ctx context.Context, c *state.Cookie, loaded *state.View) (*state.View, error) {
 	rec, err := x.storage().Load(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	if rec == nil {
-		if !seen.Stored() {
-			return seen, nil // the request had found no record either
+		if !loaded.Stored() {
+			return loaded, nil // the request had found no record either
 		}
 		return nil, records.Down(errLostRow)
 	}
@@ -89,7 +89,7 @@ func (x *requestState) reloadRecord(ctx context.Context, c *state.Cookie, seen *
 		x.observe(ctx, Event{Kind: EventRefused, Reason: session.Reason(v.Reason()), SessionID: c.Root.ID()})
 		return nil, nil
 	}
-	if !v.Continues(seen) {
+	if !v.Continues(loaded) {
 		return nil, records.Down(errDropped)
 	}
 	return v, nil

@@ -22,8 +22,9 @@ var errRevocationOff = errors.New("carryon: Config.WithoutRevocation is set, so 
 //
 // After Revoke has returned, this replica refuses the session at once, and other
 // replicas within Config.RevocationMaxAge. If the store could not be written, the
-// error is [session.ErrStoreDown] (wrapped), and the session may not be revoked. See
-// docs/stores.md for how durable each store's writes are.
+// error is [session.ErrStoreDown] (wrapped), and the session is probably still
+// valid: call Revoke again. For how durable a store's writes are, see
+// docs/stores.md.
 func (m *Sessions) Revoke(ctx context.Context, id string) error {
 	if m.Fallback == nil {
 		return errNothingRevoked
@@ -53,10 +54,9 @@ func (m *Sessions) latestEnd() time.Time {
 
 // RevokeSubject ends all sessions that were bound to the subject
 // ([session.Session.Bind]) before now: "log out everywhere". It counts for every
-// session that a replica loads after it has returned, at this replica at once
-// and at others within Config.RevocationMaxAge. Logins that come after it are
-// not concerned, however the replicas' clocks differ. For its error see
-// [Sessions.Revoke].
+// session that is loaded later: at this replica at once, and at others within
+// Config.RevocationMaxAge. Later logins are not affected, even if the replicas'
+// clocks differ. Its errors are those of [Sessions.Revoke].
 func (m *Sessions) RevokeSubject(ctx context.Context, subject string) error {
 	if m.Fallback == nil {
 		return errNothingRevoked

@@ -57,8 +57,8 @@ func (m *Sessions) appendPieces(lines []string, key *keyring.Key, tag string, pl
 	return m.form.AppendPieces(lines, tag, text, m.sizer.PieceLimit, maxAge)
 }
 
-// appendSurplus expires the pieces that the request carries under the tag of a set
-// cookie and that the new value no longer needs, because it is shorter.
+// appendSurplus expires surplus pieces: the request carries them under c's tag, and
+// c's new value is shorter and does not need them.
 func (x *requestState) appendSurplus(lines []string, c *state.Cookie) []string {
 	if numbers := x.found.jar.PieceNumbers(c.Tag); numbers != 0 {
 		own := uint64(1)<<x.sessions.sizer.Of(c).Cookies - 1
