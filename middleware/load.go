@@ -158,8 +158,8 @@ func (l *loading) reopenAll() {
 	l.openAll()
 }
 
-// adviseOnForeign logs, once, how to fix that another program's session cookies have
-// the same name.
+// adviseOnForeign logs once that another program on the host seems to use the same
+// cookie name, and how to fix that.
 func (m *Sessions) adviseOnForeign(id keyring.ID) {
 	m.foreign.Do(func() {
 		m.Logger.Warn("carryon: a request has a session cookie whose key is not in the ring: another program on this host uses the same "+
