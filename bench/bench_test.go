@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// BenchmarkSession walks the whole table; names are scenario/size/contestant.
-// Compare across contestants with cmd/compare, which interleaves them; this
-// form is for benchstat and for profiles.
+// BenchmarkSession runs the whole table; names are scenario/size/contestant.
+// Use it for benchstat and profiles. To compare contestants use cmd/compare,
+// which interleaves them.
 func BenchmarkSession(b *testing.B) {
 	for _, cell := range cells() {
 		b.Run(cell.String(), func(b *testing.B) {
@@ -22,7 +22,7 @@ func BenchmarkSession(b *testing.B) {
 			}
 			require.NoError(b, err)
 			if rig == nil {
-				b.Skip("takes no part in this scenario")
+				b.Skip("this contestant does not support the scenario")
 			}
 			defer rig.Close()
 			b.ReportAllocs()
@@ -65,7 +65,7 @@ func TestEveryCellGivesRightAnswers(t *testing.T) {
 			defer rig.Close()
 			data, err := NewData(cell.Size)
 			require.NoError(t, err)
-			for range 3 { // the timed path itself, over and over the same request
+			for range 3 { // run the measured path several times with the same request
 				rig.Do()
 				checkAnswer(t, rig, data)
 			}
@@ -73,8 +73,8 @@ func TestEveryCellGivesRightAnswers(t *testing.T) {
 	}
 }
 
-// tooLarge lists who keeps a session in one cookie: 8 KB is more than it takes,
-// and base64 inside of base64 leaves room for 2.2 KB.
+// tooLarge reports whether a session is too large for a contestant that uses
+// one cookie. 8 KB never fit; contestants that encode base64 twice hold 2.2 KB.
 func tooLarge(c Cell) bool {
 	if c.Scenario == Seal || c.Scenario == Open {
 		return false
@@ -91,13 +91,13 @@ func tooLarge(c Cell) bool {
 func checkAnswer(t *testing.T, rig *Rig, data Data) {
 	t.Helper()
 	if rig.do != nil {
-		return // it is fasthttp's, or none at all
+		return // its handlers are of fasthttp, or it has none
 	}
 	body := string(rig.sink.body)
 	switch {
 	case rig.Scenario == Change:
 		require.Contains(t, tokens, body)
-		require.NotEmpty(t, rig.sink.header["Set-Cookie"], "changes must reach the visitor")
+		require.NotEmpty(t, rig.sink.header["Set-Cookie"], "the response must set a cookie")
 		return
 	case rig.Scenario == Untouched, rig.Contestant.Name == Bare:
 		require.Equal(t, "ok", body)
@@ -153,8 +153,8 @@ func TestFloorsRefuseEveryFlippedBit(t *testing.T) {
 	}
 }
 
-// The vectors of C2SP's XAES-256-GCM specification, one per value of the bit
-// that decides how CMAC's subkey is made.
+// The vectors are from C2SP's XAES-256-GCM specification, one for each value of
+// the bit that selects the derivation of CMAC's subkey.
 func TestXAESVectors(t *testing.T) {
 	tests := []struct {
 		key  byte
@@ -189,7 +189,7 @@ func TestDataHasItsSize(t *testing.T) {
 		require.Equal(t, d, again)
 	}
 	_, err := NewData(50)
-	require.ErrorContains(t, err, "the least is")
+	require.ErrorContains(t, err, "the minimum is")
 }
 
 func TestCapacity(t *testing.T) {

@@ -5,9 +5,9 @@ import (
 	"fmt"
 )
 
-// Capacity is the largest session, in bytes of its JSON, that a contestant keeps
-// in one cookie that browsers take. It is 0 where the data are on the server, and
-// where there is no cookie.
+// Capacity returns the size of the largest session, in bytes of JSON, that a
+// contestant can store in one cookie that browsers accept. It is 0 for
+// contestants that store sessions on the server or use no cookie.
 func Capacity(c Contestant) (Size, error) {
 	fits := func(size Size) (bool, error) {
 		d, err := newData(size)
@@ -16,7 +16,7 @@ func Capacity(c Contestant) (Size, error) {
 		}
 		return fitsOne(c, d)
 	}
-	low, high := Size(smallestFull), Size(64_000) // low fits, high does not
+	low, high := Size(smallestFull), Size(64_000) // low fits, high does not fit
 	if ok, err := fits(low); !ok || err != nil {
 		return 0, err
 	}
@@ -35,7 +35,8 @@ func Capacity(c Contestant) (Size, error) {
 	return low, nil
 }
 
-// fitsOne logs a visitor in and looks at the cookies.
+// fitsOne logs a visitor in, and reports whether the login set one cookie of an
+// acceptable size.
 func fitsOne(c Contestant, d Data) (bool, error) {
 	site, err := c.Build(d)
 	if err != nil || site.Login == nil || site.Stored {

@@ -23,14 +23,15 @@ const (
 	blobKey  session.Key[[]byte] = "all"
 )
 
-// carryons are this library in each of its formats and modes.
+// carryons returns the contestants that use this library, one per format and
+// mode.
 func carryons() []Contestant {
 	in := func(change func(*middleware.Config)) func(Data) (*Site, error) {
 		return func(d Data) (*Site, error) { return buildCarryon(d, change) }
 	}
 	return []Contestant{
-		{Name: "carryon", About: "Carryon's defaults, format 1; in as many cookies as it takes", Build: in(nil)},
-		{Name: "carryon-blob", About: "the same, the JSON as one value of bytes: every change writes the whole of it", Build: buildBlob},
+		{Name: "carryon", About: "Carryon's defaults, format 1; in as many cookies as needed", Build: in(nil)},
+		{Name: "carryon-blob", About: "the same with the whole JSON as one value: every change writes all of it", Build: buildBlob},
 		{Name: "carryon-cell", About: "the same after one change: a cell beside the head", Build: in(nil), Changes: 1},
 		{Name: "carryon-xchacha", About: "format 2, XChaCha20-Poly1305", Build: buildFormat(xchacha.New())},
 		{Name: "carryon-securecookie", About: "format 3, gorilla/securecookie", Build: buildFormat(securecookieformat.New())},
@@ -39,7 +40,7 @@ func carryons() []Contestant {
 	}
 }
 
-// buildFormat has the ring's key ask for another format.
+// buildFormat builds a site whose active key has another format.
 func buildFormat(f codec.Format) func(Data) (*Site, error) {
 	return func(d Data) (*Site, error) {
 		ring, err := keyring.GenerateFormat(time.Now(), f.Number())
@@ -50,9 +51,9 @@ func buildFormat(f codec.Format) func(Data) (*Site, error) {
 	}
 }
 
-// newSessions is the library's defaults, but for what change changes. Sessions
-// of 8 KB and more are too large for most platforms' headers, so that the limits
-// are wide there.
+// newSessions returns sessions with the library's defaults, modified by change.
+// For sessions of 8 KB and more it raises the limits, which are too low for
+// them on most platforms.
 func newSessions(d Data, change func(*middleware.Config)) (*middleware.Sessions, middleware.Config, error) {
 	ring, err := keyring.Generate(time.Now())
 	if err != nil {
@@ -69,7 +70,8 @@ func newSessions(d Data, change func(*middleware.Config)) (*middleware.Sessions,
 	return m, c, err
 }
 
-// buildCarryon keeps the session through Carryon's public API, a typed key per part.
+// buildCarryon stores the session with Carryon's public API, with a typed key
+// for each part.
 func buildCarryon(d Data, change func(*middleware.Config)) (*Site, error) {
 	sessions, config, err := newSessions(d, change)
 	if err != nil {
@@ -118,7 +120,8 @@ func sessionHandler(all *middleware.Sessions) func(func(http.ResponseWriter, *se
 	}
 }
 
-// sealAlone is what package codec does with a session's JSON, base64 included.
+// sealAlone returns functions that seal and open the session's JSON with
+// package codec, including base64.
 func sealAlone(d Data, config middleware.Config) (seal, open func(), err error) {
 	formats, err := codec.NewFormats(config.Formats...)
 	if err != nil {
@@ -148,7 +151,7 @@ func sealAlone(d Data, config middleware.Config) (seal, open func(), err error) 
 		}, err
 }
 
-// buildBlob keeps the session's JSON as one value, as the floors do: a change
+// buildBlob stores the session's JSON as one value, like the floors: a change
 // writes nearly all of the session.
 func buildBlob(d Data) (*Site, error) {
 	sessions, _, err := newSessions(d, nil)

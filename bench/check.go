@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// check walks a visitor through a site and gives the cookies of the session
-// that Login made, and c.Changes changes after it. It is an error if any page
-// shows what it should not, and [ErrDoesNotFit] if the login's cookie is too long.
+// check runs a visitor through a site. It returns the cookies after a login and
+// c.Changes changes. It returns an error if a page is wrong, and
+// [ErrDoesNotFit] if a cookie of the login is too long.
 func check(site *Site, d Data, c Contestant) (cookies string, err error) {
 	v, err := newVisitor()
 	if err != nil {
@@ -42,8 +42,8 @@ func check(site *Site, d Data, c Contestant) (cookies string, err error) {
 	return cookies, v.err
 }
 
-// expectDead reads with no cookie and with every value damaged: in both cases
-// there must be no user.
+// expectDead reads without a cookie and with each value damaged. The page must
+// show no user in either case.
 func (v *visitor) expectDead(read http.Handler, cookies string) {
 	damaged := ""
 	for pair := range strings.SplitSeq(cookies, "; ") {
@@ -60,19 +60,20 @@ func (v *visitor) expectDead(read http.Handler, cookies string) {
 	}
 }
 
-// visitor has a cookie jar and goes from page to page until one is wrong.
+// A visitor has a cookie jar, and requests pages until one is wrong.
 type visitor struct {
 	jar     *cookiejar.Jar
 	url     *url.URL
 	err     error
-	tooLong bool // a cookie was, for a browser or for the library
-	set     int  // cookies by the last page
+	tooLong bool // a cookie was too long for a browser or for the library
+	set     int  // number of cookies set by the last page
 }
 
-// tooLongText is how securecookie and Carryon say so.
+// tooLongText matches the errors of securecookie and Carryon for sessions that
+// are too large.
 var tooLongText = regexp.MustCompile("value is too long|the session .* needs")
 
-// cookieBytes is the most that browsers take of a cookie's name and value.
+// cookieBytes is the limit of browsers for the name and value of a cookie.
 const cookieBytes = 4096
 
 func newVisitor() (*visitor, error) {
@@ -83,7 +84,7 @@ func newVisitor() (*visitor, error) {
 func (v *visitor) visit(h http.Handler, scenario Scenario) string {
 	w := serve(h, scenario, v.cookies())
 	if w.status >= 400 && v.err == nil {
-		v.err = fmt.Errorf("bench: a page answered %d: %s", w.status, w.body)
+		v.err = fmt.Errorf("bench: a page returned status %d: %s", w.status, w.body)
 		v.tooLong = tooLongText.Match(w.body)
 	}
 	set := (&http.Response{Header: w.header}).Cookies()
@@ -119,7 +120,7 @@ func serve(h http.Handler, scenario Scenario, cookies string) *sink {
 func asJSON(d Data) string {
 	b, err := json.Marshal(d)
 	if err != nil {
-		panic(err) // it was encoded when it was made
+		panic(err) // the cookie was encoded by this process
 	}
 	return string(b)
 }

@@ -12,14 +12,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Parallel reads must not wait for one another: the profiles of mutexes and of
-// blocking are empty, but for what the runtime does with locks of its own.
+// Parallel reads must not wait for each other: the profiles of mutexes and of
+// blocking must be empty, except for locks inside of the runtime.
 func TestParallelReadsShareNoLock(t *testing.T) {
 	site, cookies := parallelReadSite(t)
 	require.Empty(t, contention(func() { readOnce(site.Read, cookies) }))
 }
 
-// The look at the profiles finds what it is to find.
+// The profiles find contention if there is any.
 func TestContentionIsFound(t *testing.T) {
 	site, cookies := parallelReadSite(t)
 	var one sync.Mutex
@@ -44,9 +44,9 @@ func parallelReadSite(t *testing.T) (*Site, string) {
 
 func readOnce(h http.Handler, cookies string) { serve(h, Read, cookies) }
 
-// contention runs do in parallel and gives the stacks on which goroutines have
-// waited for one another. There is no collection meanwhile: the first Get of a
-// sync.Pool after one takes a lock.
+// contention runs do in parallel, and returns the stacks on which goroutines
+// waited for each other. It disables garbage collection, because the first Get
+// of a sync.Pool after a collection takes a lock.
 func contention(do func()) []string {
 	const goroutines, each = 8, 400
 	together := func(n int) {
@@ -62,7 +62,7 @@ func contention(do func()) []string {
 		all.Wait()
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	together(20) // each P has its pools
+	together(20) // fill the pools of each P
 	before := seen()
 	defer runtime.SetMutexProfileFraction(runtime.SetMutexProfileFraction(1))
 	runtime.SetBlockProfileRate(1)
@@ -77,9 +77,9 @@ func contention(do func()) []string {
 	return found
 }
 
-// seen counts the waits in both profiles by their stacks, those of the
-// goroutines of contention. The runtime's locks, such as the heap's, are in the
-// mutex profile too.
+// seen counts the waits of the goroutines of contention in both profiles, by
+// stack. The mutex profile also contains locks of the runtime, such as that of
+// the heap.
 func seen() map[string]int64 {
 	counts := map[string]int64{}
 	for _, profile := range []func([]runtime.BlockProfileRecord) (int, bool){runtime.MutexProfile, runtime.BlockProfile} {

@@ -7,7 +7,8 @@ import (
 
 type contextKey struct{}
 
-// buildContext is the least that a middleware can do: one value in the context.
+// buildContext builds the minimal middleware: it puts one value into the
+// context.
 func buildContext(Data) (*Site, error) {
 	value := new(int)
 	wrapped := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -6,5 +6,5 @@ import "time"
 
 var start = time.Now()
 
-// cpuTime is wall time where the process's own cannot be asked for.
+// cpuTime returns the wall time, because this system does not report CPU time.
 func cpuTime() time.Duration { return time.Since(start) }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// cpuTime is what the process has used so far, the garbage collector's and the
-// kernel's work for it included. It hardly moves when others use the machine.
+// cpuTime returns the CPU time of the process so far, including the garbage
+// collector and the kernel's work for it. Other processes hardly affect it.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// User is the small value that every page asks for: the key that "read" reads.
-// Name comes first so that a floor can point at it in the JSON.
+// User is the small value that every page needs: "read" reads its key. Name
+// comes first so that a floor can find it in the JSON.
 type User struct {
 	Name  string    `json:"name"`
 	ID    int64     `json:"id"`
@@ -19,7 +19,7 @@ type User struct {
 	Since time.Time `json:"since,omitzero"`
 }
 
-// Prefs is what a visitor has chosen, with a draft text of any length.
+// Prefs are a visitor's settings, with a draft text of any length.
 type Prefs struct {
 	Language string `json:"language"`
 	Theme    string `json:"theme"`
@@ -27,7 +27,7 @@ type Prefs struct {
 	Draft    string `json:"draft"`
 }
 
-// Item is one line of the shopping cart, which is most of a large session.
+// An Item is a line of the shopping cart, which is most of a large session.
 type Item struct {
 	SKU      string    `json:"sku"`
 	Title    string    `json:"title"`
@@ -36,23 +36,23 @@ type Item struct {
 	Added    time.Time `json:"added"`
 }
 
-// Data is one visitor's session. Each contestant keeps its four parts as a user
-// of that library would: under a key each.
+// Data is a visitor's session. Each contestant stores its four parts under
+// separate keys, as users of its library would.
 type Data struct {
 	User  User   `json:"user"`
-	CSRF  string `json:"csrf"` // the key that "change" changes
+	CSRF  string `json:"csrf"` // replaced by "change"
 	Prefs Prefs  `json:"prefs,omitzero"`
 	Cart  []Item `json:"cart,omitempty"`
 }
 
-// Size is a number of bytes of a session's JSON.
+// A Size is the length of a session's JSON, in bytes.
 type Size int
 
-// Sizes are the sizes measured: little more than a name, an ordinary session,
-// about the most that fits one cookie, and two that take several.
+// Sizes are the measured sizes: little more than a name, an ordinary session,
+// about the largest session for one cookie, and two that need several.
 var Sizes = []Size{120, 1000, 2500, 8000, 64_000}
 
-// String gives the size as it stands in benchmark names: 120B, 1KB, 2.5KB.
+// String returns the size as in benchmark names: 120B, 1KB, 2.5KB.
 func (s Size) String() string {
 	if s < 1000 {
 		return fmt.Sprintf("%dB", int(s))
@@ -60,14 +60,14 @@ func (s Size) String() string {
 	return fmt.Sprintf("%gKB", float64(s)/1000)
 }
 
-// smallestFull is the size from which a session has preferences and a cart.
+// smallestFull is the smallest size of a session with preferences and a cart.
 const smallestFull = 400
 
 var began = time.Date(2026, 3, 1, 8, 30, 0, 0, time.UTC)
 
-// NewData makes the session whose JSON is exactly size bytes, the same on every
-// call and every machine. Sizes under 120 are an error. Nobody may change what
-// is in it: all cells of a size share it.
+// NewData returns a session whose JSON has exactly size bytes. It is the same
+// on every call and every machine. Sizes below 120 are an error. Do not modify
+// the result: all cells of a size share it.
 func NewData(size Size) (Data, error) {
 	if d, ok := made.Load(size); ok {
 		return d.(Data), nil
@@ -79,7 +79,7 @@ func NewData(size Size) (Data, error) {
 	return d, err
 }
 
-var made sync.Map // of Size to Data
+var made sync.Map // from Size to Data
 
 func newData(size Size) (Data, error) {
 	if size < smallestFull {
@@ -117,11 +117,11 @@ func newItem(r *rand.Rand) Item {
 	}
 }
 
-// fill writes text into field, which lies in d, until d's JSON has size bytes.
+// fill fills field, a part of d, with text until d's JSON has size bytes.
 func fill(d *Data, field *string, size Size) (Data, error) {
 	missing := int(size) - jsonLen(d)
 	if missing < 0 {
-		return Data{}, fmt.Errorf("bench: no session has a JSON of %d bytes: the least is %d", size, int(size)-missing)
+		return Data{}, fmt.Errorf("bench: no session has a JSON of %d bytes: the minimum is %d", size, int(size)-missing)
 	}
 	*field = text(missing)
 	return *d, nil
@@ -130,12 +130,12 @@ func fill(d *Data, field *string, size Size) (Data, error) {
 func jsonLen(v any) int {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // strings, numbers and times of this file only
+		panic(err) // only strings, numbers and times defined in this file
 	}
 	return len(b)
 }
 
-// text gives n bytes of prose, never half a character.
+// text returns n bytes of prose in valid UTF-8.
 func text(n int) string {
 	const prose = "请尽快发货, please ring twice at the back door; 谢谢您的耐心等待. "
 	b := make([]byte, 0, n)

@@ -1,10 +1,10 @@
-// Package bench measures what a session costs on a request, beside the
-// cryptography it cannot do without (the floors) and beside other libraries.
+// Package bench measures what a session costs per request. It compares the
+// library with bare cryptography (the floors) and with other libraries.
 //
-// A [Contestant] builds a [Site]: the handlers a request can meet. A [Rig] is
-// one site in one [Scenario] with a session of one size, ready to be run again
-// and again; it is checked for right answers before anything is timed. The
-// benchmarks and cmd/compare walk the same table of scenario x size x contestant.
+// A [Contestant] builds a [Site], which has a handler for each kind of request.
+// A [Rig] combines a site, a [Scenario] and a size of the session. Before a rig
+// is timed, its responses are checked. The benchmarks and cmd/compare use the
+// same table of scenarios, sizes and contestants.
 //
 //	go test -bench . ./bench
 //	go run ./bench/cmd/compare | go run ./bench/cmd/tables

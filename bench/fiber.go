@@ -11,11 +11,11 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// fast is a handler of fiber's, which has no net/http: it is measured on a
-// request context of fasthttp, as its server would hand it over.
+// fast is a handler of fiber, which does not use net/http. It is measured with
+// a request context of fasthttp, as fasthttp's server would pass it.
 type fast struct{ serve fasthttp.RequestHandler }
 
-// newFast makes an app of one page behind a middleware.
+// newFast returns an app with one page behind a middleware.
 func newFast(middleware, serve fiber.Handler) http.Handler {
 	app := fiber.New()
 	app.Use(middleware)
@@ -23,7 +23,7 @@ func newFast(middleware, serve fiber.Handler) http.Handler {
 	return fast{app.Handler()}
 }
 
-// ServeHTTP is for the check alone.
+// ServeHTTP is used only by the check.
 func (f fast) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var c fasthttp.RequestCtx
 	c.Init(fastRequest(r), nil, nil)
@@ -32,10 +32,11 @@ func (f fast) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Set-Cookie", string(cookie))
 	}
 	w.WriteHeader(c.Response.StatusCode())
-	_, _ = w.Write(c.Response.Body()) // a sink that cannot fail
+	_, _ = w.Write(c.Response.Body()) // a sink never fails
 }
 
-// ready copies the request every time: what has been parsed stays in it.
+// ready returns a function that serves a fresh copy of the request, because
+// parsing changes it.
 func (f fast) ready(r *http.Request) func() {
 	prepared, c := fastRequest(r), new(fasthttp.RequestCtx)
 	c.Init(prepared, nil, nil)
@@ -60,8 +61,8 @@ func fastRequest(r *http.Request) *fasthttp.Request {
 	return f
 }
 
-// buildFiber keeps the session as fiber's documentation does, in its memory
-// storage. The middleware saves, and sets the cookie, with every response.
+// buildFiber stores the session as fiber's documentation shows, in its memory
+// storage. The middleware saves it and sets the cookie in every response.
 func buildFiber(d Data) (*Site, error) {
 	handler, store := session.NewWithStore(session.Config{CookieSecure: true, CookieHTTPOnly: true})
 	for _, value := range []any{User{}, Prefs{}, []Item{}} {
@@ -92,11 +93,12 @@ func buildFiber(d Data) (*Site, error) {
 	}, nil
 }
 
-// buildFiberEncrypt keeps the session's JSON in a cookie that fiber's middleware
-// encrypts. It is base64 inside of that, for fasthttp cuts a cookie's value at ";".
+// buildFiberEncrypt stores the session's JSON in a cookie that fiber's
+// middleware encrypts. The JSON is in base64, because fasthttp cuts cookie
+// values at ";".
 func buildFiberEncrypt(d Data) (*Site, error) {
 	encrypt := encryptcookie.New(encryptcookie.Config{
-		Key: encryptcookie.GenerateKey(32), Except: []string{"_ga", "theme"}, // those that others set
+		Key: encryptcookie.GenerateKey(32), Except: []string{"_ga", "theme"}, // cookies of other programs
 	})
 	with := func(serve func(fiber.Ctx, Data) error) http.Handler {
 		return newFast(encrypt, func(c fiber.Ctx) error {

@@ -10,22 +10,23 @@ import (
 	"sync"
 )
 
-// sealer is the cryptography of a floor. Both append to dst.
+// A sealer is the cryptography of a floor. Both methods append to dst.
 type sealer interface {
 	seal(dst, plaintext []byte) []byte
 	open(dst, sealed []byte) (plaintext []byte, ok bool)
 }
 
-// floorSite keeps a session's JSON in one cookie and does nothing that the
-// cryptography does not ask for: no decoding, no expiry, no names, no limits.
+// A floorSite stores a session's JSON in one cookie and does only the
+// cryptography: no decoding, no expiry, no names, no limits.
 type floorSite struct {
 	sealer
-	first   []byte // the JSON that Login stores
-	csrfAt  int    // where the token stands in it
+	first   []byte // JSON that Login stores
+	csrfAt  int    // offset of the token in first
 	buffers sync.Pool
 }
 
-// floorBuffers are what one request needs: the cookie's bytes and the session's.
+// floorBuffers holds the buffers of a request: the cookie, the sealed and the
+// plain session.
 type floorBuffers struct{ text, sealed, plain []byte }
 
 const (
@@ -47,7 +48,7 @@ func floor(make func() (sealer, error)) func(Data) (*Site, error) {
 		}
 		at := bytes.Index(first, []byte(csrfStart))
 		if at < 0 || !bytes.HasPrefix(first, []byte(jsonStart)) {
-			return nil, fmt.Errorf("bench: the session's JSON has changed its layout; floor.go points into it")
+			return nil, fmt.Errorf("bench: the layout of the session's JSON has changed; update floor.go")
 		}
 		f := &floorSite{sealer: crypto, first: first, csrfAt: at + len(csrfStart)}
 		f.buffers.New = func() any { return new(floorBuffers) }
@@ -93,7 +94,7 @@ func (f *floorSite) with(serve func(http.ResponseWriter, *http.Request, *floorBu
 	})
 }
 
-// alone is the cryptography and base64 without a request.
+// alone returns the cryptography and base64 without a request.
 func (f *floorSite) alone() (seal, open func()) {
 	b, opened := new(floorBuffers), new(floorBuffers)
 	text := base64.RawURLEncoding.AppendEncode(nil, f.seal(nil, f.first))
@@ -104,13 +105,13 @@ func (f *floorSite) alone() (seal, open func()) {
 			sealed, err := base64.RawURLEncoding.AppendDecode(opened.sealed[:0], text)
 			plain, ok := f.open(opened.plain[:0], sealed)
 			if err != nil || !ok {
-				panic("bench: a floor does not open what it has sealed")
+				panic("bench: a floor cannot open what it sealed")
 			}
 			opened.sealed, opened.plain = sealed, plain
 		}
 }
 
-// load opens the visitor's cookie; the plaintext lies in b.
+// load opens the visitor's cookie. The plaintext is in b.
 func (f *floorSite) load(r *http.Request, b *floorBuffers) ([]byte, bool) {
 	b.text = append(b.text[:0], cookieValue(r, floorName)...)
 	sealed, err := base64.RawURLEncoding.AppendDecode(b.sealed[:0], b.text)
@@ -125,7 +126,7 @@ func (f *floorSite) load(r *http.Request, b *floorBuffers) ([]byte, bool) {
 	return plain, ok
 }
 
-// save sets the cookie to plain, sealed.
+// save seals plain and sets the cookie.
 func (f *floorSite) save(w http.ResponseWriter, b *floorBuffers, plain []byte) {
 	b.sealed = f.seal(b.sealed[:0], plain)
 	b.text = append(b.text[:0], floorName...)
@@ -134,7 +135,7 @@ func (f *floorSite) save(w http.ResponseWriter, b *floorBuffers, plain []byte) {
 	w.Header()["Set-Cookie"] = []string{string(b.text)}
 }
 
-// cookieValue gives what follows nameIs ("s=") in the request's cookies.
+// cookieValue returns the text after nameIs ("s=") in the request's cookies.
 func cookieValue(r *http.Request, nameIs string) string {
 	for _, line := range r.Header["Cookie"] {
 		for line != "" {

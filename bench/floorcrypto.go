@@ -11,8 +11,9 @@ import (
 	"sync"
 )
 
-// macs is a pool of HMAC-SHA-256 under one key, which keeps the key's two
-// prepared blocks: hmac.New for every message would cost half a microsecond.
+// macs is a pool of HMAC-SHA-256 states under one key. Each keeps the two
+// prepared blocks of the key, which would cost hmac.New half a microsecond per
+// message.
 type macs struct{ pool sync.Pool }
 
 type mac struct {
@@ -27,7 +28,7 @@ func newMACs() *macs {
 	return m
 }
 
-// sign appends the MAC of all of b to it.
+// sign appends the MAC of b to b.
 func (m *macs) sign(b []byte) []byte {
 	h := m.pool.Get().(*mac)
 	defer m.pool.Put(h)
@@ -36,7 +37,7 @@ func (m *macs) sign(b []byte) []byte {
 	return h.Sum(b)
 }
 
-// verify cuts the MAC off b, in constant time.
+// verify checks and removes the MAC at the end of b, in constant time.
 func (m *macs) verify(b []byte) ([]byte, bool) {
 	if len(b) < sha256.Size {
 		return nil, false
@@ -64,7 +65,7 @@ func (c *ctr) seal(dst, plaintext []byte) []byte {
 	dst = slices.Grow(dst, aes.BlockSize+len(plaintext)+sha256.Size)
 	dst = dst[:aes.BlockSize+len(plaintext)]
 	iv := dst[:aes.BlockSize]
-	_, _ = rand.Read(iv) // crashes the program rather than fail
+	_, _ = rand.Read(iv) // crashes the program instead of returning an error
 	cipher.NewCTR(c.block, iv).XORKeyStream(dst[aes.BlockSize:], plaintext)
 	return c.macs.sign(dst)
 }
@@ -95,7 +96,7 @@ const xaesNonce = 24
 
 func (x *xaes) seal(dst, plaintext []byte) []byte {
 	dst = slices.Grow(dst, xaesNonce+len(plaintext)+aes.BlockSize+sha256.Size)[:xaesNonce]
-	_, _ = rand.Read(dst) // crashes the program rather than fail
+	_, _ = rand.Read(dst) // crashes the program instead of returning an error
 	gcm := x.deriver.gcm(dst)
 	return x.macs.sign(gcm.Seal(dst, dst[12:xaesNonce], plaintext, nil))
 }
@@ -109,8 +110,8 @@ func (x *xaes) open(dst, sealed []byte) ([]byte, bool) {
 	return plain, err == nil
 }
 
-// xaesDeriver makes the key of each message, as C2SP's XAES-256-GCM says: the
-// NIST SP 800-108 counter mode over CMAC-AES, of which two blocks are needed.
+// xaesDeriver derives the key of each message as C2SP's XAES-256-GCM specifies:
+// the NIST SP 800-108 counter mode over CMAC-AES, with two blocks.
 type xaesDeriver struct {
 	block cipher.Block
 	k1    [aes.BlockSize]byte // CMAC's first subkey
@@ -131,7 +132,8 @@ func newXAESDeriver(key []byte) (xaesDeriver, error) {
 	return d, nil
 }
 
-// gcm is AES-256-GCM for the message of this nonce; it takes its last 12 bytes.
+// gcm returns AES-256-GCM for the message with this nonce. It uses the nonce's
+// last 12 bytes.
 func (d *xaesDeriver) gcm(nonce []byte) cipher.AEAD {
 	var key [32]byte
 	for i := range 2 {
@@ -145,17 +147,17 @@ func (d *xaesDeriver) gcm(nonce []byte) cipher.AEAD {
 	}
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
-		panic(err) // 32 bytes are a key
+		panic(err) // a key of 32 bytes is valid
 	}
 	gcm, err := cipher.NewGCM(block)
 	if err != nil {
-		panic(err) // AES has blocks of 16 bytes
+		panic(err) // the blocks of AES have 16 bytes
 	}
 	return gcm
 }
 
 func randomBytes(n int) []byte {
 	b := make([]byte, n)
-	_, _ = rand.Read(b) // crashes the program rather than fail
+	_, _ = rand.Read(b) // crashes the program instead of returning an error
 	return b
 }

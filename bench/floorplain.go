@@ -9,10 +9,11 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
-// plainAEAD is a floor that is one AEAD under one key: nonce | ciphertext | tag.
+// A plainAEAD is a floor of one AEAD under one key: nonce | ciphertext | tag.
 type plainAEAD struct{ cipher.AEAD }
 
-// newGCM is the floor F1. Nonces of 12 random bytes are for 2^32 messages at most.
+// newGCM returns the floor F1. Its random nonces of 12 bytes suffice for at
+// most 2^32 messages.
 func newGCM() (sealer, error) {
 	block, err := aes.NewCipher(randomBytes(32))
 	if err != nil {
@@ -22,7 +23,7 @@ func newGCM() (sealer, error) {
 	return plainAEAD{gcm}, err
 }
 
-// newXChaCha is the floor F3.
+// newXChaCha returns the floor F3.
 func newXChaCha() (sealer, error) {
 	aead, err := chacha20poly1305.NewX(randomBytes(32))
 	return plainAEAD{aead}, err
@@ -31,7 +32,7 @@ func newXChaCha() (sealer, error) {
 func (p plainAEAD) seal(dst, plaintext []byte) []byte {
 	size := p.NonceSize()
 	dst = slices.Grow(dst, size+len(plaintext)+p.Overhead())[:size]
-	_, _ = rand.Read(dst) // crashes the program rather than fail
+	_, _ = rand.Read(dst) // crashes the program instead of returning an error
 	return p.Seal(dst, dst, plaintext, nil)
 }
 

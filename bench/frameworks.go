@@ -10,8 +10,8 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// buildGin keeps the session as gin-contrib/sessions' README does. The router is
-// part of what is measured: there is no way to the middleware without it.
+// buildGin stores the session as the README of gin-contrib/sessions shows. The
+// measurement includes the router, because the middleware needs it.
 func buildGin(d Data) (*Site, error) {
 	registerGob()
 	gin.SetMode(gin.ReleaseMode)
@@ -45,13 +45,14 @@ func buildGin(d Data) (*Site, error) {
 	}, nil
 }
 
-// buildEcho keeps the session as echo's documentation does: gorilla's cookie
-// store behind echo-contrib's middleware, the router included.
+// buildEcho stores the session as echo's documentation shows: gorilla's cookie
+// store behind the middleware of echo-contrib. The measurement includes the
+// router.
 func buildEcho(d Data) (*Site, error) {
 	registerGob()
 	with := echoHandler(echosession.Middleware(newGorillaStore()))
 	get := func(c echo.Context) map[any]any {
-		s, _ := echosession.Get("session", c) // a cookie that does not open: a new session
+		s, _ := echosession.Get("session", c) // an invalid cookie yields a new session
 		return s.Values
 	}
 	return &Site{
@@ -87,7 +88,7 @@ func buildEcho(d Data) (*Site, error) {
 	}, nil
 }
 
-// echoHandler gives a server with one page, which answers 500 with its error.
+// echoHandler returns a server with one page. It responds to errors with 500.
 func echoHandler(sessions echo.MiddlewareFunc) func(echo.HandlerFunc) http.Handler {
 	return func(serve echo.HandlerFunc) http.Handler {
 		server := echo.New()

@@ -10,15 +10,15 @@ import (
 	"github.com/gorilla/sessions"
 )
 
-// buildGorilla keeps the session as gorilla/sessions' README does: a cookie
-// store with a hash and a block key, a value per key, gob.
+// buildGorilla stores the session as the README of gorilla/sessions shows: a
+// cookie store with a hash key and a block key, a value per key, gob.
 func buildGorilla(d Data) (*Site, error) {
 	registerGob()
 	return gorillaSite(d, newGorillaStore(), gobValues{}), nil
 }
 
-// buildGorillaJSON is the same with JSON in place of gob: what a handler gets is
-// what encoding/json makes of a map.
+// buildGorillaJSON is buildGorilla with JSON instead of gob: handlers get a map
+// as encoding/json decodes it.
 func buildGorillaJSON(d Data) (*Site, error) {
 	store := newGorillaStore()
 	for _, c := range store.Codecs {
@@ -31,7 +31,7 @@ func newGorillaStore() *sessions.CookieStore {
 	return sessions.NewCookieStore(randomBytes(32), randomBytes(32))
 }
 
-// values reads the parts of the session out of what a library gives for a key.
+// values reads the parts of the session from a library's values.
 type values interface {
 	userName(user any) (string, bool)
 	data(get func(key string) any) Data
@@ -40,7 +40,7 @@ type values interface {
 func gorillaSite(d Data, store sessions.Store, kind values) *Site {
 	with := func(serve func(http.ResponseWriter, *http.Request, *sessions.Session)) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			s, _ := store.Get(r, "session") // a cookie that does not open: a new session
+			s, _ := store.Get(r, "session") // an invalid cookie yields a new session
 			serve(w, r, s)
 		})
 	}
@@ -49,7 +49,7 @@ func gorillaSite(d Data, store sessions.Store, kind values) *Site {
 			setAll(d, func(key string, value any) { s.Values[key] = value })
 			refuse(w, s.Save(r, w))
 		}),
-		Untouched: untouched, // it has no middleware
+		Untouched: untouched, // gorilla/sessions has no middleware
 		Read: with(func(w http.ResponseWriter, _ *http.Request, s *sessions.Session) {
 			if name, ok := kind.userName(s.Values["user"]); ok {
 				page(w, name)
@@ -67,7 +67,7 @@ func gorillaSite(d Data, store sessions.Store, kind values) *Site {
 	}
 }
 
-// setAll sets the parts of a session, each under its key.
+// setAll sets each part of a session under its key.
 func setAll(d Data, set func(key string, value any)) {
 	set("user", d.User)
 	set("csrf", d.CSRF)
@@ -75,7 +75,7 @@ func setAll(d Data, set func(key string, value any)) {
 	set("cart", d.Cart)
 }
 
-// gobValues have the types that were set.
+// gobValues reads values of the types that were set.
 type gobValues struct{}
 
 func (gobValues) userName(user any) (string, bool) {
@@ -91,15 +91,15 @@ func (gobValues) data(get func(string) any) (d Data) {
 	return d
 }
 
-// registerGob names the types that travel as interface values, as users of the
-// libraries with gob must. Doing so again is allowed.
+// registerGob registers the types of interface values, as users of libraries
+// with gob must. It may be called repeatedly.
 func registerGob() {
 	gob.Register(User{})
 	gob.Register(Prefs{})
 	gob.Register([]Item{})
 }
 
-// jsonValues are maps, slices and strings.
+// jsonValues reads maps, slices and strings.
 type jsonValues struct{}
 
 func (jsonValues) userName(user any) (string, bool) {
@@ -120,13 +120,13 @@ func (jsonValues) data(get func(string) any) (d Data) {
 		err = json.Unmarshal(b, &d)
 	}
 	if err != nil {
-		panic(err) // it was JSON before
+		panic(err) // the values were decoded from JSON
 	}
 	return d
 }
 
-// jsonSerializer is what users write, for gorilla's values are keyed by any,
-// which encoding/json refuses.
+// jsonSerializer converts keys to strings, as users must: gorilla's values have
+// keys of type any, which encoding/json rejects.
 type jsonSerializer struct{}
 
 func (jsonSerializer) Serialize(src any) ([]byte, error) {
@@ -134,7 +134,7 @@ func (jsonSerializer) Serialize(src any) ([]byte, error) {
 	for key, value := range src.(map[any]any) {
 		name, ok := key.(string)
 		if !ok {
-			return nil, fmt.Errorf("the key %v is no string", key)
+			return nil, fmt.Errorf("the key %v is not a string", key)
 		}
 		all[name] = value
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// tokenSite keeps the whole session in a token that is the value of one cookie,
-// as programs do that take a token library for a session library.
+// A tokenSite stores the whole session in a token in one cookie, like programs
+// that use a token library for sessions.
 type tokenSite struct {
 	make func(Data) (string, error)
 	open func(token string) (Data, error)
@@ -19,7 +19,7 @@ type tokenSite struct {
 func (t tokenSite) site(d Data) *Site {
 	return &Site{
 		Login:     http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { t.save(w, d) }),
-		Untouched: untouched, // it has no middleware
+		Untouched: untouched, // token libraries have no middleware
 		Read: t.with(func(w http.ResponseWriter, d Data) {
 			page(w, d.User.Name)
 		}),
@@ -51,13 +51,13 @@ func (t tokenSite) save(w http.ResponseWriter, d Data) {
 		HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode})
 }
 
-// claims are a session and its end.
+// claims are a session and its expiry.
 type claims struct {
 	Data
 	jwt.RegisteredClaims
 }
 
-// buildJWT signs the session; anybody who has the cookie can read it.
+// buildJWT signs the session. Anyone with the cookie can read it.
 func buildJWT(d Data) (*Site, error) {
 	key := randomBytes(32)
 	parser := jwt.NewParser(jwt.WithValidMethods([]string{"HS256"}), jwt.WithExpirationRequired())
@@ -74,8 +74,8 @@ func buildJWT(d Data) (*Site, error) {
 	}.site(d), nil
 }
 
-// buildJOSE encrypts the session's JSON by a key that both sides have. It has no
-// end: a JWE alone knows none.
+// buildJOSE encrypts the session's JSON with a shared key. It has no expiry,
+// because a JWE has none.
 func buildJOSE(d Data) (*Site, error) {
 	key := randomBytes(32)
 	encrypter, err := jose.NewEncrypter(jose.A256GCM, jose.Recipient{Algorithm: jose.DIRECT, Key: key}, nil)

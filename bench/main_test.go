@@ -7,7 +7,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	slog.SetDefault(slog.New(slog.DiscardHandler)) // gin's middleware logs what it refuses
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // gin's middleware logs cookies that it refuses
 	drop := Ballast()
 	code := m.Run()
 	drop()

@@ -6,16 +6,16 @@ import (
 	"time"
 )
 
-// Sample is what one operation cost, as the mean over a short run.
+// A Sample is the cost of one operation, as the mean over a short run.
 type Sample struct {
-	CPU    float64 `json:"cpu_ns"` // the whole process's
+	CPU    float64 `json:"cpu_ns"` // of the whole process
 	Wall   float64 `json:"wall_ns"`
 	Allocs float64 `json:"allocs"`
 	Bytes  float64 `json:"alloc_bytes"`
 }
 
-// Measure runs the rig n times. It collects garbage first, so that nobody pays
-// for what another has left behind.
+// Measure runs the rig n times. It collects garbage first, so that a run does
+// not pay for garbage of an earlier one.
 func (r *Rig) Measure(n int) Sample {
 	var before, after runtime.MemStats
 	runtime.GC()
@@ -35,8 +35,9 @@ func (r *Rig) Measure(n int) Sample {
 	}
 }
 
-// Runs gives how often the rig can run in about d of CPU time, at least once. It
-// tries for as long as that: in a shorter try a collection may not fall at all.
+// Runs returns how often the rig can run in about d of CPU time, at least once.
+// It measures for d, because a shorter run might not include a garbage
+// collection.
 func (r *Rig) Runs(d time.Duration) int {
 	for n := 16; ; n *= 2 {
 		began := cpuTime()
@@ -49,7 +50,7 @@ func (r *Rig) Runs(d time.Duration) int {
 	}
 }
 
-// Median takes each figure's median of its own. It panics without samples.
+// Median returns the median of each figure. It panics without samples.
 func Median(samples []Sample) Sample {
 	of := func(figure func(Sample) float64) float64 {
 		list := make([]float64, len(samples))

@@ -20,16 +20,17 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// parallelWriters is what browsers send at once over HTTP/1.1.
+// parallelWriters is the number of concurrent requests of browsers over
+// HTTP/1.1.
 const (
 	parallelWriters = 6
 	parallelRounds  = 50
 )
 
-// TestParallelWrites lets six requests of one visitor each set another key at
-// the same time, and looks which of those that were answered with 200 are
-// there afterwards. Both libraries keep the session in cookies, with their
-// defaults, behind the same server and in the same jar (net/http/cookiejar).
+// TestParallelWrites sends six concurrent requests of one visitor that each set
+// another key, and counts which writes with status 200 are stored afterwards.
+// Both libraries store the session in cookies, with their defaults, behind the
+// same server, with the jar of net/http/cookiejar.
 //
 //	go test -run ParallelWrites -v ./bench
 func TestParallelWrites(t *testing.T) {
@@ -47,9 +48,9 @@ func TestParallelWrites(t *testing.T) {
 	}
 }
 
-// parallelScore counts over all rounds, each with a visitor of its own.
+// parallelScore counts over all rounds. Each round has a new visitor.
 func parallelScore(t *testing.T, site http.Handler) (acknowledged, lost int) {
-	server := httptest.NewTLSServer(site) // with TLS: the jar sends no Secure cookie without
+	server := httptest.NewTLSServer(site) // without TLS the jar sends no Secure cookies
 	defer server.Close()
 	for range parallelRounds {
 		client := server.Client()
@@ -64,7 +65,8 @@ func parallelScore(t *testing.T, site http.Handler) (acknowledged, lost int) {
 	return acknowledged, lost
 }
 
-// parallelRound tells how many of the writes that were acknowledged are there.
+// parallelRound returns the number of acknowledged writes, and how many of them
+// are stored.
 func parallelRound(t *testing.T, client *http.Client, url string) (there, done int) {
 	var all sync.WaitGroup
 	statuses := make([]int, parallelWriters)
@@ -95,7 +97,7 @@ func status(t *testing.T, client *http.Client, address string) int {
 	return answer.StatusCode
 }
 
-// work is what a handler does between reading the session and writing it.
+// work simulates the work between reading and writing the session.
 func work() { time.Sleep(time.Duration(rand.IntN(4000)) * time.Microsecond) }
 
 func found(w http.ResponseWriter, ok bool) {
@@ -124,7 +126,7 @@ func parallelCarryon(t *testing.T) http.Handler {
 func parallelGorilla() http.Handler {
 	store := sessions.NewCookieStore(randomBytes(32), randomBytes(32))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s, _ := store.Get(r, "session") // a cookie that does not open: a new session
+		s, _ := store.Get(r, "session") // an invalid cookie yields a new session
 		key := r.FormValue("name")
 		if strings.HasPrefix(r.URL.Path, "/has") {
 			found(w, s.Values[key] == "written")

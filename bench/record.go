@@ -12,24 +12,24 @@ import (
 	"time"
 )
 
-// Record is one line of what cmd/compare writes and cmd/tables reads, as JSON.
-// Kind says which of the fields are there.
+// A Record is a line of JSON, written by cmd/compare and read by cmd/tables.
+// Kind says which fields are set.
 type Record struct {
 	Kind string `json:"kind"` // "run", "cell" or "capacity"
 
-	Run *Run `json:"run,omitempty"` // of the whole run; the first line
+	Run *Run `json:"run,omitempty"` // the whole run; on the first line
 
 	Scenario   Scenario `json:"scenario,omitempty"`
-	Size       Size     `json:"size,omitempty"` // of the JSON; of a capacity, the largest that fits, 0 where it means nothing
+	Size       Size     `json:"size,omitempty"` // of the JSON; for a capacity, the largest size that fits, or 0
 	Contestant string   `json:"contestant,omitempty"`
 	Missing    string   `json:"missing,omitempty"` // why a cell has no figures
 
 	*Sample `json:",omitempty"` // medians of the rounds
-	CPUMin  float64             `json:"cpu_min_ns,omitempty"` // of the best round
-	Wire    int                 `json:"wire_bytes,omitempty"` // of the session's cookies in a request
+	CPUMin  float64             `json:"cpu_min_ns,omitempty"` // in the best round
+	Wire    int                 `json:"wire_bytes,omitempty"` // session cookies in a request
 }
 
-// Run is where and how the figures were taken.
+// A Run describes where and how the figures were measured.
 type Run struct {
 	Date     string            `json:"date"`
 	Go       string            `json:"go"`
@@ -49,7 +49,7 @@ func NewRun(rounds int, each time.Duration) *Run {
 	}
 }
 
-// measured are the modules whose versions are stated.
+// measured lists the modules whose versions are reported.
 var measured = []string{
 	"github.com/gorilla/sessions", "github.com/gorilla/securecookie", "github.com/alexedwards/scs/v2",
 	"github.com/gin-gonic/gin", "github.com/gin-contrib/sessions", "github.com/labstack/echo/v4",
@@ -74,7 +74,7 @@ func modules() map[string]string {
 	return all
 }
 
-// processor is the CPU's name as Linux gives it, "" elsewhere.
+// processor returns the name of the CPU on Linux, and "" elsewhere.
 func processor() string {
 	f, err := os.Open("/proc/cpuinfo")
 	if err != nil {
@@ -89,7 +89,7 @@ func processor() string {
 	return ""
 }
 
-// ReadRecords reads the lines of one or several runs.
+// ReadRecords reads the lines of one or more runs.
 func ReadRecords(from io.Reader) ([]Record, error) {
 	var all []Record
 	for d := json.NewDecoder(from); ; {
@@ -99,7 +99,7 @@ func ReadRecords(from io.Reader) ([]Record, error) {
 			return all, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("bench: record %d is none of cmd/compare's: %w", len(all)+1, err)
+			return nil, fmt.Errorf("bench: record %d is not a record of cmd/compare: %w", len(all)+1, err)
 		}
 		all = append(all, r)
 	}

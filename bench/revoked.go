@@ -16,10 +16,10 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// Revoked is a program whose users have been logged out everywhere: a store with
-// as many subjects' records, and sessions that were begun since.
+// Revoked is a program whose users have been logged out everywhere. Its store
+// has a record for each of these users; sessions have begun since.
 type Revoked struct {
-	RecordBytes float64 // what a record takes in the store's memory
+	RecordBytes float64 // size of a record in the store's memory
 
 	now      time.Time
 	config   middleware.Config
@@ -28,7 +28,7 @@ type Revoked struct {
 	subjects int
 }
 
-// countingStore counts the reads of a store.
+// A countingStore counts the reads of a store.
 type countingStore struct {
 	fallback.Store
 	reads atomic.Int64
@@ -39,7 +39,8 @@ func (c *countingStore) Load(ctx context.Context, id string) (fallback.Record, e
 	return c.Store.Load(ctx, id)
 }
 
-// NewRevoked revokes so many subjects and logs the first of them in again.
+// NewRevoked revokes the given number of subjects, and then logs the first of
+// them in again, one per session.
 func NewRevoked(subjects, sessions int) (*Revoked, error) {
 	began := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 	r := &Revoked{now: began, subjects: subjects}
@@ -64,7 +65,7 @@ func NewRevoked(subjects, sessions int) (*Revoked, error) {
 		}
 	}
 	r.now = r.now.Add(time.Minute)
-	m = nil // its memory is not the store's
+	m = nil // exclude its memory from the measurement
 	r.RecordBytes = float64(heap()-before) / float64(subjects)
 	return r, r.logIn(sessions)
 }
@@ -81,7 +82,7 @@ func (r *Revoked) logIn(sessions int) error {
 	for i := range sessions {
 		_, x := m.Begin(context.Background(), middleware.Request{Method: http.MethodPost})
 		s := session.From(x)
-		s.Bind(subject(i % r.subjects))
+		s.Login(subject(i % r.subjects))
 		name.Set(s, "张三")
 		out, err := x.Commit(context.Background(), middleware.Response{Status: http.StatusOK})
 		if err != nil {
@@ -95,22 +96,23 @@ func (r *Revoked) logIn(sessions int) error {
 
 const name session.Key[string] = "name"
 
-// Traffic is how visitors come to one replica.
+// A Traffic describes the requests to a replica.
 type Traffic struct {
-	Rate   int           // requests a second
-	Visit  int           // requests of one visitor, one after the other among the others'
+	Rate   int           // requests per second
+	Visit  int           // requests per visitor, interleaved with those of others
 	MaxAge time.Duration // RevocationMaxAge
 }
 
-// Load is what a traffic costs a replica.
+// A Load is what a traffic costs a replica.
 type Load struct {
-	ReadsPerSecond float64 // of the store
-	MemoryBytes    int64   // that the replica holds for what it knows
+	ReadsPerSecond float64 // reads of the store
+	MemoryBytes    int64   // the replica's cache
 	CPU            float64 // nanoseconds per request
-	Refused        int     // requests that were
+	Refused        int     // number of refused requests
 }
 
-// Run has a fresh replica serve a traffic for a time, by the clock of the program.
+// Run sends a traffic to a new replica for a time, measured by the program's
+// clock.
 func (r *Revoked) Run(t Traffic, span time.Duration) (Load, error) {
 	config := r.config
 	config.RevocationMaxAge = t.MaxAge
@@ -123,7 +125,7 @@ func (r *Revoked) Run(t Traffic, span time.Duration) (Load, error) {
 	visitors := make([]int, t.visitors())
 	left := make([]int, len(visitors))
 	n, refused := int(span.Seconds()*float64(t.Rate)), 0
-	warm := n / 2 // of which the reads are not counted
+	warm := n / 2 // the reads of these requests are not counted
 	step := time.Second / time.Duration(t.Rate)
 	var reads int64
 	began := cpuTime()
@@ -148,7 +150,8 @@ func (r *Revoked) Run(t Traffic, span time.Duration) (Load, error) {
 	return load, nil
 }
 
-// visitors is how many are at the site at once: a visit takes five seconds.
+// visitors returns the number of concurrent visitors: a visit takes five
+// seconds.
 func (t Traffic) visitors() int {
 	if t.Visit == 1 {
 		return 1
@@ -156,7 +159,8 @@ func (t Traffic) visitors() int {
 	return max(5*t.Rate/t.Visit, 1)
 }
 
-// read is one request that asks for the session, and whether there was one.
+// read sends a request that reads the session, and reports whether there was
+// one.
 func (r *Revoked) read(m *middleware.Sessions, cookie string) bool {
 	_, x := m.Begin(context.Background(), middleware.Request{Method: http.MethodGet, Cookies: []string{cookie}})
 	_, ok := name.Get(session.From(x))
@@ -164,7 +168,7 @@ func (r *Revoked) read(m *middleware.Sessions, cookie string) bool {
 	return ok && err == nil
 }
 
-// RevokeAgain logs the first n users out everywhere once more.
+// RevokeAgain logs the first n users out everywhere again.
 func (r *Revoked) RevokeAgain(n int) error {
 	m, err := middleware.New(r.config)
 	if err != nil {
@@ -178,10 +182,10 @@ func (r *Revoked) RevokeAgain(n int) error {
 	return nil
 }
 
-// heap is what is in use.
+// heap returns the bytes of the heap in use.
 func heap() int64 {
 	runtime.GC()
-	runtime.GC() // what finalizers and pools held
+	runtime.GC() // frees what finalizers and pools held
 	var s runtime.MemStats
 	runtime.ReadMemStats(&s)
 	return int64(s.HeapAlloc)

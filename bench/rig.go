@@ -7,54 +7,55 @@ import (
 	"strings"
 )
 
-// Scenario is what a request does with the session.
+// A Scenario is what a request does with the session.
 type Scenario string
 
-// The scenarios. All but Anonymous carry the visitor's session cookies.
+// All scenarios but Anonymous send the visitor's session cookies.
 const (
-	Untouched Scenario = "untouched" // the handler does not ask for the session
-	Read      Scenario = "read"      // it reads one key, the user
-	Change    Scenario = "change"    // it changes one key, the CSRF token
-	Anonymous Scenario = "anonymous" // it reads one key, and there is no session
-	Seal      Scenario = "seal"      // no request: the session's JSON is sealed into text
-	Open      Scenario = "open"      // no request: that text is opened
+	Untouched Scenario = "untouched" // the handler does not use the session
+	Read      Scenario = "read"      // the handler reads one key, the user
+	Change    Scenario = "change"    // the handler changes one key, the CSRF token
+	Anonymous Scenario = "anonymous" // the handler reads one key of a visitor without a session
+	Seal      Scenario = "seal"      // the session's JSON is sealed, without a request
+	Open      Scenario = "open"      // the sealed text is opened, without a request
 )
 
-// Scenarios in the order of the tables.
+// Scenarios lists the scenarios in the order of the tables.
 var Scenarios = []Scenario{Untouched, Read, Change, Anonymous, Seal, Open}
 
-// Cell is one place in the table.
+// A Cell is a position in the table.
 type Cell struct {
 	Scenario   Scenario
 	Size       Size
 	Contestant Contestant
 }
 
-// String is the cell's name as benchmarks print it: read/1KB/carryon.
+// String returns the name of the cell as in benchmarks: read/1KB/carryon.
 func (c Cell) String() string {
 	return string(c.Scenario) + "/" + c.Size.String() + "/" + c.Contestant.Name
 }
 
-// Rig is one cell, ready to run: a request that is prepared, a writer that
-// counts, and the handler between them. Not for concurrent use.
+// A Rig is a cell that is ready to run: a prepared request, a counting writer,
+// and the handler. It is not safe for concurrent use.
 type Rig struct {
 	Cell
-	WireBytes int // of the session's cookies in the request, names and "; " in
+	WireBytes int // the session's cookies in the request, with names and "; "
 
 	site     *Site
-	do       func() // nil: the handler is called
+	do       func() // nil: call the handler
 	handler  http.Handler
 	prepared http.Request
 	request  http.Request
 	sink     sink
 }
 
-// othersCookies are what a real site's visitors bring along beside the session.
+// othersCookies are the other cookies of a typical visitor.
 const othersCookies = "_ga=GA1.2.1132045781.1767225600; theme=dark"
 
-// NewRig builds and checks one cell: whoever gives wrong answers is not timed.
-// It is nil where the contestant takes no part in the scenario, and the error is
-// [ErrDoesNotFit] or [ErrAbsent] where it cannot. Close it after use.
+// NewRig builds and checks a cell; only correct responses are timed. It returns
+// nil if the contestant does not support the scenario, [ErrDoesNotFit] if the
+// session is too large, and [ErrAbsent] if a server is missing. Close the rig
+// after use.
 func NewRig(c Cell) (*Rig, error) {
 	data, err := NewData(c.Size)
 	if err != nil {
@@ -104,15 +105,15 @@ func (r *Rig) prepare(data Data) (takesPart bool, err error) {
 	return true, nil
 }
 
-// Close frees what the contestant holds.
+// Close frees the contestant's resources.
 func (r *Rig) Close() {
 	if r.site.Close != nil {
 		r.site.Close()
 	}
 }
 
-// ownRequests is a handler whose server has requests of its own kind. It gives
-// what serves a fresh copy of r as that server would.
+// ownRequests is a handler whose server does not use net/http. The method
+// returns a function that serves a fresh copy of r as that server would.
 type ownRequests interface {
 	ready(r *http.Request) func()
 }
@@ -132,8 +133,8 @@ func (s *Site) handler(scenario Scenario) http.Handler {
 	return s.Untouched
 }
 
-// Do serves the request once, or does what the scenario is. The request is a fresh copy every time, as a
-// server's would be: gorilla keeps what it has decoded in the request itself.
+// Do runs the scenario once. Each request is a fresh copy, as in a server:
+// gorilla stores decoded sessions in the request.
 func (r *Rig) Do() {
 	if r.do != nil {
 		r.do()
@@ -144,7 +145,7 @@ func (r *Rig) Do() {
 	r.handler.ServeHTTP(&r.sink, &r.request)
 }
 
-// newRequest is a request as net/http's server would make it.
+// newRequest returns a request as net/http's server would build it.
 func newRequest(scenario Scenario, cookies string) *http.Request {
 	method := http.MethodGet
 	if scenario == Change {
@@ -171,7 +172,7 @@ var connection = func() context.Context {
 	return ctx
 }()
 
-// sink is the least http.ResponseWriter: it keeps what was written last.
+// A sink is a minimal http.ResponseWriter that keeps the last response.
 type sink struct {
 	header http.Header
 	status int
@@ -200,7 +201,7 @@ func (s *sink) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// WriteString saves the copy, as net/http's own writer does.
+// WriteString avoids a copy, like net/http's own writer.
 func (s *sink) WriteString(text string) (int, error) {
 	s.WriteHeader(http.StatusOK)
 	s.body = append(s.body, text...)

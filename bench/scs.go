@@ -7,9 +7,9 @@ import (
 	"github.com/alexedwards/scs/v2/memstore"
 )
 
-// buildSCS keeps the session as scs' README does: LoadAndSave around the
-// handlers, a Put per key. The data stay in the server's memory; its cookie is
-// a token. The store's cleaner, a goroutine that wakes once a minute, is off.
+// buildSCS stores the session as the README of scs shows: LoadAndSave around
+// the handlers, and a Put per key. The data stay in the server's memory; the
+// cookie is a token. The store's cleanup goroutine is off.
 func buildSCS(d Data) (*Site, error) {
 	registerGob()
 	sm := scs.New()

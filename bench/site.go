@@ -8,31 +8,31 @@ import (
 	"slices"
 )
 
-// Site is the web site of one contestant, for one visitor's session. A nil
-// handler means that the contestant has nothing to answer there.
+// A Site is the web site of a contestant for one visitor's session. Handlers
+// that the contestant does not support are nil.
 type Site struct {
-	Login     http.Handler // stores the session of a visitor who brought none
-	Untouched http.Handler // has the session at hand and does not ask for it
-	Read      http.Handler // writes the user's name, nothing without a session
-	Change    http.Handler // sets the CSRF token to the next one and writes it
-	Dump      http.Handler // writes the whole session as JSON; for the check
+	Login     http.Handler // stores the session of a visitor without one
+	Untouched http.Handler // has access to the session and does not use it
+	Read      http.Handler // writes the user's name, or nothing without a session
+	Change    http.Handler // replaces the CSRF token and writes the new one
+	Dump      http.Handler // writes the whole session as JSON, for the check
 
-	Seal, Open func() // the cryptography alone, of the session's JSON; nil where there is no way to it
-	Stored     bool   // the data are on the server, the cookie is a token
-	Close      func() // nil, or frees what Build has taken
+	Seal, Open func() // the cryptography alone, on the session's JSON; nil if not accessible
+	Stored     bool   // the data are on the server, and the cookie is a token
+	Close      func() // frees the site's resources; may be nil
 }
 
-// Contestant is one way to keep a session.
+// A Contestant is a way to store a session.
 type Contestant struct {
 	Name    string
 	About   string // one line for the tables
 	Build   func(Data) (*Site, error)
-	Changes int  // how many changes the visitor has made before the request that is measured
-	Wide    bool // its cookie may be longer than a browser's 4,096 bytes: the floors
-	Renews  bool // it sets its cookie again with every response
+	Changes int  // number of changes before the measured request
+	Wide    bool // the cookie may exceed a browser's 4,096 bytes, for the floors
+	Renews  bool // sets its cookie in every response
 }
 
-// Contestants in the order of the tables.
+// Contestants returns the contestants in the order of the tables.
 func Contestants() []Contestant {
 	return slices.Concat(floors(), carryons(), peers())
 }
@@ -61,25 +61,27 @@ func peers() []Contestant {
 	}
 }
 
-// The names of the contestants that others are compared with.
+// These contestants are the baselines of others.
 const (
 	Bare    = "context"
 	FloorF2 = "floor-F2"
 	FloorF4 = "floor-F4"
 )
 
-// ErrDoesNotFit: the session is too large for the contestant.
+// ErrDoesNotFit means that the session is too large for the contestant.
 var ErrDoesNotFit = errors.New("bench: the session does not fit")
 
-// ErrAbsent: what the contestant needs, such as a server, is not there.
-var ErrAbsent = errors.New("bench: what it needs is not there")
+// ErrAbsent means that something the contestant needs, such as a server, is
+// missing.
+var ErrAbsent = errors.New("bench: the contestant's server is missing")
 
-// page writes what a handler answers; every contestant answers through it.
+// page writes a response. All contestants use it.
 func page(w http.ResponseWriter, text string) {
-	_, _ = io.WriteString(w, text) // a sink that cannot fail
+	_, _ = io.WriteString(w, text) // a sink never fails
 }
 
-// untouched is the handler that leaves the session alone, the same for all.
+// untouched is the handler of all contestants for requests that do not use the
+// session.
 var untouched = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { page(w, "ok") })
 
 // dump writes d as JSON.
@@ -89,7 +91,7 @@ func dump(w http.ResponseWriter, d Data) {
 	page(w, string(b))
 }
 
-// refuse answers 500 where err is one; the check before the timing then fails.
+// refuse responds with 500 if err is not nil, which makes the check fail.
 func refuse(w http.ResponseWriter, err error) {
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)

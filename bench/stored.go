@@ -15,7 +15,7 @@ import (
 	"github.com/carryon-go/carryon/middleware"
 )
 
-// stored has every session kept in a store, however small.
+// stored stores every session in the store, whatever its size.
 func stored(store fallback.Store) func(*middleware.Config) {
 	return func(c *middleware.Config) { c.Fallback, c.Mode = store, middleware.AlwaysStored }
 }
@@ -28,8 +28,8 @@ func buildInMemory(d Data) (*Site, error) {
 	return buildCarryon(d, stored(store))
 }
 
-// buildInRedis uses the server at CARRYON_TEST_REDIS, or on this machine. CPU
-// time is this process's, the client's: see wall time for the rest.
+// buildInRedis uses the server at CARRYON_TEST_REDIS, or one on this machine.
+// CPU time is that of this process, the client; wall time includes the server.
 func buildInRedis(d Data) (*Site, error) {
 	address := cmp.Or(os.Getenv("CARRYON_TEST_REDIS"), "127.0.0.1:6379")
 	client := redisstore.NewClient(&redis.UniversalOptions{Addrs: []string{address}})
@@ -46,7 +46,7 @@ func buildInRedis(d Data) (*Site, error) {
 	site, err := buildCarryon(d, stored(store))
 	if err == nil {
 		site.Close = func() {
-			_ = store.Clear(context.Background()) // they expire anyhow
+			_ = store.Clear(context.Background()) // the records expire anyway
 			_ = client.Close()
 		}
 	}

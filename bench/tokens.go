@@ -16,12 +16,12 @@ func newTokens() (list [64]string) {
 	return list
 }
 
-// token is one of the CSRF tokens, all of one length.
+// token returns a CSRF token. All tokens have the same length.
 func token(i int) string { return tokens[i%len(tokens)] }
 
-// nextToken gives a token unlike the one before. While a rig is prepared they are
-// of one half of the list, afterwards of the other, so that a change that is
-// measured always changes.
+// nextToken returns a token that differs from the previous one. A rig is
+// prepared with one half of the list and measured with the other, so that each
+// measured change really changes the token.
 func nextToken() string {
 	half := len(tokens) / 2
 	at := int(turn.Add(1)) % half

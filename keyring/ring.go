@@ -28,14 +28,6 @@ type Provider interface {
 	Ring(ctx context.Context) *Ring
 }
 
-// A Refresher is a [Provider] that can read its source before the next regular
-// reload. Refresh is called when a cookie carries an unknown key id, and
-// returns the ring to use from then on. Refresh must limit how often and how
-// long it works, because anyone can send an unknown id.
-type Refresher interface {
-	Refresh(ctx context.Context) *Ring
-}
-
 // A Ring is an immutable set of keys with a schedule. [Ring.Rotate],
 // [Ring.Prune] and [Ring.Revoke] return a new ring. All methods are safe for
 // concurrent use. A nil Ring has no keys.

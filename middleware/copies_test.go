@@ -16,7 +16,7 @@ func TestStolenCopyIsOfNoUseAfterOddOrders(t *testing.T) {
 	type step func(s *session.Session)
 	steps := map[string]step{
 		"set": set("user", "eve"), "save": func(s *session.Session) { _ = s.Save(context.Background()) }, "destroy": (*session.Session).Destroy, "renew": (*session.Session).Renew,
-		"bind": func(s *session.Session) { s.Bind("eve") }, "reload": func(s *session.Session) { _ = s.Reload(context.Background()) }, "big": set("big", text(40_000)),
+		"bind": func(s *session.Session) { s.Login("eve") }, "reload": func(s *session.Session) { _ = s.Reload(context.Background()) }, "big": set("big", text(40_000)),
 	}
 	names := []string{"set", "save", "destroy", "renew", "bind", "reload", "big"}
 	bad := map[string]int{}
@@ -31,7 +31,7 @@ func TestStolenCopyIsOfNoUseAfterOddOrders(t *testing.T) {
 				jar := cookies{}
 				var id string
 				a.ask(jar, func(s *session.Session) {
-					s.Bind("ada")
+					s.Login("ada")
 					user.Set(s, "ada")
 					id = s.ID()
 					if start == "big" {

@@ -176,7 +176,7 @@ func TestEntriesThatLandedAreNotInFlight(t *testing.T) {
 func TestEntriesCreatedAtOnceGoIntoTheStore(t *testing.T) {
 	memory, err := fallback.NewMemory(fallback.MemoryConfig{Clock: func() time.Time { return noon }})
 	require.NoError(t, err)
-	for name, mode := range map[string]middleware.Mode{"auto": middleware.Auto, "lossless": middleware.Lossless, "always stored": middleware.AlwaysStored} {
+	for name, mode := range map[string]middleware.Mode{"auto": middleware.Auto, "always stored": middleware.AlwaysStored} {
 		t.Run(name, func(t *testing.T) {
 			a := newAdversary(t, func(c *middleware.Config) { c.Fallback, c.Mode, c.WithoutRevocation = memory, mode, true })
 			jar := cookies{}

@@ -71,9 +71,9 @@ func (m *Sessions) Describe(ctx context.Context) Description {
 		panic("carryon: Sessions.Describe: this context did not pass this Sessions' Handler; " +
 			"wrap the handler that serves this route, and pass r.Context() on")
 	}
-	v := x.core.View()
+	v := x.core().View()
 	d := Description{Limits: m.limits}
-	x.core.Locked(func() { x.describe(&d, v) }) // a goroutine of the handler's may save meanwhile
+	x.core().Locked(func() { x.describe(&d, v) }) // a goroutine of the handler's may save meanwhile
 	return d
 }
 

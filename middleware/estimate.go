@@ -60,9 +60,10 @@ func Estimate(c Config, fill func(*session.Session)) (Footprint, error) {
 	if err != nil {
 		return Footprint{}, err
 	}
-	var x core.Core
-	x.Init(nobody{})
-	fill((*session.Session)(&x))
+	s := new(session.Session)
+	x := core.Of(s)
+	x.Init(noSession{})
+	fill(s)
 	var out Footprint
 	err = x.Commit(func(o core.Outcome) (*state.View, error) {
 		if o.Err == nil && !o.Writes {

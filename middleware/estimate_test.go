@@ -25,9 +25,6 @@ func TestEstimateIsWhatHappens(t *testing.T) {
 			for name, change := range map[string]func(*middleware.Config){
 				"in cookies":   func(*middleware.Config) {},
 				"with a store": func(c *middleware.Config) { c.Fallback, c.WithoutRevocation = memory, true },
-				"lossless": func(c *middleware.Config) {
-					c.Fallback, c.WithoutRevocation, c.Mode = memory, true, middleware.Lossless
-				},
 				"always stored": func(c *middleware.Config) {
 					c.Fallback, c.WithoutRevocation, c.Mode = memory, true, middleware.AlwaysStored
 				},

@@ -44,7 +44,7 @@ const (
 	EventUncached EventKind = "uncached"
 	// EventWhole: the session was written whole, because a cell for each entry
 	// would exceed Limits. Of writes that overlap, the last response counts. Keep
-	// fewer or smaller entries, or set Mode to [Lossless].
+	// fewer or smaller entries, or configure a Fallback store with Mode [Auto].
 	EventWhole EventKind = "whole"
 	// EventOverBudget: the request's cookies exceed Limits.RequestBytes; Bytes is
 	// their size. Either the program's other cookies have grown, or many requests

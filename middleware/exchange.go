@@ -3,10 +3,7 @@ package middleware
 import (
 	"context"
 	"errors"
-	"strconv"
-	"time"
 
-	"github.com/carryon-go/carryon/internal/cookiejar"
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/internal/policy"
 	"github.com/carryon-go/carryon/internal/state"
@@ -24,19 +21,7 @@ func (m *Sessions) Begin(ctx context.Context, r Request) (context.Context, *Exch
 
 func (m *Sessions) begin(x *Exchange, ctx context.Context, r *Request) {
 	x.Context, x.sessions, x.cookies, x.quiet, x.prefetch = ctx, m, r.Cookies, r.quiet(), r.Prefetch
-	x.core.Init(x)
-}
-
-// Load is called by the session, once, when it is first used.
-func (x *Exchange) Load(ctx context.Context) (*state.View, error) {
-	if ctx == nil {
-		ctx = x.Context
-	}
-	cookies, found := cookiejar.EstimateGroups(x.cookies, x.sessions.Name)
-	if !found && x.state.Load() == nil && x.sessions.Observer == nil && len(x.sessions.Import) == 0 {
-		return nil, nil // a load would find nothing, and there is no observer to report it to
-	}
-	return x.ensureStateFor(cookies).load(ctx)
+	x.core().Init((*backend)(x))
 }
 
 // Commit decides which cookies the response sets and expires, and returns the
@@ -45,7 +30,7 @@ func (x *Exchange) Load(ctx context.Context) (*state.View, error) {
 // Commit returns an error, send nothing of the handler's response: the visitor's
 // cookies stay as they were.
 func (x *Exchange) Commit(ctx context.Context, r Response) (Fields, error) {
-	if asked, ok := x.core.Pass(); ok {
+	if asked, ok := x.core().Pass(); ok {
 		return Fields{Vary: asked}, nil
 	}
 	return x.commitSession(ctx, r)
@@ -54,7 +39,7 @@ func (x *Exchange) Commit(ctx context.Context, r Response) (Fields, error) {
 // commitSession commits a session that the request may have used.
 func (x *Exchange) commitSession(ctx context.Context, r Response) (Fields, error) {
 	var out Fields
-	err := x.core.Commit(func(o core.Outcome) (v *state.View, err error) {
+	err := x.core().Commit(func(o core.Outcome) (v *state.View, err error) {
 		if x.committed() {
 			return nil, errCommitted
 		}
@@ -101,12 +86,12 @@ var errCommitted = errors.New("carryon: Commit was called twice for one request;
 // [session.ErrLate] if such a change was lost, or the store's error. A goroutine
 // that changes a session in the store after Finish must call Save.
 func (x *Exchange) Finish(ctx context.Context) error {
-	err := x.core.Finish(ctx)
+	err := x.core().Finish(ctx)
 	if err != nil && !errors.Is(err, session.ErrLate) {
 		x.observe(ctx, Event{Kind: EventFailed, Reason: failureReason(err), Err: err})
 	}
 	if w := x.state.Load(); w != nil {
-		x.core.Locked(func() { w.cleanUp(ctx) }) // a goroutine of the handler may still call Save
+		x.core().Locked(func() { w.cleanUp(ctx) }) // a goroutine of the handler may still call Save
 	}
 	return err
 }
@@ -149,21 +134,6 @@ func (x *requestState) fields(ctx context.Context, o core.Outcome, r Response) (
 	return out, v, nil
 }
 
-// Save is the session's Save: what goes into the store is written there, and
-// the header says so later; what is in cookies can only be checked.
-func (x *Exchange) Save(ctx context.Context, o core.Outcome) (*state.View, error) {
-	if o.Err != nil {
-		return nil, o.Err
-	}
-	if x.prefetch {
-		o = o.WithoutPops()
-	}
-	if !o.Writes {
-		return nil, nil
-	}
-	return x.ensureState().save(ctx, o)
-}
-
 // save persists changes before the commit. Without a record, save only checks that
 // the changes can be sealed.
 func (x *requestState) save(ctx context.Context, o core.Outcome) (*state.View, error) {
@@ -185,44 +155,11 @@ func (x *requestState) save(ctx context.Context, o core.Outcome) (*state.View, e
 	return nil, err
 }
 
-// LateRead is told by the session.
-func (x *Exchange) LateRead() { x.observe(x, Event{Kind: EventLateRead}) }
-
-// LateChange is told by the session.
-func (x *Exchange) LateChange(what string) {
-	x.observe(x, Event{Kind: EventLateChange, Reason: session.LateChange, Detail: what})
-}
-
-// Lifetimes is asked by the session.
-func (x *Exchange) Lifetimes() (now, lifetime, longest int64) {
-	m := x.sessions
-	return state.Millis(m.Clock()), m.lifetime, m.MaxLifetime.Milliseconds()
-}
-
-// Clamped is told by the session.
-func (x *Exchange) Clamped(what string, asked time.Duration) {
-	x.observe(x, Event{Kind: EventClamped, Detail: what, Duration: asked})
-}
-
-// Undecodable is told by the session.
-func (x *Exchange) Undecodable(name string, err error) {
-	x.observe(x, Event{Kind: EventUndecodable, Detail: strconv.Quote(name), Err: err})
-}
-
-// Reload is the session's Reload. What is in the store is read again; of cookies
-// a request has no others than those it came with, but they may have ended since.
-func (x *Exchange) Reload(ctx context.Context, have *state.View) (*state.View, error) {
-	if w := x.state.Load(); w != nil {
-		return w.reload(ctx, have)
-	}
-	return have, nil
-}
-
 // finishAfterPanic ends the exchange of a handler that has panicked after the
 // header was sent. The cookies in that header count, so the sessions that the
 // response has ended must be ended in the store, too.
 func (x *Exchange) finishAfterPanic(ctx context.Context) {
 	if w := x.state.Load(); w != nil {
-		x.core.Locked(func() { w.cleanUp(ctx) })
+		x.core().Locked(func() { w.cleanUp(ctx) })
 	}
 }

@@ -42,8 +42,8 @@ func (m *Sessions) Explain(r *http.Request) Explanation {
 			out.Refused = append(out.Refused, Refusal{Reason: e.Reason, KeyID: e.KeyID, Tag: e.tag, Err: e.Err})
 		}
 	}
-	out.Err = x.session().Load(x)
-	out.Reason, out.SessionID = x.session().Reason(), x.session().ID()
+	out.Err = x.session.Load(x)
+	out.Reason, out.SessionID = x.session.Reason(), x.session.ID()
 	out.Description = m.Describe(x)
 	return out
 }

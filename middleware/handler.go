@@ -57,7 +57,7 @@ func (x *httpExchange) copyToOuterRequest(r *http.Request) {
 // page instead of the handler's response.
 func (x *httpExchange) commit(status int) error {
 	if x.state.Load() == nil {
-		if asked, ok := x.core.Pass(); ok {
+		if asked, ok := x.core().Pass(); ok {
 			if asked {
 				vary(x.rw.Header(), &x.value)
 			}

@@ -124,9 +124,9 @@ func (m *Sessions) importHash(key *keyring.Key, l *legacy) []byte {
 
 // importedEntries returns the values as entries, encoded as Key.Set encodes them.
 func importedEntries(values map[string]any, stamp state.Stamp) (entries []state.Entry, err error) {
-	var c core.Core
-	c.Init(nobody{})
-	s := (*session.Session)(&c)
+	s := new(session.Session)
+	c := core.Of(s)
+	c.Init(noSession{})
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		session.Key[any](name).Set(s, values[name])
 	}

@@ -50,7 +50,7 @@ func held(t *testing.T, looksFirst bool, options ...option) (s *site, old *oldLi
 // its write is kept.
 func TestWriteOfARequestThatWasHeldDuringTheImport(t *testing.T) {
 	for name, looksFirst := range map[string]bool{"it has read the session": true, "it has not": false} {
-		for mode, sized := range map[middleware.Mode]int{middleware.Auto: 10, middleware.Lossless: 50_000, middleware.AlwaysStored: 10} {
+		for mode, sized := range map[middleware.Mode]int{middleware.AlwaysCookies: 10, middleware.Auto: 50_000, middleware.AlwaysStored: 10} {
 			t.Run(fmt.Sprintf("%s, mode %d", name, mode), func(t *testing.T) {
 				s, old, resume := held(t, looksFirst, config(func(c *middleware.Config) { c.Mode = mode }))
 				require.Equal(t, 200, s.grow("b", sized).StatusCode, "B")

@@ -4,15 +4,13 @@ package middleware
 type Mode int
 
 const (
-	// Auto keeps a session in the cookies while it fits them, else in
-	// [Config.Fallback] if there is one. It comes back when it fits in 60 % of
-	// what a session may take. A session with so many entries that they have no
-	// room for a cookie each is written whole, as other libraries always do: of
-	// writes that overlap, the last response counts ([EventWhole]).
+	// Auto keeps a session in the cookies as long as each changed entry has room
+	// for a cell, and otherwise in [Config.Fallback]. Overlapping writes of
+	// different entries all count. The session moves back to the cookies when it
+	// takes at most 40 % of the limits. Without a store, a session whose entries
+	// have no room for a cell each is written whole: of writes that overlap, the
+	// last response counts ([EventWhole]).
 	Auto Mode = iota
-	// Lossless is Auto, but a session that would be written whole goes into
-	// Fallback instead.
-	Lossless
 	// AlwaysCookies keeps every session in the cookies. Fallback is read only
 	// for sessions that another configuration has left there. They come back
 	// when they are next written, or are too large.

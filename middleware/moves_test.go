@@ -50,12 +50,12 @@ func TestHysteresis(t *testing.T) {
 	s.grow("a", 40_000)
 	require.Equal(t, []string{"save"}, store.since())
 	s.grow("a", 25_000)
-	require.Equal(t, []string{"load", "save"}, store.since(), "it would fit again, but not in 60 %")
+	require.Equal(t, []string{"load", "save"}, store.since(), "it would fit again, but not in 40 %")
 	require.Empty(t, s.events.of(middleware.EventReturned))
-	s.grow("a", 15_000)
+	s.grow("a", 10_000)
 	require.Len(t, s.events.of(middleware.EventReturned), 1)
 	store.since()
-	require.Equal(t, "15000", s.length("a"))
+	require.Equal(t, "10000", s.length("a"))
 	require.Empty(t, store.since())
 }
 

@@ -35,7 +35,7 @@ func TestDestroyAfterASaveEndsANewStoredSession(t *testing.T) {
 				a.sessions = m
 				jar := cookies{}
 				a.ask(jar, func(s *session.Session) {
-					s.Bind("ada")
+					s.Login("ada")
 					user.Set(s, "ada"+strings.Repeat("é", 0)+text(min(size, 60_000)))
 					require.NoError(t, s.Save(context.Background()))
 					s.Destroy() // a later check failed
@@ -162,7 +162,7 @@ func TestADeadlineOfAVisitorsOwnIsNoOutage(t *testing.T) {
 	a.sessions = one
 	jar := cookies{}
 	var id string
-	a.ask(jar, func(s *session.Session) { s.Bind("ada"); user.Set(s, "ada"); id = s.ID() })
+	a.ask(jar, func(s *session.Session) { s.Login("ada"); user.Set(s, "ada"); id = s.ID() })
 	require.NoError(t, one.Revoke(context.Background(), id))
 	require.NoError(t, one.RevokeSubject(context.Background(), "ada"))
 
@@ -181,7 +181,7 @@ func TestADeadlineOfAVisitorsOwnIsNoOutage(t *testing.T) {
 
 // Estimate works for a login without values.
 func TestEstimateOfALoginWithoutValues(t *testing.T) {
-	_, err := middleware.Estimate(middleware.Config{}, func(s *session.Session) { s.Bind("ada") })
+	_, err := middleware.Estimate(middleware.Config{}, func(s *session.Session) { s.Login("ada") })
 	require.NoError(t, err)
 }
 

@@ -41,7 +41,7 @@ func TestReloadDropsTheChanges(t *testing.T) {
 		"clear":        (*session.Session).Clear,
 		"renew":        (*session.Session).Renew,
 		"destroy":      (*session.Session).Destroy,
-		"bind":         func(v *session.Session) { v.Bind("eve") },
+		"bind":         func(v *session.Session) { v.Login("eve") },
 		"lifetime":     func(v *session.Session) { v.SetLifetime(time.Minute) },
 		"not encoded":  func(v *session.Session) { session.Key[chan int]("c").Set(v, make(chan int)) },
 		"destroy, set": func(v *session.Session) { v.Destroy(); user.Set(v, "eve") },

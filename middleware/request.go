@@ -54,15 +54,15 @@ type Exchange struct {
 	context.Context
 	sessions *Sessions
 	cookies  []string // Request.Cookies
-	core     core.Core
+	session  session.Session
 	state    atomic.Pointer[requestState] // nil until first needed; set under the core's lock
 	done     bool                         // committed; under the core's lock
 	quiet    bool                         // Request.quiet
 	prefetch bool                         // Request.Prefetch
 }
 
-// session returns the core as the type that handlers use.
-func (x *Exchange) session() *session.Session { return (*session.Session)(&x.core) }
+// core returns the session's internals.
+func (x *Exchange) core() *core.Core { return core.Of(&x.session) }
 
 // requestState is the state of an exchange whose request carries a session or
 // begins one. Most requests of most sites do not need it.
@@ -110,7 +110,7 @@ func (x *Exchange) ensureStateFor(cookies int) *requestState {
 
 // committed reports whether the header has been decided. The core's lock is held,
 // or the handler has returned.
-func (x *Exchange) committed() bool { return x.done || x.core.Passed() }
+func (x *Exchange) committed() bool { return x.done || x.core().Passed() }
 
 // loadResult is the result of a load, with buffers for the usual session in the same
 // allocation.
@@ -192,7 +192,7 @@ func refusalOf(err error) refusal {
 func (x *Exchange) Value(key any) any {
 	switch k := key.(type) {
 	case core.ContextKey:
-		return x.session()
+		return &x.session
 	case *Sessions:
 		if k == x.sessions {
 			return x

@@ -53,7 +53,7 @@ func (m *Sessions) latestEnd() time.Time {
 }
 
 // RevokeSubject ends all sessions that were bound to the subject
-// ([session.Session.Bind]) before now: "log out everywhere". It counts for every
+// ([session.Session.Login]) before now: "log out everywhere". It counts for every
 // session that is loaded later: at this replica at once, and at others within
 // Config.RevocationMaxAge. Later logins are not affected, even if the replicas'
 // clocks differ. Its errors are those of [Sessions.Revoke].
@@ -65,7 +65,7 @@ func (m *Sessions) RevokeSubject(ctx context.Context, subject string) error {
 		return errRevocationOff
 	}
 	if len(subject) == 0 || len(subject) > state.MaxSubject {
-		return errors.New("carryon: RevokeSubject takes a subject of 1 to 255 bytes, as Bind does: a user's id")
+		return errors.New("carryon: a subject has 1 to 255 bytes; call RevokeSubject with the user's id")
 	}
 	return m.storage(ctx).EndSubject(ctx, []byte(subject), m.latestEnd())
 }

@@ -21,7 +21,7 @@ func bindApp(w http.ResponseWriter, r *http.Request) {
 	s := session.From(r.Context())
 	switch r.URL.Path {
 	case "/bind":
-		s.Bind(r.FormValue("user"))
+		s.Login(r.FormValue("user"))
 		user.Set(s, r.FormValue("user"))
 	case "/terms":
 		s.SetIdleTimeout(time.Hour)

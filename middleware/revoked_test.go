@@ -102,7 +102,7 @@ func TestLoginsAndRevocationsAtOnce(t *testing.T) {
 		sites[i].sessions = m
 	}
 	login := func(m *middleware.Sessions) string {
-		return direct(t, m, func(s *session.Session) { s.Bind("ada") })
+		return direct(t, m, func(s *session.Session) { s.Login("ada") })
 	}
 	present := func(m *middleware.Sessions, cookie string) (ok bool) {
 		direct(t, m, func(s *session.Session) { _, ok = s.Subject() }, cookie)

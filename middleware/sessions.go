@@ -48,7 +48,7 @@ func (m *Sessions) Loaded(next http.Handler) http.Handler {
 // of this Sessions.
 func (m *Sessions) From(ctx context.Context) *session.Session {
 	if x := m.exchange(ctx); x != nil {
-		return x.session()
+		return &x.session
 	}
 	panic("carryon: Sessions.From: the context has no session of this Sessions; " +
 		"wrap the route's handler with Sessions.Handler, and pass r.Context() on")

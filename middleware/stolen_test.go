@@ -177,7 +177,7 @@ func TestStolenJarIsNotRenewedByARequestHeldOpen(t *testing.T) {
 
 				require.NoError(t, a.sessions.RevokeSubject(t.Context(), "ada"))
 				if way == "bind" {
-					s.Bind("somebody else")
+					s.Login("somebody else")
 				} else {
 					s.Renew()
 				}

@@ -107,7 +107,7 @@ func TestSetBrowserSession(t *testing.T) {
 	require.Empty(t, s.who())
 }
 
-// Renew and Bind keep the lifetimes that a session was given.
+// Renew and Login keep the lifetimes that a session was given.
 func TestTermsOutliveARenewal(t *testing.T) {
 	s := newSite(t, termsApp, remembers)
 	s.get("/remember?d=240h")

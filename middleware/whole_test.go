@@ -46,7 +46,7 @@ func withStore(t *testing.T, mode middleware.Mode) func(*middleware.Config) {
 // A session whose entries have no room for a cookie each is written whole: one
 // after another nothing is lost, and each time an event tells of it.
 func TestSessionOfManyEntriesIsWrittenWhole(t *testing.T) {
-	for _, change := range []func(*middleware.Config){nil, withStore(t, middleware.Auto)} {
+	for _, change := range []func(*middleware.Config){nil, withStore(t, middleware.AlwaysCookies)} {
 		a, jar, told := many(t, change)
 		for i := range 40 {
 			a.ask(jar, set(fmt.Sprint("entry", i), "changed"))
@@ -94,10 +94,10 @@ func TestLastOfOverlappingWritesOfTheWholeCounts(t *testing.T) {
 	}
 }
 
-// Lossless puts such a session into the store instead, where writes that overlap
-// both count. A session with room for cells stays in the cookies.
-func TestLosslessWritesNothingWhole(t *testing.T) {
-	a, jar, told := many(t, withStore(t, middleware.Lossless))
+// With a store such a session moves there instead, where overlapping writes both
+// count. A session with room for cells stays in the cookies.
+func TestAutoWithAStoreWritesNothingWhole(t *testing.T) {
+	a, jar, told := many(t, withStore(t, middleware.Auto))
 	var landing [2][]string
 	for i := range landing {
 		lines, err := open(a.sessions, jar, set(fmt.Sprint("entry", i), "changed"))()
@@ -123,13 +123,11 @@ func TestLosslessWritesNothingWhole(t *testing.T) {
 }
 
 func TestModesThatNeedAStoreSaySo(t *testing.T) {
-	for _, mode := range []middleware.Mode{middleware.Lossless, middleware.AlwaysStored} {
-		_, err := middleware.New(middleware.Config{Keys: newRing(t), Mode: mode})
-		require.ErrorContains(t, err, "Config.Mode needs a store")
-	}
+	_, err := middleware.New(middleware.Config{Keys: newRing(t), Mode: middleware.AlwaysStored})
+	require.ErrorContains(t, err, "Config.Mode needs a store")
 	for _, mode := range []middleware.Mode{-1, middleware.AlwaysStored + 1} {
 		_, err := middleware.New(middleware.Config{Keys: newRing(t), Mode: mode})
-		require.ErrorContains(t, err, "none of Auto, Lossless, AlwaysCookies and AlwaysStored")
+		require.ErrorContains(t, err, "none of Auto, AlwaysCookies and AlwaysStored")
 	}
 }
 
@@ -165,7 +163,7 @@ func TestOtherProgramsCookiesKeepNobodyOut(t *testing.T) {
 			for name, login := range map[string]func(*session.Session){
 				"set":   set("user", "ada"),
 				"renew": func(s *session.Session) { s.Renew(); set("user", "ada")(s) },
-				"bind":  func(s *session.Session) { s.Bind("42"); set("user", "ada")(s) },
+				"bind":  func(s *session.Session) { s.Login("42"); set("user", "ada")(s) },
 			} {
 				t.Run(fmt.Sprint(platform, ", ", store, ", ", name), func(t *testing.T) {
 					a := newAdversary(t, func(c *middleware.Config) { c.Platform = platform; change(c) })

@@ -9,39 +9,38 @@ import (
 )
 
 var (
-	// ErrNoValue is returned (wrapped) by [Key.Lookup] where nothing is set.
+	// ErrNoValue is returned (wrapped) by [Key.Lookup] if no value is set.
 	ErrNoValue = errors.New("carryon: the session has no value under this key")
 
 	// ErrTooLarge is matched by every [*TooLargeError].
 	ErrTooLarge = errors.New("carryon: the session does not fit the limits of its cookies")
 
-	// ErrLate is returned by [Session.Err] and [Session.Save] after a change that
-	// came when the response's header had been written already.
+	// ErrLate is returned by [Session.Err] and [Session.Save] if the session was
+	// changed after the response's header had been written.
 	ErrLate = core.ErrLate
 
-	// ErrUnknownKey is the commit's error where a request changed the session
-	// while some of its cookies were sealed by a key that this replica does not
-	// know: the write could hide what another replica can read, or be lost
-	// there. Renew and Destroy go through.
-	ErrUnknownKey = errors.New("carryon: the session's cookies are sealed by a key that this replica does not have; " +
-		"compare the rings of the replicas with 'carryon keys list' and give them the same one")
+	// ErrUnknownKey is returned by the commit if a request changed the session
+	// although some of its cookies were sealed with a key that this replica does
+	// not know. The write could hide values that other replicas can read, or be
+	// lost there. Renew, Login and Destroy succeed.
+	ErrUnknownKey = errors.New("carryon: the session's cookies were sealed with a key that this replica does not have; " +
+		"compare the key rings of the replicas with 'carryon keys list'")
 
-	// ErrStoreDown is matched where a session lives in the store
-	// (middleware.Config.Fallback) and the store cannot be reached, is full, or
-	// has been too busy with other writers of the same session. The store's own
-	// error is wrapped beside it. Sessions in cookies do not notice.
-	ErrStoreDown = errors.New("carryon: the store that holds the session does not answer as it should; " +
-		"see that it runs and that this replica reaches it")
+	// ErrStoreDown is matched by errors of a stored session if the store
+	// (middleware.Config.Fallback) cannot be reached, is full, or was too busy with
+	// other writers of the same session. It is wrapped together with the store's
+	// own error. Sessions in cookies are not affected.
+	ErrStoreDown = errors.New("carryon: the session store failed; check that it runs and that this replica can reach it")
 
-	// ErrEnded is the commit's error where a request renews or binds a session
-	// that was logged out, renewed or revoked since the request saw it: nothing of
-	// it may go on under a new id. Sent again, the request finds no session.
-	ErrEnded = errors.New("carryon: the session was ended while this request, or this replica, still took it for alive; " +
-		"the visitor may send the request again")
+	// ErrEnded is returned by the commit if a request renews a session that was
+	// logged out, renewed or revoked since the request read it. Its values must not
+	// continue under a new id. If the visitor sends the request again, it finds no
+	// session.
+	ErrEnded = errors.New("carryon: the session was ended while this request used it; the visitor may send the request again")
 
-	// ErrNoKey is the commit's error where no key of the ring seals at this time.
-	ErrNoKey = errors.New("carryon: no key of the ring is active, so nothing can be sealed; " +
-		"look at it with 'carryon keys list' and add a key with 'carryon keys rotate'")
+	// ErrNoKey is returned by the commit if no key of the ring is active.
+	ErrNoKey = errors.New("carryon: no key of the ring is active; " +
+		"list its keys with 'carryon keys list' and add one with 'carryon keys rotate'")
 )
 
 // Limit names a limit that a session can exceed.
@@ -74,19 +73,19 @@ type EntrySize struct {
 	Bytes int
 }
 
-// TooLargeError says which limit a session exceeds, and by how much. Nothing was
-// sent, and the visitor's cookies are as they were. It matches [ErrTooLarge].
+// TooLargeError reports that a session exceeds a limit. Nothing was sent, and the
+// visitor's cookies are unchanged. It matches [ErrTooLarge].
 type TooLargeError struct {
 	Limit    Limit
-	Need     int         // what the session would take of it, other cookies and what has to stay free included
-	Max      int         // what it allows; 0 if only the store knows
-	Others   int         // bytes that other programs' cookies take of the request
+	Need     int         // how much of Limit is needed, including other cookies and a reserve
+	Max      int         // how much Limit allows; 0 if only the store knows
+	Others   int         // bytes of other programs' cookies in the request
 	Session  int         // bytes of the session before sealing
-	Platform string      // whose limits these are, "" for the default's
+	Platform string      // the platform whose limits these are; "" for the default
 	Largest  []EntrySize // the largest entries, the largest first
 }
 
-// Error says what to do first, then the numbers. No value is in it.
+// Error returns the limit, the numbers and advice. It contains no values.
 func (e *TooLargeError) Error() string {
 	var b strings.Builder
 	b.WriteString("carryon: ")
@@ -121,13 +120,13 @@ func (e *TooLargeError) Error() string {
 // Is matches [ErrTooLarge].
 func (e *TooLargeError) Is(target error) bool { return target == ErrTooLarge }
 
-// EncodeError says that a value could not be encoded; the commit returns it.
+// EncodeError reports that a value could not be encoded. The commit returns it.
 type EncodeError struct {
 	Key string // the key's name
-	Err error  // what the encoder said
+	Err error  // of the encoder
 }
 
-// Error names the key; the value is not in it.
+// Error returns the key's name and the cause. It does not contain the value.
 func (e *EncodeError) Error() string {
 	return fmt.Sprintf("carryon: the value for session key %q cannot be encoded: %s", e.Key, discreet(e.Err))
 }
@@ -135,15 +134,15 @@ func (e *EncodeError) Error() string {
 // Unwrap returns the encoder's error.
 func (e *EncodeError) Unwrap() error { return e.Err }
 
-// DecodeError says that a stored value is not of the key's type (any more). The
-// value stays until it is set or deleted. Only [Key.Update] fails the commit with
+// DecodeError reports that a stored value does not decode as the key's type. The
+// value stays until it is set or deleted. Only [Key.Update] makes the commit return
 // it.
 type DecodeError struct {
 	Key string // the key's name
-	Err error  // what the decoder said
+	Err error  // of the decoder
 }
 
-// Error names the key; the value is not in it.
+// Error returns the key's name and the cause. It does not contain the value.
 func (e *DecodeError) Error() string {
 	return fmt.Sprintf("carryon: the value of session key %q does not decode as the key's type; "+
 		"set or delete it, or give the type its old form: %s", e.Key, discreet(e.Err))

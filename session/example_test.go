@@ -43,7 +43,7 @@ func Example() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r.Context())
-		s.Renew() // a new id at login: no session fixation
+		s.Login("42") // the user's id; it also renews the session against fixation
 		user.Set(s, User{Name: r.FormValue("name")})
 	})
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
@@ -80,6 +80,38 @@ func ExampleKey_Get() {
 	// Output:
 	// false
 	// 张三 true
+}
+
+func ExampleKey_GetOr() {
+	const language session.Key[string] = "language"
+	s := fresh()
+	fmt.Println(language.GetOr(s, "en"))
+	language.Set(s, "zh")
+	fmt.Println(language.GetOr(s, "en"))
+	// Output:
+	// en
+	// zh
+}
+
+func ExampleSession_All() {
+	s := fresh(sessiontest.With(user, User{Name: "张三"}), sessiontest.With(cart, []Ware{"茶"}))
+	for name, value := range s.All() {
+		fmt.Println(name, value)
+	}
+	// Output:
+	// cart [茶]
+	// user map[Admin:false Name:张三]
+}
+
+// Login renews the session and seals the user's id into it.
+func ExampleSession_Login() {
+	s := fresh(sessiontest.With(cart, []Ware{"茶"}))
+	s.Login("42")
+	fmt.Println(s.Subject())
+	fmt.Println(s.Names())
+	// Output:
+	// 42 true
+	// [cart]
 }
 
 func ExampleKey_Lookup() {

@@ -1,21 +1,19 @@
 package session
 
-import (
-	"fmt"
-)
+import "fmt"
 
-// Key is the name of a session value, with the value's type: a constant, so
-// that no two places can disagree on either.
+// Key is the name of a session value together with its type. Declare each key once,
+// as a constant, so that all code agrees on both.
 //
 //	const cart session.Key[[]Item] = "cart"
 //
-// Values that must agree with one another (a user and that user's role) belong
-// under one key: concurrent requests are merged key by key.
+// Keep values that must agree with each other, such as a user and that user's role,
+// under one key: overlapping requests are merged key by key.
 type Key[T any] string
 
-// Get returns the value and true, or T's zero value and false where there is
-// none, where it does not decode as a T, or where the session could not be
-// loaded; [Key.Lookup] says which.
+// Get returns the value and true. It returns T's zero value and false if there is no
+// value, if the value does not decode as a T, or if the session could not be
+// loaded. [Key.Lookup] returns the reason.
 func (k Key[T]) Get(s *Session) (T, bool) {
 	raw := s.core().Get(string(k))
 	if raw == nil {
@@ -26,8 +24,16 @@ func (k Key[T]) Get(s *Session) (T, bool) {
 	return v, err == nil
 }
 
-// Lookup returns the value, or why there is none: [ErrNoValue], a
-// [*DecodeError], or the error that the session's load ended in.
+// GetOr returns the value, or otherwise if [Key.Get] returns false.
+func (k Key[T]) GetOr(s *Session, otherwise T) T {
+	if v, ok := k.Get(s); ok {
+		return v
+	}
+	return otherwise
+}
+
+// Lookup returns the value, or an error if there is none: [ErrNoValue] (wrapped), a
+// [*DecodeError], or the error of the session's load.
 func (k Key[T]) Lookup(s *Session) (T, error) {
 	raw := s.core().Get(string(k))
 	if raw == nil {
@@ -58,10 +64,10 @@ func (k Key[T]) decodeAny(s *Session, raw []byte) (v T, err error) {
 	return v, nil
 }
 
-// Set stores a value. It is encoded at once, and a value whose encoding equals
-// what is stored is no change. There is no error to check: one that cannot be
-// encoded (a channel, a struct without exported fields) is kept by the session
-// and reported by the commit, which then sends an error page and no cookie.
+// Set stores a value. It encodes the value at once. If the encoding equals the
+// stored one, nothing changes. A value that cannot be encoded, such as a channel or
+// a struct without exported fields, makes the response fail: the commit returns an
+// [*EncodeError], and [Session.Err] returns it earlier.
 func (k Key[T]) Set(s *Session, v T) {
 	raw, err := encode(v)
 	if err != nil {
@@ -71,16 +77,18 @@ func (k Key[T]) Set(s *Session, v T) {
 	s.core().Set(string(k), raw)
 }
 
-// Update replaces the value by f of it: of T's zero value if nothing is set. A
-// value that does not decode as a T stays, f does not run, and the commit reports
-// a [*DecodeError]; a program that wants to start over deletes it first. Update is
-// atomic among the goroutines of one request: f runs again if another one came
-// between, so it must be quick, have no effects, and not change this key itself.
-// If the session could not be loaded, f does not run.
+// Update replaces the value with the result of f, which gets T's zero value if there
+// is none. If the value does not decode as a T, it stays, f is not called, and the
+// commit returns a [*DecodeError]; delete the value first to start over. If the
+// session could not be loaded, f is not called.
 //
-// Two requests that update one key at the same time are not atomic: the last one
-// to land counts, so that counters, attempt limits and one-time codes must not
-// live in a session.
+// Update is atomic among the goroutines of one request. f may be called again if
+// another goroutine changed the value, so it must be quick, have no side effects,
+// and not change this key itself.
+//
+// Update is not atomic among requests: if two update one key at the same time, the
+// last response counts. So counters, attempt limits and one-time codes must not be
+// kept in a session.
 func (k Key[T]) Update(s *Session, f func(T) T) {
 	for {
 		old := s.core().Get(string(k))
@@ -107,10 +115,10 @@ func (k Key[T]) Update(s *Session, f func(T) T) {
 	}
 }
 
-// Pop returns the value as Get does and removes it: a flash message. In a request
-// that the browser sends ahead of the visitor (Sec-Purpose: prefetch) the value
-// stays, because the visitor may never see the response. Of a Pop and a Set in
-// another request that overlap, either may count.
+// Pop returns the value as Get does, and removes it: use it for flash messages. In a
+// prefetch request (Sec-Purpose: prefetch) the value stays, because the visitor may
+// never see the response. If a Pop and another request's Set overlap, either may
+// count.
 func (k Key[T]) Pop(s *Session) (T, bool) {
 	raw := s.core().Pop(string(k))
 	if raw == nil {

@@ -80,9 +80,9 @@ func agree[T any](t *testing.T, raw []byte) {
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}
-	told, c := &unheard{}, core.Core{}
-	c.Init(told)
-	all, failed := Key[T]("k").decode((*Session)(&c), raw)
+	told, s := &unheard{}, new(Session)
+	s.core().Init(told)
+	all, failed := Key[T]("k").decode(s, raw)
 	require.Equal(t, err == nil, failed == nil)
 	require.Equal(t, err != nil, told.odd == 1)
 	if err == nil {

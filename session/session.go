@@ -8,21 +8,26 @@ import (
 	"github.com/carryon-go/carryon/internal/state"
 )
 
-// Session is one visitor's session as one request sees it. Its methods may be
-// called by several goroutines; changes count until the response's header is
-// written, and after it are refused with [ErrLate].
+// Session is one visitor's session during one request. Several goroutines may use
+// it. Changes count until the response's header is written; later ones are refused
+// with [ErrLate].
 //
-// A failed load is not an empty session: reads then give nothing, changes are
-// dropped, [Session.Err] says why, and the response becomes an error page.
+// A session that could not be loaded is not an empty session: reads return
+// nothing, changes are dropped, [Session.Err] returns the reason, and the response
+// becomes an error page.
 //
-// A Session is in the memory of its request and must not be copied.
-type Session core.Core
+// A Session must not be copied.
+type Session struct {
+	state core.Core
+}
 
-func (s *Session) core() *core.Core { return (*core.Core)(s) }
+func init() { core.Of = func(s any) *core.Core { return s.(*Session).core() } }
 
-// From returns the session of the innermost middleware that ctx passed.
-// It panics where there is none: that is a route outside of the middleware, a
-// mistake of the program's wiring and not of a visitor's.
+func (s *Session) core() *core.Core { return &s.state }
+
+// From returns the session that the innermost middleware put into ctx. It panics
+// if there is none, because a route outside of the middleware is a mistake in the
+// program. [Lookup] does not panic.
 func From(ctx context.Context) *Session {
 	if s, ok := Lookup(ctx); ok {
 		return s
@@ -31,63 +36,64 @@ func From(ctx context.Context) *Session {
 		"http.ListenAndServe(addr, sessions.Handler(mux)), and pass r.Context() on")
 }
 
-// Lookup returns the session of the innermost middleware that ctx passed, and
-// whether there is one.
+// Lookup returns the session that the innermost middleware put into ctx, and
+// reports whether there is one.
 func Lookup(ctx context.Context) (*Session, bool) {
 	s, ok := ctx.Value(core.ContextKey{}).(*Session)
 	return s, ok && s != nil
 }
 
-// NewContext returns a copy of ctx that carries s: for frameworks with a
-// context of their own, and for tests.
+// NewContext returns a copy of ctx that carries s. Adapters of frameworks and tests
+// use it.
 func NewContext(ctx context.Context, s *Session) context.Context {
 	return context.WithValue(ctx, core.ContextKey{}, s)
 }
 
-// ContextKey is the key under which a context holds the request's *Session: for
-// adapters of frameworks whose own context is a store of values by key. Others
-// want [NewContext].
+// ContextKey returns the key under which a context holds the *Session. Only adapters
+// of frameworks whose context stores values by key need it; use [NewContext]
+// elsewhere.
 func ContextKey() any { return core.ContextKey{} }
 
-// Load reads the session now, under ctx, if that has not happened yet, and
-// returns why it could not: nil also where there simply is none. Whoever must
-// not take a store's outage for "nobody is logged in" calls it first; a later
-// call returns the same answer.
+// Load reads the session under ctx unless it has been read already. It returns nil
+// if the session was read or the visitor has none, and otherwise the error of the
+// first read. Call it first in handlers that must not mistake an outage of the
+// store for a visitor without a login.
 func (s *Session) Load(ctx context.Context) error { return s.core().Load(ctx) }
 
-// Save writes the changes so far where they need no header: a stored session's
-// record. For a session in cookies it only says, before the handler goes on,
-// which error the commit would end in (nil, [ErrTooLarge], an unencodable value,
-// [ErrLate]): those are written with the header, which a handler can send before
-// a long response by http.ResponseController's Flush. A goroutine that changes a stored
-// session when the handler has returned saves it itself; nobody else does any more.
+// Save writes the changes of a stored session to its record now. The changes of a
+// session in cookies are written with the response's header; for these, Save only
+// returns the error that the commit would return: nil, [ErrTooLarge], [ErrLate], or
+// a value that cannot be encoded. To send the header before a long response, call
+// Flush of http.ResponseController.
+//
+// A goroutine that changes a stored session after the handler has returned must
+// call Save itself.
 func (s *Session) Save(ctx context.Context) error { return s.core().Save(ctx) }
 
-// Reload drops what this request has changed since it loaded the session, or last
-// saved it, and shows the session as it is now: a stored session's record is read
-// again, also where the load had failed. Of a session in cookies it shows what the
-// request brought, for other requests' changes are in later cookies. In both
-// cases a session that has reached its end meanwhile, or was ended from elsewhere
-// (with a store, as of Config.RevocationMaxAge ago), is gone, with a [Session.Reason]: a
-// long response, or a WebSocket, can ask from time to time.
+// Reload drops this request's unsaved changes and reads the session again. A stored
+// session's record is loaded again, even if the first load failed. A session in
+// cookies becomes what the request carried: changes by other requests are in later
+// cookies. If the session has expired, or was ended elsewhere, it is gone, and
+// [Session.Reason] says why. A long response or a WebSocket can call Reload from
+// time to time.
 //
-// It may come after the header; what a session in cookies has sent by then stays.
-// With an error ([ErrStoreDown], wrapped) everything is as it was.
+// Reload may be called after the header was sent. If it returns an error
+// ([ErrStoreDown], wrapped), nothing has changed.
 func (s *Session) Reload(ctx context.Context) error { return s.core().Reload(ctx) }
 
-// Err is the first thing that went wrong with this session: its load, a value
-// that could not be encoded, a change that came too late. Nil otherwise.
+// Err returns the first error of this session: of its load, of values that could
+// not be encoded, or of a change after the header. It is nil otherwise.
 func (s *Session) Err() error { return s.core().Err() }
 
-// Reason says why this visitor was not recognised; [Recognised] (empty) where
-// the request brought a session.
+// Reason returns why the visitor was not recognised, or [Recognised] if the request
+// carried a session.
 func (s *Session) Reason() Reason {
 	return Reason(s.core().View().Reason())
 }
 
-// ID is the session's public id, 22 characters of base64url. It is safe to log:
-// nothing can be opened with it. It is empty until something is written, and
-// changes with Renew.
+// ID returns the session's public id: 22 characters of base64url. It is safe to
+// log, because no cookie can be made from it. It is empty until something is
+// written, and changes with [Session.Renew].
 func (s *Session) ID() string {
 	root, _ := s.core().Generation()
 	if root == (state.Root{}) {
@@ -96,21 +102,21 @@ func (s *Session) ID() string {
 	return root.ID()
 }
 
-// IsNew tells whether this request brought no session, or has destroyed the
-// one it brought.
+// IsNew reports whether this request carried no session, or has destroyed the one
+// that it carried.
 func (s *Session) IsNew() bool {
 	_, isNew := s.core().Generation()
 	return isNew
 }
 
-// Created is when the session began (UTC, to the millisecond); Renew keeps it.
-// It is zero in a session that this request begins.
+// Created returns when the session began, in UTC, to the millisecond. Renew keeps
+// it. It is zero for a session that begins with this request.
 func (s *Session) Created() time.Time {
 	return timeOrZero(s.core().Created())
 }
 
-// Expires returns when the absolute lifetime ends (UTC), however much the session
-// is used, by the changes so far. It is zero if there is no session.
+// Expires returns when the session's absolute lifetime ends, in UTC, including the
+// changes of this request. It is zero if there is no session.
 func (s *Session) Expires() time.Time {
 	return timeOrZero(s.core().End())
 }
@@ -122,18 +128,18 @@ func timeOrZero(ms int64) time.Time {
 	return state.Time(ms)
 }
 
-// Has tells whether a value is set under name.
+// Has reports whether a value is set under name.
 func (s *Session) Has(name string) bool { return s.core().Get(name) != nil }
 
-// Names lists the names that have a value, sorted.
+// Names returns the names that have a value, sorted.
 func (s *Session) Names() []string { return s.core().Names() }
 
 // Delete removes the value under name. Removing what is not there is no change.
 func (s *Session) Delete(name string) { s.core().Delete(name) }
 
-// IdleExpires is when the session that this request brought ends if it is not
-// used again before that; zero where there is no idle limit, or where it is new. A
-// session in use ends up to Config.TouchAfter earlier.
+// IdleExpires returns when the session ends if it is not used again. It is zero for
+// a new session, or without an idle timeout. A session in use can end earlier by
+// up to Config.TouchAfter, because not every request renews the last-seen time.
 func (s *Session) IdleExpires() time.Time {
 	if end := s.core().IdleEnd(); end != 0 {
 		return state.Time(end)
@@ -141,32 +147,31 @@ func (s *Session) IdleExpires() time.Time {
 	return time.Time{}
 }
 
-// Clear removes all values and keeps the session, its id and its times.
-// Clear and [Session.Renew] together are what express-session calls regenerate.
+// Clear removes all values and keeps the session, its id and its times. Clear
+// followed by [Session.Renew] does what express-session calls regenerate.
 func (s *Session) Clear() { s.core().Clear() }
 
 // Renew gives the session a new id and keeps its values and its creation time.
-// Call it whenever the visitor's rights change: at login, at a second factor,
-// when acting as somebody else. What other requests write to the old session
-// at the same moment is dropped, by intent.
+// Call it whenever the visitor's rights change: at login (see [Session.Login]), at a
+// second factor, or to act as another user. Writes of other requests to the old
+// session at the same time are dropped on purpose.
 func (s *Session) Renew() { s.core().Renew() }
 
-// Bind says whose session this is, for a login: it renews the session, as
-// [Session.Renew] does, and seals the subject into it, usually the user's id, of
-// 1 to 255 bytes. Sessions.RevokeSubject of the middleware then ends all sessions
-// that were bound to the subject before. Renew keeps the subject; Bind changes it.
-func (s *Session) Bind(subject string) { s.core().Bind([]byte(subject)) }
+// Login renews the session, as [Session.Renew] does, and seals the subject into it:
+// 1 to 255 bytes, usually the user's id. Call it when a visitor has logged in.
+// Sessions.RevokeSubject of package middleware ends all sessions that the subject
+// has logged in to before. Renew keeps the subject, and Login replaces it.
+func (s *Session) Login(subject string) { s.core().Login([]byte(subject)) }
 
-// SetLifetime lets this session live for d from now on, in place of
-// Config.Lifetime: "remember me". The shortest is a second, the longest
-// Config.MaxLifetime (or Config.Lifetime, if that is longer). Values outside that
-// range are clamped, and an event and a log line say so. SetLifetime also renews
-// the session, so call it at login.
+// SetLifetime sets this session's absolute lifetime, from now, in place of
+// Config.Lifetime: "remember me". The minimum is a second, and the maximum is
+// Config.MaxLifetime, or Config.Lifetime if that is longer. Values outside that
+// range are clamped, with an event and a log line. SetLifetime also renews the
+// session, so call it at login.
 func (s *Session) SetLifetime(d time.Duration) { s.core().SetLifetime(d) }
 
-// SetIdleTimeout lets this session live for d without being used, in place of
-// Config.IdleTimeout: at least a second; negative is no idle limit. It renews the
-// session.
+// SetIdleTimeout sets this session's idle timeout, in place of Config.IdleTimeout:
+// at least a second, or negative for none. It also renews the session.
 func (s *Session) SetIdleTimeout(d time.Duration) {
 	s.core().SetTerms("SetIdleTimeout", func(t *state.Terms) {
 		t.Idle = max(d.Milliseconds(), 1000)
@@ -176,9 +181,10 @@ func (s *Session) SetIdleTimeout(d time.Duration) {
 	})
 }
 
-// SetBrowserSession lets the cookies of this session be forgotten when the browser is closed, or
-// not, in place of Config.BrowserSession. Many browsers bring them back with
-// their windows: the lifetime counts all the same. It renews the session.
+// SetBrowserSession sets whether browsers forget this session's cookies when they
+// are closed, in place of Config.BrowserSession. Many browsers restore such cookies
+// together with their windows, so the lifetime still counts. It also renews the
+// session.
 func (s *Session) SetBrowserSession(ends bool) {
 	s.core().SetTerms("SetBrowserSession", func(t *state.Terms) {
 		t.Browser = -1
@@ -188,13 +194,13 @@ func (s *Session) SetBrowserSession(ends bool) {
 	})
 }
 
-// Subject is what the session is bound to, and whether it is.
+// Subject returns the subject of the last [Session.Login], and whether there was one.
 func (s *Session) Subject() (subject string, ok bool) {
 	b := s.core().Subject()
 	return string(b), b != nil
 }
 
-// Destroy ends the session: the response expires its cookies and marks it as
-// logged out, so that no slow response can bring it back. What is set afterwards
-// begins a new session in the same response.
+// Destroy ends the session. The response expires its cookies and marks it as logged
+// out, so that no slow response can bring it back. Values that are set afterwards
+// begin a new session in the same response.
 func (s *Session) Destroy() { s.core().Destroy() }

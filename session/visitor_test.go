@@ -99,9 +99,10 @@ func (b *stub) Undecodable(name string, _ error) { b.odd = append(b.odd, name) }
 
 // stubbed is a session over b, and its core.
 func stubbed(t testing.TB, b *stub) (*session.Session, *core.Core) {
-	c := &core.Core{}
+	s := new(session.Session)
+	c := core.Of(s)
 	c.Init(b)
-	return (*session.Session)(c), c
+	return s, c
 }
 
 // outcome commits and is what the commit saw.

@@ -22,7 +22,7 @@ type Option func(testing.TB, *visit)
 
 // visit replaces the middleware as the source of the session.
 type visit struct {
-	core    core.Core
+	session session.Session
 	view    state.View
 	head    state.Cookie
 	loadErr error
@@ -43,8 +43,8 @@ func New(t testing.TB, options ...Option) *session.Session {
 	for _, option := range options {
 		option(t, v)
 	}
-	v.core.Init(v)
-	s := (*session.Session)(&v.core)
+	s := &v.session
+	core.Of(s).Init(v)
 	t.Cleanup(func() {
 		if err := s.Err(); err != nil && v.loadErr == nil {
 			t.Errorf("the session of this test would end in an error page: %v", err)
@@ -62,9 +62,9 @@ func Request(r *http.Request, s *session.Session) *http.Request {
 func With[T any](key session.Key[T], value T) Option {
 	return func(t testing.TB, v *visit) {
 		t.Helper()
-		var c core.Core
+		s := new(session.Session)
+		c := core.Of(s)
 		c.Init(&visit{})
-		s := (*session.Session)(&c)
 		key.Set(s, value)
 		if err := s.Err(); err != nil {
 			t.Fatal(err)

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// A cookie is a name and a value as they stood in the text.
+// A cookie is a name and a value, as they stood in the input.
 type cookie struct{ name, value string }
 
-// readCookies finds the cookies in what people paste: a curl command as
-// browsers copy it; Cookie and Set-Cookie lines, alone or among others, as
-// curl -v prints them too; or what document.cookie gives.
+// readCookies finds the cookies in pasted text. It accepts a curl command as
+// browsers copy it, Cookie and Set-Cookie lines with or without other header
+// lines or the prefixes of curl -v, and the output of document.cookie.
 func readCookies(text string) ([]cookie, error) {
 	text = strings.TrimSpace(strings.ReplaceAll(strings.TrimPrefix(text, "\ufeff"), "\r\n", "\n"))
 	if isCurl(text) {
@@ -28,16 +28,16 @@ func readCookies(text string) ([]cookie, error) {
 			headers, found = true, append(found, pairs(pair)...)
 		}
 	}
-	if !headers { // neither, so it is all pairs
+	if !headers { // the whole text is pairs
 		found = pairs(strings.ReplaceAll(dequote(text), "\n", ";"))
 	}
 	if len(found) == 0 {
-		return nil, errors.New("there is no cookie on standard input")
+		return nil, errors.New("standard input contains no cookie")
 	}
 	return found, nil
 }
 
-// header takes a field line apart; the name is in lower case.
+// header splits a header line into its name, in lower case, and its value.
 func header(line string) (name, value string) {
 	name, value, ok := strings.Cut(line, ":")
 	if !ok {
@@ -46,7 +46,7 @@ func header(line string) (name, value string) {
 	return strings.ToLower(strings.TrimSpace(name)), strings.TrimSpace(value)
 }
 
-// pairs reads name=value, separated by semicolons.
+// pairs reads pairs of name=value, separated by semicolons.
 func pairs(text string) (found []cookie) {
 	for pair := range strings.SplitSeq(text, ";") {
 		if name, value, ok := strings.Cut(pair, "="); ok {
@@ -56,7 +56,7 @@ func pairs(text string) (found []cookie) {
 	return found
 }
 
-// dequote takes off the quotes around a text, if there are any.
+// dequote removes the quotes around a text, if there are any.
 func dequote(s string) string {
 	if n := len(s); n > 1 && s[0] == s[n-1] && (s[0] == '"' || s[0] == '\'') {
 		return s[1 : n-1]

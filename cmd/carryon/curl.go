@@ -7,16 +7,16 @@ import (
 	"unicode/utf8"
 )
 
-// A browser's "copy as cURL" gives a command for a POSIX shell. This file reads
-// its words; nothing is run or expanded.
+// A browser's "copy as cURL" gives a command for a POSIX shell. The functions in
+// this file split it into words. They run and expand nothing.
 
 func isCurl(text string) bool {
 	first, _, _ := strings.Cut(strings.TrimPrefix(text, "$ "), " ")
 	return first == "curl" || first == "curl.exe"
 }
 
-// curlCookies collects the arguments of -b, and of -H where it is the cookie
-// header.
+// curlCookies returns the cookies in the arguments of -b, and in those of -H
+// that hold a Cookie header.
 func curlCookies(text string) (found []cookie, err error) {
 	if strings.Contains(text, `curl ^"`) || strings.Contains(text, `curl.exe ^"`) {
 		return nil, hint(errors.New("the curl command is quoted for cmd.exe"), "copy it as cURL (bash) or cURL (POSIX), or copy only the Cookie header")
@@ -39,13 +39,13 @@ func curlCookies(text string) (found []cookie, err error) {
 		}
 	}
 	if len(found) == 0 {
-		return nil, hint(errors.New("the curl command carries no cookie"), "copy one of a request that the browser sent cookies with")
+		return nil, hint(errors.New("the curl command contains no cookie"), "copy a request that the browser sent with cookies")
 	}
 	return found, nil
 }
 
-// option returns the argument of an option, which is the next word or is stuck
-// to this one.
+// option returns the argument of an option: the next word, or the rest of this
+// word.
 func option(word, next, short, long string) (string, bool) {
 	if word == short || word == long {
 		return next, true
@@ -59,8 +59,7 @@ func option(word, next, short, long string) (string, bool) {
 	return strings.CutPrefix(word, short)
 }
 
-// words collects words. A quote that is opened and closed makes one, even if
-// nothing is in it.
+// words collects words. An empty pair of quotes is a word, too.
 type words struct {
 	done []string
 	word strings.Builder
@@ -77,9 +76,10 @@ func (w *words) end() {
 	w.open = false
 }
 
-var errQuote = errors.New("a quote in the curl command is not closed: was it copied whole?")
+var errQuote = errors.New("a quote in the curl command is not closed; copy the whole command")
 
-// shellWords splits a command as a POSIX shell would, with $'…' as bash has it.
+// shellWords splits a command as a POSIX shell does. It also knows $'…', as
+// bash does.
 func shellWords(text string) ([]string, error) {
 	var w words
 	for text != "" {
@@ -114,8 +114,8 @@ func shellWords(text string) ([]string, error) {
 	return w.done, nil
 }
 
-// quoted reads "…" or $'…', in which a backslash has a meaning, and returns
-// what follows it.
+// quoted reads "…" or $'…', with its backslash escapes, and returns the text
+// after it.
 func (w *words) quoted(text string) (rest string, ok bool) {
 	ansi := text[0] == '$'
 	text = strings.TrimPrefix(text, "$")
@@ -143,7 +143,8 @@ func (w *words) quoted(text string) (rest string, ok bool) {
 	return "", false
 }
 
-// escape adds what stands behind a backslash in $'…', and returns its length.
+// escape adds the character that an escape in $'…' stands for, and returns the
+// length of the escape without its backslash.
 func (w *words) escape(text string) int {
 	switch text[0] {
 	case 'n':
@@ -167,7 +168,7 @@ func (w *words) escape(text string) int {
 			w.add(string(utf8.AppendRune(nil, rune(code))))
 		}
 		return n
-	default: // a quote, or a backslash
+	default: // a quote or a backslash
 		w.add(text[:1])
 	}
 	return 1

@@ -10,26 +10,26 @@ import (
 	"github.com/carryon-go/carryon/middleware"
 )
 
-// A line is a row of the report on one cookie.
+// A line is a row of the report on a cookie.
 type line struct{ label, text string }
 
-// description says what an opened cookie holds. It never shows the root, from
-// which everything else could be made, and shows values only if asked.
+// A description describes opened cookies. It shows values only if values is
+// set, and never the root: all other secrets of a session derive from it.
 type description struct {
 	values bool
 	now    time.Time
-	heads  []*state.Cookie // of the same program
+	heads  []*state.Cookie // heads of the same program
 }
 
-// of describes one cookie.
+// of describes a cookie.
 func (d description) of(c *state.Cookie) []line {
 	switch c.Kind {
 	case state.Cell:
 		return d.cell(c)
 	case state.Seen:
-		return []line{{"kind", "seen: when the visitor was last seen"}, {"session", d.owner(c.Gen)}, {"seen", moment(c.SeenAt)}}
+		return []line{{"kind", "seen: when the visitor was last seen"}, {"session", d.owner(c.Gen)}, {"seen", timestamp(c.SeenAt)}}
 	case state.Logout:
-		return []line{{"kind", "logout: a session was ended"}, {"ended", moment(c.Born.At)}, {"expires", moment(c.End) + over(c.End, d.now)}}
+		return []line{{"kind", "logout: a session was ended"}, {"ended", timestamp(c.Born.At)}, {"expires", timestamp(c.End) + expiredNote(c.End, d.now)}}
 	}
 	return d.head(c)
 }
@@ -43,12 +43,12 @@ func (d description) head(c *state.Cookie) []line {
 		{"kind", kind},
 		{"session", c.Root.ID()},
 		{"turn", strconv.FormatUint(c.Turn, 10)},
-		{"created", moment(c.Created)},
+		{"created", timestamp(c.Created)},
 	}
 	if c.Born.At != c.Created {
-		lines = append(lines, line{"renewed", moment(c.Born.At)})
+		lines = append(lines, line{"renewed", timestamp(c.Born.At)})
 	}
-	lines = append(lines, line{"seen", moment(c.SeenAt)}, line{"expires", moment(c.End) + over(c.End, d.now) + d.browser(c)})
+	lines = append(lines, line{"seen", timestamp(c.SeenAt)}, line{"expires", timestamp(c.End) + expiredNote(c.End, d.now) + d.browser(c)})
 	switch c.Idle {
 	case 0:
 	case state.NoIdle:
@@ -57,7 +57,7 @@ func (d description) head(c *state.Cookie) []line {
 		lines = append(lines, line{"idle", (time.Duration(c.Idle) * time.Millisecond).String()})
 	}
 	if c.Subject != nil {
-		lines = append(lines, line{"subject", d.hidden(c.Subject, func(b []byte) string { return quote(string(b)) })})
+		lines = append(lines, line{"subject", d.valueText(c.Subject, func(b []byte) string { return quote(string(b)) })})
 	}
 	if c.Stored() {
 		return append(lines, line{"record", fmt.Sprintf("%s, revision %d", c.Root.RecordID(), c.Row.Number)})
@@ -72,9 +72,9 @@ func (d description) browser(c *state.Cookie) string {
 	return ""
 }
 
-// entries lists what a head carries, as of its floor.
+// entries lists the entries in a head.
 func (d description) entries(c *state.Cookie) []line {
-	lines := []line{{"as of", moment(c.Floor.At)}, {"entries", strconv.Itoa(len(c.Entries))}}
+	lines := []line{{"as of", timestamp(c.Floor.At)}, {"entries", strconv.Itoa(len(c.Entries))}}
 	for i := range c.Entries {
 		e := &c.Entries[i]
 		lines = append(lines, line{"", d.entry(e, e.Stamp != c.Floor)})
@@ -95,53 +95,54 @@ func (d description) cell(c *state.Cookie) []line {
 		if s.Deleted {
 			what = ": deleted "
 		}
-		lines = append(lines, line{label, quote(s.Name) + what + moment(s.At)})
+		lines = append(lines, line{label, quote(s.Name) + what + timestamp(s.At)})
 		label = ""
 	}
 	return lines
 }
 
-// entry says what an entry is and, if told to, when it was written.
+// entry describes an entry and, if timed is set, says when it was written.
 func (d description) entry(e *state.Entry, timed bool) string {
 	text := quote(e.Name) + ": "
 	switch {
 	case e.Form == state.Deleted:
-		return text + "deleted " + moment(e.Stamp.At)
+		return text + "deleted " + timestamp(e.Stamp.At)
 	case e.Form == state.Listed:
-		return text + "in a cell, written about " + moment(e.Stamp.At) + " or later"
+		return text + "in a cell, written about " + timestamp(e.Stamp.At) + " or later"
 	}
-	text += d.hidden(e.CBOR(), diagnose)
+	text += d.valueText(e.CBOR(), diagnose)
 	if timed {
-		text += ", written " + moment(e.Stamp.At)
+		text += ", written " + timestamp(e.Stamp.At)
 	}
 	return text
 }
 
-// owner names the session of a generation, if its head came along.
+// owner returns the id of the session of a generation, if its head is among the
+// cookies.
 func (d description) owner(gen state.GenID) string {
 	for _, h := range d.heads {
 		if h.Root.GenID() == gen {
 			return h.Root.ID()
 		}
 	}
-	return "unknown: its head is not here"
+	return "unknown: its head is not among the cookies"
 }
 
-// hidden shows a value, or only how long it is.
-func (d description) hidden(value []byte, how func([]byte) string) string {
+// valueText returns a value as text if values are shown, and otherwise its length.
+func (d description) valueText(value []byte, how func([]byte) string) string {
 	if d.values {
 		return how(value)
 	}
 	return count(len(value), "byte")
 }
 
-// counts says whether the library makes the session of a cookie.
+// counts reports whether the library uses a cookie, and for which entries.
 func counts(c *middleware.Cookie) (lines []line) {
 	if c == nil || c.Kind == "" {
 		return nil
 	}
 	if !c.Counts {
-		return []line{{"counts", "no: it is of another session, or another cookie has its entry"}}
+		return []line{{"counts", "no: it belongs to another session, or another cookie replaces it"}}
 	}
 	lines = []line{{"counts", "yes"}}
 	if len(c.Entries) > 0 {
@@ -154,13 +155,13 @@ func counts(c *middleware.Cookie) (lines []line) {
 	return lines
 }
 
-func moment(ms int64) string {
+func timestamp(ms int64) string {
 	return time.UnixMilli(ms).UTC().Format("2006-01-02T15:04:05.000Z07:00")
 }
 
-func over(ms int64, now time.Time) string {
+func expiredNote(ms int64, now time.Time) string {
 	if now.Before(time.UnixMilli(ms)) {
 		return ""
 	}
-	return " (over)"
+	return " (expired)"
 }

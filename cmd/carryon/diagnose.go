@@ -11,14 +11,14 @@ import (
 	"unicode/utf8"
 )
 
-// diagnose shows one CBOR item in the diagnostic notation of RFC 8949,
-// section 8: {"name": "张三", "since": 0("2026-01-31T15:04:05Z")}. Text is shown as
-// it is, except for what could play tricks on a terminal. What is not one item
-// of definite lengths, nested no deeper than 32, is shown as its bytes.
+// diagnose returns a CBOR item in the diagnostic notation of RFC 8949, section
+// 8: {"name": "张三", "since": 0("2026-01-31T15:04:05Z")}. It escapes only what
+// could control a terminal. Input that is not one item with definite lengths,
+// nested at most 32 deep, is returned as hexadecimal bytes.
 func diagnose(item []byte) string {
 	d := diagnostic{rest: item}
 	if err := d.item(32); err != nil || len(d.rest) > 0 {
-		return "h'" + hex.EncodeToString(item) + "' (not CBOR as sessions hold it)"
+		return "h'" + hex.EncodeToString(item) + "' (not CBOR as sessions use it)"
 	}
 	return d.text.String()
 }
@@ -61,7 +61,8 @@ func (d *diagnostic) item(depth int) error {
 	return nil
 }
 
-// head reads an item's first bytes: its type and its number, or length.
+// head reads the head of an item: its major type, its additional information
+// and its argument.
 func (d *diagnostic) head() (major, info byte, n uint64, err error) {
 	if len(d.rest) == 0 {
 		return 0, 0, 0, errItem
@@ -89,8 +90,8 @@ func (d *diagnostic) negative(n uint64) {
 	d.text.WriteString("-" + strconv.FormatUint(n+1, 10))
 }
 
-// list writes n elements between the two marks. Each takes at least a byte, so
-// a count beyond that is refused before the first.
+// list writes n elements between the two marks. Each element takes at least one
+// byte, so a larger n is refused at once.
 func (d *diagnostic) list(marks string, n uint64, element func() error) error {
 	if n > uint64(len(d.rest)) {
 		return errItem
@@ -136,7 +137,7 @@ func (d *diagnostic) simple(info byte, n uint64) error {
 	case 27:
 		d.float(math.Float64frombits(n))
 	case 24:
-		if n < 32 { // has a shorter form, which is the only one
+		if n < 32 { // values below 32 must use the short form
 			return errItem
 		}
 		fallthrough
@@ -157,13 +158,13 @@ func (d *diagnostic) float(f float64) {
 	default:
 		text := strconv.FormatFloat(f, 'g', -1, 64)
 		if !strings.ContainsAny(text, ".e") {
-			text += ".0" // so that it is not taken for a whole number
+			text += ".0" // to differ from an integer
 		}
 		d.text.WriteString(text)
 	}
 }
 
-// half widens a 16-bit float.
+// half converts a 16-bit float.
 func half(bits uint16) float64 {
 	exponent, fraction := int(bits>>10&31), float64(bits&1023)
 	f := math.Ldexp(1024+fraction, exponent-25)
@@ -179,13 +180,13 @@ func half(bits uint16) float64 {
 	return math.Copysign(f, -float64(bits>>15&1)+0.5)
 }
 
-// quote is strconv.Quote with JSON's escapes, so that letters of every script
-// stay letters and nothing reaches the terminal that is not printed.
+// quote is strconv.Quote with the escapes of JSON. Letters of every script stay
+// readable; characters that do not print are escaped.
 func quote(s string) string {
 	return `"` + escape(strings.NewReplacer(`"`, `\"`, `\`, `\\`).Replace(s)) + `"`
 }
 
-// escape writes what does not print as JSON would.
+// escape escapes characters that do not print, as JSON does.
 func escape(s string) string {
 	var b strings.Builder
 	for _, r := range s {

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The examples are of RFC 8949, appendix A, where text is not escaped more than
-// a terminal needs.
+// The examples are from RFC 8949, appendix A. Text is escaped only as far as a
+// terminal needs it.
 func TestDiagnose(t *testing.T) {
 	for item, want := range map[string]string{
 		"00": "0", "17": "23", "1818": "24", "1b000000e8d4a51000": "1000000000000", "1bffffffffffffffff": "18446744073709551615",
@@ -36,11 +36,11 @@ func TestDiagnoseShowsWhatItCannotReadAsBytes(t *testing.T) {
 	for _, item := range []string{"", "18", "0000", "9f00ff", "5f4100ff", "62c328", "9bffffffffffffffff", "bb7fffffffffffffff00", "5bffffffffffffffff", "c0", "1c", "f804", deep + "00"} {
 		bin, err := hex.DecodeString(item)
 		require.NoError(t, err)
-		require.Equal(t, "h'"+item+"' (not CBOR as sessions hold it)", diagnose(bin))
+		require.Equal(t, "h'"+item+"' (not CBOR as sessions use it)", diagnose(bin))
 	}
 }
 
-// What is shown as CBOR is CBOR; nothing panics, whatever it is.
+// Every output that claims to be CBOR comes from valid CBOR. No input panics.
 func FuzzDiagnose(f *testing.F) {
 	for _, item := range []string{"\x83\x01\x02\x03", "\xa1\x61a\xf9\x3c\x00", "\x9b\xff\xff\xff\xff\xff\xff\xff\xff", "\xc0\x61a"} {
 		f.Add([]byte(item))
@@ -48,7 +48,7 @@ func FuzzDiagnose(f *testing.F) {
 	f.Fuzz(func(t *testing.T, item []byte) {
 		if text := diagnose(item); text[len(text)-1] != ')' || text[0] != 'h' {
 			if err := cbor.Wellformed(item); err != nil {
-				t.Fatalf("shown as %s, but: %v", text, err)
+				t.Fatalf("diagnose returned %s, but decoding failed: %v", text, err)
 			}
 		}
 	})

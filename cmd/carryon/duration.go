@@ -9,9 +9,8 @@ import (
 	"github.com/carryon-go/carryon/internal/span"
 )
 
-// A duration is a flag that also takes days and weeks, in which people think of
-// keys: 30d, 2w, and what Go has, 36h or 1h30m. Days can be followed by what Go
-// has, as in 90d2m.
+// A duration is a flag that accepts days and weeks (30d, 2w), the durations of
+// Go (36h, 1h30m), and days or weeks followed by a duration of Go (90d2m).
 type duration time.Duration
 
 func (d *duration) Set(s string) error {
@@ -24,7 +23,7 @@ func (d *duration) Set(s string) error {
 		*d = duration(v)
 		return nil
 	}
-	count, err := strconv.ParseInt(s[:i], 10, 14) // 8191 weeks fit into a Duration
+	count, err := strconv.ParseInt(s[:i], 10, 14) // 8191 weeks fit into a time.Duration
 	if err != nil {
 		return errDuration
 	}
@@ -41,11 +40,12 @@ func (d *duration) Set(s string) error {
 	return nil
 }
 
-var errDuration = errors.New("a duration is like 90s, 36h, 30d or 2w")
+var errDuration = errors.New("write a duration as in 90s, 36h, 30d or 2w")
 
 func (d *duration) String() string { return span.String(time.Duration(*d)) }
 
-// roughly is span.String in whole days, or in whole minutes below two days.
+// roughly formats a duration in whole days, or in whole minutes if it is below
+// two days.
 func roughly(d time.Duration) string {
 	if d >= 2*span.Day {
 		return span.String(d.Truncate(span.Day))

@@ -22,7 +22,7 @@ func (f *form) Set(s string) error {
 			return nil
 		}
 	}
-	return errors.New("a form is xaes, xchacha or securecookie")
+	return errors.New("the form must be xaes, xchacha or securecookie")
 }
 
 func (f *form) String() string {
@@ -32,11 +32,11 @@ func (f *form) String() string {
 	return ""
 }
 
-// formats are all that there are: what a ring may have, the command can open.
+// formats returns all formats that a ring can have.
 var formats = sync.OnceValue(func() *codec.Formats {
 	f, err := codec.NewFormats(xchacha.New(), securecookieformat.New())
 	if err != nil {
-		panic(err) // they do not collide
+		panic(err) // their numbers differ
 	}
 	return f
 })

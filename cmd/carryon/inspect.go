@@ -22,28 +22,28 @@ import (
 
 const (
 	maxPaste    = 1 << 20 // bytes read from standard input
-	cookieLimit = 4096    // what browsers keep of a cookie, name and value
+	cookieLimit = 4096    // limit of browsers for name and value of a cookie
 )
 
-// inspection is one run of the command.
+// An inspection is one run of the command.
 type inspection struct {
 	*ui
-	ring     *keyring.Ring // nil: show only what anyone can see
-	base     string        // "": all that look like ours
+	ring     *keyring.Ring // nil: show only what needs no key
+	base     string        // "": all that look like session cookies
 	audience string
 	values   bool
 	idle     time.Duration
 }
 
-// inspect shows the sessions in the cookies on standard input.
+// inspect reports on the session cookies on standard input.
 func inspect(u *ui, args []string) error {
 	set := u.flags()
 	in := inspection{ui: u}
 	file := set.String("keys", "", "open the values with the key ring in `FILE`")
-	set.StringVar(&in.base, "name", "", "look only at the cookies of the session cookie `BASE`, such as __Host-session; without it, at all that look like ours")
-	set.StringVar(&in.audience, "audience", "", "open them for the audience `A`, as in the program's configuration")
-	set.BoolVar(&in.values, "values", false, "show what is kept in the session, too: it may be secret")
-	set.DurationVar(&in.idle, "idle", middleware.DefaultIdleTimeout, "the program's idle timeout is `D`, negative for none")
+	set.StringVar(&in.base, "name", "", "show only the session cookies with the base name `BASE`, such as __Host-session; by default, show all that look like session cookies")
+	set.StringVar(&in.audience, "audience", "", "open the cookies for the audience `A`; use the program's Config.Audience")
+	set.BoolVar(&in.values, "values", false, "show the values of the session's entries, which may be secret")
+	set.DurationVar(&in.idle, "idle", middleware.DefaultIdleTimeout, "use the idle timeout `D`, the program's Config.IdleTimeout; a negative one means no timeout")
 	if _, err := u.parse(set, args, 0); err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func inspect(u *ui, args []string) error {
 		}
 		in.ring = ring
 	} else if in.values || in.audience != "" {
-		return usageError{errors.New("--values and --audience need --keys: without it nothing is opened")}
+		return usageError{errors.New("--values and --audience need --keys, because only a key opens a cookie")}
 	}
 	if in.idle > 0 && in.idle < time.Second {
 		return usageError{errors.New("--idle must be at least a second, or negative for no idle timeout")}
@@ -73,10 +73,10 @@ func inspect(u *ui, args []string) error {
 	return in.report(cookies)
 }
 
-// paste reads standard input, and says what to do if that is a keyboard.
+// paste reads standard input. On a terminal it first says what to paste.
 func (u *ui) paste() (string, error) {
 	if u.canAsk() {
-		u.note(`paste a Cookie header, Set-Cookie lines, what document.cookie gives, or a browser's "copy as cURL"; then end the input (Ctrl-D, on Windows Ctrl-Z and Enter)`)
+		u.note(`paste a Cookie header, Set-Cookie lines, the output of document.cookie, or a request from your browser's "copy as cURL"; then end the input (Ctrl-D; on Windows Ctrl-Z and Enter)`)
 	}
 	text, err := io.ReadAll(io.LimitReader(u.in, maxPaste+1))
 	if err != nil {
@@ -88,17 +88,19 @@ func (u *ui) paste() (string, error) {
 	return string(text), nil
 }
 
-// A program is the cookies that one program would take for its own.
+// A program holds the cookies of one program: those that share a base name and
+// a form.
 type program struct {
 	base    string
-	fixed   bool // one cookie of exactly that name, as of Config.FixedName
+	fixed   bool // Config.FixedName: one cookie of exactly that name
 	cookies []cookie
 	jar     cookiejar.Jar
 	found   middleware.Explanation
-	fault   error // why the library could not be asked
+	fault   error // why the library could not explain the cookies
 }
 
-// programs sorts cookies by base name, in the order in which they came.
+// programs groups cookies by program, in the order in which the programs first
+// appear.
 func programs(cookies []cookie) (all []*program) {
 	type key struct {
 		base  string
@@ -120,8 +122,9 @@ func programs(cookies []cookie) (all []*program) {
 	return all
 }
 
-// header is the Cookie header that a browser would send. A cookie without a
-// value comes of a line that removes it, so it is not there.
+// header returns the Cookie header that a browser would send. It leaves out
+// cookies without a value: they come from a Set-Cookie line that removes a
+// cookie.
 func (p *program) header() string {
 	var all []string
 	for _, c := range p.cookies {
@@ -132,14 +135,14 @@ func (p *program) header() string {
 	return strings.Join(all, "; ")
 }
 
-// name is the name of the cookie of a tag and a piece.
+// name returns the name of the cookie that has a tag and a piece.
 func (p *program) name(tag string, piece int) string {
 	form := cookiejar.LineFormat{Name: p.base, Fixed: p.fixed}
 	return strings.TrimSuffix(string(form.AppendName(nil, tag, piece)), "=")
 }
 
-// ours reports whether a program is one to show. Without a name to go by, it is
-// if a cookie has a tag of ours, or if the cookie begins as our values do.
+// ours reports whether to show a program. If no name was given, its cookies
+// must have tags or look sealed.
 func (in *inspection) ours(p *program) bool {
 	if in.base != "" {
 		return p.base == in.base
@@ -147,8 +150,8 @@ func (in *inspection) ours(p *program) bool {
 	return !p.fixed || slices.ContainsFunc(p.cookies, func(c cookie) bool { return looksSealed(c.value) })
 }
 
-// looksSealed reports whether the header of a value is plausible: a name such as
-// "session" may be anybody's.
+// looksSealed reports whether a value begins with a plausible header. The name
+// alone proves nothing: any program can call a cookie "session".
 func looksSealed(value string) bool {
 	h, err := codec.Peek(value)
 	return err == nil && 1 <= h.Format && int(h.Format) <= len(formNames) &&
@@ -158,8 +161,8 @@ func looksSealed(value string) bool {
 func (in *inspection) report(cookies []cookie) error {
 	found := slices.DeleteFunc(programs(cookies), func(p *program) bool { return !in.ours(p) })
 	if len(found) == 0 {
-		return hint(fmt.Errorf("none of the %s is a session of ours", count(len(cookies), "cookie")),
-			"name the session cookie with --name; cookies that scripts may not see are missing in document.cookie")
+		return hint(fmt.Errorf("none of the %s is a session cookie of carryon", count(len(cookies), "cookie")),
+			"name the session cookie with --name; document.cookie does not contain HttpOnly cookies")
 	}
 	w := tabwriter.NewWriter(in.out, 0, 0, 2, ' ', 0)
 	for i, p := range found {
@@ -171,8 +174,8 @@ func (in *inspection) report(cookies []cookie) error {
 	return w.Flush()
 }
 
-// reportProgram describes each cookie of a program and, if there is a ring, says
-// what they are together.
+// reportProgram describes each cookie of a program. With a key ring it also
+// reports how the library judges the cookies together.
 func (in *inspection) reportProgram(w io.Writer, p *program) {
 	for _, c := range p.cookies {
 		p.jar.Read([]string{c.name + "=" + c.value}, p.base, p.fixed)
@@ -215,7 +218,7 @@ func printLines(w io.Writer, lines []line) {
 func (in *inspection) describeGroup(p *program, g *cookiejar.Group, o opening, d description) []line {
 	lines := p.sizes(g)
 	if o.first == "" && g.HasFirst && g.Last == 0 {
-		return append(lines, line{"value", "empty: a line that removes the cookie, or one that was removed"})
+		return append(lines, line{"value", "empty: the cookie was removed, or this line removes it"})
 	}
 	if h, err := codec.Peek(o.first); err == nil {
 		lines = append(lines, line{"format", strconv.Itoa(int(h.Format))}, line{"key", in.key(h)})
@@ -229,13 +232,13 @@ func (in *inspection) describeGroup(p *program, g *cookiejar.Group, o opening, d
 	case o.err != nil:
 		return append(lines, line{"seal", refusal(o.err)})
 	case in.ring == nil:
-		return append(lines, line{"seal", "not checked: that takes --keys FILE"})
+		return append(lines, line{"seal", "not checked; use --keys FILE"})
 	}
 	lines = append(append(lines, line{"seal", "good"}), d.of(o.content)...)
 	return append(lines, counts(p.cookie(g.Tag))...)
 }
 
-// sizes says how much of what a browser keeps each piece takes.
+// sizes returns the size of each piece, and the limit of browsers.
 func (p *program) sizes(g *cookiejar.Group) (lines []line) {
 	label := "size"
 	for i := range p.jar.Pieces {
@@ -251,7 +254,7 @@ func (p *program) sizes(g *cookiejar.Group) (lines []line) {
 		if g.Last > 0 {
 			text += fmt.Sprintf(" (piece %d)", piece.Index)
 		}
-		if p.doubled(piece) {
+		if p.hasOtherValue(piece) {
 			text += ", one of several under this name"
 		}
 		lines = append(lines, line{label, text})
@@ -260,24 +263,24 @@ func (p *program) sizes(g *cookiejar.Group) (lines []line) {
 	return append(lines, line{"pieces", strconv.Itoa(bits.OnesCount64(p.jar.PieceNumbers(g.Tag)))})
 }
 
-// doubled reports whether a name came with several values.
-func (p *program) doubled(piece *cookiejar.Piece) bool {
+// hasOtherValue reports whether a name appears with different values.
+func (p *program) hasOtherValue(piece *cookiejar.Piece) bool {
 	return slices.ContainsFunc(p.jar.Pieces, func(o cookiejar.Piece) bool {
 		return o.Tag == piece.Tag && o.Index == piece.Index && o.Value != piece.Value
 	})
 }
 
-// opening is what came of opening the cookies of one tag.
+// An opening is the result of opening the cookies of one tag.
 type opening struct {
 	first   string        // the first piece
-	used    int           // pieces that the value has
-	sealed  bool          // the seal is good
-	content *state.Cookie // nil if it did not open, or if there is no ring
+	used    int           // number of pieces of the value
+	sealed  bool          // the seal is valid
+	content *state.Cookie // nil if it did not open, or if no ring was given
 	err     error         // why it did not open
 }
 
-// open opens a group. Of several readings it returns the one that the library
-// would take.
+// open opens a group. A group with several readings yields the reading that the
+// library would choose.
 func (in *inspection) open(p *program, g *cookiejar.Group) (best opening) {
 	r := p.jar.Combinations(g)
 	for way := range r.Count {
@@ -295,8 +298,8 @@ func (in *inspection) open(p *program, g *cookiejar.Group) (best opening) {
 	return best
 }
 
-// openReading opens one reading of a group or, without a ring, puts its pieces
-// together.
+// openReading opens one reading of a group. Without a ring it only joins the
+// pieces.
 func (in *inspection) openReading(p *program, tag string, pieces []string) opening {
 	o := opening{first: pieces[0]}
 	piece := func(i int) (string, bool) {
@@ -322,7 +325,8 @@ func (in *inspection) openReading(p *program, tag string, pieces []string) openi
 	return o
 }
 
-// key names the key of a value and, if there is a ring, its state.
+// key returns the id of the key of a value and, with a ring, the state of the
+// key.
 func (in *inspection) key(h codec.Header) string {
 	if in.ring == nil {
 		return h.KeyID.String()
@@ -335,7 +339,7 @@ func refusal(err error) string {
 	return "refused: " + strings.TrimPrefix(err.Error(), "codec: ")
 }
 
-// printable keeps what a stranger named from writing to the terminal.
+// printable quotes a name that contains characters which do not print.
 func printable(name string) string {
 	if q := quote(name); q != `"`+name+`"` {
 		return q

@@ -46,8 +46,8 @@ func TestReadCookies(t *testing.T) {
 		"request as curl has it": {"> GET / HTTP/1.1\r\n> Host: x\r\n> Cookie: a=1; b=2\r\n>\r\n", ab},
 		"document.cookie":        {`'a=1; b=2'`, ab},
 		"document.cookie, other": {`"a=1; b=2"`, ab},
-		"a pair a line":          {"a=1\nb=2", ab},
-		"a mark in front":        {"\ufeffa=1; b=2", ab},
+		"one pair per line":      {"a=1\nb=2", ab},
+		"a byte order mark":      {"\ufeffa=1; b=2", ab},
 		"set":                    {"Set-Cookie: a=1; Path=/; HttpOnly\nset-cookie: b=2; Secure", ab},
 		"response":               {"HTTP/1.1 200 OK\r\nDate: now\r\nSet-Cookie: a=1; Path=/\r\nset-cookie: b=2\r\n\r\n<p>c=3", ab},
 		"quoted values":          {`Cookie: a="1"; b="2"`, ab},
@@ -61,7 +61,7 @@ func TestReadCookies(t *testing.T) {
 		"bash, ANSI quotes":      {`curl x -H $'cookie: a=\u0031; b=\x32' --data-raw $'it\'s\n'`, ab},
 		"bash, double quotes":    {`curl.exe "https://x/" -H "Cookie: a=1; b=2"`, ab},
 		"bash, escapes":          {`curl x -b "a=\"q\"\$; b=\2" -H 'it'\''s: x'`, []cookie{{"a", `"q"$`}, {"b", `\2`}}},
-		"cmd, as it was once":    {"curl \"https://x/\" ^\n  -H \"cookie: a=1; b=2\" --compressed", ab},
+		"cmd, older form":        {"curl \"https://x/\" ^\n  -H \"cookie: a=1; b=2\" --compressed", ab},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := readCookies(v.text)
@@ -76,14 +76,14 @@ func TestReadCookiesRefuses(t *testing.T) {
 		"":                            "no cookie",
 		"hello":                       "no cookie",
 		"Cookie:":                     "no cookie",
-		"curl https://x/":             "carries no cookie",
-		"curl -b":                     "carries no cookie",
-		"curl -b cookies.txt x":       "carries no cookie",
+		"curl https://x/":             "contains no cookie",
+		"curl -b":                     "contains no cookie",
+		"curl -b cookies.txt x":       "contains no cookie",
 		"curl 'https://x/":            "not closed",
 		`curl "https://x/`:            "not closed",
 		`curl $'https://x/\`:          "not closed",
 		"curl ^\"x^\" -b ^\"a=1^\"":   "quoted for cmd",
-		"curl x --data 'cookie: a=1'": "carries no cookie",
+		"curl x --data 'cookie: a=1'": "contains no cookie",
 	} {
 		_, err := readCookies(text)
 		require.ErrorContains(t, err, want, "%q", text)
@@ -124,14 +124,14 @@ func TestCookiesAreSortedByTheProgramWhoseNamesTheyHave(t *testing.T) {
 	require.Equal(t, "a.k7m2qv5xyd=x; a.k7m2qv5xyd.1=y", all[0].header())
 }
 
-// sealingRing makes a ring whose key seals while the tests' visitors are there.
+// sealingRing makes a ring whose key is active when the tests' visitors come.
 func sealingRing(t testing.TB) *keyring.Ring {
 	ring, err := keyring.Generate(began.Add(-time.Hour))
 	require.NoError(t, err)
 	return ring
 }
 
-// visited returns the cookies of a visitor who has done the steps.
+// visited returns the cookies of a visitor after some steps.
 func visited(t testing.TB, ring *keyring.Ring, steps ...string) string {
 	t.Helper()
 	v, err := newVisitor(ring, nil)
@@ -153,8 +153,7 @@ func inspected(t testing.TB, ring *keyring.Ring, at time.Time, values bool, text
 	return out.String()
 }
 
-// What is wrong with cookies is told by the words of session.Reason, and it is
-// what a program would say of them.
+// The report gives the same session.Reason as a program.
 func TestVerdictIsTheReasonThatAProgramGives(t *testing.T) {
 	ring, other := sealingRing(t), sealingRing(t)
 	revoked, _, err := ring.Revoke(ring.Active(began).ID(), began)
@@ -180,7 +179,7 @@ func TestVerdictIsTheReasonThatAProgramGives(t *testing.T) {
 		{good, ring, 25 * time.Hour, session.Expired},
 		{visited(t, ring, "user", "destroy"), ring, 0, session.LoggedOut},
 		{good + "; " + visited(t, ring, "user", "wait:1s", "destroy"), ring, 0, session.LoggedOut},
-		{listed[:strings.LastIndex(listed, "; ")], ring, time.Hour, session.Torn}, // the head lists what the last cell has
+		{listed[:strings.LastIndex(listed, "; ")], ring, time.Hour, session.Torn}, // the head lists the entry of the last cell
 	} {
 		at := began.Add(c.after)
 		out := inspected(t, c.ring, at, false, c.cookies)
@@ -200,7 +199,7 @@ func TestCookieOfAnOlderSessionIsSaidNotToCount(t *testing.T) {
 	newer := visited(t, ring, "wait:1m", "set:a=1", "renew", "user")
 	require.NotEqual(t, older, newer)
 	out := inspected(t, ring, began.Add(2*time.Minute), false, older+"; "+newer)
-	require.Equal(t, 1, strings.Count(out, "    counts   no: it is of another session, or another cookie has its entry\n"), out)
+	require.Equal(t, 1, strings.Count(out, "    counts   no: it belongs to another session, or another cookie replaces it\n"), out)
 	require.Contains(t, out, "    refused  superseded\n")
 }
 
@@ -213,7 +212,7 @@ func TestPieceThatIsLeftOverDoesNotSpoilTheValue(t *testing.T) {
 	require.Contains(t, out, "    reason   none: ")
 }
 
-// A sibling domain can plant an older cookie of the visitor's own before the good
+// A sibling domain can plant an older cookie of the visitor before the current
 // one.
 func TestOfSeveralCookiesOfAFixedNameTheNewestIsShown(t *testing.T) {
 	ring := sealingRing(t)
@@ -231,8 +230,8 @@ func TestOfSeveralCookiesOfAFixedNameTheNewestIsShown(t *testing.T) {
 	}
 }
 
-// The head of a session that came back from the store has the times of writes
-// that were in cells before.
+// The head of a session that moved from the store back to cookies has the times
+// of earlier writes to cells.
 func TestHeadThatCameBackFromTheStoreSaysWhenItsEntriesWereWritten(t *testing.T) {
 	ring := sealingRing(t)
 	v, err := newVisitor(ring, func(c *middleware.Config) {
@@ -251,7 +250,7 @@ func TestHeadThatCameBackFromTheStoreSaysWhenItsEntriesWereWritten(t *testing.T)
 	require.Contains(t, head, `"big": deleted 2026-01-31T12:00:03.000Z`, out)
 }
 
-// The session's root is a secret from which names and record keys follow.
+// The root of a session is secret: names and record keys derive from it.
 func TestRootIsNotShown(t *testing.T) {
 	ring := sealingRing(t)
 	text := visited(t, ring, "user", "set:a=20")
@@ -277,7 +276,7 @@ func TestRootIsNotShown(t *testing.T) {
 	require.NotZero(t, roots)
 }
 
-// Cookies of other programs are often chunked under names such as ours.
+// Cookies of other programs often have chunks with similar names.
 func TestOtherProgramsCookiesAreNotTakenForOurs(t *testing.T) {
 	for _, text := range []string{
 		"appSession.0=eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0; appSession.1=AAAAAAAAAAAAAAAAAAAAAAAA",
@@ -289,12 +288,12 @@ func TestOtherProgramsCookiesAreNotTakenForOurs(t *testing.T) {
 		require.NoError(t, err)
 		var out strings.Builder
 		err = (&inspection{ui: &ui{out: &out, now: time.Now}}).report(cookies)
-		require.ErrorContains(t, err, "is a session of ours", out.String())
+		require.ErrorContains(t, err, "is a session cookie of carryon", out.String())
 	}
 }
 
-// Whatever is pasted, reading it does not panic, and the report neither panics
-// nor sends the terminal anything that is not printed.
+// Whatever is pasted, reading and reporting must not panic, and the report must
+// have no character that does not print.
 func FuzzInspect(f *testing.F) {
 	for _, text := range []string{
 		"Cookie: a=1; __Host-session.k7m2qv5xyd=AQ", "Set-Cookie: a.1=; Max-Age=0", "curl 'x' -b $'a=\\u0031\\x3' -H \"b\\\"\"",
@@ -314,7 +313,7 @@ func FuzzInspect(f *testing.F) {
 		_ = (&inspection{ui: u, ring: ring, values: true}).report(cookies)
 		for _, r := range out.String() {
 			if r < ' ' && r != '\n' || r == 0x7f || r == 0x9b {
-				t.Fatalf("control character %U in the report", r)
+				t.Fatalf("the report contains the control character %U", r)
 			}
 		}
 	})

@@ -13,20 +13,20 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-// stdio is the name of standard input, and of standard output.
+// stdio stands for standard input and standard output.
 const stdio = "-"
 
-// A place says where a ring comes from and where it goes to: a file, or "-".
-// It can also come from a variable, env:NAME.
+// A place says where to read a ring from and where to write it: a file, or "-".
+// A ring can also be read from an environment variable, env:NAME.
 type place struct{ from, to string }
 
-// flags adds --from and --to to a set.
+// flags adds --from and --to to a flag set.
 func (p *place) flags(set *flag.FlagSet) {
-	set.StringVar(&p.from, "from", "", "read the ring from `PLACE` instead of FILE: a file, - or env:NAME")
-	set.StringVar(&p.to, "to", "", "write the ring to `PLACE` instead of FILE: a file, or -")
+	set.StringVar(&p.from, "from", "", "read the key ring from `PLACE` instead of FILE: a file, - or env:NAME")
+	set.StringVar(&p.to, "to", "", "write the key ring to `PLACE` instead of FILE: a file or -")
 }
 
-// named fills in what FILE stands for, if it was given.
+// named takes the FILE from the arguments, and checks the places.
 func (p *place) named(command string, rest []string) error {
 	switch {
 	case len(rest) == 1 && p.from == "":
@@ -38,15 +38,15 @@ func (p *place) named(command string, rest []string) error {
 		p.to = p.from
 	}
 	if strings.HasPrefix(p.to, envPrefix) {
-		return usageError{errors.New("a variable cannot be written; add --to with a file or -")}
+		return usageError{errors.New("carryon cannot write an environment variable; add --to with a file or -")}
 	}
 	return nil
 }
 
 const envPrefix = "env:"
 
-// inPlace reports whether the ring goes back to the file that it came from, by
-// whatever name.
+// inPlace reports whether both places are the same file, even by different
+// names.
 func (p place) inPlace() bool {
 	if p.from == stdio || strings.HasPrefix(p.from, envPrefix) {
 		return false
@@ -56,8 +56,8 @@ func (p place) inPlace() bool {
 	return p.from == p.to || errA == nil && errB == nil && os.SameFile(a, b)
 }
 
-// readRing reads the ring in the file, on standard input if it is "-", or in the
-// variable NAME if it is env:NAME.
+// readRing reads a ring from a file, from standard input ("-") or from an
+// environment variable (env:NAME).
 func (u *ui) readRing(file string) (*keyring.Ring, error) {
 	if file == stdio {
 		text, err := io.ReadAll(io.LimitReader(u.in, keyring.MaxSize+1))
@@ -82,11 +82,11 @@ func (u *ui) readRing(file string) (*keyring.Ring, error) {
 	return keys.Ring(ctx), nil
 }
 
-// changeRing reads a ring, changes it and writes it. A file that it both reads
-// and writes is locked meanwhile, and is not written if change returns the ring
-// that it was given. Standard output gets a ring in any case that has one: the
-// old one where the change is refused, so that whatever stores the output of a
-// pipe never stores nothing.
+// changeRing reads a ring, changes it and writes the result. A ring that is
+// changed in place is locked meanwhile, and is not written if change returns
+// the ring that it got. Standard output always receives a ring: if change
+// fails, the old one. So a pipeline that stores the output never stores
+// nothing.
 func (u *ui) changeRing(p place, change func(*keyring.Ring) (*keyring.Ring, error)) error {
 	if p.inPlace() {
 		return u.changeFile(p.from, change)
@@ -108,15 +108,16 @@ func (u *ui) changeRing(p place, change func(*keyring.Ring) (*keyring.Ring, erro
 	return u.storeRing(p.to, next)
 }
 
-// storeRing writes a ring to another file than it came from. If there is one in
-// that file, no key of it may be gone then, and none come back from the dead.
+// storeRing writes a ring to another file than it was read from. It refuses to
+// replace a ring if the new one lacks a usable key of it, or contains a key
+// that is revoked or expired there.
 func (u *ui) storeRing(file string, ring *keyring.Ring) error {
 	if _, err := os.Lstat(file); errors.Is(err, os.ErrNotExist) {
 		return createRing(file, ring)
 	}
 	return u.changeFile(file, func(old *keyring.Ring) (*keyring.Ring, error) {
-		if err := sameLine(old, ring, u.now()); err != nil {
-			return nil, fmt.Errorf("%s is as it was: %w", file, err)
+		if err := checkSuccessor(old, ring, u.now()); err != nil {
+			return nil, fmt.Errorf("%s was not changed: %w", file, err)
 		}
 		if old.Fingerprint() == ring.Fingerprint() {
 			return old, nil
@@ -125,23 +126,23 @@ func (u *ui) storeRing(file string, ring *keyring.Ring) error {
 	})
 }
 
-// sameLine says why a ring cannot be a later one of the same servers.
-func sameLine(old, next *keyring.Ring, now time.Time) error {
+// checkSuccessor returns an error if next cannot be a later version of old.
+func checkSuccessor(old, next *keyring.Ring, now time.Time) error {
 	for _, k := range old.Keys() {
 		_, state := next.Find(k.ID(), now)
 		if k.State(now).Opens() && state == keyring.Unknown {
-			return fmt.Errorf("its key %v would be gone; is it another ring?", k.ID())
+			return fmt.Errorf("its key %v is missing in the new ring; check that the new ring is a later version of this one", k.ID())
 		}
 	}
 	for _, d := range old.Dead() {
 		if k, _ := next.Find(d.ID, now); k != nil {
-			return fmt.Errorf("its key %v is %v and would come back", d.ID, d.State)
+			return fmt.Errorf("its key %v is %v there and would be usable again", d.ID, d.State)
 		}
 	}
 	return nil
 }
 
-// printRing writes a ring, secrets and all, to standard output.
+// printRing writes a ring, with its secrets, to standard output.
 func (u *ui) printRing(ring *keyring.Ring) error {
 	text, err := ring.Marshal()
 	if err != nil {
@@ -150,11 +151,12 @@ func (u *ui) printRing(ring *keyring.Ring) error {
 	return u.printSecret(text)
 }
 
-// printSecret writes to standard output, with a warning if others can read it.
+// printSecret writes to standard output. It warns if that is a file which other
+// users can read.
 func (u *ui) printSecret(text []byte) error {
 	if f, ok := u.out.(*os.File); ok {
 		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
-			u.warn("standard output is a file that other users can get at; its mode should be 0600")
+			u.warn("other users can access the file that is standard output; set its mode to 0600")
 		}
 	}
 	_, err := u.out.Write(text)
@@ -168,8 +170,8 @@ func stamp(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// reportGone says which keys left the ring.
-func (u *ui) reportGone(c keyring.Change) {
+// reportRemoved reports which keys were removed from the ring.
+func (u *ui) reportRemoved(c keyring.Change) {
 	var ids []string
 	for _, d := range c.Died {
 		if d.State == keyring.Expired {
@@ -177,9 +179,9 @@ func (u *ui) reportGone(c keyring.Change) {
 		}
 	}
 	if len(ids) > 0 {
-		u.note("removed %s that expired: %s", count(len(ids), "key"), strings.Join(ids, ", "))
+		u.note("removed %s that had expired: %s", count(len(ids), "key"), strings.Join(ids, ", "))
 	}
 	if len(c.Forgot) > 0 {
-		u.note("forgot the %s that died long ago", count(len(c.Forgot), "id"))
+		u.note("removed %s of keys whose cookies have all expired", count(len(c.Forgot), "id"))
 	}
 }

@@ -10,25 +10,25 @@ import (
 )
 
 const (
-	// lookEvery is how old a ring a server may use that asks a function or
-	// a file system for it, and a bit.
-	lookEvery = 2 * time.Minute
+	// defaultPropagation is how late a server may see a new ring: the polling interval
+	// of sources that are a function or a file, rounded up.
+	defaultPropagation = 2 * time.Minute
 
-	// lifetime is the default lifetime of a session.
-	lifetime = span.Day
+	// defaultLifetime is the default lifetime of a session.
+	defaultLifetime = span.Day
 )
 
-// keysCheck fails as a server would at its start, and where visitors would be
-// logged out; it warns of the rest.
+// keysCheck fails if servers would reject the ring, or if the ring would log
+// visitors out. It warns of everything else.
 func keysCheck(u *ui, args []string) error {
-	longest, delay := duration(lifetime), duration(lookEvery)
+	longest, delay := duration(defaultLifetime), duration(defaultPropagation)
 	overlap, period := duration(keyring.DefaultOverlap), duration(0)
 	set := u.flags()
-	next := set.String("next", "", "say what would go wrong if the ring in `FILE` took this one's place now")
-	set.Var(&longest, "lifetime", "`DURATION` of the longest session, 24h if not given, as in middleware.Config")
-	set.Var(&delay, "propagation", "`DURATION` that the slowest server takes to see a new ring, 2m if not given")
-	set.Var(&overlap, "overlap", "`DURATION` that you rotate with, 32d if not given; it must suit the two above")
-	set.Var(&period, "period", "`DURATION` after which you rotate; without it nothing is overdue for two years")
+	next := set.String("next", "", "check the step from this ring to the ring in `FILE`, taken now")
+	set.Var(&longest, "lifetime", "`DURATION` of the longest session, as in middleware.Config; default 24h")
+	set.Var(&delay, "propagation", "`DURATION` that the slowest server takes to see a new ring; default 2m")
+	set.Var(&overlap, "overlap", "`DURATION` that you rotate with; default 32d; must fit --lifetime and --propagation")
+	set.Var(&period, "period", "`DURATION` after which you rotate; by default a key is overdue after two years")
 	strict := set.Bool("strict", false, "fail on warnings, too")
 	rest, err := u.parse(set, args, 1)
 	if err != nil {
@@ -47,20 +47,20 @@ func keysCheck(u *ui, args []string) error {
 	case err != nil:
 		return err
 	case losses > 0:
-		return fmt.Errorf("visitors would be logged out, by %s", count(losses, "problem"))
+		return fmt.Errorf("%s would log visitors out", count(losses, "problem"))
 	case warnings > 0 && *strict:
-		return fmt.Errorf("%s, and --strict", count(warnings, "warning"))
+		return fmt.Errorf("%s (failing because of --strict)", count(warnings, "warning"))
 	}
 	if planned != nil {
 		ring = planned
 	}
 	active := ring.Active(u.now())
 	_, err = fmt.Fprintf(u.out, "ok: %s, %v is active since %s, fingerprint %s\n",
-		count(len(ring.Keys()), "key"), active.ID(), stamp(since(active)), ring.Fingerprint())
+		count(len(ring.Keys()), "key"), active.ID(), stamp(activeSince(active)), ring.Fingerprint())
 	return err
 }
 
-// readTwo reads the ring, and the planned one if there is one.
+// readTwo reads the ring and, if next is given, the planned ring.
 func (u *ui) readTwo(file, next string) (ring, planned *keyring.Ring, err error) {
 	if file == stdio && next == stdio {
 		return nil, nil, usageError{errors.New("only one of the two rings can be standard input")}
@@ -71,8 +71,8 @@ func (u *ui) readTwo(file, next string) (ring, planned *keyring.Ring, err error)
 	return ring, planned, err
 }
 
-// findings prints what is wrong with the ring or with the step to the planned
-// one, and counts.
+// findings prints the problems and warnings of the ring, or of the step to the
+// planned ring, and returns how many there are.
 func (u *ui) findings(ring, planned *keyring.Ring, p keyring.Policy) (losses, warnings int, err error) {
 	check := func() ([]keyring.Problem, error) {
 		if planned != nil {
@@ -82,7 +82,7 @@ func (u *ui) findings(ring, planned *keyring.Ring, p keyring.Policy) (losses, wa
 	}
 	found, err := check()
 	if short := (*keyring.OverlapError)(nil); errors.As(err, &short) {
-		u.say("problem: ", "an overlap of %s is too short; with these sessions and servers rotate with --overlap %s or more", span.String(short.Overlap), span.String(short.Least))
+		u.say("problem: ", "an overlap of %s is too short for this --lifetime and --propagation; rotate with --overlap %s or more", span.String(short.Overlap), span.String(short.Least))
 		losses, p.Overlap = 1, -1
 		found, err = check()
 	}
@@ -98,9 +98,9 @@ func (u *ui) findings(ring, planned *keyring.Ring, p keyring.Policy) (losses, wa
 	return losses, warnings, err
 }
 
-// since returns when a key began to be active: the place of a revoked key that
-// it took over may be older than the key.
-func since(k *keyring.Key) time.Time {
+// activeSince returns when a key became active. A key that took over from a revoked
+// one inherits its activation time, which may be before the key was created.
+func activeSince(k *keyring.Key) time.Time {
 	if k.Created().After(k.Activates()) {
 		return k.Created()
 	}

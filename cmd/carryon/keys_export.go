@@ -16,24 +16,23 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-// export is one run of the command.
+// An export is one run of the command.
 type export struct {
 	place
 	format, name, namespace, entry string
 	force                          bool
 }
 
-// keysExport writes the ring, secrets and all, in the form that something else
-// reads.
+// keysExport writes the ring, with its secrets, in the chosen format.
 func keysExport(u *ui, args []string) error {
 	var e export
 	set := u.flags()
 	e.flags(set)
-	set.StringVar(&e.format, "format", "json", "`FORM`: json, the ring itself; env, a line NAME='…' for a shell or systemd;\n        k8s-secret, a manifest for kubectl apply; json if not given")
-	set.StringVar(&e.name, "name", "", "`NAME` of the variable, CARRYON_KEYS if not given, or of the secret, session-keys")
-	set.StringVar(&e.namespace, "namespace", "", "`NAMESPACE` of the secret; without it that of kubectl")
+	set.StringVar(&e.format, "format", "json", "output `FORMAT`: json, the ring itself (default); env, a line NAME='…' for a shell or\n        systemd; k8s-secret, a manifest for kubectl apply")
+	set.StringVar(&e.name, "name", "", "`NAME` of the variable (default CARRYON_KEYS) or of the secret (default session-keys)")
+	set.StringVar(&e.namespace, "namespace", "", "`NAMESPACE` of the secret; default: the current namespace of kubectl")
 	set.StringVar(&e.entry, "key", "session-keys.json", "`KEY` in the secret, which becomes the name of the mounted file")
-	set.BoolVar(&e.force, "force", false, "replace the file of --to if it exists")
+	set.BoolVar(&e.force, "force", false, "replace the file given by --to if it exists")
 	rest, err := u.parse(set, args, -1)
 	if err != nil {
 		return err
@@ -43,7 +42,7 @@ func keysExport(u *ui, args []string) error {
 		return err
 	}
 	if e.to != stdio && e.inPlace() {
-		return usageError{errors.New("the ring would be replaced by its copy; give --to another file")}
+		return usageError{errors.New("--to is the file of the ring itself; name another file")}
 	}
 	render, err := e.renderer()
 	if err != nil {
@@ -57,10 +56,10 @@ func keysExport(u *ui, args []string) error {
 	if err != nil {
 		return err
 	}
-	return u.deliver(&e, ring, render(text))
+	return u.write(&e, ring, render(text))
 }
 
-func (u *ui) deliver(e *export, ring *keyring.Ring, text []byte) error {
+func (u *ui) write(e *export, ring *keyring.Ring, text []byte) error {
 	if e.to == stdio {
 		return u.printSecret(text)
 	}
@@ -68,7 +67,7 @@ func (u *ui) deliver(e *export, ring *keyring.Ring, text []byte) error {
 	if errors.Is(err, os.ErrExist) && e.force {
 		err = u.overwriteFile(e.to, text)
 	} else if errors.Is(err, os.ErrExist) {
-		return hint(fmt.Errorf("%s exists", e.to), "--force replaces it")
+		return hint(fmt.Errorf("%s exists", e.to), "to replace it add --force")
 	}
 	if err == nil {
 		u.note("wrote ring %s to %s; keep it secret", ring.Fingerprint(), e.to)
@@ -76,7 +75,8 @@ func (u *ui) deliver(e *export, ring *keyring.Ring, text []byte) error {
 	return err
 }
 
-// overwriteFile replaces a file by one of mode 0600, whatever the old one's.
+// overwriteFile replaces a file by one of mode 0600, whatever mode the old file
+// has.
 func (u *ui) overwriteFile(file string, text []byte) error {
 	target, err := filepath.EvalSymlinks(file)
 	if err != nil {
@@ -85,7 +85,7 @@ func (u *ui) overwriteFile(file string, text []byte) error {
 	if info, err := os.Stat(target); err != nil || !info.Mode().IsRegular() {
 		return errors.Join(err, fmt.Errorf("%s is not a regular file", file))
 	}
-	unlock, err := u.lock(target, time.Now().Add(patience))
+	unlock, err := u.lock(target, time.Now().Add(lockTimeout))
 	if err != nil {
 		return err
 	}
@@ -103,32 +103,33 @@ var (
 	k8sFormat = "k8s-secret"
 )
 
-// renderer checks the names and returns what writes the form.
+// renderer checks the names, and returns the function that writes the chosen
+// format.
 func (e *export) renderer() (func([]byte) []byte, error) {
 	switch e.format {
 	case "json":
 		return func(text []byte) []byte { return text }, nil
 	case "env":
 		if e.name = cmp.Or(e.name, "CARRYON_KEYS"); !envName.MatchString(e.name) {
-			return nil, errors.New("--name must be a name of a variable: letters, digits and _")
+			return nil, errors.New("--name must be a variable name: letters, digits and _, not beginning with a digit")
 		}
 		return e.env, nil
 	case k8sFormat:
 		e.name = cmp.Or(e.name, "session-keys")
 		if !k8sName.MatchString(e.name) || e.namespace != "" && !k8sName.MatchString(e.namespace) || !k8sEntry.MatchString(e.entry) {
-			return nil, errors.New("--name, --namespace and --key must be names as Kubernetes has them, of lower-case letters, digits, dashes and dots")
+			return nil, errors.New("--name, --namespace and --key must be valid Kubernetes names: lower-case letters, digits, dashes and dots")
 		}
 		return e.secret, nil
 	}
 	return nil, errors.New("--format must be json, env or k8s-secret")
 }
 
-// env is one line. The ring has no single quote in it, nor anything that means
-// something between two of them.
+// env returns an assignment in one line. The JSON of a ring has no single
+// quote, and a shell expands nothing between single quotes.
 func (e *export) env(text []byte) []byte {
 	var line bytes.Buffer
 	if err := json.Compact(&line, text); err != nil {
-		panic(err) // it was just marshalled
+		panic(err) // Marshal made it
 	}
 	return []byte(e.name + "='" + line.String() + "'\n")
 }

@@ -9,11 +9,11 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-// keysInit makes a ring. It never overwrites a file: the keys in it would be
-// gone, and with them all sessions.
+// keysInit makes a ring. It never overwrites a file, because all sessions
+// depend on the keys in it.
 func keysInit(u *ui, args []string) error {
 	set, seal := u.flags(), form(1)
-	set.Var(&seal, "form", "`FORM` that the key seals: xaes, xchacha or securecookie; xaes if not given. Every\n        program must have another (middleware.Config.Formats)")
+	set.Var(&seal, "form", "`FORM` in which the key seals: xaes (default), xchacha or securecookie. Programs\n        need Config.Formats for any form but xaes")
 	rest, err := u.parse(set, args, 1)
 	if err != nil {
 		return err
@@ -24,13 +24,13 @@ func keysInit(u *ui, args []string) error {
 	}
 	id := ring.Active(u.now()).ID()
 	if rest[0] == "-" {
-		u.note("made a ring with key %v, which is active", id)
+		u.note("made a key ring; its key %v is active", id)
 		return u.printRing(ring)
 	}
 	if err := createRing(rest[0], ring); err != nil {
 		return err
 	}
-	u.note("made %s with key %v, which is active; keep it secret, and the same for all replicas", rest[0], id)
+	u.note("made %s; its key %v is active. Keep the file secret, and use it on all replicas", rest[0], id)
 	return nil
 }
 
@@ -41,12 +41,12 @@ func createRing(file string, ring *keyring.Ring) error {
 	}
 	err = createFile(file, text)
 	if errors.Is(err, os.ErrExist) {
-		return hint(fmt.Errorf("%s exists, and a ring is never overwritten", file), "to add a key to it run: carryon keys rotate %s", shellQuote(file))
+		return hint(fmt.Errorf("%s exists, and carryon never overwrites a key ring", file), "to add a key to it run: carryon keys rotate %s", shellQuote(file))
 	}
 	return err
 }
 
-// createFile makes a file of mode 0600, unless there is one.
+// createFile creates a file of mode 0600. It fails if the file exists.
 func createFile(file string, text []byte) error {
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

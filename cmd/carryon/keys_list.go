@@ -10,11 +10,11 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-// keysList prints a table of the keys, the oldest first, their times as a
-// picture, and the fingerprint.
+// keysList prints a table of the keys, oldest first, a picture of their times,
+// and the fingerprint.
 func keysList(u *ui, args []string) error {
 	set := u.flags()
-	ascii := set.Bool("ascii", false, "draw with characters that every terminal has")
+	ascii := set.Bool("ascii", false, "draw with ASCII characters only")
 	rest, err := u.parse(set, args, 1)
 	if err != nil {
 		return err
@@ -50,8 +50,8 @@ func (u *ui) table(ring *keyring.Ring) error {
 	return w.Flush()
 }
 
-// formColumn writes the last column of the table, of which nil is the head; it is
-// there only where a key has another form than the usual one.
+// formColumn returns a function that writes the last column of the table, and
+// its heading for nil. The column is empty if all keys have format 1.
 func formColumn(ring *keyring.Ring) func(*keyring.Key) string {
 	usual := true
 	for _, k := range ring.Keys() {
@@ -69,13 +69,13 @@ func formColumn(ring *keyring.Ring) func(*keyring.Key) string {
 	}
 }
 
-// phase returns when the state of a key began and will end.
+// phase returns when the current state of a key began and when it ends.
 func phase(k *keyring.Key, now time.Time) (from, until time.Time) {
 	switch k.State(now) {
 	case keyring.Staged:
 		return k.Created(), k.Activates()
 	case keyring.Active:
-		return since(k), k.Retires()
+		return activeSince(k), k.Retires()
 	case keyring.Retired:
 		return k.Retires(), k.Expires()
 	}

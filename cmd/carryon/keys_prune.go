@@ -27,8 +27,8 @@ func keysPrune(u *ui, args []string) error {
 		return err
 	}
 	if len(change.Died)+len(change.Forgot) == 0 {
-		u.note("no key has expired, nothing to remove")
+		u.note("no key has expired; nothing to remove")
 	}
-	u.reportGone(change)
+	u.reportRemoved(change)
 	return nil
 }

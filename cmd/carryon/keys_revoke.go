@@ -11,22 +11,22 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-// revocation is one run of the command.
+// A revocation is one run of the command.
 type revocation struct {
 	place
-	id     keyring.ID
-	ask    bool
-	seen   string // the fingerprint of the ring of which the costs were told
-	dead   keyring.State
-	change keyring.Change
+	id          keyring.ID
+	ask         bool
+	fingerprint string // fingerprint of the ring whose costs were printed
+	dead        keyring.State
+	change      keyring.Change
 }
 
-// keysRevoke kills a key that leaked.
+// keysRevoke revokes a key that leaked.
 func keysRevoke(u *ui, args []string) error {
 	var r revocation
 	set := u.flags()
 	r.flags(set)
-	yes := set.Bool("yes", false, "do not ask; for scripts")
+	yes := set.Bool("yes", false, "do not ask for confirmation; for scripts")
 	rest, err := u.parse(set, args, -1)
 	if err != nil {
 		return err
@@ -35,10 +35,10 @@ func keysRevoke(u *ui, args []string) error {
 		return err
 	}
 	r.ask = !*yes
-	if r.ask && r.inPlace() { // nobody shall think while the file is locked
+	if r.ask && r.inPlace() { // confirm before the file is locked
 		ring, err := u.readRing(r.from)
 		if err == nil && !r.isDead(ring, u.now()) {
-			err = u.prepare(&r, ring)
+			err = u.confirm(&r, ring)
 		}
 		if err != nil {
 			return err
@@ -47,9 +47,9 @@ func keysRevoke(u *ui, args []string) error {
 	return u.revoke(&r)
 }
 
-// arguments reads ID and FILE, and says which of them is missing.
+// arguments reads ID and FILE. Its errors say which of them is missing.
 func (r *revocation) arguments(command string, args []string) (err error) {
-	const takes = `"carryon keys revoke" takes an ID and a FILE`
+	const takes = `"carryon keys revoke" needs an ID and a FILE`
 	if len(args) == 0 {
 		return usageError{errors.New(takes)}
 	}
@@ -60,7 +60,7 @@ func (r *revocation) arguments(command string, args []string) (err error) {
 	case len(args) > 1 && isID(args[1]):
 		err = errors.New(takes + ", in this order")
 	case len(args) == 1 && r.from == "":
-		err = hint(errors.New(takes), "to see the ids run: carryon keys list %s", shellQuote(args[0]))
+		err = hint(errors.New(takes), "to list the ids run: carryon keys list %s", shellQuote(args[0]))
 	}
 	return usageError{err}
 }
@@ -76,12 +76,12 @@ func (r *revocation) isDead(ring *keyring.Ring, now time.Time) bool {
 	return state.Dead()
 }
 
-// prepare says what it will cost, and asks whether that is meant.
-func (u *ui) prepare(r *revocation, ring *keyring.Ring) error {
+// confirm prints the costs of the revocation and asks for confirmation.
+func (u *ui) confirm(r *revocation, ring *keyring.Ring) error {
 	if r.ask && (r.from == stdio || !u.canAsk()) {
-		return hint(errors.New("revoking logs people out, and there is no terminal to ask whether that is meant"), "in a script add --yes")
+		return hint(errors.New("revoking a key logs visitors out, and there is no terminal to ask for confirmation"), "to confirm in a script add --yes")
 	}
-	r.seen = ring.Fingerprint()
+	r.fingerprint = ring.Fingerprint()
 	if err := u.costs(r, ring); err != nil || !r.ask {
 		return err
 	}
@@ -98,14 +98,14 @@ func (u *ui) revoke(r *revocation) error {
 		if r.isDead(ring, u.now()) {
 			return ring, nil
 		}
-		switch r.seen {
+		switch r.fingerprint {
 		case "":
-			if err := u.prepare(r, ring); err != nil {
+			if err := u.confirm(r, ring); err != nil {
 				return nil, err
 			}
 		case ring.Fingerprint():
 		default:
-			return nil, errors.New("nothing was revoked: the ring has changed meanwhile; run it again")
+			return nil, errors.New("nothing was revoked, because the ring has changed meanwhile; run the command again")
 		}
 		next, r.change, err = ring.Revoke(r.id, u.now())
 		return next, err
@@ -114,53 +114,54 @@ func (u *ui) revoke(r *revocation) error {
 		return err
 	}
 	if r.dead.Dead() {
-		u.note("key %v is %v already, and what it sealed is void; nothing to do", r.id, r.dead)
+		u.note("key %v is %v already; nothing to do", r.id, r.dead)
 		return nil
 	}
-	u.note("revoked key %v; what it sealed is void wherever the ring is in use", r.id)
+	u.note("revoked key %v; servers that use this ring reject the sessions it sealed", r.id)
 	if k := r.change.Added; k != nil {
-		u.note("added key %v in its place, which is active", k.ID())
+		u.note("added key %v in its place; it is active", k.ID())
 	}
 	if k := r.change.Promoted; k != nil {
-		u.note("key %v, which was staged, is active now", k.ID())
+		u.note("staged key %v is active now", k.ID())
 	}
-	u.reportGone(r.change)
+	u.reportRemoved(r.change)
 	return nil
 }
 
-// costs says who will be logged out, and what servers meet that are late.
+// costs prints which visitors a revocation logs out. It warns if the next key
+// becomes active before all servers have it.
 func (u *ui) costs(r *revocation, ring *keyring.Ring) error {
 	now := u.now()
 	next, change, err := ring.Revoke(r.id, now)
 	if err != nil {
-		return hint(err, "to see the keys run: carryon keys list %s", shellQuote(r.from))
+		return hint(err, "to list the keys run: carryon keys list %s", shellQuote(r.from))
 	}
 	for _, k := range ring.Keys() {
 		if k.ID() == r.id {
 			u.note("%s", cost(k, now))
 		}
 	}
-	problems, err := ring.CheckNext(next, now, keyring.Policy{ActivateIn: lookEvery})
+	problems, err := ring.CheckNext(next, now, keyring.Policy{ActivateIn: defaultPropagation})
 	if err != nil {
 		return err
 	}
 	for _, k := range []*keyring.Key{change.Added, change.Promoted} {
 		for _, p := range problems {
 			if k != nil && p.ID == k.ID() && p.Loses {
-				u.warn("key %v takes over at once; a server that has not seen the ring yet takes its sessions for absent, and leaves them where they are", p.ID)
+				u.warn("key %v becomes active at once; until a server sees the new ring, it ignores sessions sealed with this key and keeps their cookies", p.ID)
 			}
 		}
 	}
 	return nil
 }
 
-// cost is who is logged out if a key is revoked.
+// cost describes the visitors that a revocation of the key logs out.
 func cost(k *keyring.Key, now time.Time) string {
 	switch k.State(now) {
 	case keyring.Active:
-		return fmt.Sprintf("key %v is active and has sealed for %s: every visitor since then is logged out", k.ID(), roughly(now.Sub(since(k))))
+		return fmt.Sprintf("key %v has been active for %s: revoking it logs out everyone who visited in this time", k.ID(), roughly(now.Sub(activeSince(k))))
 	case keyring.Retired:
-		return fmt.Sprintf("key %v retired %s ago: visitors who have not come back since then are logged out", k.ID(), roughly(now.Sub(k.Retires())))
+		return fmt.Sprintf("key %v retired %s ago: revoking it logs out visitors who have not returned since", k.ID(), roughly(now.Sub(k.Retires())))
 	}
-	return fmt.Sprintf("key %v is staged and has sealed nothing yet: nobody is logged out", k.ID())
+	return fmt.Sprintf("key %v is staged and has sealed nothing yet: revoking it logs no one out", k.ID())
 }

@@ -10,14 +10,14 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-// rotation is one run of the command.
+// A rotation is one run of the command.
 type rotation struct {
 	place
 	policy      keyring.Policy
 	propagation time.Duration
 	ifDue       bool
 	force       bool
-	due         time.Time // when it is, if it was not due
+	due         time.Time // the next due time, if the rotation is not due
 	change      keyring.Change
 }
 
@@ -28,12 +28,12 @@ func keysRotate(u *ui, args []string) error {
 	r.flags(set)
 	policy := policyFlags(set)
 	var seal form
-	set.Var(&seal, "form", "`FORM` that the new key seals: xaes, xchacha or securecookie; that of the newest key if not\n        given. Every program must have another before (middleware.Config.Formats)")
-	propagation := duration(lookEvery)
-	set.Var(&propagation, "propagation", "`DURATION` that the slowest server takes to see a new ring, 2m if not given")
-	set.BoolVar(&r.ifDue, "if-due", false, "do nothing unless the newest key has sealed for the period; for cron")
-	set.BoolVar(&r.force, "force", false, "even if a key is still staged, or if it logs somebody out")
-	set.BoolVar(&u.quiet, "quiet", false, "say nothing unless it fails")
+	set.Var(&seal, "form", "`FORM` in which the new key seals: xaes, xchacha or securecookie; default: the form of the\n        newest key. Programs need Config.Formats for any form but xaes, before you rotate")
+	propagation := duration(defaultPropagation)
+	set.Var(&propagation, "propagation", "`DURATION` that the slowest server takes to see a new ring; default 2m")
+	set.BoolVar(&r.ifDue, "if-due", false, "do nothing until the newest key has been active for --period; for cron")
+	set.BoolVar(&r.force, "force", false, "rotate even if a key is still staged, or if that logs visitors out")
+	set.BoolVar(&u.quiet, "quiet", false, "print only warnings and errors")
 	rest, err := u.parse(set, args, -1)
 	if err != nil {
 		return err
@@ -46,7 +46,7 @@ func keysRotate(u *ui, args []string) error {
 		err = usageError{errors.New("--propagation must be positive")}
 	}
 	if err == nil && !r.ifDue && isSet(set, "period") {
-		err = usageError{errors.New("--period says when a rotation is due; it needs --if-due")}
+		err = usageError{errors.New("--period needs --if-due")}
 	}
 	if err != nil {
 		return err
@@ -58,21 +58,21 @@ func keysRotate(u *ui, args []string) error {
 	return u.rotate(&r)
 }
 
-// policyFlags adds the flags of a policy to a set. What it returns is called
-// once they are parsed.
+// policyFlags adds the flags of a policy to a flag set. Call the returned
+// function after parsing.
 func policyFlags(set *flag.FlagSet) func() (keyring.Policy, error) {
 	activateIn, overlap := duration(keyring.DefaultActivateIn), duration(keyring.DefaultOverlap)
-	period, longest := duration(keyring.DefaultPeriod), duration(lifetime)
-	set.Var(&activateIn, "activate-in", "`DURATION` until the new key seals, 1h if not given; longer than any server\n        takes to see the new ring; 0 is at once, and needs --force")
-	set.Var(&overlap, "overlap", "`DURATION` for which the old key opens after that, 32d if not given; at least\n        the longest lifetime of a session, plus the time above")
-	set.Var(&longest, "lifetime", "`DURATION` of the longest session, 24h if not given, as in middleware.Config")
-	set.Var(&period, "period", "`DURATION` for which each key seals, with --if-due; 30d if not given")
+	period, longest := duration(keyring.DefaultPeriod), duration(defaultLifetime)
+	set.Var(&activateIn, "activate-in", "`DURATION` until the new key becomes active; default 1h; must be longer than any server\n        takes to see the new ring; 0 means at once and needs --force")
+	set.Var(&overlap, "overlap", "`DURATION` for which the old key still opens sessions after that; default 32d; at least\n        --lifetime plus --activate-in")
+	set.Var(&longest, "lifetime", "`DURATION` of the longest session, as in middleware.Config; default 24h")
+	set.Var(&period, "period", "`DURATION` for which each key is active, with --if-due; default 30d")
 	return func() (keyring.Policy, error) {
 		if activateIn < 0 || overlap <= 0 || period <= 0 || longest <= 0 {
 			return keyring.Policy{}, usageError{errors.New("--activate-in must not be negative, and --overlap, --lifetime and --period must be positive")}
 		}
 		if activateIn == 0 {
-			activateIn = -1 // the policy's zero is its default
+			activateIn = -1 // the policy's zero means its default
 		}
 		return keyring.Policy{
 			Period: time.Duration(period), ActivateIn: time.Duration(activateIn),
@@ -93,16 +93,16 @@ func (u *ui) rotate(r *rotation) error {
 		return r.explain(err, now)
 	}
 	if r.change.Added == nil {
-		u.note("nothing to do: the next rotation is due at %s", stamp(r.due))
+		u.note("the next rotation is due at %s; nothing to do", stamp(r.due))
 		return nil
 	}
-	u.reportGone(r.change)
+	u.reportRemoved(r.change)
 	u.reportRotation(r, now)
 	return nil
 }
 
-// step makes the next ring. It is called with the file locked, so that of two
-// that run at once the second finds that nothing is due.
+// step makes the next ring. It runs while the file is locked: of two concurrent
+// runs with --if-due, the second finds that nothing is due.
 func (r *rotation) step(ring *keyring.Ring, now time.Time) (next *keyring.Ring, err error) {
 	if r.ifDue {
 		due := false
@@ -114,11 +114,12 @@ func (r *rotation) step(ring *keyring.Ring, now time.Time) (next *keyring.Ring, 
 	if err != nil || r.force {
 		return next, err
 	}
-	return next, r.refuse(ring, next, now)
+	return next, r.checkLoss(ring, next, now)
 }
 
-// refuse returns what the step would lose that is not lost anyway.
-func (r *rotation) refuse(ring, next *keyring.Ring, now time.Time) error {
+// checkLoss returns an error if the step loses sessions which the old ring would
+// not lose.
+func (r *rotation) checkLoss(ring, next *keyring.Ring, now time.Time) error {
 	p := r.policy
 	p.ActivateIn, p.Period = r.propagation, 0
 	before, err := ring.Check(now, p)
@@ -141,12 +142,12 @@ func (r *rotation) refuse(ring, next *keyring.Ring, now time.Time) error {
 	return nil
 }
 
-// A lossError is a step that would log somebody out.
+// A lossError is a step that would log visitors out.
 type lossError struct{ keyring.Problem }
 
-func (e lossError) Error() string { return "this would log people out: " + e.String() }
+func (e lossError) Error() string { return "this rotation would log visitors out: " + e.String() }
 
-// explain says what to do about a step that was refused.
+// explain adds the advice to an error of a refused step.
 func (r *rotation) explain(err error, now time.Time) error {
 	var (
 		staged *keyring.StagedError
@@ -155,16 +156,16 @@ func (r *rotation) explain(err error, now time.Time) error {
 	)
 	switch {
 	case errors.As(err, &staged):
-		return hint(fmt.Errorf("key %v is staged until %s, and no other is added before that", staged.ID, stamp(staged.Activates)),
-			"rotating is safe in %s; --force adds another key now", span.String(staged.Activates.Sub(now).Round(time.Second)))
+		return hint(fmt.Errorf("key %v is staged until %s; no other key can be added before that", staged.ID, stamp(staged.Activates)),
+			"rotate again in %s, or add another key now with --force", span.String(staged.Activates.Sub(now).Round(time.Second)))
 	case errors.As(err, &short):
-		return hint(fmt.Errorf("an overlap of %s would log people out: sessions that the old key sealed live longer", span.String(short.Overlap)),
-			"give --overlap %s or more, or --lifetime, if your sessions end earlier; --force does it all the same", span.String(short.Least))
+		return hint(fmt.Errorf("an overlap of %s would log visitors out: sessions sealed with the old key live longer", span.String(short.Overlap)),
+			"set --overlap to %s or more; if your sessions are shorter, set --lifetime; to rotate anyway add --force", span.String(short.Least))
 	case errors.As(err, &loss) && r.policy.ActivateIn < r.propagation:
-		return hint(err, "it is safe now with --activate-in %s or more; if your servers see a new ring earlier, say so by --propagation; --force does it all the same",
+		return hint(err, "set --activate-in to %s or more; if your servers see a new ring earlier, set --propagation; to rotate anyway add --force",
 			span.String(r.propagation))
 	case errors.As(err, &loss):
-		return hint(err, "--force does it all the same")
+		return hint(err, "to rotate anyway add --force")
 	}
 	return err
 }
@@ -173,13 +174,13 @@ func (u *ui) reportRotation(r *rotation, now time.Time) {
 	added := r.change.Added
 	switch at := added.Activates(); {
 	case added.State(now) == keyring.Active:
-		u.warn("key %v seals at once; servers that have not seen the ring cannot open what it seals", added.ID())
+		u.warn("key %v is active at once; servers that have not seen the new ring cannot open its sessions", added.ID())
 	case at.Sub(now) < r.propagation:
-		u.warn("key %v seals from %s on; servers that have not seen the ring by then cannot open what it seals", added.ID(), stamp(at))
+		u.warn("key %v becomes active at %s; servers that have not seen the new ring by then cannot open its sessions", added.ID(), stamp(at))
 	default:
-		u.note("added key %v, which becomes active at %s", added.ID(), stamp(at))
+		u.note("added key %v; it becomes active at %s", added.ID(), stamp(at))
 	}
 	if old := r.change.Retires; old != nil {
-		u.note("key %v retires then, and opens until %s", old.ID(), stamp(old.Expires()))
+		u.note("key %v retires then; it opens sessions until %s", old.ID(), stamp(old.Expires()))
 	}
 }

@@ -24,8 +24,8 @@ func call(now time.Time, in string, args ...string) (code int, out, err string) 
 	return code, stdout.String(), stderr.String()
 }
 
-// ringFile makes a ring with a retired, an active and a staged key at the time
-// now, and returns its file and its text.
+// ringFile writes a ring with a retired, an active and a staged key, as of now.
+// It returns the file and its text.
 func ringFile(t *testing.T, now time.Time) (file, text string) {
 	ring, err := keyring.Generate(now.Add(-10 * span.Day))
 	require.NoError(t, err)
@@ -53,8 +53,8 @@ func secretsOf(t *testing.T, text string) (list []string) {
 	return list
 }
 
-// Whatever the command does or refuses, a secret is on standard output only,
-// and only where the ring was asked for.
+// A command prints secrets only if the user asked for the ring, and only on
+// standard output.
 func TestSecretsAreNotTold(t *testing.T) {
 	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 	file, text := ringFile(t, now)
@@ -84,7 +84,7 @@ func TestSecretsAreNotTold(t *testing.T) {
 		{"", "keys prune FILE", false},
 		{"", "keys export --format env --to FILE.env FILE", false},
 		{"", "keys export --to FILE.env FILE", false},
-		{text, "keys rotate -", true}, // refused, and given back
+		{text, "keys rotate -", true}, // refused; prints the old ring
 		{text, "keys rotate --force -", true},
 		{text, "keys prune -", true},
 		{text, "keys revoke --yes 00000000 -", true},
@@ -123,7 +123,7 @@ func mustDecode(t *testing.T, secret string) []byte {
 	return b
 }
 
-// The manifest, as a parser of YAML sees it.
+// A YAML parser reads the manifest as intended.
 func TestManifestIsYAML(t *testing.T) {
 	now := time.Now()
 	file, text := ringFile(t, now)
@@ -133,14 +133,14 @@ func TestManifestIsYAML(t *testing.T) {
 	require.YAMLEq(t, `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"session-keys"},"type":"Opaque",
 		"data":{"session-keys.json":"`+data+`"}}`, out)
 
-	// Names that YAML would take for something else stay names.
+	// Quotes keep YAML from reading these names as a number or null.
 	code, out, said = call(now, "", "keys", "export", "--format", "k8s-secret", "--name", "1e3", "--namespace", "null", "--key", "0x1F", file)
 	require.Equal(t, exitDone, code, said)
 	require.YAMLEq(t, `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"1e3","namespace":"null"},"type":"Opaque",
 		"data":{"0x1F":"`+data+`"}}`, out)
 }
 
-// Of many jobs that find a rotation due at the same moment, one rotates.
+// If many jobs find a rotation due at the same time, only one rotates.
 func TestRotationsThatAreDueAtTheSameTime(t *testing.T) {
 	now := time.Now()
 	file := filepath.Join(t.TempDir(), "ring.json")
@@ -182,7 +182,7 @@ func TestDurations(t *testing.T) {
 		require.NoError(t, d.Set(tt.text), tt.text)
 		require.Equal(t, tt.want, time.Duration(d), tt.text)
 		require.Equal(t, tt.said, d.String())
-		require.NoError(t, d.Set(d.String()), "it reads what it writes")
+		require.NoError(t, d.Set(d.String()), "Set must read the output of String")
 		require.Equal(t, tt.want, time.Duration(d))
 	}
 	for _, bad := range []string{"", "d", "w", "1", "1.5d", "d1", "1d24h", "1d-1h", "1d+1h", "1d1", "-1d1h", "1d1d", "1w1d", "0dsoon", "1d ", "8192w", "-8193d", "99999999999999999999d", "soon", " 1d"} {

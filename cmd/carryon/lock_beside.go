@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// lockBeside keeps other carryons from changing a file, by a file beside it.
-// Unlike another lock it outlives a carryon that crashes.
+// lockBeside locks a file by creating a lock file beside it. Unlike flock, the
+// lock remains if the process crashes.
 func lockBeside(file string, deadline time.Time) (unlock func(), err error) {
 	name := file + ".lock"
 	for {
@@ -21,7 +21,7 @@ func lockBeside(file string, deadline time.Time) (unlock func(), err error) {
 			return nil, err
 		}
 		if time.Now().After(deadline) {
-			return nil, fmt.Errorf("another carryon is changing %s; if none runs, remove %s", file, name)
+			return nil, fmt.Errorf("another carryon process is changing %s; if none is running, remove %s", file, name)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}

@@ -10,18 +10,18 @@ import (
 	"time"
 )
 
-// flock is replaced by tests: a file system may not have it.
+// flock is a variable so that tests can replace it.
 var flock = syscall.Flock
 
-// lock keeps other carryons from changing a file. The lock is on the file
-// itself, which each change replaces: the caller that gets it checks that the
-// name still leads there, and otherwise starts over. Where the file system has
-// no such locks, a file beside it is the lock.
+// lock locks a file against other carryon processes. Each change replaces the
+// file, so after locking it checks that the name still refers to the locked
+// file, and tries again if not. If the file system has no locks, it creates a
+// lock file.
 func (u *ui) lock(file string, deadline time.Time) (unlock func(), err error) {
 	for {
 		f, locked, err := tryLock(file)
 		if errno := syscall.Errno(0); errors.As(err, &errno) && errors.Is(err, errCannotLock) {
-			u.warn("cannot lock %s (%v), so %s.lock is the lock", file, errno, file)
+			u.warn("cannot lock %s (%v); using the lock file %s.lock", file, errno, file)
 			return lockBeside(file, deadline)
 		}
 		if err != nil {
@@ -31,7 +31,7 @@ func (u *ui) lock(file string, deadline time.Time) (unlock func(), err error) {
 			return func() { f.Close() }, nil
 		}
 		if time.Now().After(deadline) {
-			return nil, fmt.Errorf("another carryon has been changing %s for %v; try again", file, patience)
+			return nil, fmt.Errorf("another carryon process has been changing %s for %v; try again", file, lockTimeout)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -55,10 +55,11 @@ func tryLock(file string) (*os.File, bool, error) {
 	return nil, false, fmt.Errorf("%w %s: %w", errCannotLock, file, err)
 }
 
-// openToLock opens a file for writing, since NFS makes such a lock one of
-// fcntl, which wants that. A file of mode 0400 can be replaced all the same, so
-// it is opened for reading, which is enough on other file systems. A pipe does
-// not make it wait for the other end; it is refused later.
+// openToLock opens a file for writing, because NFS implements flock by fcntl,
+// whose exclusive locks need a writable file. A read-only file can still be
+// replaced, so openToLock then opens it for reading: other file systems accept
+// that. O_NONBLOCK keeps a named pipe from blocking; changeRing refuses it
+// later.
 func openToLock(file string) (*os.File, error) {
 	f, err := os.OpenFile(file, os.O_RDWR|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.EROFS) {

@@ -4,8 +4,8 @@ package main
 
 import "time"
 
-// lock keeps other carryons from changing a file. These systems have no flock
-// in the standard library.
+// lock locks a file against other carryon processes. The standard library has
+// no flock for these systems.
 func (u *ui) lock(file string, deadline time.Time) (unlock func(), err error) {
 	return lockBeside(file, deadline)
 }

@@ -15,14 +15,14 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-// lockedBy replaces flock.
+// lockedBy replaces flock for a test.
 func lockedBy(t *testing.T, how func(fd, how int) error) {
 	was := flock
 	flock = how
 	t.Cleanup(func() { flock = was })
 }
 
-// newRing makes a ring in a folder of its own.
+// newRing creates a ring in a new folder and returns its file.
 func newRing(t *testing.T) (file string) {
 	file = filepath.Join(t.TempDir(), "ring.json")
 	ring, err := keyring.Generate(time.Now())
@@ -31,12 +31,12 @@ func newRing(t *testing.T) (file string) {
 	return file
 }
 
-// NFS makes of flock a lock of fcntl, which for an exclusive one wants a
-// descriptor that can write.
+// NFS implements flock by a lock of fcntl. For an exclusive lock, that needs a
+// descriptor that is open for writing.
 func TestLockIsOnADescriptorThatCanWrite(t *testing.T) {
-	file, asked := newRing(t), 0
+	file, locks := newRing(t), 0
 	lockedBy(t, func(fd, how int) error {
-		asked++
+		locks++
 		if _, err := syscall.Write(fd, nil); err != nil {
 			return syscall.EBADF
 		}
@@ -45,25 +45,26 @@ func TestLockIsOnADescriptorThatCanWrite(t *testing.T) {
 	code, _, said := call(time.Now(), "", "keys", "rotate", file)
 	require.Equal(t, exitDone, code, said)
 	require.NotContains(t, said, "warning")
-	require.Equal(t, 1, asked)
+	require.Equal(t, 1, locks)
 }
 
-// Where the file system has no locks, a file beside the ring is one.
+// On file systems without locks, carryon uses a lock file beside the ring.
 func TestFileSystemWithoutLocks(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EBADF, syscall.ENOLCK, syscall.EOPNOTSUPP, syscall.ENOSYS} {
 		file := newRing(t)
 		lockedBy(t, func(int, int) error { return errno })
 		code, _, said := call(time.Now(), "", "keys", "rotate", file)
 		require.Equal(t, exitDone, code, said)
-		require.Contains(t, said, "carryon: warning: cannot lock "+file+" ("+errno.Error()+"), so "+file+".lock is the lock\n")
+		require.Contains(t, said, "carryon: warning: cannot lock "+file+" ("+errno.Error()+"); using the lock file "+file+".lock\n")
 		require.NoFileExists(t, file+".lock")
 
-		// It is a lock, and says what to do about one that was left behind.
+		// The lock file excludes others. The error says what to do if a crash
+		// left it behind.
 		u := &ui{err: t.Output()}
 		unlock, err := u.lock(file, time.Now())
 		require.NoError(t, err)
 		_, err = u.lock(file, time.Now())
-		require.EqualError(t, err, "another carryon is changing "+file+"; if none runs, remove "+file+".lock")
+		require.EqualError(t, err, "another carryon process is changing "+file+"; if none is running, remove "+file+".lock")
 		unlock()
 		unlock, err = u.lock(file, time.Now())
 		require.NoError(t, err)
@@ -71,7 +72,7 @@ func TestFileSystemWithoutLocks(t *testing.T) {
 	}
 }
 
-// A file that its owner cannot write is locked all the same.
+// A file that its owner cannot write can be locked, too.
 func TestLockOfAFileThatCannotBeWritten(t *testing.T) {
 	file := newRing(t)
 	require.NoError(t, os.Chmod(file, 0o400))
@@ -80,13 +81,13 @@ func TestLockOfAFileThatCannotBeWritten(t *testing.T) {
 	unlock, err := u.lock(file, time.Now())
 	require.NoError(t, err)
 	_, err = u.lock(file, time.Now())
-	require.ErrorContains(t, err, "another carryon has been changing")
+	require.ErrorContains(t, err, "another carryon process has been changing")
 	unlock()
 	require.Empty(t, said.String())
 }
 
-// Another carryon has replaced the file between the opening and the lock: the
-// lock is then on a file that nobody sees any more.
+// Another process replaces the file after it was opened and before it is
+// locked. The lock is then on a file that has no name any more.
 func TestLockOfAFileThatWasReplaced(t *testing.T) {
 	file, swaps := newRing(t), 0
 	lockedBy(t, func(fd, how int) error {
@@ -108,6 +109,6 @@ func TestLockOfAFileThatWasReplaced(t *testing.T) {
 	require.Equal(t, 3, swaps)
 	_, locked, err = tryLock(file)
 	require.NoError(t, err)
-	require.False(t, locked, "it is the file of that name that is locked")
+	require.False(t, locked, "the lock must be on the file that has the name now")
 	unlock()
 }

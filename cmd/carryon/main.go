@@ -1,11 +1,11 @@
-// The command carryon makes and rotates the keys that seal sessions, and shows
-// what a session cookie holds.
+// Command carryon creates and rotates the keys that seal sessions, and shows
+// the content of session cookies.
 //
 //	go install github.com/carryon-go/carryon/cmd/carryon@latest
 //	carryon keys init session-keys.json
 //
-// What it makes goes to standard output or to the file that was named, what it
-// has to say to standard error. Run it without arguments for its usage.
+// Output goes to standard output or to the named file; messages go to standard
+// error. Run carryon without arguments for its usage.
 package main
 
 import (
@@ -18,14 +18,14 @@ import (
 	"time"
 )
 
-// The exit codes; usageEnd documents them.
+// Exit codes, documented in usageEnd.
 const (
 	exitDone  = 0
 	exitFail  = 1
 	exitUsage = 2
 )
 
-// A command is a row of the usage and a function in a file of its own.
+// A command is a row of the usage. Its function is in a file of its own.
 type command struct {
 	name    string // one or two words
 	args    string
@@ -37,29 +37,29 @@ func (c command) synopsis() string {
 	return strings.TrimSpace("carryon " + c.name + " " + c.args)
 }
 
-// commands is a function, since help refers to the table it stands in.
+// commands is a function because a variable would refer to itself through help.
 func commands() []command {
 	return []command{
-		{"keys init", "[FLAGS] FILE", "make a ring with one key, in a new file of mode 0600", keysInit},
-		{"keys list", "[FLAGS] FILE", "show the keys, their states and times, without the secrets", keysList},
-		{"keys rotate", "[FLAGS] FILE", "add a key that takes over from the active one", keysRotate},
-		{"keys revoke", "[FLAGS] ID FILE", "kill a key that leaked, and all sessions it sealed", keysRevoke},
+		{"keys init", "[FLAGS] FILE", "create a key ring with one key, in a new file of mode 0600", keysInit},
+		{"keys list", "[FLAGS] FILE", "show the keys, their states and times, but no secrets", keysList},
+		{"keys rotate", "[FLAGS] FILE", "add a key that will replace the active one", keysRotate},
+		{"keys revoke", "[FLAGS] ID FILE", "revoke a leaked key and end all sessions it sealed", keysRevoke},
 		{"keys prune", "[FLAGS] FILE", "remove keys that have expired", keysPrune},
-		{"keys check", "[FLAGS] FILE", "say whether servers would take the ring, and what to watch", keysCheck},
-		{"keys export", "[FLAGS] FILE", "print the ring, secrets and all, for a shell or Kubernetes", keysExport},
-		{"inspect", "[FLAGS]", "show the sessions in cookies given on standard input", inspect},
-		{"size", "[FLAGS] [SESSION]", "say what a session in JSON would take on each platform", size},
+		{"keys check", "[FLAGS] FILE", "check the ring for errors, and whether it logs visitors out", keysCheck},
+		{"keys export", "[FLAGS] FILE", "print the ring with its secrets, for a shell or Kubernetes", keysExport},
+		{"inspect", "[FLAGS]", "show the sessions in the cookies on standard input", inspect},
+		{"size", "[FLAGS] [SESSION]", "show whether a session in JSON fits on each platform", size},
 		{"version", "", "print the version", printVersion},
 	}
 }
 
 const usageEnd = `
-FILE is a key ring in JSON; "-" is standard input, and standard output for what
-is made; env:NAME is an environment variable, to be read. SESSION is a JSON
-object, whose members are the entries of a session; "-" is standard input.
-"carryon COMMAND -h" says more about a command.
+FILE is a key ring in JSON: a file; "-" for standard input, or for standard
+output if the command creates a ring; or env:NAME to read an environment
+variable. SESSION is a JSON object whose members are the entries of a session;
+"-" is standard input. Run "carryon COMMAND -h" for the flags of a command.
 
-Exit codes: 0 done, 1 it failed, 2 it was called in a wrong way.
+Exit codes: 0 success, 1 failure, 2 wrong usage.
 `
 
 func main() {
@@ -80,11 +80,11 @@ func run(u *ui, args []string) int {
 			return u.finish(c.run(u, args[len(words):]))
 		}
 	}
-	return runNothing(u, args)
+	return runUnknown(u, args)
 }
 
-// runNothing says what there is to choose from.
-func runNothing(u *ui, args []string) int {
+// runUnknown handles arguments that name no command.
+func runUnknown(u *ui, args []string) int {
 	group := ""
 	if len(args) > 0 {
 		for _, c := range commands() {
@@ -97,15 +97,15 @@ func runNothing(u *ui, args []string) int {
 	case group != "" && len(args) > 1 && isHelp(args[1]):
 		return u.finish(usage(u.out, group))
 	case len(args) == 0, group != "" && len(args) == 1:
-		_ = usage(u.err, group) // there is nowhere else to say that this failed
+		_ = usage(u.err, group) // a failure here cannot be reported anywhere
 		return exitUsage
 	}
-	return u.finish(usageError{fmt.Errorf("there is no command %q", group+args[len(strings.Fields(group))])})
+	return u.finish(usageError{fmt.Errorf("unknown command %q", group+args[len(strings.Fields(group))])})
 }
 
 func isHelp(arg string) bool { return arg == "-h" || arg == "-help" || arg == "--help" }
 
-// usage lists the commands that begin with prefix.
+// usage lists the commands whose names begin with prefix.
 func usage(w io.Writer, prefix string) error {
 	var text strings.Builder
 	text.WriteString("Usage:\n\n")

@@ -17,14 +17,15 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// The race detector has each program wait for a second before it ends.
+	// Without this option, each program waits a second before it exits, because
+	// of the race detector.
 	os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE"))
-	patience = time.Hour // no test fails because the machine is slow
+	lockTimeout = time.Hour // keeps slow machines from failing tests
 	testscript.Main(m, map[string]func(){"carryon": scripted})
 }
 
-// scripted is the command as scripts run it: its clock is the variable NOW.
-// The command that people install has no such variable.
+// scripted runs the command with the variable NOW as its clock. The released
+// command has no such variable.
 func scripted() {
 	now := time.Now
 	if s := os.Getenv("NOW"); s != "" {
@@ -54,13 +55,13 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// setup hands the race detector's settings on.
+// setup passes the settings of the race detector on to the programs.
 func setup(env *testscript.Env) error {
 	env.Setenv("GORACE", os.Getenv("GORACE"))
 	return nil
 }
 
-// mode 0600 FILE: the file has that mode.
+// checkMode implements "mode 0600 FILE": it checks the mode of a file.
 func checkMode(ts *testscript.TestScript, neg bool, args []string) {
 	info, err := os.Stat(ts.MkAbs(args[1]))
 	ts.Check(err)
@@ -69,7 +70,8 @@ func checkMode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// secret VAR FILE: the variable becomes the first secret in the file.
+// secretOf implements "secret VAR FILE": it sets a variable to the first secret
+// in a file.
 func secretOf(ts *testscript.TestScript, _ bool, args []string) {
 	_, rest, _ := strings.Cut(ts.ReadFile(args[1]), `"secret":"`)
 	secret, _, _ := strings.Cut(rest, `"`)
@@ -79,8 +81,8 @@ func secretOf(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[0], secret)
 }
 
-// id VAR FILE STATE: the variable becomes the id of the first key in the state,
-// in the table that "keys list" wrote to the file.
+// idOf implements "id VAR FILE STATE": it sets a variable to the id of the
+// first key with that state in the output of "keys list".
 func idOf(ts *testscript.TestScript, _ bool, args []string) {
 	for line := range strings.Lines(ts.ReadFile(args[1])) {
 		if f := strings.Fields(line); len(f) == 4 && f[1] == args[2] {
@@ -113,7 +115,7 @@ func TestChangesAtTheSameTime(t *testing.T) {
 	require.Len(t, after.Keys(), 1+writers, "no change is lost")
 	names, err := os.ReadDir(filepath.Dir(file))
 	require.NoError(t, err)
-	require.Len(t, names, 1, "nothing is left beside the ring")
+	require.Len(t, names, 1, "no temporary file remains")
 }
 
 func TestLockHasAnEnd(t *testing.T) {
@@ -123,7 +125,7 @@ func TestLockHasAnEnd(t *testing.T) {
 	unlock, err := u.lock(file, time.Now())
 	require.NoError(t, err)
 	_, err = u.lock(file, time.Now())
-	require.ErrorContains(t, err, "another carryon")
+	require.ErrorContains(t, err, "another carryon process")
 	unlock()
 	unlock, err = u.lock(file, time.Now())
 	require.NoError(t, err)
@@ -133,14 +135,14 @@ func TestLockHasAnEnd(t *testing.T) {
 func TestFailedReplacementLeavesTheOldFile(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "ring.json")
-	require.NoError(t, os.Mkdir(file, 0o700)) // a file cannot be renamed over it
-	require.ErrorContains(t, replaceFile(file, []byte("x")), "is as it was")
+	require.NoError(t, os.Mkdir(file, 0o700)) // a file cannot replace a directory
+	require.ErrorContains(t, replaceFile(file, []byte("x")), "was not changed")
 	names, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Len(t, names, 1)
 }
 
-// What a user reads first names every command.
+// The usage names every command.
 func TestUsageNamesAllCommands(t *testing.T) {
 	var out strings.Builder
 	require.Equal(t, exitDone, run(&ui{out: &out}, []string{"--help"}))

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A ring file that is itself mounted, as by docker run -v FILE:FILE, cannot be
-// replaced. It stays as it is, and nothing is left beside it.
+// A ring file that is a mount point, as after docker run -v FILE:FILE, cannot
+// be replaced. The command leaves it unchanged and leaves no other file.
 func TestRingFileThatIsAMountPoint(t *testing.T) {
 	outside, dir := newRing(t), t.TempDir()
 	inside := filepath.Join(dir, "ring.json")
@@ -25,8 +25,8 @@ func TestRingFileThatIsAMountPoint(t *testing.T) {
 
 	code, _, said := call(time.Now(), "", "keys", "rotate", inside)
 	require.Equal(t, exitFail, code)
-	require.Contains(t, said, "carryon: error: "+inside+" is as it was: ")
-	require.Contains(t, said, "carryon: hint: a file that is itself mounted cannot be replaced; mount its directory\n")
+	require.Contains(t, said, "carryon: error: "+inside+" was not changed: ")
+	require.Contains(t, said, "carryon: hint: a file that is a mount point cannot be replaced; mount its directory instead\n")
 	after, err := os.ReadFile(inside)
 	require.NoError(t, err)
 	require.Equal(t, before, after)

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// keepOwner gives a file the owner and group of another, as when root rotates
-// the ring of a service: with another owner the service could not read it.
+// keepOwner gives f the owner and group of another file. Without it, a service
+// could not read a ring that root has rotated.
 func keepOwner(f *os.File, like fs.FileInfo) error {
 	own, err := f.Stat()
 	if err != nil {

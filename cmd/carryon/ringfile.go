@@ -14,21 +14,22 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-// patience is how long one carryon waits for another to finish with a file.
-var patience = 10 * time.Second
+// lockTimeout is how long a process waits for another process to release the lock
+// of a file.
+var lockTimeout = 10 * time.Second
 
-// changeFile replaces the ring in a file by what change makes of it. Servers
-// see the old file or the new one, never a part; two changes at once are made
-// one after the other. A symbolic link stays one: its target is replaced.
+// changeFile replaces the ring in a file by the result of change. Servers see
+// either the old file or the new one, complete. Concurrent changes run one
+// after another. For a symbolic link, its target is replaced.
 func (u *ui) changeFile(file string, change func(*keyring.Ring) (*keyring.Ring, error)) error {
 	target, err := filepath.EvalSymlinks(file)
 	if errors.Is(err, os.ErrNotExist) {
-		_, err = u.readRing(file) // says how to make one, too
+		_, err = u.readRing(file) // its error says how to create a ring
 	}
 	if err != nil {
 		return err
 	}
-	unlock, err := u.lock(target, time.Now().Add(patience))
+	unlock, err := u.lock(target, time.Now().Add(lockTimeout))
 	if err != nil {
 		return err
 	}
@@ -48,46 +49,46 @@ func (u *ui) changeFile(file string, change func(*keyring.Ring) (*keyring.Ring, 
 	return replaceFile(target, text)
 }
 
-// replaceFile writes a new file beside the old one, with its mode and owner,
-// and renames it over the old one once it is safe on disk. The caller has the
+// replaceFile writes a new file beside the old one, with the same mode and
+// owner, syncs it and renames it over the old one. The caller must hold the
 // lock of the file.
 func replaceFile(file string, text []byte) error {
 	info, err := os.Stat(file)
 	if err != nil {
 		return err
 	}
-	removeLeftovers(file)
-	// CreateTemp makes it with mode 0600 and O_EXCL.
-	temp, err := os.CreateTemp(filepath.Dir(file), leftover(file))
+	removeTempFiles(file)
+	// CreateTemp creates the file with mode 0600 and O_EXCL.
+	temp, err := os.CreateTemp(filepath.Dir(file), tempPrefix(file))
 	if err != nil {
 		return err
 	}
-	err = dress(temp, info)
+	err = copyModeAndOwner(temp, info)
 	if err = errors.Join(err, writeAndClose(temp, text)); err == nil {
 		err = os.Rename(temp.Name(), file)
 	}
 	if err != nil {
 		os.Remove(temp.Name())
-		err = fmt.Errorf("%s is as it was: %w", file, err)
+		err = fmt.Errorf("%s was not changed: %w", file, err)
 		if errors.Is(err, syscall.EBUSY) {
-			return hint(err, "a file that is itself mounted cannot be replaced; mount its directory")
+			return hint(err, "a file that is a mount point cannot be replaced; mount its directory instead")
 		}
 		return err
 	}
 	return syncDir(filepath.Dir(file))
 }
 
-// leftover begins the name of the new file while it is written. It stays
-// behind, secrets and all, if carryon is killed just then.
-func leftover(file string) string { return "." + filepath.Base(file) + ".tmp-" }
+// tempPrefix returns the start of the temporary file's name. A process that is
+// killed while it writes leaves this file behind, with the secrets.
+func tempPrefix(file string) string { return "." + filepath.Base(file) + ".tmp-" }
 
-// removeLeftovers removes what carryons that were killed left behind. Since the
-// caller has the lock, no other is writing.
-func removeLeftovers(file string) {
-	dir, begin := filepath.Dir(file), leftover(file)
+// removeTempFiles removes temporary files of processes that were killed. The
+// caller holds the lock, so no other process is writing one.
+func removeTempFiles(file string) {
+	dir, begin := filepath.Dir(file), tempPrefix(file)
 	names, err := os.ReadDir(dir)
 	if err != nil {
-		return // there is nothing to lose by going on
+		return // old temporary files do no harm
 	}
 	for _, e := range names {
 		if digits, ok := strings.CutPrefix(e.Name(), begin); ok && e.Type().IsRegular() && strings.Trim(digits, "0123456789") == "" {
@@ -96,15 +97,15 @@ func removeLeftovers(file string) {
 	}
 }
 
-// dress gives a file, while it is still empty, the owner and mode of another.
-func dress(f *os.File, like fs.FileInfo) error {
+// copyModeAndOwner gives an empty file the owner and mode of another.
+func copyModeAndOwner(f *os.File, like fs.FileInfo) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
 	return errors.Join(keepOwner(f, like), f.Chmod(like.Mode().Perm()))
 }
 
-// writeAndClose returns only when the text is on disk.
+// writeAndClose returns after the text is on disk.
 func writeAndClose(f *os.File, text []byte) error {
 	_, err := f.Write(text)
 	if err == nil {
@@ -113,8 +114,8 @@ func writeAndClose(f *os.File, text []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// syncDir puts a name that was made or renamed on disk. On Windows there is
-// no way to ask for that.
+// syncDir syncs a directory after a file in it was created or renamed. Windows
+// cannot do that.
 func syncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil
@@ -127,7 +128,7 @@ func syncDir(dir string) error {
 	return d.Sync()
 }
 
-// shellQuote makes a command in a hint one that can be pasted.
+// shellQuote quotes a file name for a command that users paste into a shell.
 func shellQuote(s string) string {
 	if s != "" && s[0] != '-' && !strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
 		return s

@@ -23,14 +23,14 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// size says whether a session fits under the limits of each platform, what it
-// takes there, and what the largest value is that fits.
+// size prints, for each platform, whether a session fits, how many bytes it
+// needs, and the largest value that fits.
 func size(u *ui, args []string) error {
 	set := u.flags()
 	var c middleware.Config
-	n := set.Int("bytes", 0, "instead of a SESSION, take one entry of `N` random bytes")
-	set.StringVar(&c.Name, "name", "", "the cookie's base `NAME`; without it __Host-session")
-	platform := set.String("platform", "", "only on the platform `NAME`: "+strings.Join(platformNames(), ", "))
+	n := set.Int("bytes", 0, "measure one entry of `N` random bytes instead of a SESSION")
+	set.StringVar(&c.Name, "name", "", "base `NAME` of the cookie; default __Host-session")
+	platform := set.String("platform", "", "show only the platform `NAME`: "+strings.Join(platformNames(), ", "))
 	rest, err := u.parse(set, args, -1)
 	if err != nil {
 		return err
@@ -39,7 +39,7 @@ func size(u *ui, args []string) error {
 	if *platform != "" {
 		i := slices.Index(platformNames(), *platform)
 		if i < 0 {
-			return usageError{fmt.Errorf("there is no platform %q; there are %s", *platform, strings.Join(platformNames(), ", "))}
+			return usageError{fmt.Errorf("unknown platform %q; use one of %s", *platform, strings.Join(platformNames(), ", "))}
 		}
 		platforms = platforms[i : i+1]
 	}
@@ -50,7 +50,7 @@ func size(u *ui, args []string) error {
 	return u.sizes(c, platforms, entries)
 }
 
-// platformNames are those of the platforms, as the table has them.
+// platformNames returns the names of the platforms, in the order of the table.
 func platformNames() (names []string) {
 	for _, p := range middleware.Platforms() {
 		names = append(names, platformName(p))
@@ -65,33 +65,33 @@ func platformName(p middleware.Platform) string {
 	return string(p)
 }
 
-// sessionOf reads the SESSION that is named, or makes one of n bytes.
+// sessionOf reads the given SESSION, or makes one with an entry of n bytes.
 func (u *ui) sessionOf(args []string, n int) (map[string]any, error) {
 	switch {
 	case len(args) == 1 && n == 0:
 		return u.readSession(args[0])
 	case len(args) != 0 || n == 0:
-		return nil, usageError{errors.New(`"carryon size" takes a SESSION or --bytes N`)}
+		return nil, usageError{errors.New(`"carryon size" needs either a SESSION or --bytes N`)}
 	case n < 0 || n > codec.MaxPlaintext:
 		return nil, usageError{fmt.Errorf("--bytes must be from 1 to %d", codec.MaxPlaintext)}
 	}
 	return map[string]any{"session": random()[:n]}, nil
 }
 
-// random is as many random bytes as can be sealed; the same for everybody.
+// random returns as many random bytes as a cookie can hold, always the same.
 var random = sync.OnceValue(func() []byte {
 	value := make([]byte, codec.MaxPlaintext)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(value) // never fails
 	return value
 })
 
-// readSession reads a JSON object, whose members are the entries.
+// readSession reads a JSON object; its members are the entries.
 func (u *ui) readSession(name string) (map[string]any, error) {
 	in := u.in
 	if name != "-" {
 		file, err := os.Open(name)
-		if err != nil && (json.Valid([]byte(name)) || strings.ContainsAny(name, "{[\"\n")) { // may hold what a visitor entered
-			return nil, hint(usageError{errors.New("the SESSION is no file; it looks like JSON")}, "to give JSON itself, pipe it to: carryon size -")
+		if err != nil && (json.Valid([]byte(name)) || strings.ContainsAny(name, "{[\"\n")) { // do not repeat the text: it can hold what a visitor entered
+			return nil, hint(usageError{errors.New("SESSION must be a file; it looks like JSON")}, "pipe the JSON to: carryon size -")
 		}
 		if err != nil {
 			return nil, err
@@ -111,39 +111,40 @@ func (u *ui) readSession(name string) (map[string]any, error) {
 	var entries map[string]any
 	err = d.Decode(&entries)
 	if _, end := d.Token(); err != nil || end != io.EOF || len(entries) == 0 {
-		return nil, hint(errors.New("the session is not one JSON object with members"),
+		return nil, hint(errors.New("the session must be a JSON object with at least one member"),
 			`each member is an entry of the session, as in {"user": {"name": "Ada"}, "theme": "dark"}`)
 	}
 	for name, value := range entries {
-		entries[name] = kept(value)
+		entries[name] = storedNumbers(value)
 	}
 	return entries, nil
 }
 
-// kept turns JSON's numbers into what a program keeps: integers where they are.
-func kept(v any) any {
+// storedNumbers converts JSON numbers to the types that programs store: integers where
+// possible.
+func storedNumbers(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for k, member := range v {
-			v[k] = kept(member)
+			v[k] = storedNumbers(member)
 		}
 	case []any:
 		for i, item := range v {
-			v[i] = kept(item)
+			v[i] = storedNumbers(item)
 		}
 	case json.Number:
 		if n, err := strconv.ParseInt(string(v), 10, 64); err == nil {
 			return n
 		}
-		n, _ := v.Float64() // what is out of its range is infinite
+		n, _ := v.Float64() // a number out of range becomes an infinity
 		return n
 	}
 	return v
 }
 
-// sizes prints the table, a line for each platform.
+// sizes prints the table, with a row for each platform.
 func (u *ui) sizes(c middleware.Config, platforms []middleware.Platform, entries map[string]any) error {
-	c.Clock = slowly(u.now())
+	c.Clock = hourlyClock(u.now())
 	w := tabwriter.NewWriter(u.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "PLATFORM\tFITS\tCOOKIES\tREQUEST\tRESPONSE\tCHANGE\tLARGEST\tRAISE")
 	var f middleware.Footprint
@@ -159,9 +160,9 @@ func (u *ui) sizes(c middleware.Config, platforms []middleware.Platform, entries
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	u.note("REQUEST is bytes of the Cookie header, RESPONSE of the Set-Cookie lines, CHANGE of those that change %q, the largest entry", f.Largest)
-	u.note("LARGEST is the most bytes for one value alone; RAISE is what Config.Limits would have to be; other cookies of the program are not counted")
-	u.note(`"cells": of writes of different entries that overlap none is lost; "whole": of writes that overlap the last response counts`)
+	u.note("bytes: REQUEST of the Cookie header, RESPONSE of all Set-Cookie lines, CHANGE of the Set-Cookie lines after a change of %q, the largest entry", f.Largest)
+	u.note("LARGEST is the size of the largest single value that fits; RAISE lists the Config.Limits that the session needs; other cookies of the program are not counted")
+	u.note(`FITS "cells": overlapping writes to different entries are all kept; FITS "whole": of overlapping writes, the last response wins`)
 	if fits {
 		return nil
 	}
@@ -169,12 +170,12 @@ func (u *ui) sizes(c middleware.Config, platforms []middleware.Platform, entries
 	if len(platforms) == 1 {
 		err = fmt.Errorf("the session does not fit %s without a store", platformName(c.Platform))
 	}
-	return hint(err, "keep less in the session, set Config.Fallback, or raise Config.Limits as far as your proxy or platform permits")
+	return hint(err, "store less in the session, set Config.Fallback, or raise Config.Limits if your proxy or platform permits")
 }
 
-// slowly is a clock that shows an hour more each time. So the change that is
-// estimated comes well after the beginning; times that differ take bytes.
-func slowly(now time.Time) func() time.Time {
+// hourlyClock returns a clock that advances by an hour per call. Times that differ
+// take more bytes, so the estimated change must be later than the first write.
+func hourlyClock(now time.Time) func() time.Time {
 	return func() time.Time {
 		now = now.Add(time.Hour)
 		return now
@@ -189,7 +190,7 @@ func estimate(c middleware.Config, entries map[string]any) (middleware.Footprint
 	})
 }
 
-// verdict says how a session of this size is kept.
+// verdict returns how a session of this size is stored.
 func verdict(f middleware.Footprint) string {
 	switch {
 	case !f.Fits():
@@ -200,7 +201,8 @@ func verdict(f middleware.Footprint) string {
 	return "cells"
 }
 
-// lengths are the columns of what would be sent, if it can be cut into cookies.
+// lengths returns the columns with sizes, or dashes if the session needs too
+// many cookies.
 func lengths(f middleware.Footprint) string {
 	if f.Session.Cookies > codec.MaxPieces {
 		return "-\t-\t-\t-"
@@ -212,7 +214,7 @@ func lengths(f middleware.Footprint) string {
 	return fmt.Sprintf("%d\t%d\t%d\t%s", f.Session.Cookies, f.Session.Request, f.Session.Response, change)
 }
 
-// largest returns how many bytes one value may have that is the whole session.
+// largest returns the size of the largest value that fits as the only entry.
 func largest(c middleware.Config, l middleware.Limits) int {
 	return sort.Search(min(l.RequestBytes, codec.MaxPlaintext), func(n int) bool {
 		f, err := estimate(c, map[string]any{"session": random()[:n+1]})
@@ -220,9 +222,9 @@ func largest(c middleware.Config, l middleware.Limits) int {
 	})
 }
 
-// raise says which limits would have to be raised for the session to fit, and
-// to what: "-" if it fits, "no limit helps" if nothing that Config.Limits takes
-// has room for it.
+// raise returns which limits to raise so that the session fits, and to which
+// values. It returns "-" if the session fits, and "no limit helps" if it is too
+// large for all values that Config.Limits accepts.
 func raise(c middleware.Config, f middleware.Footprint, entries map[string]any) string {
 	if f.Fits() {
 		return "-"
@@ -258,5 +260,5 @@ func raise(c middleware.Config, f middleware.Footprint, entries map[string]any) 
 	return strings.Join(all, ", ")
 }
 
-// most is the most that Config.Limits may say.
+// most holds the largest values that Config.Limits accepts.
 var most = middleware.Limits{RequestBytes: cookiejar.MaxBytes, ResponseBytes: 250_000, Cookies: 150, SetCookieLines: 64}

@@ -13,7 +13,7 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// rowOf returns the columns of the only platform in a table.
+// rowOf returns the columns of the only row in a table.
 func rowOf(t *testing.T, args ...string) (code int, row []string) {
 	t.Helper()
 	code, out, said := call(began, "", append([]string{"size"}, args...)...)
@@ -35,11 +35,11 @@ func TestLargestValueFitsAndOneByteMoreDoesNot(t *testing.T) {
 	}
 }
 
-// The largest value is what a real visitor can have, at login and afterwards.
+// A visitor can really store the largest value, at login and afterwards.
 func TestLargestValueIsTakenFromAVisitor(t *testing.T) {
 	for _, platform := range middleware.Platforms() {
 		if platform == middleware.GoServer {
-			continue // its RequestBytes are more than the library looks at in one request
+			continue // its RequestBytes exceed what the library reads from a request
 		}
 		_, row := rowOf(t, "--platform", platformName(platform), "--bytes", "1")
 		v, err := newVisitor(sealingRing(t), func(c *middleware.Config) { c.Platform = platform })
@@ -57,11 +57,11 @@ func TestLargestValueIsTakenFromAVisitor(t *testing.T) {
 	}
 }
 
-// What the table says to raise is enough, and it is needed.
+// The limits in the RAISE column suffice, and each of them is needed.
 func TestRaisedLimitsLetTheSessionIn(t *testing.T) {
 	for _, platform := range platformNames() {
 		for _, n := range []int{3000, 12_000, 30_000} {
-			c := middleware.Config{Platform: middleware.Platforms()[indexOf(t, platform)], Clock: slowly(began)}
+			c := middleware.Config{Platform: middleware.Platforms()[indexOf(t, platform)], Clock: hourlyClock(began)}
 			entries := map[string]any{"session": random()[:n]}
 			f, err := estimate(c, entries)
 			require.NoError(t, err)
@@ -114,8 +114,8 @@ func setLimit(t *testing.T, l *middleware.Limits, said string) {
 	}
 }
 
-// A limit that the library takes, and the command does not know of, would be
-// called of no help.
+// If the library accepts a higher limit than the command knows, the command
+// wrongly says that no limit helps.
 func TestMostIsTheMostThatConfigLimitsMaySay(t *testing.T) {
 	ring, err := keyring.Generate(began)
 	require.NoError(t, err)

@@ -5,11 +5,11 @@ import (
 	"strconv"
 )
 
-// usualWidth is that of a terminal that does not say.
+// usualWidth is used if the width of the output is unknown.
 const usualWidth = 80
 
-// width returns how wide what is printed may be: as COLUMNS says, or the
-// terminal, if there is one.
+// width returns how many columns to print: the variable COLUMNS, or else the
+// width of the terminal, if there is one.
 func (u *ui) width() int {
 	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
 		return n
@@ -22,8 +22,8 @@ func (u *ui) width() int {
 	return usualWidth
 }
 
-// colors reports whether to use some: on a terminal that has them, unless
-// NO_COLOR is set (no-color.org).
+// colors reports whether to print colors: on a terminal, unless NO_COLOR is set
+// (no-color.org) or TERM is dumb.
 func (u *ui) colors() bool {
 	f, ok := u.out.(*os.File)
 	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
@@ -33,7 +33,7 @@ func (u *ui) colors() bool {
 	return ok
 }
 
-// canAsk reports whether there is somebody to answer.
+// canAsk reports whether standard input is a terminal.
 func (u *ui) canAsk() bool {
 	f, ok := u.in.(*os.File)
 	if !ok {

@@ -4,7 +4,7 @@ package main
 
 import "os"
 
-// terminal reports whether a file may be one. Its width is not known.
+// terminal reports whether a file can be a terminal. Its width is unknown.
 func terminal(f *os.File) (columns int, ok bool) {
 	info, err := f.Stat()
 	return 0, err == nil && info.Mode()&os.ModeCharDevice != 0

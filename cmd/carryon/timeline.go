@@ -9,7 +9,7 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-// pens are what the picture is drawn with.
+// pens are the characters of the picture.
 type pens struct {
 	staged, active, retired, end, open, now, line rune
 }
@@ -19,20 +19,20 @@ var (
 	asciiPens = pens{'.', '#', '-', 'x', '>', 'v', '|'}
 )
 
-// A timeline is the picture of a ring: a bar for each key, from left to right.
+// A timeline draws a ring: a bar for each key, with time from left to right.
 type timeline struct {
 	ring  *keyring.Ring
 	now   time.Time
-	width int // columns in all
+	width int // total columns
 	pens  pens
 	color bool
 
 	start, end time.Time
-	columns    int // for the bars
+	columns    int // columns of the bars
 }
 
 const (
-	labels   = 10 // columns of an id and what separates it from its bar
+	labels   = 10 // columns of an id and the gap after it
 	minWidth = 40
 	maxWidth = 200
 )
@@ -53,12 +53,12 @@ func (l *timeline) draw() string {
 	return strings.Join(rows, "\n") + "\n"
 }
 
-// scale finds the first and the last moment that count, and leaves some room
-// for what has no end.
+// scale sets the start and end of the picture, with some room after the last
+// time.
 func (l *timeline) scale() {
 	l.start, l.end = l.now, l.now
 	for _, k := range l.ring.Keys() {
-		for _, t := range []time.Time{k.Created(), since(k), k.Retires(), k.Expires()} {
+		for _, t := range []time.Time{k.Created(), activeSince(k), k.Retires(), k.Expires()} {
 			if !t.IsZero() && t.Before(l.start) {
 				l.start = t
 			}
@@ -70,7 +70,7 @@ func (l *timeline) scale() {
 	l.end = l.end.Add(max(l.end.Sub(l.start)/20, time.Hour))
 }
 
-// column returns where a time is drawn.
+// column returns the column of a time.
 func (l *timeline) column(t time.Time) int {
 	part := float64(t.Sub(l.start)) / float64(l.end.Sub(l.start))
 	return min(max(int(part*float64(l.columns)), 0), l.columns-1)
@@ -85,7 +85,7 @@ func (c canvas) set(i int, r rune) {
 	}
 }
 
-// fill draws from a column up to another, at least one.
+// fill draws a range of columns, at least one.
 func (c canvas) fill(from, to int, r rune) {
 	c.set(from, r)
 	for i := from; i < to; i++ {
@@ -102,15 +102,15 @@ func (l *timeline) row(id keyring.ID, paint func(canvas)) string {
 
 func (l *timeline) empty() canvas { return canvas(strings.Repeat(" ", l.columns)) }
 
-// bar draws the life of a key. What is shorter than a column gets one all the
-// same, to the left of what follows.
+// bar draws the times of a key. A phase shorter than a column still gets one,
+// to the left of the next phase.
 func (l *timeline) bar(c canvas, k *keyring.Key) {
 	end := l.columns - 1
 	last, mark := end, l.pens.open
 	if !k.Expires().IsZero() {
 		last, mark = l.column(k.Expires()), l.pens.end
 	}
-	active, retires := l.column(since(k)), last
+	active, retires := l.column(activeSince(k)), last
 	if !k.Retires().IsZero() {
 		retires = l.column(k.Retires())
 		c.fill(retires, last, l.pens.retired)
@@ -122,7 +122,7 @@ func (l *timeline) bar(c canvas, k *keyring.Key) {
 	c.set(last, mark)
 }
 
-// dates are the ends of the picture.
+// dates returns the line with the start and end of the picture.
 func (l *timeline) dates() string {
 	layout := time.DateOnly
 	if l.end.Sub(l.start) < 3*span.Day {
@@ -133,7 +133,7 @@ func (l *timeline) dates() string {
 	return strings.Repeat(" ", labels) + from + strings.Repeat(" ", gap) + to
 }
 
-// marker points at now.
+// marker returns the line that marks the current time.
 func (l *timeline) marker() string {
 	c, at := l.empty(), l.column(l.now)
 	c.set(at, l.pens.now)
@@ -147,7 +147,7 @@ func (l *timeline) marker() string {
 	return strings.Repeat(" ", labels) + strings.TrimRight(string(c), " ")
 }
 
-// legend takes as many lines as it needs.
+// legend returns the legend, in as many lines as it needs.
 func (l *timeline) legend() string {
 	p := l.pens
 	text, used := "", 0
@@ -167,7 +167,7 @@ func (l *timeline) legend() string {
 	return text[1:]
 }
 
-// tint colors the runs of each pen, where colors are wanted.
+// tint colors each run of a character, if colors are on.
 func (l *timeline) tint(s string) string {
 	if !l.color {
 		return s
@@ -177,7 +177,7 @@ func (l *timeline) tint(s string) string {
 	last := ""
 	for _, r := range s {
 		if c := colors[r]; c != last {
-			b.WriteString("\x1b[" + c + "m") // without a number: back to normal
+			b.WriteString("\x1b[" + c + "m") // without a number: reset
 			last = c
 		}
 		b.WriteRune(r)

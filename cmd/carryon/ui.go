@@ -10,21 +10,21 @@ import (
 	"time"
 )
 
-// ui is what a command talks to. Its product goes to out, all else to err.
+// ui is the input and output of a command. Results go to out, messages to err.
 type ui struct {
 	in       io.Reader
 	out, err io.Writer
 	now      func() time.Time
-	command  command // the one that runs
-	quiet    bool    // no notes
+	command  command // the running command
+	quiet    bool    // suppress notes
 }
 
-// A usageError is the caller's: exit code 2, and a hint at the usage.
+// A usageError is a wrong call: exit code 2, with a hint at the usage.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// A hintError says what to do next.
+// A hintError is an error with advice for the user.
 type hintError struct {
 	error
 	hint string
@@ -44,13 +44,13 @@ func (u *ui) note(format string, args ...any) {
 
 func (u *ui) warn(format string, args ...any) { u.say("warning: ", format, args...) }
 
-// say writes one line. A name in it may hold anything, so what does not print
-// is escaped.
+// say prints one line. It escapes characters that do not print, because file
+// names can contain any.
 func (u *ui) say(kind, format string, args ...any) {
 	fmt.Fprintln(u.err, "carryon: "+kind+escape(fmt.Sprintf(format, args...)))
 }
 
-// finish reports how a command ended, and returns the exit code.
+// finish prints the error of a command, if any, and returns the exit code.
 func (u *ui) finish(err error) int {
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return exitDone
@@ -64,22 +64,22 @@ func (u *ui) finish(err error) int {
 		if u.command.name != "" {
 			help = "carryon " + u.command.name + " -h"
 		}
-		u.say("hint: ", "for the usage run: %s", help)
+		u.say("hint: ", "to see the usage run: %s", help)
 		return exitUsage
 	}
 	return exitFail
 }
 
-// flags returns the flag set of the command that runs.
+// flags returns an empty flag set for the running command.
 func (u *ui) flags() *flag.FlagSet {
 	set := flag.NewFlagSet(u.command.name, flag.ContinueOnError)
-	set.SetOutput(io.Discard) // finish says it, in our form
+	set.SetOutput(io.Discard) // finish prints the error
 	set.Usage = func() {}
 	return set
 }
 
 // parse reads flags and n arguments (-1: any number), in any order; "--" ends
-// the flags. If help was asked for, it prints it and returns [flag.ErrHelp].
+// the flags. For -h it prints the help and returns [flag.ErrHelp].
 func (u *ui) parse(set *flag.FlagSet, args []string, n int) ([]string, error) {
 	var rest []string
 	for {

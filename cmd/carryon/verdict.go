@@ -13,7 +13,7 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// explain asks the library what it makes of a program's cookies.
+// explain has the library judge the cookies of a program.
 func (in *inspection) explain(p *program) {
 	sessions, err := middleware.New(middleware.Config{
 		Keys: in.ring, Formats: []codec.Format{xchacha.New(), securecookieformat.New()},
@@ -27,8 +27,8 @@ func (in *inspection) explain(p *program) {
 	p.found = sessions.Explain(&http.Request{Method: http.MethodGet, Header: http.Header{"Cookie": {p.header()}}})
 }
 
-// cookie returns what the library makes of the cookies of one tag; nil if it
-// was not asked, or if no cookie of that tag came.
+// cookie returns how the library judges the cookies of a tag. It is nil if the
+// library was not asked, or if there are no such cookies.
 func (p *program) cookie(tag string) *middleware.Cookie {
 	i := slices.IndexFunc(p.found.Cookies, func(c middleware.Cookie) bool { return c.Tag == tag })
 	if i < 0 {
@@ -37,23 +37,23 @@ func (p *program) cookie(tag string) *middleware.Cookie {
 	return &p.found.Cookies[i]
 }
 
-// verdict is what the library makes of a program's cookies together, in the
-// words of its events.
+// verdict returns how the library judges all cookies of a program, in the words
+// of its events.
 func (p *program) verdict() []line {
 	e := &p.found
 	switch {
 	case p.fault != nil:
 		return []line{{"reason", "not known: " + strings.ReplaceAll(p.fault.Error(), "\n", "; ")}}
 	case e.Reason == session.StoreDown:
-		return []line{{"reason", "none so far: the session is in the store, which is not asked"}}
+		return []line{{"reason", "none from the cookies; the session is in the store, which carryon does not read"}}
 	case e.Reason == session.Recognised:
-		return append([]line{{"session", e.SessionID}, {"reason", "none: it is recognised, unless it was revoked"}}, p.refused()...)
+		return append([]line{{"session", e.SessionID}, {"reason", "none: the session is recognised, unless it was revoked"}}, p.refused()...)
 	}
 	return append([]line{{"reason", string(e.Reason)}}, p.refused()...)
 }
 
-// refused lists why single cookies did not count, where that is not the reason
-// of them all.
+// refused lists why single cookies were refused, if that differs from the
+// common reason.
 func (p *program) refused() (lines []line) {
 	label := "refused"
 	for _, r := range p.found.Refused {

@@ -21,17 +21,17 @@ import (
 	"github.com/carryon-go/carryon/sessiontest"
 )
 
-// began is when the visitors of these tests come.
+// began is the time of the visitors' first request.
 var began = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 
-// A visitor is a browser on a site that keeps its sessions with the library, so
-// that what the tests inspect is what programs write.
+// A visitor is a browser with a site that uses the library. The tests inspect
+// the cookies that this site really sets.
 type visitor struct {
 	jar   *sessiontest.Jar
 	clock *sessiontest.Clock
 	site  http.Handler
 	act   func(*session.Session)
-	err   error // of the last response
+	err   error // error of the last response
 }
 
 func newVisitor(ring *keyring.Ring, change func(*middleware.Config)) (*visitor, error) {
@@ -53,7 +53,7 @@ func newVisitor(ring *keyring.Ring, change func(*middleware.Config)) (*visitor, 
 	return v, nil
 }
 
-// does has the visitor send a request, of which the handler is act.
+// does sends a request that act handles.
 func (v *visitor) does(act func(*session.Session)) error {
 	v.act, v.err = act, nil
 	v.jar.Do(v.site, v.jar.Request(http.MethodGet, "/", nil))
@@ -64,7 +64,7 @@ func (v *visitor) header() string { return v.jar.Header(sessiontest.Home) }
 
 type user struct{ Name string }
 
-// step does what one word of a script says.
+// step runs one step of a script.
 func (v *visitor) step(word string) error {
 	what, arg, _ := strings.Cut(word, ":")
 	switch what {
@@ -86,7 +86,7 @@ func (v *visitor) step(word string) error {
 	case "delete":
 		return v.does(func(s *session.Session) { s.Delete(arg) })
 	case "bind":
-		return v.does(func(s *session.Session) { s.Bind(arg) })
+		return v.does(func(s *session.Session) { s.Login(arg) })
 	case "renew":
 		return v.does(func(s *session.Session) { s.Renew() })
 	case "destroy":
@@ -98,12 +98,12 @@ func (v *visitor) step(word string) error {
 		}
 		return v.does(func(s *session.Session) { s.SetIdleTimeout(d) })
 	}
-	return fmt.Errorf("no step is called %q", word)
+	return fmt.Errorf("unknown step %q", word)
 }
 
-// visit RING [CONFIG…] STEP…: a visitor comes at the time began and does the
-// steps. The variable COOKIE becomes the Cookie header that the browser has
-// then, and C0, C1, … its cookies.
+// visit implements "visit RING [CONFIG…] STEP…": a visitor runs the steps,
+// beginning at began. It sets COOKIE to the browser's Cookie header at the end,
+// and C0, C1, … to its cookies.
 func visit(ts *testscript.TestScript, _ bool, args []string) {
 	ring, err := keyring.Parse([]byte(ts.ReadFile(args[0])))
 	ts.Check(err)
@@ -139,7 +139,8 @@ func visit(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// fill FILE: every $VAR in the file is replaced by the variable.
+// fill implements "fill FILE": it replaces every $VAR in the file by the
+// variable's value.
 func fill(ts *testscript.TestScript, _ bool, args []string) {
 	text := os.Expand(ts.ReadFile(args[0]), ts.Getenv)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))

@@ -127,9 +127,9 @@ func (s *site) eventually(what string, done func() bool) {
 
 // visitor is a browser.
 type visitor struct {
-	client *http.Client
-	url    string
-	stood  int // the last acknowledged number
+	client       *http.Client
+	url          string
+	acknowledged int // the last acknowledged number
 }
 
 func (s *site) visit() *visitor {
@@ -185,7 +185,7 @@ func (v *visitor) recognised(t *testing.T, user, mode string, size int) (replica
 }
 
 // write counts continuously until it is stopped. A number that got a 204 must
-// not disappear. A replica that dies, or a Redis that is down, may refuse a
+// not disappear. While a replica or Redis is down, requests may refuse a
 // number.
 func (v *visitor) write(stop chan struct{}) error {
 	for sent := 1; ; sent++ {
@@ -199,14 +199,14 @@ func (v *visitor) write(stop chan struct{}) error {
 		case err != nil:
 			return err
 		case status == http.StatusNoContent:
-			v.stood = sent
+			v.acknowledged = sent
 		case status < 500:
 			return fmt.Errorf("number %d got the response %d %s", sent, status, text)
 		}
 		status, text, _, err = v.ask("GET", "/api/values/n", "")
 		n, _ := strconv.Atoi(text)
-		if err == nil && status == http.StatusOK && (n < v.stood || n > sent) {
-			err = fmt.Errorf("number %d was acknowledged and %d sent, and a read returned %q", v.stood, sent, text)
+		if err == nil && status == http.StatusOK && (n < v.acknowledged || n > sent) {
+			err = fmt.Errorf("number %d was acknowledged and %d sent, and a read returned %q", v.acknowledged, sent, text)
 		}
 		if err != nil {
 			return err
@@ -253,9 +253,9 @@ func TestLoginSurvivesTheDeathOfAnyReplica(t *testing.T) {
 	last, _ := busy.want(t, 200, "GET", "/api/values/n", "")
 	n, err := strconv.Atoi(last)
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, n, busy.stood)
-	require.NotZero(t, busy.stood)
-	t.Logf("%d writes were acknowledged meanwhile", busy.stood)
+	require.GreaterOrEqual(t, n, busy.acknowledged)
+	require.NotZero(t, busy.acknowledged)
+	t.Logf("%d writes were acknowledged meanwhile", busy.acknowledged)
 
 	out, err := s.run("status")
 	require.NoError(t, err, out)

@@ -88,7 +88,7 @@ func login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s := session.From(r.Context())
-	s.Bind(name) // a new id: a session that an attacker planted becomes useless
+	s.Login(name) // a new id: a session that an attacker planted becomes useless
 	user.Set(s, User{Name: name, Since: time.Now()})
 	http.Redirect(w, r, next, http.StatusSeeOther)
 }

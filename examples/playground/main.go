@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -60,9 +59,9 @@ func run(ctx context.Context, o options) error {
 	if _, ok := middleware.Platform(o.Limits).Limits(); !ok {
 		return fmt.Errorf("-limits %q names no platform; choose one of %s", o.Limits, platformNames())
 	}
-	mode := slices.Index(modes, o.mode)
-	if mode < 0 {
-		return fmt.Errorf("-mode %q is none of %s", o.mode, strings.Join(modes, ", "))
+	mode, ok := modes[o.mode]
+	if !ok {
+		return fmt.Errorf("-mode must be one of auto, cookies and stored, not %q", o.mode)
 	}
 	keys, err := openKeys(ctx, o.keys)
 	if err != nil {
@@ -75,7 +74,7 @@ func run(ctx context.Context, o options) error {
 	defer func() { _ = done() }()
 	o.Store = storeName(o.store)
 	c := o.Config(keys)
-	c.Fallback, c.Mode = store, middleware.Mode(mode)
+	c.Fallback, c.Mode = store, mode
 	sessions, err := middleware.New(c)
 	if err != nil {
 		return err

@@ -9,12 +9,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/examples/internal/playground"
+	"github.com/carryon-go/carryon/middleware"
 )
 
 func TestUnknownPlatformIsNamed(t *testing.T) {
 	err := run(t.Context(), options{Options: playground.Options{Limits: "moon"}})
 	require.ErrorContains(t, err, `"moon"`)
 	require.ErrorContains(t, err, "apigateway, ")
+}
+
+func TestModesAreTakenByTheirNames(t *testing.T) {
+	require.Equal(t, map[string]middleware.Mode{"auto": middleware.Auto,
+		"cookies": middleware.AlwaysCookies, "stored": middleware.AlwaysStored}, modes)
+	require.ErrorContains(t, run(t.Context(), options{mode: "somewhere"}), `must be one of auto, cookies and stored, not "somewhere"`)
 }
 
 // Browsers open connections in advance and may never use them.

@@ -19,6 +19,7 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/fallback/redisstore"
 	"github.com/carryon-go/carryon/fallback/sqlstore"
+	"github.com/carryon-go/carryon/middleware"
 )
 
 // storeForms lists the forms of -store.
@@ -190,8 +191,12 @@ func redisOptions(address string) (*redis.UniversalOptions, error) {
 	return o, nil
 }
 
-// modes lists the values of -mode.
-var modes = []string{"auto", "cookies", "stored"}
+// modes holds the values of -mode.
+var modes = map[string]middleware.Mode{
+	"auto":    middleware.Auto,
+	"cookies": middleware.AlwaysCookies,
+	"stored":  middleware.AlwaysStored,
+}
 
 // storeName returns the name of -store for the page: only its kind.
 func storeName(address string) string {

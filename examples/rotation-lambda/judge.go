@@ -45,7 +45,7 @@ func (r *rotator) read(ctx context.Context, e event, label string) (*ringVersion
 		v.ring, err = keyring.Parse(v.text)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("rotation-lambda: the version %s is no valid ring: %w", label, err)
+		return nil, fmt.Errorf("rotation-lambda: the version %s is not a valid ring: %w", label, err)
 	}
 	return v, nil
 }

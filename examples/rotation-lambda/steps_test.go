@@ -178,7 +178,7 @@ func TestOtherCallsAreRefused(t *testing.T) {
 		}},
 		{"nothing was created", "ResourceNotFoundException", func(r *rotation) error { return r.step("testSecret", r.begin()) }},
 		{"nothing was created, at the end", "ResourceNotFoundException", func(r *rotation) error { return r.step("finishSecret", r.begin()) }},
-		{"the current version is no ring", "AWSCURRENT is no valid ring", func(r *rotation) error {
+		{"the current version is not a ring", "AWSCURRENT is not a valid ring", func(r *rotation) error {
 			r.aws.PutSecret(name, `{"username":"admin"}`)
 			return r.step("createSecret", r.begin())
 		}},

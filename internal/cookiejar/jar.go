@@ -189,7 +189,7 @@ func pieceNumber(s string) (n int) {
 	return n
 }
 
-// InOrder reports whether each piece of a group is there once, and the pieces follow
+// InOrder reports whether a group has each piece exactly once, and the pieces follow
 // one another in order. Then there is only one combination.
 func (j *Jar) InOrder(g *Group) bool {
 	if g.Count != g.Last+1 || g.First+g.Count > len(j.Pieces) {

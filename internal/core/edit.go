@@ -140,7 +140,7 @@ func (c *Core) root() {
 }
 
 // begins lists the changes that begin or end a generation, which needs the header.
-var begins = map[string]bool{"Renew": true, "Bind": true, "Destroy": true, "SetLifetime": true, "SetIdleTimeout": true, "SetBrowserSession": true}
+var begins = map[string]bool{"Renew": true, "Login": true, "Destroy": true, "SetLifetime": true, "SetIdleTimeout": true, "SetBrowserSession": true}
 
 // writable loads and tells whether a change still has an effect; it makes room for it.
 func (c *Core) writable(what string) bool {
@@ -191,15 +191,15 @@ func (c *Core) Renew() {
 	}
 }
 
-// Bind renews the session and says whose it is.
-func (c *Core) Bind(subject []byte) {
+// Login renews the session and sets its subject.
+func (c *Core) Login(subject []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.writable("Bind") {
+	if !c.writable("Login") {
 		return
 	}
 	if len(subject) == 0 || len(subject) > state.MaxSubject {
-		c.faults = append(c.faults, errors.New("carryon: a subject has 1 to 255 bytes; bind the session to a user's id"))
+		c.faults = append(c.faults, errors.New("carryon: a subject has 1 to 255 bytes; call Login with the user's id"))
 		return
 	}
 	c.changes.Renewed, c.changes.Root, c.changes.Subject = true, state.NewRoot(), slices.Clone(subject)

@@ -86,13 +86,7 @@ var ablations = []ablation{
 	{name: "without above in copies", worlds: []string{"store"},
 		read: func(c *state.Cookie) {
 			for i := range c.Entries {
-				c.Entries[i].Above, c.Entries[i].AboveTurn = state.Stamp{}, 0
-			}
-		}},
-	{name: "without the turn in copies", worlds: []string{"store"},
-		read: func(c *state.Cookie) {
-			for i := range c.Entries {
-				c.Entries[i].AboveTurn = 0
+				c.Entries[i].Above = state.Stamp{}
 			}
 		}},
 	{name: "without seen cookies", worlds: []string{"idle large"},

@@ -120,7 +120,7 @@ func (d *decision) entriesAfter() (all []state.Entry) {
 		if len(ops) > 0 && ops[0].Name == e.Name {
 			all, ops = d.appendOp(all, ops[0]), ops[1:]
 		} else if e.Live() {
-			e.Stamp, e.From, e.Above, e.AboveTurn = d.stamp, nil, state.Stamp{}, 0
+			e.Stamp, e.From, e.Above = d.stamp, nil, state.Stamp{}
 			all = append(all, e)
 		}
 	}

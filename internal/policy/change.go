@@ -22,19 +22,19 @@ func (d *decision) change() (Plan, error) {
 	if !d.FixedName && !d.Changes.Cleared && !d.isWhole(d.View.Winner) {
 		p, ok, err := d.changeCells()
 		switch {
-		case err != nil && d.Store && d.Mode != CookiesOnly:
+		case err != nil && d.usesStore():
 			w := d.whole()
 			return d.moveToStore(w.set[0], d.View.RowRevision, w, nil)
 		case ok || err != nil:
 			return p, err
 		}
 	}
+	w := d.whole()
+	if d.usesStore() && !d.FixedName && !d.Changes.Cleared {
+		return d.moveToStore(w.set[0], d.View.RowRevision, w, nil) // where overlapping writes all count
+	}
 	if len(d.InFlight) > 0 && d.grows() && len(d.others()) > 0 && !d.Changes.Cleared {
 		return Plan{}, d.crowded() // the last response would count, and what the others add would be lost
-	}
-	w := d.whole()
-	if d.Mode == Lossless && d.Store {
-		return d.moveToStore(w.set[0], d.View.RowRevision, w, nil)
 	}
 	var margin Size
 	if d.grows() {
@@ -54,6 +54,9 @@ func (d *decision) change() (Plan, error) {
 	}
 	return p, nil
 }
+
+// usesStore reports whether a session that needs the store may move there.
+func (d *decision) usesStore() bool { return d.Store && d.Mode != CookiesOnly }
 
 // changeCells writes one cell for each entry that changes. ok reports whether
 // that fits; the error is that of an entry for which other requests, which are

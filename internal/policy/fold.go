@@ -44,7 +44,7 @@ func (d *decision) fold(cand candidate) (out candidate, ok bool) {
 // store uses the same turn.
 func (d *decision) foldDue(floor state.Stamp) bool {
 	v := d.View
-	if d.Store && d.Mode != CookiesOnly || v.Stored() || !floor.After(v.Floor()) {
+	if d.usesStore() || v.Stored() || !floor.After(v.Floor()) {
 		return false
 	}
 	n := 0
@@ -79,7 +79,7 @@ func (d *decision) foldedEntries(floor state.Stamp, writes []*state.Cookie) (all
 		case e.From == nil && e.Stamp.After(floor): // the session has moved back from the store
 			all = append(all, e)
 		case e.Live() && (e.From == nil || d.foldable(&e)):
-			e.Stamp, e.From, e.Above, e.AboveTurn = floor, nil, state.Stamp{}, 0
+			e.Stamp, e.From, e.Above = floor, nil, state.Stamp{}
 			all = append(all, e)
 		case e.From == nil: // a tombstone
 		case d.foldable(&e): // a tombstone

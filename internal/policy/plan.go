@@ -21,7 +21,6 @@ type Mode int
 // The modes. See middleware.Mode.
 const (
 	Auto Mode = iota
-	Lossless
 	CookiesOnly
 	StoredOnly
 )

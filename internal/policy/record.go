@@ -13,7 +13,7 @@ import (
 // place of h. refused is the error if the session did not fit into cookies. cand is
 // the candidate that would have set h.
 func (d *decision) moveToStore(h *state.Cookie, old state.Revision, cand candidate, refused error) (Plan, error) {
-	if refused != nil && (!d.Store || d.Mode == CookiesOnly) {
+	if refused != nil && !d.usesStore() {
 		return Plan{}, refused
 	}
 	record := h.Clone()
@@ -88,7 +88,7 @@ func (d *decision) changeRecord() (Plan, error) {
 	return d.saveRecord(record, tag, candidate{expire: append(d.leftovers(), d.replacedHeads(tag)...)}, v.RowRevision, next)
 }
 
-// moveToCookies moves a stored session back to the cookies if it takes at most 60 %
+// moveToCookies moves a stored session back to the cookies if it takes at most 40 %
 // of the limits. The record keeps the entries, marked with Back, in case the
 // response is lost.
 func (d *decision) moveToCookies(record *state.Cookie, next state.Revision) (Plan, bool) {
@@ -104,7 +104,6 @@ func (d *decision) moveToCookies(record *state.Cookie, next state.Revision) (Pla
 	if !d.FixedName {
 		h.Tag = h.Root.HeadTag(h.Turn)
 	}
-	h.Entries = d.listLargeCells(h.Entries)
 	cand := candidate{set: []*state.Cookie{h}, expire: append(d.leftovers(), d.replacedHeads(h.Tag)...)}
 	if d.Mode != CookiesOnly && !d.isSmall(d.Sizer.Of(h)) || d.checkLimits(&cand, d.Limits.RequestBytes) != nil {
 		return Plan{}, false
@@ -115,46 +114,18 @@ func (d *decision) moveToCookies(record *state.Cookie, next state.Revision) (Pla
 	return p, true
 }
 
-// listLargeCells returns the entries of a head with which a session moves back to the
-// cookies. A large value whose cell is still there is listed. It is not listed if
-// another request may expire the cell, which is a leftover while the session is
-// stored.
-func (d *decision) listLargeCells(entries []state.Entry) []state.Entry {
-	entries = slices.Clone(entries)
-	if d.Now-d.View.Winner.Since >= state.Settled-state.Slack {
-		return entries
-	}
-	for i := range entries {
-		e := &entries[i]
-		if e.Form == state.Value && e.IsLarge() && slices.ContainsFunc(d.View.Cookies, d.isCellOf(*e)) {
-			*e = state.Entry{Name: e.Name, Form: state.Listed, Stamp: state.Stamp{At: e.Stamp.At}}
-		}
-	}
-	return entries
-}
-
-// isCellOf returns a function that reports whether a cookie is the cell of entry e
-// from the turn before the session moved to the store.
-func (d *decision) isCellOf(e state.Entry) func(*state.Cookie) bool {
-	h := d.View.Winner
-	gen := h.Root.GenID()
-	return func(c *state.Cookie) bool {
-		return c.Kind == state.Cell && c.Gen == gen && c.Turn+1 == h.Turn && c.Entry.Name == e.Name && c.Entry.Stamp == e.Stamp
-	}
-}
-
-// isSmall reports whether a size is at most 60 % of the limits.
+// isSmall reports whether a size is at most 40 % of the limits.
 func (d *decision) isSmall(size Size) bool {
 	l := d.Limits
 	if d.FixedName {
-		return size.Cookies == 1 && isAtMost60Percent(size.Response, d.Sizer.CookieBytes)
+		return size.Cookies == 1 && isAtMost40Percent(size.Response, d.Sizer.CookieBytes)
 	}
-	return isAtMost60Percent(size.Request, l.RequestBytes-d.Others.Request) && isAtMost60Percent(size.Response, l.ResponseBytes) &&
-		isAtMost60Percent(size.Cookies, max(l.SetCookieLines, 2)) && isAtMost60Percent(size.Cookies, max(l.Cookies, 2))
+	return isAtMost40Percent(size.Request, l.RequestBytes-d.Others.Request) && isAtMost40Percent(size.Response, l.ResponseBytes) &&
+		isAtMost40Percent(size.Cookies, max(l.SetCookieLines, 2)) && isAtMost40Percent(size.Cookies, max(l.Cookies, 2))
 }
 
-// isAtMost60Percent reports whether n is at most 60 % of most.
-func isAtMost60Percent(n, most int) bool { return 10*n <= 6*most }
+// isAtMost40Percent reports whether n is at most 40 % of most.
+func isAtMost40Percent(n, most int) bool { return 10*n <= 4*most }
 
 // recordEntries returns the entries of a record with the changes applied. Each keeps
 // the stamp of its write, so that cells which land later can be compared with it.
@@ -170,7 +141,7 @@ func (d *decision) recordEntries(whole bool) (all []state.Entry) {
 		if base := d.newerInBase(&e); base != nil && !whole {
 			e = *base
 		}
-		e.Above, e.AboveTurn = d.above(&e)
+		e.Above = d.above(&e)
 		e.From = nil
 		if e.Form == state.Deleted && e.Stamp.At <= d.Now-state.Settled {
 			continue
@@ -214,16 +185,16 @@ func (d *decision) newerInBase(e *state.Entry) *state.Entry {
 	return base
 }
 
-// above returns Above and AboveTurn for a record's copy of entry e. They are zero if
-// no request in flight can write a cell of the entry.
-func (d *decision) above(e *state.Entry) (state.Stamp, uint64) {
+// above returns Above for a record's copy of entry e. It is zero if no request in
+// flight can write a cell of the entry.
+func (d *decision) above(e *state.Entry) state.Stamp {
 	switch {
 	case e.Stamp.At <= d.Now-state.Settled:
-		return state.Stamp{}, 0
+		return state.Stamp{}
 	case e.From == nil:
-		return e.Above, e.AboveTurn
+		return e.Above
 	}
-	return d.hiddenUpTo(e.Name), e.From.Turn
+	return d.hiddenUpTo(e.Name)
 }
 
 // hiddenUpTo returns the stamp up to which cells of an entry do not show.

@@ -62,7 +62,7 @@ func describeEntry(e *state.Entry) string {
 	case e.Form == state.Listed:
 		return fmt.Sprintf("%s(listed@%.1f)", e.Name, at)
 	case e.Copied():
-		return fmt.Sprintf("%s(%d@%.1f above %.1f@%d)", e.Name, valueOf(e), at, seconds(e.Above.At), e.AboveTurn)
+		return fmt.Sprintf("%s(%d@%.1f above %.1f)", e.Name, valueOf(e), at, seconds(e.Above.At))
 	}
 	return fmt.Sprintf("%s(%d@%.1f)", e.Name, valueOf(e), at)
 }

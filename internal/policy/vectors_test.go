@@ -80,7 +80,7 @@ type vectorPlan struct {
 	Error    string         `json:"error,omitempty"` // the limit, "unknown key" or "store down"
 }
 
-var modes = map[string]policy.Mode{"auto": policy.Auto, "lossless": policy.Lossless, "cookies only": policy.CookiesOnly, "stored only": policy.StoredOnly}
+var modes = map[string]policy.Mode{"auto": policy.Auto, "cookies only": policy.CookiesOnly, "stored only": policy.StoredOnly}
 
 // answer sets the output of a vector.
 func (p *planVector) answer(t *testing.T) {

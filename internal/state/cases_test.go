@@ -128,8 +128,8 @@ func idleCases() map[string]idleCase {
 
 func recordCases() map[string]readCase {
 	ref := modified(head(), func(c *state.Cookie) { c.Row.Number = 3 })
-	copied := func(v string, minutes, above int64, turn uint64) *state.Cookie {
-		e := state.Entry{Name: "a", Stamp: ago(minutes), Value: []byte(v), Above: ago(above), AboveTurn: turn}
+	copied := func(v string, minutes, above int64) *state.Cookie {
+		e := state.Entry{Name: "a", Stamp: ago(minutes), Value: []byte(v), Above: ago(above)}
 		return head(e)
 	}
 	plain := func(v string, minutes int64) *state.Cookie {
@@ -139,10 +139,9 @@ func recordCases() map[string]readCase {
 		"the record shows":                          {[]*state.Cookie{ref}, plain("1", 9), state.Present, "a=1"},
 		"a newer cell shows in place of the record": {[]*state.Cookie{ref, cell(8, "a", "2")}, plain("1", 9), state.Present, "a=2"},
 		"an older cell does not show":               {[]*state.Cookie{ref, cell(10, "a", "2")}, plain("1", 9), state.Present, "a=1"},
-		"an older cell shows in place of a copy":    {[]*state.Cookie{ref, cell(10, "a", "2")}, copied("1", 9, 20, 0), state.Present, "a=2"},
-		"not if it is older than the copy by Slack": {[]*state.Cookie{ref, cell(16, "a", "2")}, copied("1", 9, 20, 0), state.Present, "a=1"},
-		"not if it is only as new as above":         {[]*state.Cookie{ref, cell(10, "a", "2")}, copied("1", 9, 10, 0), state.Present, "a=1"},
-		"not if its turn is older than the copy's":  {[]*state.Cookie{ref, cell(10, "a", "2")}, copied("1", 9, 20, 1), state.Present, "a=1"},
+		"an older cell shows in place of a copy":    {[]*state.Cookie{ref, cell(10, "a", "2")}, copied("1", 9, 20), state.Present, "a=2"},
+		"not if it is older than the copy by Slack": {[]*state.Cookie{ref, cell(16, "a", "2")}, copied("1", 9, 20), state.Present, "a=1"},
+		"not if it is only as new as above":         {[]*state.Cookie{ref, cell(10, "a", "2")}, copied("1", 9, 10), state.Present, "a=1"},
 		"a logout in the record":                    {[]*state.Cookie{ref}, logout(1), state.LoggedOut, ""},
 		"a record that moved back, beside a head of a newer turn": {
 			[]*state.Cookie{modified(head(value("a", "2")), at(1))}, modified(plain("1", 9), func(c *state.Cookie) { c.Back = true }), state.Present, "a=2"},

@@ -101,11 +101,9 @@ type Entry struct {
 	Packed bool   // the value is in packed form
 	Value  []byte // CBOR, or its packed form
 
-	// Above and AboveTurn are set in a record's copy of a cell if requests in flight
-	// may still write that cell. A cell shows in place of the copy if it is newer
-	// than Above and its turn is at least AboveTurn.
-	Above     Stamp
-	AboveTurn uint64
+	// Above is set in a record's copy of a cell if requests in flight may still
+	// write that cell. A cell shows in place of the copy if it is newer than Above.
+	Above Stamp
 
 	From *Cookie // in a View: the cell from which the entry shows; nil if it shows from the head or record
 }
@@ -127,7 +125,7 @@ func (e *Entry) Copied() bool { return e.Above != Stamp{} }
 func (e *Entry) overriddenBy(cell *Cookie) bool {
 	s := cell.Entry.Stamp
 	return e.Form == Listed || s.After(e.Stamp) ||
-		e.Copied() && s.After(e.Above) && cell.Turn >= e.AboveTurn && s.At >= e.Stamp.At-Slack
+		e.Copied() && s.After(e.Above) && s.At >= e.Stamp.At-Slack
 }
 
 // Live reports whether e has a value.

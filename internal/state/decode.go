@@ -252,11 +252,11 @@ func (r *reader) entry(e *Entry) {
 		n := r.itemHead(majorArray)
 		e.Stamp = r.bareStamp()
 		r.value(e)
-		if e.Form == Value && e.Stamp == r.c.Floor || n != 3 && n != 6 {
+		if e.Form == Value && e.Stamp == r.c.Floor || n != 3 && n != 5 {
 			r.fail()
 		}
-		if n == 6 {
-			e.Above, e.AboveTurn = r.bareStamp(), r.uint(1<<63-1)
+		if n == 5 {
+			e.Above = r.bareStamp()
 		}
 	default:
 		e.Stamp = r.c.Floor

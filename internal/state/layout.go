@@ -215,12 +215,11 @@ func (w *headWriter) entries() {
 	}
 }
 
-// entry appends a stamp and a value or null. For a copy it also appends Above and
-// AboveTurn.
+// entry appends a stamp and a value or null. For a copy it also appends Above.
 func (w *headWriter) entry(e *Entry) {
 	n := uint64(3)
 	if e.Copied() {
-		n += 3
+		n += 2
 	}
 	w.b = appendItemHead(w.b, majorArray, n)
 	w.offset(e.Stamp.At)
@@ -229,6 +228,5 @@ func (w *headWriter) entry(e *Entry) {
 	if e.Copied() {
 		w.offset(e.Above.At)
 		w.b = appendUint(w.b, uint64(e.Above.ID))
-		w.b = appendUint(w.b, e.AboveTurn)
 	}
 }

@@ -24,7 +24,7 @@ func golden() map[string]*state.Cookie {
 		{Name: "b", Stamp: state.Stamp{At: born.At + 1500}, Form: state.Listed},
 		{Name: "c", Stamp: state.Stamp{At: born.At + 1600, ID: 7}, Value: []byte{0x02}},
 		{Name: "d", Stamp: state.Stamp{At: born.At + 1700, ID: 8}, Form: state.Deleted},
-		{Name: "e", Stamp: state.Stamp{At: born.At + 1800, ID: 9}, Value: []byte{0x03}, Above: state.Stamp{At: born.At + 1100, ID: 10}, AboveTurn: 2},
+		{Name: "e", Stamp: state.Stamp{At: born.At + 1800, ID: 9}, Value: []byte{0x03}, Above: state.Stamp{At: born.At + 1100, ID: 10}},
 	}
 	ref := small
 	ref.Row = state.Revision{Number: 4, Tag: [16]byte{1, 2}}
@@ -100,7 +100,7 @@ func drawCookie(t *rapid.T) *state.Cookie {
 			}
 		case 2:
 			if e.Stamp != c.Floor {
-				e.Above, e.AboveTurn = stamp(), uint64(times.Draw(t, "turn"))
+				e.Above = stamp()
 			}
 		}
 		c.Entries = append(c.Entries, e)

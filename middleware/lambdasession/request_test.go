@@ -189,7 +189,7 @@ func TestWhatNoServerTakes(t *testing.T) {
 		"two lines of a method":    {`"method": "POST"`, `"method": "GET / HTTP/1.1\r\n"`},
 		"a path in the host":       {`"host": "abcdefghijklmnopqrstuvwxyz012345.lambda-url.eu-central-1.on.aws"`, `"host": "a/b"`},
 		"half an escape":           {`"rawPath": "/hello/world"`, `"rawPath": "/%2"`},
-		"base64 that is none":      {`"isBase64Encoded": false`, `"isBase64Encoded": true`},
+		"invalid base64":           {`"isBase64Encoded": false`, `"isBase64Encoded": true`},
 		"a host of two identities": {`"accept":`, `"Host": "evil.example", "accept":`},
 	}
 	for name, test := range tests {

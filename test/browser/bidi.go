@@ -11,11 +11,11 @@ import (
 	"github.com/coder/websocket/wsjson"
 )
 
-// object is a JSON object of a command.
+// An object is a JSON object, as used in commands.
 type object = map[string]any
 
-// bidi is a WebDriver BiDi connection. Commands may run side by side; answers
-// are told apart by their id, and events are skipped.
+// A bidi is a WebDriver BiDi connection. Commands may run concurrently:
+// responses are matched by id. Events are skipped.
 type bidi struct {
 	socket *websocket.Conn
 	ctx    context.Context
@@ -51,7 +51,7 @@ func dialBidi(ctx context.Context, address string) (*bidi, error) {
 	return b, nil
 }
 
-// read hands every answer to the call that waits for it, until the connection
+// read passes each response to the call that waits for it, until the connection
 // ends.
 func (b *bidi) read() {
 	defer b.cancel()
@@ -70,7 +70,8 @@ func (b *bidi) read() {
 	}
 }
 
-// call sends a command and decodes its result into into (nil: not wanted).
+// call sends a command and stores the decoded result in into, unless that is
+// nil.
 func (b *bidi) call(method string, params object, into any) error {
 	ctx, cancel := context.WithTimeout(b.ctx, Patience)
 	defer cancel()

@@ -1,9 +1,9 @@
 // Package browser drives a real headless Chromium and a real headless Firefox
 // for the tests of this module.
 //
-// A test binary starts each browser at most once, when the first test asks for
-// it; [Main] ends them. What is not installed is skipped with one line, or
-// fails where CI=true or CARRYON_REQUIRE_BROWSERS=1 is set.
+// A test binary starts each browser at most once, when a test first needs it.
+// [Main] closes the browsers. If a browser is not installed, its tests are
+// skipped; with CI=true or CARRYON_REQUIRE_BROWSERS=1 they fail.
 //
 //	func TestMain(m *testing.M) { os.Exit(browser.Main(m)) }
 //
@@ -14,8 +14,8 @@
 //		})
 //	}
 //
-// Both browsers know the host names of [Hosts] as loopback, and trust the
-// certificate of [NewTLSServer].
+// Both browsers resolve the names in [Hosts] to the loopback address, and trust
+// the certificate of [NewTLSServer].
 package browser
 
 import (
@@ -28,20 +28,21 @@ import (
 	"time"
 )
 
-// Patience bounds every call to a browser. It is long, because a busy machine
-// must not fail a test.
+// Patience limits every call to a browser. It is long so that no test fails
+// because the machine is busy.
 const Patience = time.Minute
 
-// Hosts are names that both browsers resolve to 127.0.0.1: two sites
-// (app.test, other.test), two hosts within the first, and the hosts of Site.
+// Hosts are the names that both browsers resolve to 127.0.0.1: two sites
+// (app.test and other.test), two hosts of the first site, and the hosts of
+// Site.
 var Hosts = append([]string{"app.test", "a.app.test", "b.app.test", "other.test"}, siteHosts()...)
 
-// sites is how many sites of their own there are.
+// sites is the number of sites that Site returns.
 const sites = 50
 
-// Site is the name of a site that nothing else uses, for n from 0 to 49, so
-// that cases in one tab do not see each other's cookies. Its host "a." + Site(n)
-// is there too.
+// Site returns the name of an unused site, for n from 0 to 49. Test cases that
+// use one tab take different sites, so that they do not see each other's
+// cookies. The host "a." + Site(n) works, too.
 func Site(n int) string { return fmt.Sprintf("site%02d.test", n) }
 
 func siteHosts() (hosts []string) {
@@ -51,9 +52,9 @@ func siteHosts() (hosts []string) {
 	return hosts
 }
 
-// Browser is a running browser.
+// A Browser is a running browser.
 type Browser interface {
-	// Name is "chromium" or "firefox".
+	// Name returns "chromium" or "firefox".
 	Name() string
 	// NewTab opens a tab with an empty cookie jar of its own.
 	NewTab() (Tab, error)
@@ -61,56 +62,56 @@ type Browser interface {
 	Close() error
 }
 
-// Tab is one page of a browser. Its methods may be called from several
-// goroutines; each waits at most Patience.
+// A Tab is a page of a browser. Its methods may be called concurrently. Each of
+// them waits at most Patience.
 type Tab interface {
 	// Sibling opens another tab with the same cookie jar.
 	Sibling() (Tab, error)
-	// Go loads an address, follows redirects, and waits until the page and all
-	// that it asks for has loaded. A status of 400 or above is no error; an
-	// address that loads no page (204, a download, "#x" on the same page) is
-	// waited for in vain.
+	// Go loads an address, follows redirects, and waits until the page and its
+	// subresources have loaded. A status of 400 or above is not an error. Go
+	// times out if the address loads no page: a 204, a download, or "#x" on the
+	// same page.
 	Go(url string) error
-	// Eval evaluates a JavaScript expression in the page, awaits it where it is
-	// a promise, and decodes the result, as JSON, into into (nil: not wanted).
+	// Eval evaluates a JavaScript expression in the page. It awaits a promise,
+	// and stores the result, as decoded JSON, in into, unless that is nil.
 	Eval(expression string, into any) error
-	// Cookies are those that the jar holds for the host of url, HttpOnly ones
-	// as well.
+	// Cookies returns the jar's cookies for the host of url, including HttpOnly
+	// cookies.
 	Cookies(url string) ([]Cookie, error)
-	// SetCookie writes a cookie of the host of url, as a visitor does with the
+	// SetCookie sets a cookie of the host of url, like a visitor with the
 	// browser's developer tools.
 	SetCookie(url string, c Cookie) error
-	// Look sets the size of the page and, in Chromium, the colour scheme;
-	// Firefox returns an error that matches errors.ErrUnsupported for Dark.
+	// Look sets the size of the page and, in Chromium, the colour scheme. In
+	// Firefox, Dark returns an error that matches errors.ErrUnsupported.
 	Look(l Look) error
-	// Screenshot is what the visitor sees, as PNG.
+	// Screenshot returns the visible page as PNG.
 	Screenshot() ([]byte, error)
 	// Close closes the tab.
 	Close() error
 }
 
-// Cookie is a cookie in a browser's jar. Domain is as the browser writes it:
-// with a leading dot where subdomains get it too.
+// A Cookie is a cookie in a browser's jar. Domain is as the browser writes it,
+// with a leading dot if the cookie is also sent to subdomains.
 type Cookie struct {
 	Name, Value, Domain, Path string
 	Secure, HttpOnly          bool
-	SameSite                  string    // "strict", "lax", "none", or "" where none was given
+	SameSite                  string    // "strict", "lax", "none", or "" if the cookie has none
 	Expires                   time.Time // zero: ends with the browser session
 }
 
-// Look is how a page is shown, in CSS pixels.
+// A Look is the size and colour scheme of a page, in CSS pixels.
 type Look struct {
 	Width, Height int
 	Dark          bool
 }
 
-// known are the browsers, by the programs that may be installed.
+// known lists the browsers with the program names to look for.
 var known = []*candidate{
 	{name: "chromium", programs: []string{"chromium", "chromium-browser", "google-chrome"}, start: startChromium},
 	{name: "firefox", programs: []string{"firefox-esr", "firefox"}, start: startFirefox},
 }
 
-// candidate is a browser that is started when it is first asked for.
+// A candidate is a browser that is started on first use.
 type candidate struct {
 	name     string
 	programs []string
@@ -127,20 +128,20 @@ var (
 	mainRuns   bool
 )
 
-// Main runs the tests and ends the browsers that they started. It is the
-// TestMain of every package that uses this one; give its result to os.Exit.
+// Main runs the tests and closes the browsers that they started. Every package
+// that uses this one must call it in TestMain, and pass its result to os.Exit.
 func Main(m *testing.M) int {
 	mainRuns = true
 	code := m.Run()
 	for _, c := range known {
 		if err := c.stop(); err != nil {
-			fmt.Fprintf(os.Stderr, "browser: %s did not end well: %v\n", c.name, err)
+			fmt.Fprintf(os.Stderr, "browser: %s failed to close: %v\n", c.name, err)
 		}
 	}
 	return code
 }
 
-// Each runs a test in every browser that is installed, as a subtest of its
+// Each runs a test in every installed browser, as a subtest with the browser's
 // name.
 func Each(t *testing.T, test func(t *testing.T, b Browser)) {
 	t.Helper()
@@ -149,18 +150,20 @@ func Each(t *testing.T, test func(t *testing.T, b Browser)) {
 	}
 }
 
-// Chromium is the running Chromium; the test is skipped where there is none.
+// Chromium returns the running Chromium. It skips the test if Chromium is not
+// installed.
 func Chromium(t *testing.T) Browser { t.Helper(); return known[0].get(t) }
 
-// Firefox is the running Firefox; the test is skipped where there is none.
+// Firefox returns the running Firefox. It skips the test if Firefox is not
+// installed.
 func Firefox(t *testing.T) Browser { t.Helper(); return known[1].get(t) }
 
-// NewTab opens a tab with an empty jar, closed when the test ends.
+// NewTab opens a tab with an empty jar and closes it after the test.
 func NewTab(t testing.TB, b Browser) Tab {
 	t.Helper()
 	tab, err := b.NewTab()
 	if err != nil {
-		t.Fatalf("%s opened no tab: %v", b.Name(), err)
+		t.Fatalf("%s failed to open a tab: %v", b.Name(), err)
 	}
 	t.Cleanup(func() { tab.Close() })
 	return tab
@@ -169,16 +172,16 @@ func NewTab(t testing.TB, b Browser) Tab {
 func (c *candidate) get(t testing.TB) Browser {
 	t.Helper()
 	if !mainRuns {
-		t.Fatal("call browser.Main from TestMain, or the browser would outlive the test")
+		t.Fatal("call browser.Main in TestMain, so that the browser is closed")
 	}
 	c.once.Do(func() { c.browser, c.err = c.launch() })
 	switch {
 	case c.err == nil:
 		return c.browser
 	case errors.Is(c.err, errMissing) && !required():
-		t.Skipf("skipped: %s is not installed (looked for %v)", c.name, c.programs)
+		t.Skipf("%s is not installed (looked for %v)", c.name, c.programs)
 	default:
-		t.Fatalf("%s does not start: %v", c.name, c.err)
+		t.Fatalf("%s failed to start: %v", c.name, c.err)
 	}
 	return nil
 }
@@ -205,7 +208,7 @@ func (c *candidate) stop() error {
 	if c.browser != nil {
 		err = c.browser.Close()
 	}
-	// A browser may still be writing as it dies.
+	// A browser may still be writing files while it exits.
 	for range 20 {
 		if os.RemoveAll(c.dir) == nil {
 			break

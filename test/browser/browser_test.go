@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(browser.Main(m)) }
 
-// echo sets the cookie of a session and shows what came in.
+// echo sets the session's cookie and returns the request's cookies.
 func echo(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path == "/set" {
 		w.Header().Add("Set-Cookie", "__Host-session=v1; Path=/; Secure; HttpOnly; SameSite=Lax")
@@ -99,7 +99,7 @@ func TestEvalAwaitsAndReportsErrors(t *testing.T) {
 		require.Nil(t, text)
 		require.ErrorContains(t, tab.Eval("Promise.reject(new Error('no luck'))", nil), "no luck")
 		require.ErrorContains(t, browser.Click(tab, "#missing"), "no element #missing")
-		require.Error(t, tab.Go("http://127.0.0.1:1/"), "nothing listens there")
+		require.Error(t, tab.Go("http://127.0.0.1:1/"), "no server listens on port 1")
 	})
 }
 

@@ -12,13 +12,13 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// chromium is spoken to over a pipe, in the Chrome DevTools Protocol.
+// A chromium is controlled by the Chrome DevTools Protocol over a pipe.
 type chromium struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 }
 
-// chromiumTab holds the context that chromedp keeps the tab in.
+// A chromiumTab holds the context in which chromedp keeps the tab.
 type chromiumTab struct {
 	browser *chromium
 	ctx     context.Context
@@ -29,7 +29,7 @@ func startChromium(program, dir string) (Browser, error) {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(program),
 		chromedp.UserDataDir(dir),
-		chromedp.NoSandbox, // it visits loopback only, and containers have no user namespaces
+		chromedp.NoSandbox, // only loopback pages are loaded, and containers lack user namespaces
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
@@ -38,7 +38,7 @@ func startChromium(program, dir string) (Browser, error) {
 	)
 	allocator, cancelAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, cancel := chromedp.NewContext(allocator)
-	// Not under a timeout: the end of this context is the end of the browser.
+	// Use no timeout: the browser ends with this context.
 	if err := chromedp.Do(ctx); err != nil {
 		cancelAllocator()
 		return nil, err
@@ -119,7 +119,7 @@ func (t *chromiumTab) SetCookie(url string, c Cookie) error {
 		URL: url, Name: c.Name, Value: c.Value, Domain: c.Domain, Path: c.Path, Secure: &c.Secure, HTTPOnly: &c.HttpOnly,
 	}
 	if !strings.HasPrefix(c.Domain, ".") {
-		params.Domain = "" // a host-only cookie is one that names no domain
+		params.Domain = "" // empty for a host-only cookie
 	}
 	if c.SameSite != "" {
 		params.SameSite = network.CookieSameSite(strings.ToUpper(c.SameSite[:1]) + c.SameSite[1:])
@@ -156,8 +156,8 @@ func (t *chromiumTab) Screenshot() ([]byte, error) {
 	return chromedp.Run(ctx, chromedp.CaptureScreenshot())
 }
 
-// bounded is a context within which the tab is used; its end leaves the tab
-// open.
+// bounded returns a context with a timeout for one call. Its end does not close
+// the tab.
 func (t *chromiumTab) bounded() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(t.ctx, Patience)
 }

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// firefox is spoken to in WebDriver BiDi, without a driver program.
+// A firefox is controlled by WebDriver BiDi, without a driver program.
 type firefox struct {
 	process *exec.Cmd
 	session *bidi
@@ -23,11 +23,11 @@ type firefox struct {
 
 type firefoxTab struct {
 	session *bidi
-	jar     string // the user context
-	page    string // the browsing context
+	jar     string // user context
+	page    string // browsing context
 }
 
-// preferences keep it on loopback and off the network.
+// preferences make Firefox use only the loopback address.
 const preferences = `user_pref("network.proxy.type", 0);
 user_pref("network.dns.localDomains", "%s");
 user_pref("app.normandy.enabled", false);
@@ -66,8 +66,8 @@ func startFirefox(program, dir string) (Browser, error) {
 	return &firefox{process, session}, nil
 }
 
-// connectFirefox waits for the address that Firefox writes to its standard
-// error, and opens a session there.
+// connectFirefox waits until Firefox prints its address to standard error, and
+// then opens a session.
 func connectFirefox(stderr io.Reader) (*bidi, error) {
 	found := make(chan string, 1)
 	go func() {
@@ -83,11 +83,11 @@ func connectFirefox(stderr io.Reader) (*bidi, error) {
 	select {
 	case address, ok := <-found:
 		if !ok {
-			return nil, errors.New("it ended at once")
+			return nil, errors.New("the program ended at once")
 		}
 		return dialBidi(ctx, address+"/session")
 	case <-ctx.Done():
-		return nil, errors.New("it never said where WebDriver BiDi listens")
+		return nil, errors.New("the program did not print the address of WebDriver BiDi")
 	}
 }
 
@@ -119,8 +119,8 @@ func (t *firefoxTab) Close() error {
 	return t.session.call("browsingContext.close", object{"context": t.page}, nil)
 }
 
-// Go does not let Firefox wait ("wait": "complete"): where the page before is
-// of another site, that now and then never answers. So it looks itself.
+// Go polls the page. The option "wait": "complete" is not reliable: Firefox
+// sometimes never responds if the previous page is of another site.
 func (t *firefoxTab) Go(address string) error {
 	if err := t.Eval("window.carryonLeaving = true", nil); err != nil {
 		return err
@@ -137,7 +137,7 @@ func (t *firefoxTab) Go(address string) error {
 		return err
 	}
 	if strings.HasPrefix(document, "about:neterror") {
-		return fmt.Errorf("%s cannot be reached", address)
+		return fmt.Errorf("cannot load %s", address)
 	}
 	return nil
 }
@@ -160,7 +160,7 @@ func (t *firefoxTab) Eval(expression string, into any) error {
 	return fromJSON(answer.Result.Value, into)
 }
 
-// firefoxCookie is a cookie as BiDi writes it.
+// A firefoxCookie is a cookie in the form of BiDi.
 type firefoxCookie struct {
 	Name     string      `json:"name"`
 	Value    firefoxText `json:"value"`
@@ -173,7 +173,7 @@ type firefoxCookie struct {
 }
 
 type firefoxText struct {
-	Type  string `json:"type"` // "string", or "base64" for what is no UTF-8
+	Type  string `json:"type"` // "string", or "base64" if the value is not UTF-8
 	Value string `json:"value"`
 }
 
@@ -199,7 +199,7 @@ func (t *firefoxTab) Cookies(page string) ([]Cookie, error) {
 		if c.Expiry != 0 {
 			cookie.Expires = time.Unix(c.Expiry, 0)
 			if !cookie.Expires.After(time.Now()) {
-				continue // expired by a response just now: listed for a while, and never sent
+				continue // expired: Firefox lists it for a while, but does not send it
 			}
 		}
 		list = append(list, cookie)
@@ -234,7 +234,7 @@ func (t *firefoxTab) Look(l Look) error {
 		"context": t.page, "viewport": object{"width": l.Width, "height": l.Height},
 	}, nil)
 	if err == nil && l.Dark {
-		err = fmt.Errorf("a dark page in firefox: %w", errors.ErrUnsupported)
+		err = fmt.Errorf("firefox has no dark colour scheme: %w", errors.ErrUnsupported)
 	}
 	return err
 }

@@ -13,13 +13,13 @@ import (
 	"github.com/carryon-go/carryon/test/browser"
 )
 
-// jarCase is a row of Set-Cookie lines that one page sends, each in a response
-// of its own. Every case has a site of its own in the place of app.test.
+// A jarCase is a list of Set-Cookie lines. A page requests each line in a
+// separate response. Each case replaces app.test by a site of its own.
 type jarCase struct {
 	name  string
-	host  string // "" is a.app.test over https, "plain" the same over http; else a name that is served over http
+	host  string // "": a.app.test over https; "plain": the same over http; otherwise a host over http
 	lines []string
-	// differs names the browser that is known to do something else.
+	// differs names the browser that is known to behave differently.
 	differs string
 }
 
@@ -39,7 +39,7 @@ func jarCases() []jarCase {
 		{name: "spaces", lines: []string{" a = b c ;Path=/; SECURE ;httponly"}},
 		{name: "empty value", lines: []string{"a=; Path=/"}},
 		{name: "Path of elsewhere", lines: []string{"a=b; Path=/elsewhere"}},
-		{name: "path that is none", lines: []string{"a=b; Path=here"}},
+		{name: "invalid path", lines: []string{"a=b; Path=here"}},
 		{name: "last Path wins", lines: []string{"a=b; Path=/elsewhere; Path=/"}},
 		{name: "longer path first", lines: []string{"a=1; Path=/", "a=2; Path=/page"}},
 		{name: "set again, same value", lines: []string{"a=1; Path=/", "b=1; Path=/", "a=1; Path=/"}},
@@ -47,7 +47,7 @@ func jarCases() []jarCase {
 		{name: "deleted by negative Max-Age", lines: []string{"a=1; Path=/", "a=; Path=/; Max-Age=-1"}},
 		{name: "Max-Age over Expires", lines: []string{"a=1; Path=/; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT"}},
 		{name: "Expires under Max-Age=0", lines: []string{"a=1; Path=/; Max-Age=0; Expires=Wed, 01 Jan 2031 00:00:00 GMT"}},
-		{name: "Max-Age that is no number", lines: []string{"a=1; Path=/", "a=2; Path=/; Max-Age=0s"}},
+		{name: "Max-Age that is not a number", lines: []string{"a=1; Path=/", "a=2; Path=/; Max-Age=0s"}},
 		{name: "host and domain twins", lines: []string{"a=1; Path=/", "a=2; Path=/; Domain=a.app.test"}},
 		{name: "deletion of one twin", lines: []string{"a=1; Path=/", "a=2; Path=/; Domain=a.app.test", "a=; Path=/; Max-Age=0"}},
 		{name: "parent domain", lines: []string{"a=1; Path=/; Domain=.App.test"}},
@@ -76,8 +76,8 @@ func jarCases() []jarCase {
 	}
 }
 
-// TestJarKeepsWhatBrowsersKeep holds sessiontest.Jar against both browsers:
-// the same lines, in the same order, must come back as the same Cookie field.
+// TestJarKeepsWhatBrowsersKeep compares sessiontest.Jar with both browsers:
+// after the same Set-Cookie lines they must send the same Cookie header.
 func TestJarKeepsWhatBrowsersKeep(t *testing.T) {
 	servers := newLineServers(t)
 	browser.Each(t, func(t *testing.T, b browser.Browser) {
@@ -92,7 +92,7 @@ func TestJarKeepsWhatBrowsersKeep(t *testing.T) {
 				}
 				got := servers.drive(t, tab, page, len(c.lines))
 				if c.differs == b.Name() {
-					require.NotEqual(t, jar.Header(""), got, "no difference any more: say so in the Jar's documentation")
+					require.NotEqual(t, jar.Header(""), got, "the browser now behaves like the Jar; update the documentation of the Jar")
 					return
 				}
 				require.Equal(t, jar.Header(""), got)
@@ -101,7 +101,7 @@ func TestJarKeepsWhatBrowsersKeep(t *testing.T) {
 	})
 }
 
-// lineServers answer with one line of a list at a time, over https and http.
+// lineServers serve the lines of a list, one per response, over https and http.
 type lineServers struct {
 	plain, secure *httptest.Server
 	lines         []string
@@ -115,7 +115,7 @@ func newLineServers(t *testing.T) *lineServers {
 	return s
 }
 
-// set takes the lines of a case, with app.test replaced by the case's own site.
+// set sets the lines of a case, with app.test replaced by the case's site.
 func (s *lineServers) set(lines []string, site string) {
 	s.lines = nil
 	for _, line := range lines {
@@ -152,7 +152,8 @@ func (s *lineServers) address(host, site string) string {
 	return browser.At(s.plain, host)
 }
 
-// drive has the page fetch every line, and gives the Cookie field afterwards.
+// drive makes the page request every line, and returns the resulting Cookie
+// header.
 func (s *lineServers) drive(t *testing.T, tab browser.Tab, page string, n int) string {
 	t.Helper()
 	require.NoError(t, tab.Go(page))

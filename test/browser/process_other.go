@@ -8,6 +8,6 @@ func ownGroup(*exec.Cmd) {}
 
 func endGroup(c *exec.Cmd) error {
 	err := c.Process.Kill()
-	c.Wait() // it was killed: how it ended says nothing
+	c.Wait() // the process was killed: its status is irrelevant
 	return err
 }

@@ -7,11 +7,12 @@ import (
 	"syscall"
 )
 
-// ownGroup lets the browser's children be ended with it.
+// ownGroup puts the browser into a process group, so that its children can be
+// killed with it.
 func ownGroup(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
 func endGroup(c *exec.Cmd) error {
 	err := syscall.Kill(-c.Process.Pid, syscall.SIGKILL)
-	c.Wait() // it was killed: how it ended says nothing
+	c.Wait() // the process was killed: its status is irrelevant
 	return err
 }

@@ -12,10 +12,10 @@ import (
 	"github.com/carryon-go/carryon/test/browser"
 )
 
-// TestCookieHeaderIsOlderThanTheConnection pins what bounds how many requests
-// can be ignorant of each other's cookies: not the six connections of HTTP/1.1.
-// Both browsers write the Cookie header when the page asks, and let the
-// request wait for a connection with it.
+// TestCookieHeaderIsOlderThanTheConnection shows how many requests can miss
+// each other's cookies. The limit is not the six connections of HTTP/1.1: both
+// browsers build the Cookie header when the page calls fetch, and the request
+// then waits for a connection.
 func TestCookieHeaderIsOlderThanTheConnection(t *testing.T) {
 	const requests = 18
 	browser.Each(t, func(t *testing.T, b browser.Browser) {
@@ -33,7 +33,7 @@ func TestCookieHeaderIsOlderThanTheConnection(t *testing.T) {
 				ignorant++
 			}
 			mu.Unlock()
-			time.Sleep(100 * time.Millisecond) // so that all are asked for before one answers
+			time.Sleep(100 * time.Millisecond) // let the page start all requests before the first response
 			mu.Lock()
 			now--
 			mu.Unlock()
@@ -45,8 +45,8 @@ func TestCookieHeaderIsOlderThanTheConnection(t *testing.T) {
 		cookies, err := tab.Cookies(server.URL)
 		require.NoError(t, err)
 		require.Len(t, cookies, requests)
-		require.LessOrEqual(t, most, 6, "connections to one host")
-		require.Greater(t, ignorant, 6, "requests that waited had their Cookie header already")
-		t.Logf("%d of %d requests carried no cookie, at most %d at once", ignorant, requests, most)
+		require.LessOrEqual(t, most, 6, "too many connections to one host")
+		require.Greater(t, ignorant, 6, "waiting requests must already have their Cookie header")
+		t.Logf("%d of %d requests had no cookie, at most %d at once", ignorant, requests, most)
 	})
 }

@@ -18,15 +18,15 @@ import (
 	"time"
 )
 
-// identity is a certificate for all of Hosts, new in every process.
+// An identity is a certificate for all Hosts. Every process makes a new one.
 type identity struct{ leaf tls.Certificate }
 
-// testIdentity is the one identity of this process; the browsers are told of
-// it when they start.
+// testIdentity returns the identity of this process. The browsers get it when
+// they start.
 var testIdentity = sync.OnceValue(func() identity {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		panic(err) // no randomness: nothing can be tested
+		panic(err) // without randomness no test can run
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1),
@@ -37,7 +37,7 @@ var testIdentity = sync.OnceValue(func() identity {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
-		panic(err) // the template is ours
+		panic(err) // the template is valid
 	}
 	leaf, err := x509.ParseCertificate(der)
 	if err != nil {
@@ -46,15 +46,15 @@ var testIdentity = sync.OnceValue(func() identity {
 	return identity{tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}}
 })
 
-// pin is what Chromium wants to know of the key it is to trust.
+// pin returns the key's fingerprint in the form of Chromium's command line.
 func (i identity) pin() string {
 	sum := sha256.Sum256(i.leaf.Leaf.RawSubjectPublicKeyInfo)
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// NewTLSServer serves h over https (and HTTP/2) with a certificate that both
-// browsers trust. Take the port from its URL and the name from Hosts:
-// "https://a.app.test:PORT".
+// NewTLSServer serves h over https and HTTP/2 with a certificate that both
+// browsers trust. The address consists of a name in Hosts and the port in the
+// server's URL: "https://a.app.test:PORT". Use [At].
 func NewTLSServer(t testing.TB, h http.Handler) *httptest.Server {
 	t.Helper()
 	server := httptest.NewUnstartedServer(h)
@@ -65,17 +65,17 @@ func NewTLSServer(t testing.TB, h http.Handler) *httptest.Server {
 	return server
 }
 
-// At is the address of a server under one of the names in Hosts, without a
+// At returns the address of a server under one of the names in Hosts, without a
 // final slash.
 func At(server *httptest.Server, host string) string {
 	u, err := url.Parse(server.URL)
 	if err != nil {
-		panic(err) // httptest made it
+		panic(err) // httptest made the URL
 	}
 	return u.Scheme + "://" + net.JoinHostPort(host, u.Port())
 }
 
-// NewServer serves h over plain http on 127.0.0.1 until the test ends.
+// NewServer serves h over http on 127.0.0.1 until the test ends.
 func NewServer(t testing.TB, h http.Handler) *httptest.Server {
 	t.Helper()
 	server := httptest.NewServer(h)

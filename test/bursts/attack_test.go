@@ -18,12 +18,13 @@ import (
 	"github.com/carryon-go/carryon/test/internal/notes"
 )
 
-// known are the reasons that a visitor may be told.
+// known lists the reasons that a visitor can get.
 var known = []session.Reason{"", session.Absent, session.UnknownKey, session.DeadKey, session.Torn, session.Malformed,
 	session.WrongLength, session.UnknownFormat, session.BadSeal, session.TooMany, session.LoggedOut}
 
-// Cookies are evicted, brought back and mixed with older ones between the
-// requests: there is no 500, nothing is mixed, and what is shown was written.
+// Between requests, cookies are evicted, restored and mixed with older ones.
+// Responses must not be 500, entries must not be mixed, and every shown value
+// must have been written.
 func TestEvictReplayReorder(t *testing.T) {
 	for seed := range uint64(24) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { mangle(t, rand.New(rand.NewPCG(seed, 1))) })
@@ -48,28 +49,29 @@ func mangle(t *testing.T, r *rand.Rand) {
 		case 2:
 			path = "/logout"
 		}
-		a, err := v.send(site, "POST", path, form, v.pot.header())
+		a, err := v.send(site, "POST", path, form, v.jar.header())
 		require.NoError(t, err)
 		require.NotEqual(t, 500, a.status, a.body)
 		require.NoError(t, a.fault())
 		written[name+"="+by] = true
-		past = append(past, v.pot.copy())
-		v.pot.apply(a.lines)
-		v.pot.mangle(r, past)
+		past = append(past, v.jar.copy())
+		v.jar.apply(a.lines)
+		v.jar.mangle(r, past)
 		if r.IntN(4) == 0 {
 			clock.Move(time.Duration(r.IntN(5000)) * time.Millisecond)
 		}
 		p := v.page()
 		require.Contains(t, known, p.Reason)
 		for name, note := range p.Notes {
-			require.True(t, written[name+"="+note.Left], "%s=%s was never written", name, note.Left)
+			require.True(t, written[name+"="+note.Left], "the page shows %s=%s, which was never written", name, note.Left)
 		}
-		require.Equal(t, p.Notes["user"].Left, p.Notes["role"].Left, "a login is whole")
+		require.Equal(t, p.Notes["user"].Left, p.Notes["role"].Left, "the two entries of a login must be equal")
 	}
 }
 
-// mangle loses some cookies, brings back older ones, swaps two values and cuts one.
-func (p *pot) mangle(r *rand.Rand, past []map[string]string) {
+// mangle deletes some cookies, restores older ones, swaps two values and
+// truncates one.
+func (p *cookieJar) mangle(r *rand.Rand, past []map[string]string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for name := range p.cookies {
@@ -102,8 +104,9 @@ func (p *pot) mangle(r *rand.Rand, past []map[string]string) {
 	}
 }
 
-// The ring is rotated between bursts, and one replica keeps the old ring: what
-// was acknowledged is there on the fresh one, and the other names the reason.
+// The ring is rotated between bursts, and one replica keeps the old ring. The
+// updated replica must have all acknowledged writes, and the old one must
+// report the reason.
 func TestRotationWithAReplicaLeftBehind(t *testing.T) {
 	for round := range 10 {
 		t.Run(fmt.Sprint(round), func(t *testing.T) { leftBehind(t, sizes[round%len(sizes)]) })
@@ -129,7 +132,7 @@ func leftBehind(t *testing.T, size int) {
 		if rand.IntN(3) == 0 {
 			v.site = stale
 		}
-		a, err := v.send(v.site, "POST", "/set", setting(fmt.Sprintf("m%d", i%6), fmt.Sprintf("m%d", i), 10, 0), v.pot.header())
+		a, err := v.send(v.site, "POST", "/set", setting(fmt.Sprintf("m%d", i%6), fmt.Sprintf("m%d", i), 10, 0), v.jar.header())
 		require.NoError(t, err)
 		if a.status == notes.StatusUnknownKey {
 			require.Equal(t, stale, v.site)
@@ -140,20 +143,21 @@ func leftBehind(t *testing.T, size int) {
 		}
 		clock.Move(some(2000))
 		v.site = fresh
-		v.checkAcked("on the fresh replica")
-		read, err := v.send(stale, "GET", "/all", nil, v.pot.header())
+		v.checkAcked("on the updated replica")
+		read, err := v.send(stale, "GET", "/all", nil, v.jar.header())
 		require.NoError(t, err)
 		p := parse(t, read)
 		require.Contains(t, []session.Reason{"", session.UnknownKey}, p.Reason)
-		v.pot.apply(read.lines)
+		v.jar.apply(read.lines)
 	}
 	v.burst(6, func(i int) (string, url.Values) { return "/set", setting(fmt.Sprintf("m%d", i), "z", 5, some(5)) })
 	v.settle(clock)
-	v.checkAcked("on the fresh replica, at the end")
+	v.checkAcked("on the updated replica, at the end")
 	require.Zero(t, fresh.Meter.Most().Events[middleware.EventWhole])
 }
 
-// A burst that both replicas answer: the old one seals what the new one opens.
+// Both replicas respond to one burst. The old replica seals with the old key,
+// and the updated one can open that.
 func TestBurstOverTwoRings(t *testing.T) {
 	for range 10 {
 		clock := &notes.Clock{}
@@ -164,7 +168,7 @@ func TestBurstOverTwoRings(t *testing.T) {
 		fresh := notes.New(t, middleware.Config{Keys: next, Clock: clock.Now})
 		v := newVisitor(t, stale)
 		v.grow(500)
-		cookies := v.pot.header()
+		cookies := v.jar.header()
 		var answers []answer
 		for i := range 6 {
 			site := []*notes.Site{stale, fresh}[i%2]
@@ -177,17 +181,17 @@ func TestBurstOverTwoRings(t *testing.T) {
 			v.take(a)
 		}
 		v.site = fresh
-		v.checkAcked("on the fresh replica")
+		v.checkAcked("on the updated replica")
 		v.settle(clock)
-		v.checkAcked("when it is over")
+		v.checkAcked("after the burst")
 	}
 }
 
-// overlap sends two requests with the same cookies and takes the answers in the
-// given order: the second answer is the slow one's.
+// overlap sends two requests with the same cookies and applies the responses in
+// the given order: that of the slow request last.
 func (v *visitor) overlap(slow, quick func(cookies string) answer) {
 	v.t.Helper()
-	cookies := v.pot.header()
+	cookies := v.jar.header()
 	s := slow(cookies)
 	v.take(quick(cookies))
 	v.take(s)
@@ -209,7 +213,7 @@ func TestSlowReadDoesNotUndoAWrite(t *testing.T) {
 		for i := range 5 {
 			v.set(fmt.Sprintf("part%d", i), "p", 10)
 		}
-		clock.Move(61 * time.Minute) // a touch is due, and the burst is over
+		clock.Move(61 * time.Minute) // a touch is due, and no requests overlap any more
 		v.overlap(v.request("GET", "/all", nil), v.request("POST", "/set", setting("x", "new", 10, 0)))
 		v.checkAcked("after the slow read")
 	}
@@ -235,21 +239,21 @@ func TestSlowWriteDoesNotUndoALogout(t *testing.T) {
 	}
 }
 
-// A write that was sent before a login, and reaches the program after it, must
-// not undo the login, wherever the session is kept and whichever answer lands
-// first.
+// A write that was sent before a login, and processed after it, must not undo
+// the login. This must hold wherever the session is stored, and for either
+// order of the responses.
 func TestLateWriteDoesNotUndoALogin(t *testing.T) {
 	for _, k := range kinds {
 		for _, size := range []int{100, 40_000} {
 			for _, order := range []string{"login, write", "write, login"} {
 				t.Run(fmt.Sprint(k.name, " ", size, " ", order), func(t *testing.T) {
 					if size > 20_000 && !k.store {
-						t.Skip("too large for cookies")
+						t.Skip("the session is too large for cookies")
 					}
 					site, _ := k.site(t, middleware.Default)
 					v := newVisitor(t, site)
 					v.grow(size)
-					cookies := v.pot.header()
+					cookies := v.jar.header()
 					login := v.request("POST", "/login", url.Values{"by": {"ada"}})(cookies)
 					require.Equal(t, http.StatusOK, login.status, login.body)
 					write := v.request("POST", "/set", setting("base0", "late", 10, 0))(cookies)
@@ -259,10 +263,10 @@ func TestLateWriteDoesNotUndoALogin(t *testing.T) {
 					}
 					for _, a := range answers {
 						require.NoError(t, a.fault())
-						v.pot.apply(a.lines)
+						v.jar.apply(a.lines)
 					}
 					p := v.page()
-					require.Equal(t, "ada", p.Notes["user"].Left, "the write was answered with %d, the reason now is %q", write.status, p.Reason)
+					require.Equal(t, "ada", p.Notes["user"].Left, "the write got status %d, and the reason is now %q", write.status, p.Reason)
 					require.Equal(t, "b1", p.Notes["base1"].Left)
 				})
 			}
@@ -276,16 +280,16 @@ func TestCrossSiteWriteDoesNotLogOut(t *testing.T) {
 	v.do("POST", "/login", url.Values{"by": {"ada"}})
 	v.set("x", "mine", 100)
 	before := v.page()
-	for range 3 { // SameSite=Lax: a cross-site POST carries none of the cookies
+	for range 3 { // SameSite=Lax: a cross-site POST has no cookies
 		a, err := v.send(site, "POST", "/set", setting("x", "theirs", 10, 0), "")
 		require.NoError(t, err)
 		require.Equal(t, 200, a.status)
-		v.pot.apply(a.lines)
+		v.jar.apply(a.lines)
 		clock.Move(time.Minute)
 		require.Equal(t, before, v.page())
 	}
 	v.set("y", "mine", 10)
-	v.checkAcked("and goes on")
+	v.checkAcked("after the cross-site requests")
 	require.Len(t, v.page().Notes, 4)
 }
 
@@ -306,18 +310,18 @@ func TestTwoLoginsGiveOneWhole(t *testing.T) {
 			v.settle(clock)
 		}
 		v.set("x", first, 5)
-		v.checkAcked("and goes on")
-		require.LessOrEqual(t, len(v.pot.names()), 2, "a head and a cell are left")
+		v.checkAcked("after the logins")
+		require.LessOrEqual(t, len(v.jar.names()), 2, "at most a head and a cell must remain")
 	}
 }
 
-// The jar that Go programs have at hand.
+// Sessions work with the cookie jar of net/http.
 func TestNetHTTPCookieJar(t *testing.T) {
 	for _, platform := range middleware.Platforms() {
 		t.Run(name(platform), func(t *testing.T) {
 			clock := &notes.Clock{}
 			site := notes.New(t, middleware.Config{Keys: newRing(t), Platform: platform, Clock: clock.Now,
-				DangerouslyAllowPlainHTTP: true, Logger: slog.New(slog.DiscardHandler)}) // that jar sends Secure over TLS only
+				DangerouslyAllowPlainHTTP: true, Logger: slog.New(slog.DiscardHandler)}) // that jar sends Secure cookies over TLS only
 			v := newVisitor(t, site)
 			jar, err := cookiejar.New(nil)
 			require.NoError(t, err)

@@ -17,22 +17,22 @@ import (
 	"github.com/carryon-go/carryon/test/internal/notes"
 )
 
-// recipe is the configuration of docs/nginx-auth-request.md between two marks,
+// recipe returns the configuration in docs/nginx-auth-request.md after a mark,
 // with the addresses of this test.
 func recipe(t *testing.T, mark, auth, app string) string {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/nginx-auth-request.md")
 	require.NoError(t, err)
 	_, rest, found := strings.Cut(string(text), "<!-- "+mark+" -->\n\n```nginx\n")
-	require.True(t, found, "the document has no %q", mark)
+	require.True(t, found, "docs/nginx-auth-request.md lacks the mark %q", mark)
 	part, _, found := strings.Cut(rest, "```")
 	require.True(t, found)
 	return strings.NewReplacer("http://127.0.0.1:8080", auth, "http://127.0.0.1:9090", app).Replace(part)
 }
 
-// behind starts nginx before an application, with the program asked by
-// auth_request. joined is how nginx 1.23 and later give the program's Set-Cookie
-// lines, which Debian's does not.
+// behind starts nginx in front of an application, with auth_request to the
+// site. If joined is set, the site's Set-Cookie lines are joined, as nginx 1.23
+// and later join them; the nginx of Debian does not.
 func behind(t *testing.T, mark string, site *notes.Site, joined bool) string {
 	t.Helper()
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -41,7 +41,7 @@ func behind(t *testing.T, mark string, site *notes.Site, joined bool) string {
 	}))
 	t.Cleanup(app.Close)
 	auth := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// The subrequest asks for /auth; the tests' requests say what to write.
+		// The subrequest asks for /auth. The original URI says what to write.
 		original, err := url.Parse(r.Header.Get("X-Original-Uri"))
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
@@ -75,15 +75,15 @@ func behind(t *testing.T, mark string, site *notes.Site, joined bool) string {
 	return p.Before(t, app.URL)
 }
 
-// Behind auth_request every write's answer reaches the browser with the first of
-// its Set-Cookie lines, or with all: the jar does not grow, and nothing is
-// refused.
+// With auth_request, a browser receives either the first Set-Cookie line of a
+// write or all of them. In both cases the jar must not grow, and no write may
+// be refused.
 func TestAuthRequest(t *testing.T) {
 	for _, test := range []struct {
 		name, mark string
 		joined     bool
 		config     func(*middleware.Config)
-		whole      bool // every write shows
+		whole      bool // every write must show
 	}{
 		{"one line, cells", "one line", false, func(*middleware.Config) {}, false},
 		{"one line, stored", "one line", false, func(c *middleware.Config) { c.Mode = middleware.AlwaysStored }, true},
@@ -106,19 +106,19 @@ func TestAuthRequest(t *testing.T) {
 			for i := range 60 {
 				by := fmt.Sprint("w", i)
 				v.must("/set", setting(fmt.Sprint("n", i%4), by, 20, 0))
-				require.NoError(t, v.pot.fits(limits))
-				if early = max(early, v.pot.field()); i >= 10 {
-					require.LessOrEqual(t, v.pot.field(), early, "the jar grows")
+				require.NoError(t, v.jar.fits(limits))
+				if early = max(early, v.jar.field()); i >= 10 {
+					require.LessOrEqual(t, v.jar.field(), early, "the jar must not grow")
 				} else {
-					early = max(early, v.pot.field())
+					early = max(early, v.jar.field())
 				}
 				p := v.direct()
 				if p.Notes[fmt.Sprint("n", i%4)].Left != by {
-					require.False(t, test.whole, "write %d does not show (reason %q)", i, p.Reason)
+					require.False(t, test.whole, "write %d is missing (reason %q)", i, p.Reason)
 					lost++
 				}
 			}
-			t.Logf("%d of 60 writes did not show; %d cookies, %d bytes", lost, len(v.pot.names()), v.pot.field())
+			t.Logf("%d of 60 writes are missing; %d cookies, %d bytes", lost, len(v.jar.names()), v.jar.field())
 			v.land(v.together(many, func(i int) (string, string, url.Values) { return set(fmt.Sprint("n", i%4), i, 20) }), limits)
 			v.must("/login", url.Values{"by": {"ada"}})
 			require.Equal(t, "ada", v.direct().Notes["user"].Left)
@@ -128,27 +128,28 @@ func TestAuthRequest(t *testing.T) {
 	}
 }
 
-// must sends one write through nginx.
+// must sends a write through nginx, which must succeed.
 func (v *visitor) must(path string, form url.Values) {
 	v.t.Helper()
 	a := v.do("POST", path, form)
 	require.Equal(v.t, http.StatusOK, a.status, "%s: %s", path, a.body)
 }
 
-// direct reads past nginx.
+// direct reads from the program, bypassing nginx.
 func (v *visitor) direct() notes.Page {
 	v.t.Helper()
 	base := v.base
 	defer func() { v.base = base }()
 	v.base = ""
-	a, err := v.send(v.site, "GET", "/all", nil, v.pot.header())
+	a, err := v.send(v.site, "GET", "/all", nil, v.jar.header())
 	require.NoError(v.t, err)
 	require.False(v.t, bytes.Contains([]byte(a.body), []byte("<html>")))
 	return parse(v.t, a)
 }
 
-// With one line of several, a response that needs more than one is not whole: of
-// two entries that a request writes one is lost in cookies, and none in the store.
+// If only one of several Set-Cookie lines arrives, the response is incomplete.
+// Of two entries written by a request, one is lost if the session is in
+// cookies, and none if it is in the store.
 func TestAuthRequestWithOneLineOfSeveral(t *testing.T) {
 	for _, stored := range []bool{false, true} {
 		t.Run(fmt.Sprint("stored ", stored), func(t *testing.T) {
@@ -165,7 +166,7 @@ func TestAuthRequestWithOneLineOfSeveral(t *testing.T) {
 			v.must("/login", url.Values{"by": {"ada"}, "how": {"set"}})
 			p := v.direct().Notes
 			require.Equal(t, stored, p["user"].Left == "ada" && p["role"].Left == "ada")
-			v.must("/login", url.Values{"by": {"eve"}}) // in one head
+			v.must("/login", url.Values{"by": {"eve"}}) // both entries are in one head
 			p = v.direct().Notes
 			require.True(t, p["user"].Left == "eve" && p["role"].Left == "eve")
 		})

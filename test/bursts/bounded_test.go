@@ -19,22 +19,22 @@ import (
 	"github.com/carryon-go/carryon/test/internal/notes"
 )
 
-// many is how many requests of a burst carry the same cookies: more than
-// browsers have under way.
+// many is the number of requests in a burst that have the same cookies.
+// Browsers send fewer at once.
 const many = 60
 
-// burst is one kind of request that a browser may send many times at once.
+// A burst is a kind of request that a browser may send many times at once.
 type burst struct {
 	name    string
-	begun   bool // there is a session before
+	begun   bool // a session exists before
 	wait    time.Duration
 	request func(i int, size func() int) (method, path string, form url.Values)
 }
 
-// leavesHeads reports whether responses of a burst may each leave a head beside
-// the others, if requests are built while others of the burst land. SPEC.md
-// bounds their number by the requests in flight, not their bytes by the session:
-// staggered bursts with large sessions are not held to the limits.
+// leavesHeads reports whether the responses of a staggered burst can each leave
+// another head. SPEC.md limits the number of heads by the requests in flight,
+// but not their total size. So staggered bursts with large sessions are not
+// checked against the limits.
 func (b burst) leavesHeads() bool {
 	return slices.Contains([]string{"first requests", "first logins", "logins", "first requests with an entry each", "logins among writes",
 		"logouts among writes", "logins among logouts"}, b.name)
@@ -69,7 +69,8 @@ var bursts = []burst{
 	}},
 }
 
-// among mixes one kind of request with writes of four entries.
+// among returns a function that mixes a kind of request with writes of four
+// entries.
 func among(one func(int, func() int) (string, string, url.Values)) func(int, func() int) (string, string, url.Values) {
 	return func(i int, size func() int) (string, string, url.Values) {
 		if i%3 == 0 {
@@ -95,32 +96,32 @@ func login(i int, _ func() int) (string, string, url.Values) {
 	return "POST", "/login", url.Values{"by": {fmt.Sprint("u", i)}, "wait": {some(10).String()}}
 }
 
-// room is how many bytes a platform's session may have in four entries, so that
-// a login which writes all of them anew finds room: the sizes that README.md
-// promises.
+// room returns how many bytes of values four entries can have on a platform if
+// a login must be able to write all of them again. README.md promises these
+// sizes.
 func room(platform middleware.Platform) int {
 	limits, _ := platform.Limits()
 	return min(limits.RequestBytes, limits.ResponseBytes, 20*4096) / 2
 }
 
-// kind is where a session is kept.
+// A kind says where a session is stored.
 type kind struct {
 	name   string
 	mode   middleware.Mode
 	store  bool
-	stored bool // for certain
+	stored bool // the session is certainly in the store
 }
 
 var kinds = []kind{
 	{"cookies", middleware.Auto, false, false},
 	{"either", middleware.Auto, true, false},
-	{"lossless", middleware.Lossless, true, false},
 	{"stored", middleware.AlwaysStored, true, true},
 }
 
-// Whatever requests arrive at once, and in whichever order their responses land,
-// the Cookie header stays within the platform's limits at every moment, nothing
-// is refused without a name, and the visitor can log in and out afterwards.
+// However many requests arrive at once, and in whichever order their responses
+// are applied, three things must hold. The Cookie header stays within the
+// platform's limits, every refusal has a reason, and the visitor can log in and
+// out afterwards.
 func TestJarIsBounded(t *testing.T) {
 	for _, platform := range distinct(t) {
 		t.Run(name(platform), func(t *testing.T) {
@@ -130,7 +131,7 @@ func TestJarIsBounded(t *testing.T) {
 						t.Run(b.name, func(t *testing.T) {
 							t.Run("at once", func(t *testing.T) { b.run(t, platform, k, nil, atOnce) })
 							if b.name == "first requests with an entry each" {
-								return // in sixes, each first session gets cells before one of them wins: see SPEC.md, The guarantee, Bounds
+								return // of six concurrent requests, each writes cells of its own session until one wins: see SPEC.md, The guarantee, Bounds
 							}
 							t.Run("in sixes", func(t *testing.T) { b.run(t, platform, k, nil, inSixes) })
 						})
@@ -141,7 +142,8 @@ func TestJarIsBounded(t *testing.T) {
 	}
 }
 
-// distinct lists platforms whose limits differ much; with CARRYON_ALL=1, all.
+// distinct returns platforms whose limits differ much, or all with
+// CARRYON_ALL=1.
 func distinct(t *testing.T) []middleware.Platform {
 	t.Helper()
 	if os.Getenv("CARRYON_ALL") == "1" {
@@ -150,7 +152,7 @@ func distinct(t *testing.T) []middleware.Platform {
 	return []middleware.Platform{middleware.Default, middleware.Nginx, middleware.APIGateway, middleware.ALB}
 }
 
-// The same through real proxies, as they come.
+// The same bounds hold behind real proxies with their default settings.
 func TestJarIsBoundedBehindProxies(t *testing.T) {
 	front.Each(t, func(t *testing.T, p front.Proxy) {
 		for _, k := range []kind{kinds[0], kinds[3]} {
@@ -178,10 +180,10 @@ func newMemory(t *testing.T) *fallback.Memory {
 	return store
 }
 
-// sender sends a burst of requests and lets the answers land.
+// A sender sends a burst of requests and applies the responses.
 type sender struct {
 	send      func(v *visitor, limits middleware.Limits, request func(i int) (method, path string, form url.Values))
-	staggered bool // requests are built while others of the burst land
+	staggered bool // requests are built while other responses are applied
 }
 
 var (
@@ -189,8 +191,8 @@ var (
 	inSixes = sender{(*visitor).inSixes, true}
 )
 
-// run does the burst three times: over a session with small values, with large
-// ones, and with both.
+// run sends the burst three times: to sessions with small values, with large
+// values, and with both.
 func (b burst) run(t *testing.T, platform middleware.Platform, k kind, p *front.Proxy, by sender) {
 	site, clock := k.site(t, platform)
 	limits, _ := platform.Limits()
@@ -217,7 +219,7 @@ func (b burst) run(t *testing.T, platform middleware.Platform, k kind, p *front.
 		v.what = values.name + " values"
 		by.send(v, limits, func(i int) (string, string, url.Values) { return b.request(i, values.size) })
 		v.logInAndOut(v.what)
-		require.LessOrEqual(t, v.pot.field(), limits.RequestBytes)
+		require.LessOrEqual(t, v.jar.field(), limits.RequestBytes)
 	}
 	most := site.Meter.Most()
 	within(t, most, limits)
@@ -225,30 +227,32 @@ func (b burst) run(t *testing.T, platform middleware.Platform, k kind, p *front.
 		most.Cookies, most.ResponseBytes, limits.ResponseBytes, most.Events[middleware.EventWhole])
 }
 
-// atOnce sends requests that all carry the same cookies. Their answers land in
-// random order.
+// atOnce sends requests that all have the same cookies, and applies the
+// responses in random order.
 func (v *visitor) atOnce(limits middleware.Limits, request func(i int) (method, path string, form url.Values)) {
 	v.t.Helper()
 	v.land(v.together(many, request), limits)
 }
 
-// land applies answers one after another, and looks at the header each time.
+// land applies responses one after another, and checks the Cookie header each
+// time.
 func (v *visitor) land(answers []answer, limits middleware.Limits) {
 	v.t.Helper()
 	done := 0
 	for _, a := range answers {
 		require.NoError(v.t, a.fault())
-		v.pot.apply(a.lines)
-		require.NoError(v.t, v.pot.fits(limits), v.what)
+		v.jar.apply(a.lines)
+		require.NoError(v.t, v.jar.fits(limits), v.what)
 		if a.status == http.StatusOK {
 			done++
 		}
 	}
-	require.NotZero(v.t, done, "all were refused: %s", answers[0].body)
+	require.NotZero(v.t, done, "all requests were refused: %s", answers[0].body)
 }
 
-// inSixes sends requests as a browser does over HTTP/1.1: six are under way, each
-// with the cookies of its moment, and each answer lands when it comes.
+// inSixes sends requests as a browser does over HTTP/1.1: at most six at a
+// time, each with the cookies that the jar has at that moment. It applies each
+// response when it arrives.
 func (v *visitor) inSixes(limits middleware.Limits, request func(i int) (method, path string, form url.Values)) {
 	v.t.Helper()
 	var next, done atomic.Int64
@@ -262,15 +266,15 @@ func (v *visitor) inSixes(limits middleware.Limits, request func(i int) (method,
 						return nil
 					}
 					method, path, form := request(i)
-					a, err := v.send(v.site, method, path, form, v.pot.header())
+					a, err := v.send(v.site, method, path, form, v.jar.header())
 					if err == nil {
 						err = a.fault()
 					}
 					if err != nil {
 						return err
 					}
-					v.pot.apply(a.lines)
-					if err := v.pot.fits(limits); err != nil {
+					v.jar.apply(a.lines)
+					if err := v.jar.fits(limits); err != nil {
 						return fmt.Errorf("after %d requests: %w", i, err)
 					}
 					if a.status == http.StatusOK {
@@ -283,23 +287,23 @@ func (v *visitor) inSixes(limits middleware.Limits, request func(i int) (method,
 	for range 6 {
 		require.NoError(v.t, <-errs, v.what)
 	}
-	require.NotZero(v.t, done.Load(), "all were refused")
+	require.NotZero(v.t, done.Load(), "all requests were refused")
 }
 
-// browserCookies is how many cookies of a site browsers keep.
+// browserCookies is the number of cookies that browsers keep per site.
 const browserCookies = 150
 
-// fits is an error where a request would exceed what a platform or a browser
-// takes.
-func (p *pot) fits(limits middleware.Limits) error {
+// fits returns an error if the next request would exceed the limits of the
+// platform or of browsers.
+func (p *cookieJar) fits(limits middleware.Limits) error {
 	bytes, cookies := p.field(), len(p.names())
 	if bytes > limits.RequestBytes || cookies > browserCookies {
-		return fmt.Errorf("the Cookie field takes %d of %d bytes, in %d cookies", bytes, limits.RequestBytes, cookies)
+		return fmt.Errorf("the Cookie header has %d of %d bytes, in %d cookies", bytes, limits.RequestBytes, cookies)
 	}
 	return nil
 }
 
-// logInAndOut is what must always be possible.
+// logInAndOut logs in twice and then out. This must always work.
 func (v *visitor) logInAndOut(when string) {
 	v.t.Helper()
 	v.page()
@@ -314,7 +318,7 @@ func (v *visitor) logInAndOut(when string) {
 	require.Equal(v.t, "eve", v.page().Notes["role"].Left, when)
 }
 
-// within compares what was measured with the limits.
+// within compares the measured headers with the limits.
 func within(t *testing.T, most notes.Headers, limits middleware.Limits) {
 	t.Helper()
 	require.LessOrEqual(t, most.RequestBytes, limits.RequestBytes)
@@ -324,16 +328,14 @@ func within(t *testing.T, most notes.Headers, limits middleware.Limits) {
 	require.LessOrEqual(t, most.CookieBytes, limits.CookieBytes)
 }
 
-// 60 requests that each create an entry, in one process: each is kept, or was
-// refused by a name of its own, and no one is locked out.
+// 60 concurrent requests each create an entry, in one process. Each entry must
+// be kept, or its request refused with the entry's name, and the visitor must
+// still be able to log in.
 func TestNewEntriesAtOnce(t *testing.T) {
 	for _, platform := range middleware.Platforms() {
 		t.Run(name(platform), func(t *testing.T) {
 			for _, size := range []int{0, 8000} {
 				for _, k := range kinds {
-					if size > 0 && k.name == "either" {
-						continue // it may be written whole, of which the last response counts
-					}
 					t.Run(fmt.Sprint(k.name, " ", size), func(t *testing.T) { newEntries(t, platform, k, size) })
 				}
 			}
@@ -350,29 +352,30 @@ func newEntries(t *testing.T, platform middleware.Platform, k kind, size int) {
 	refused := 0
 	for _, a := range answers {
 		require.NoError(t, a.fault())
-		v.pot.apply(a.lines)
+		v.jar.apply(a.lines)
 		v.note(a)
-		require.LessOrEqual(t, v.pot.field(), limits.RequestBytes)
+		require.LessOrEqual(t, v.jar.field(), limits.RequestBytes)
 		if a.status != http.StatusOK {
 			refused++
-			require.Contains(t, a.entries, a.name, "a refusal names the entry: %s", a.body)
+			require.Contains(t, a.entries, a.name, "the refusal must name the entry: %s", a.body)
 		}
 	}
 	v.checkAcked("at once")
 	for i := range 3 {
 		v.settle(clock)
-		v.checkAcked("when it is over")
+		v.checkAcked("after the burst")
 		a := v.set("base0", fmt.Sprint("later", i), min(size, room(platform))/4)
 		require.Equal(t, http.StatusOK, a.status, "a write afterwards: %s", a.body)
 	}
 	within(t, site.Meter.Most(), limits)
-	t.Logf("%d of %d kept, %d cookies, %d bytes", many-refused, many, len(v.pot.names()), v.pot.field())
-	require.Equal(t, http.StatusOK, v.do("POST", "/logout", nil).status) // what is full to the brim has no room for a user
+	t.Logf("%d of %d kept, %d cookies, %d bytes", many-refused, many, len(v.jar.names()), v.jar.field())
+	require.Equal(t, http.StatusOK, v.do("POST", "/logout", nil).status) // a full jar has no room for a user
 	v.logInAndOut("afterwards")
 }
 
-// Six tabs that make an entry each much larger, which fit one by one and not
-// together: what does not fit is refused or stored, and the header is bounded.
+// Six tabs each enlarge an entry. Each entry fits alone, but they do not fit
+// together. The surplus must be refused or stored, and the header stays within
+// the limits.
 func TestEntriesThatGrowAtOnce(t *testing.T) {
 	for _, platform := range middleware.Platforms() {
 		t.Run(name(platform), func(t *testing.T) {
@@ -393,7 +396,7 @@ func TestEntriesThatGrowAtOnce(t *testing.T) {
 	}
 }
 
-// A form of 40 steps works on every platform, in at most 20 cookies.
+// A form with 40 steps works on every platform, with at most 20 cookies.
 func TestFortyEntriesOneAfterAnother(t *testing.T) {
 	for _, platform := range middleware.Platforms() {
 		t.Run(name(platform), func(t *testing.T) {
@@ -405,19 +408,20 @@ func TestFortyEntriesOneAfterAnother(t *testing.T) {
 					for i := range 40 {
 						a := v.set(fmt.Sprint("step", i), fmt.Sprint("s", i), 10)
 						require.Equal(t, http.StatusOK, a.status, "step %d: %s", i, a.body)
-						require.LessOrEqual(t, len(v.pot.names()), max(20, limits.Cookies))
+						require.LessOrEqual(t, len(v.jar.names()), max(20, limits.Cookies))
 						clock.Move(some(2000))
 					}
-					v.checkAcked("in the end")
+					v.checkAcked("after all steps")
 					within(t, site.Meter.Most(), limits)
-					t.Logf("%d cookies, %d bytes", len(v.pot.names()), v.pot.field())
+					t.Logf("%d cookies, %d bytes", len(v.jar.names()), v.jar.field())
 				})
 			}
 		})
 	}
 }
 
-// Tabs that refresh one large token at once: all are accepted, and one counts.
+// Tabs that refresh one large token at once: all writes are accepted, and one
+// wins.
 func TestSixRefreshesOfOneLargeValue(t *testing.T) {
 	for _, platform := range []middleware.Platform{middleware.ALB, middleware.APIGateway} {
 		t.Run(name(platform), func(t *testing.T) {
@@ -441,7 +445,7 @@ func TestSixRefreshesOfOneLargeValue(t *testing.T) {
 				left := v.page().Notes["base0"]
 				require.Len(t, left.Text, 5000)
 				require.Contains(t, []string{"0", "1", "2", "3", "4", "5"}, left.Left[len(left.Left)-1:])
-				require.Equal(t, fmt.Sprint(round), left.Left[:1], "of this round")
+				require.Equal(t, fmt.Sprint(round), left.Left[:1], "the value must be of this round")
 			}
 			within(t, site.Meter.Most(), limits)
 			v.logInAndOut("afterwards")
@@ -449,8 +453,8 @@ func TestSixRefreshesOfOneLargeValue(t *testing.T) {
 	}
 }
 
-// A session that grew by single writes, as far as the library let it, can still
-// be renewed and cut down.
+// A session that grew by single writes to the largest accepted size can still
+// be renewed and shrunk.
 func TestGrownSessionCanBeRenewed(t *testing.T) {
 	for _, platform := range middleware.Platforms() {
 		t.Run(name(platform), func(t *testing.T) {
@@ -469,7 +473,7 @@ func TestGrownSessionCanBeRenewed(t *testing.T) {
 					for i := range 2 {
 						a := v.do("POST", "/renew", nil)
 						require.Equal(t, http.StatusOK, a.status, "renewal %d of a session of %d entries, %d bytes of Cookie: %s",
-							i, n, v.pot.field(), a.body)
+							i, n, v.jar.field(), a.body)
 					}
 					v.checkAcked("after the renewal")
 					for i := range n {

@@ -18,38 +18,38 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(browser.Main(m)) }
 
-// page is a browser's tab at a site behind a proxy.
+// A page is a tab of a browser at a site behind a proxy.
 type page struct {
 	t    *testing.T
 	tab  browser.Tab
 	base string
 }
 
-// call is one fetch of a page.
+// A call is a fetch from a page.
 type call struct {
 	Method string `json:"method"`
 	URL    string `json:"url"`
 }
 
-// response is what came of it.
+// A response is the result of a call.
 type response struct {
 	Status  int
 	Text    string
-	Program string // notes.FieldProgram: "" if the proxy answered
+	Program string // notes.FieldProgram, or "" if the proxy responded
 	Entries string // notes.FieldEntries
 }
 
 func (r response) fault() error {
 	switch {
 	case r.Program == "":
-		return fmt.Errorf("the proxy answers with %d: %.200s", r.Status, r.Text)
+		return fmt.Errorf("the proxy returned status %d: %.200s", r.Status, r.Text)
 	case r.Status == http.StatusOK, r.Status == notes.StatusTooLarge, r.Status == notes.StatusStoreDown, r.Status == notes.StatusEnded:
 		return nil
 	}
 	return fmt.Errorf("%d: %s", r.Status, r.Text)
 }
 
-// fetch sends requests, all at once.
+// fetch sends all requests at once.
 func (p page) fetch(calls ...call) (all []response) {
 	p.t.Helper()
 	text, err := json.Marshal(calls)
@@ -67,7 +67,7 @@ func (p page) fetch(calls ...call) (all []response) {
 
 func to(method, path string, form url.Values) call { return call{method, path + "?" + form.Encode()} }
 
-// must sends one request, which must be accepted.
+// must sends a request, which must be accepted.
 func (p page) must(method, path string, form url.Values) string {
 	p.t.Helper()
 	r := p.fetch(to(method, path, form))[0]
@@ -88,8 +88,8 @@ func open(t *testing.T, b browser.Browser, base string) page {
 	return page{t, tab, base}
 }
 
-// Whatever a browser sends at once behind a proxy as it comes, the proxy never
-// refuses it, and the visitor can log in and out afterwards.
+// Whatever a browser sends at once, a proxy with default settings never refuses
+// it, and the visitor can log in and out afterwards.
 func TestBrowsersAreNeverLockedOut(t *testing.T) {
 	browser.Each(t, func(t *testing.T, b browser.Browser) {
 		front.Each(t, func(t *testing.T, p front.Proxy) {
@@ -152,8 +152,9 @@ func (p page) logInAndOut() {
 	require.Equal(p.t, "eve", p.notes().Notes["role"].Left)
 }
 
-// Forty calls of fetch that each create an entry, behind nginx as it comes: what
-// is acknowledged is there, what is refused is refused by name.
+// Forty concurrent calls of fetch each create an entry, behind nginx with
+// default settings. Acknowledged entries exist afterwards, and refusals name
+// their entry.
 func TestFortyFetches(t *testing.T) {
 	browser.Each(t, func(t *testing.T, b browser.Browser) {
 		site, clock := kinds[0].site(t, middleware.Nginx)

@@ -1,7 +1,7 @@
-// Package bursts_test attacks sessions as a foreign client would, over real
-// sockets, through real proxies, in real browsers and with a cookie jar of its
-// own: many writers at once, responses in any order, cookies lost, brought back
-// and shuffled, replicas left behind.
+// Package bursts_test attacks sessions through real sockets, proxies and
+// browsers, and with a cookie jar of its own. The attacks combine concurrent
+// writers, responses in any order, lost, restored and shuffled cookies, and
+// replicas with an old ring.
 package bursts_test
 
 import (
@@ -23,21 +23,21 @@ import (
 	"github.com/carryon-go/carryon/test/internal/notes"
 )
 
-// patience bounds every call; no test waits for it unless it fails.
+// patience limits every call. Only failing tests wait for it.
 const patience = 60 * time.Second
 
-// sizes are of the sessions, in bytes of values.
+// sizes are the sizes of the sessions, in bytes of values.
 var sizes = []int{200, 2000, 8000}
 
-// pot is the least cookie jar: a name has one value, an end in the past takes
-// it away, and nothing is ever dropped for its size or number. What it sends is
-// in random order.
-type pot struct {
+// A cookieJar is minimal: each name has one value, and an expiry in the past
+// deletes it. It drops no cookie because of size or number, and sends the
+// cookies in random order.
+type cookieJar struct {
 	mu      sync.Mutex
 	cookies map[string]string
 }
 
-func (p *pot) header() string {
+func (p *cookieJar) header() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	pairs := make([]string, 0, len(p.cookies))
@@ -48,7 +48,7 @@ func (p *pot) header() string {
 	return strings.Join(pairs, "; ")
 }
 
-func (p *pot) apply(lines []string) {
+func (p *cookieJar) apply(lines []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, line := range lines {
@@ -62,7 +62,7 @@ func (p *pot) apply(lines []string) {
 	}
 }
 
-func (p *pot) names() (all []string) {
+func (p *cookieJar) names() (all []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for name := range p.cookies {
@@ -71,7 +71,7 @@ func (p *pot) names() (all []string) {
 	return all
 }
 
-func (p *pot) copy() map[string]string {
+func (p *cookieJar) copy() map[string]string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := make(map[string]string, len(p.cookies))
@@ -81,44 +81,45 @@ func (p *pot) copy() map[string]string {
 	return c
 }
 
-// field is the number of bytes of the Cookie field.
-func (p *pot) field() int { return len(p.header()) }
+// field returns the length of the Cookie header.
+func (p *cookieJar) field() int { return len(p.header()) }
 
-// visitor is one client: a pot, and what was acknowledged to it.
+// A visitor is a client: a cookie jar, and the writes that were acknowledged to
+// it.
 type visitor struct {
 	t    *testing.T
 	site *notes.Site
-	base string // where the site is reached; "" is its own address
-	what string // is tested now
+	base string // the site's address; "" for its own
+	what string // what is being tested
 	http *http.Client
-	pot  *pot
+	jar  *cookieJar
 
 	mu    sync.Mutex
-	acked map[string]string // name -> by, of the last write that was acknowledged
+	acked map[string]string // name → by, of the last acknowledged write
 }
 
-// answer is one response, not yet applied to the pot.
+// An answer is a response that has not been applied to the jar.
 type answer struct {
 	status  int
 	body    string
 	lines   []string
-	entries []string // that a refusal names
-	ours    bool     // it is the program's, not a proxy's
-	name    string   // what it wrote, "" if nothing
+	entries []string // the entries that a refusal names
+	ours    bool     // from the program, not from a proxy
+	name    string   // the written entry, or ""
 	by      string
 }
 
 var client = &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 256}}
 
-// oneShot takes a connection for each request: a proxy that is busy closes idle
-// ones while a request is on its way, and a POST is not sent again.
+// oneShot uses a new connection for each request. A busy proxy may close an
+// idle connection while a request is on its way, and a POST is not retried.
 var oneShot = &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 
 func newVisitor(t *testing.T, s *notes.Site) *visitor {
-	return &visitor{t: t, site: s, http: client, pot: &pot{cookies: map[string]string{}}, acked: map[string]string{}}
+	return &visitor{t: t, site: s, http: client, jar: &cookieJar{cookies: map[string]string{}}, acked: map[string]string{}}
 }
 
-// send is one request with the given cookies; it may run beside others.
+// send sends a request with the given cookies. It may be called concurrently.
 func (v *visitor) send(site *notes.Site, method, path string, form url.Values, cookies string) (answer, error) {
 	base := site.URL
 	if v.base != "" {
@@ -142,29 +143,30 @@ func (v *visitor) send(site *notes.Site, method, path string, form url.Values, c
 		name: form.Get("name"), by: form.Get("by")}, err
 }
 
-// do sends one request and takes its answer at once.
+// do sends a request and applies its response at once.
 func (v *visitor) do(method, path string, form url.Values) answer {
 	v.t.Helper()
-	a, err := v.send(v.site, method, path, form, v.pot.header())
+	a, err := v.send(v.site, method, path, form, v.jar.header())
 	require.NoError(v.t, err)
 	v.take(a)
 	return a
 }
 
-// take applies an answer. A write that was acknowledged must be there from now
-// on; what is refused must be refused by name and change nothing.
+// take applies a response. An acknowledged write must be visible from now on. A
+// refusal must name its reason and change nothing.
 func (v *visitor) take(a answer) {
 	v.t.Helper()
 	require.NoError(v.t, a.fault())
-	v.pot.apply(a.lines)
+	v.jar.apply(a.lines)
 	v.note(a)
 }
 
-// fault is an error where an answer is neither right nor a refusal by name.
+// fault returns an error if a response is neither a success nor a named
+// refusal.
 func (a *answer) fault() error {
 	switch {
 	case !a.ours:
-		return fmt.Errorf("the proxy answers with %d: %.200s", a.status, a.body)
+		return fmt.Errorf("the proxy returned status %d: %.200s", a.status, a.body)
 	case a.status == http.StatusOK:
 		return nil
 	case len(a.lines) > 0:
@@ -174,7 +176,7 @@ func (a *answer) fault() error {
 	return fmt.Errorf("%d with %d Set-Cookie lines: %s", a.status, len(a.lines), a.body)
 }
 
-// note remembers what was acknowledged.
+// note records an acknowledged write.
 func (v *visitor) note(a answer) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -192,7 +194,8 @@ func setting(name, by string, size int, wait time.Duration) url.Values {
 	return url.Values{"name": {name}, "by": {by}, "size": {fmt.Sprint(size)}, "wait": {wait.String()}}
 }
 
-// page reads everything, and checks that what was written together is together.
+// page reads the session, and checks that values which were written together
+// are equal.
 func (v *visitor) page() notes.Page {
 	v.t.Helper()
 	a := v.do("GET", "/all", nil)
@@ -209,31 +212,32 @@ func parse(t *testing.T, a answer) (p notes.Page) {
 	return p
 }
 
-// checkAcked reads, and demands every acknowledged write.
+// checkAcked reads the session and requires every acknowledged write.
 func (v *visitor) checkAcked(when string) {
 	v.t.Helper()
 	p := v.page()
 	for name, by := range v.acked {
 		note, ok := p.Notes[name]
-		require.True(v.t, ok, "%s: the write of %s was acknowledged and is not there (reason %q, %d of %d there, %d cookies)",
-			when, name, p.Reason, len(p.Notes), len(v.acked), len(v.pot.names()))
+		require.True(v.t, ok, "%s: the acknowledged write of %s is missing (reason %q, %d of %d found, %d cookies)",
+			when, name, p.Reason, len(p.Notes), len(v.acked), len(v.jar.names()))
 		require.Equal(v.t, by, note.Left, "%s: %s", when, name)
 	}
 }
 
-// settled is longer than anything is in flight (SPEC.md, section "Time"): then
-// the jar may be tidied up.
+// settled is longer than any request is in flight (SPEC.md, section "Time").
+// After it, the library may remove obsolete cookies.
 const settled = 18 * time.Minute
 
-// settle lets a burst be over and reads, so that it is tidied up.
+// settle waits until a burst is over, and then reads, so that obsolete cookies
+// are removed.
 func (v *visitor) settle(clock *notes.Clock) {
 	v.t.Helper()
 	clock.Move(settled)
 	v.page()
 }
 
-// burst sends n requests that all carry the same cookies and takes the answers
-// in random order. It returns how many writes were acknowledged.
+// burst sends n requests with the same cookies and applies the responses in
+// random order. It returns how many writes were acknowledged.
 func (v *visitor) burst(n int, request func(i int) (path string, form url.Values)) (done int) {
 	v.t.Helper()
 	for _, a := range v.together(n, func(i int) (string, string, url.Values) {
@@ -248,15 +252,15 @@ func (v *visitor) burst(n int, request func(i int) (path string, form url.Values
 	return done
 }
 
-// together sends n requests that all carry the same cookies, and returns the
-// answers in random order.
+// together sends n requests with the same cookies, and returns the responses in
+// random order.
 func (v *visitor) together(n int, request func(i int) (method, path string, form url.Values)) (all []answer) {
 	v.t.Helper()
 	answers := make(chan answer, n)
 	failed := make(chan error, n)
 	var headers []string
 	for range n {
-		headers = append(headers, v.pot.header())
+		headers = append(headers, v.jar.header())
 	}
 	for i := range n {
 		go func() {
@@ -281,8 +285,7 @@ func (v *visitor) together(n int, request func(i int) (method, path string, form
 	return all
 }
 
-// grow makes the session hold about so many bytes in four entries, base0 to
-// base3.
+// grow fills the session with about size bytes, in the entries base0 to base3.
 func (v *visitor) grow(size int) {
 	v.t.Helper()
 	for i := range 4 {
@@ -297,13 +300,13 @@ func newRing(t *testing.T) *keyring.Ring {
 	return ring
 }
 
-// newSite is a replica of a platform's, and its clock.
+// newSite returns a replica for a platform, and its clock.
 func newSite(t *testing.T, platform middleware.Platform) (*notes.Site, *notes.Clock) {
 	clock := &notes.Clock{}
 	return notes.New(t, middleware.Config{Keys: newRing(t), Platform: platform, Clock: clock.Now}), clock
 }
 
-// name is a platform's in the name of a test.
+// name returns the name of a platform for the name of a test.
 func name(p middleware.Platform) string {
 	if p == middleware.Default {
 		return "default"
@@ -311,5 +314,5 @@ func name(p middleware.Platform) string {
 	return string(p)
 }
 
-// some is a random time of so many milliseconds at most.
+// some returns a random duration of at most ms milliseconds.
 func some(ms int) time.Duration { return time.Duration(rand.IntN(ms+1)) * time.Millisecond }

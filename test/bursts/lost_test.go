@@ -25,7 +25,8 @@ const (
 	replicas = 3
 )
 
-// raced is how many writes race in each test; CARRYON_RACED=100000 makes it more.
+// raced returns how many writes race in each test. CARRYON_RACED=100000 sets
+// it.
 func raced(t *testing.T) int {
 	text := os.Getenv("CARRYON_RACED")
 	if text == "" {
@@ -36,25 +37,25 @@ func raced(t *testing.T) int {
 	return n
 }
 
-// race is one browser whose tabs write an entry each, on several replicas.
+// A race is a browser whose tabs each write an entry, on several replicas.
 type race struct {
 	*visitor
 	sites []*notes.Site
 	clock *notes.Clock
 	size  func(racer int) int
 
-	lock   sync.Mutex // held while a request takes its cookies, and while an answer lands
-	sent   [racers]int
-	stands [racers]int // the last that was acknowledged, alone
-	epoch  int         // how often the session was renewed or ended
-	ending bool        // a renewal or a logout is under way: what lands beside it may be lost
+	lock         sync.Mutex // held while a request takes its cookies, and while a response is applied
+	sent         [racers]int
+	acknowledged [racers]int // the last acknowledged write of each tab
+	epoch        int         // number of renewals and logouts
+	ending       bool        // a renewal or a logout is in flight, and may undo concurrent writes
 
 	landed, refused, reads atomic.Int64
 	failed                 chan error
-	gate                   sync.RWMutex // held by whoever lets no request begin
+	gate                   sync.RWMutex // held for writing to keep requests from starting
 }
 
-// racing are the ways to keep a session of six entries.
+// racing lists the ways to keep a session of six entries.
 var racing = []struct {
 	name     string
 	platform middleware.Platform
@@ -65,7 +66,7 @@ var racing = []struct {
 	{"cookies", middleware.Nginx, middleware.Auto, false, func(int) int { return rand.IntN(40) }},
 	{"chunks", middleware.GoServer, middleware.Auto, false, func(racer int) int { return rand.IntN(1 + 2000*racer) }},
 	{"stored", middleware.Nginx, middleware.AlwaysStored, true, func(racer int) int { return rand.IntN(1 + 2000*racer) }},
-	{"up and down by one", middleware.ALB, middleware.Lossless, true, func(racer int) int {
+	{"up and down by one", middleware.ALB, middleware.Auto, true, func(racer int) int {
 		if racer > 0 {
 			return rand.IntN(40)
 		}
@@ -93,22 +94,22 @@ func newRace(t *testing.T, i int) *race {
 
 func tab(i int) string { return fmt.Sprint("tab", i) }
 
-// moment is what a request knew when it took its cookies.
+// A moment is the state that a request knew when it took its cookies.
 type moment struct {
-	cookies string
-	epoch   int
-	ending  bool
-	sent    [racers]int
-	stands  [racers]int
+	cookies      string
+	epoch        int
+	ending       bool
+	sent         [racers]int
+	acknowledged [racers]int
 }
 
-func (r *race) now() moment { // the lock is held
-	return moment{r.pot.header(), r.epoch, r.ending, r.sent, r.stands}
+func (r *race) now() moment { // the caller holds the lock
+	return moment{r.jar.header(), r.epoch, r.ending, r.sent, r.acknowledged}
 }
 
 func (r *race) anywhere() *notes.Site { return r.sites[rand.IntN(len(r.sites))] }
 
-// write is one write of a tab's.
+// write sends one write of a tab.
 func (r *race) write(i int) error {
 	r.gate.RLock()
 	r.lock.Lock()
@@ -127,24 +128,25 @@ func (r *race) write(i int) error {
 	if err != nil {
 		return err
 	}
-	time.Sleep(some(2)) // answers land in another order than they were made
+	time.Sleep(some(2)) // so that responses are applied out of order
 	r.lock.Lock()
 	defer r.lock.Unlock()
-	r.pot.apply(a.lines)
+	r.jar.apply(a.lines)
 	switch {
 	case a.status != http.StatusOK:
 		r.refused.Add(1)
 	case m.epoch == r.epoch && !r.ending:
-		r.stands[i] = n
+		r.acknowledged[i] = n
 		r.landed.Add(1)
 	}
 	if r.landed.Load()%20 == 0 {
-		r.clock.Move(some(30_000)) // folds and touches fall due
+		r.clock.Move(some(30_000)) // so that folds and touches become due
 	}
 	return nil
 }
 
-// read reads all, and checks that what stood when it took its cookies shows.
+// read checks that a page shows every write which was acknowledged before the
+// read began.
 func (r *race) read() error {
 	r.gate.RLock()
 	r.lock.Lock()
@@ -156,11 +158,11 @@ func (r *race) read() error {
 		return err
 	}
 	r.lock.Lock()
-	r.pot.apply(a.lines)
+	r.jar.apply(a.lines)
 	ended := m.ending || r.ending || m.epoch != r.epoch
 	r.lock.Unlock()
 	if _, known := p.Notes["user"]; ended && !known {
-		return nil // the store knew of the end before the browser did, and a write may have begun another session
+		return nil // the store knew the end before the browser did; a write may have begun a new session
 	}
 	return r.check(m, p)
 }
@@ -168,7 +170,7 @@ func (r *race) read() error {
 func (r *race) look(m moment) (p notes.Page, a answer, err error) {
 	a, err = r.send(r.anywhere(), "GET", "/all", nil, m.cookies)
 	if err == nil && a.status != http.StatusOK {
-		err = fmt.Errorf("a read was answered with %d: %s", a.status, a.body)
+		err = fmt.Errorf("a read got status %d: %s", a.status, a.body)
 	}
 	if err == nil {
 		err = json.Unmarshal([]byte(a.body), &p)
@@ -179,23 +181,23 @@ func (r *race) look(m moment) (p notes.Page, a answer, err error) {
 func (r *race) check(m moment, p notes.Page) error {
 	r.reads.Add(1)
 	if by := p.Notes["user"].Left; by != strconv.Itoa(m.epoch) {
-		return fmt.Errorf("the session was renewed for the %dth time, and a read shows that of %q (reason %q)", m.epoch, by, p.Reason)
+		return fmt.Errorf("after renewal %d, a read shows the session of %q (reason %q)", m.epoch, by, p.Reason)
 	}
 	for i := range racers {
 		note := p.Notes[tab(i)]
 		n, err := strconv.Atoi(note.Left)
 		switch {
 		case err != nil || note.Left != note.Right:
-			return fmt.Errorf("%s is mixed or missing: %.20q, %.20q", tab(i), note.Left, note.Right)
-		case n < m.stands[i]:
-			return fmt.Errorf("lost: write %d of %s was acknowledged, and a read shows %d (of %d sent)", m.stands[i], tab(i), n, m.sent[i])
+			return fmt.Errorf("the two values of %s differ or are missing: %.20q, %.20q", tab(i), note.Left, note.Right)
+		case n < m.acknowledged[i]:
+			return fmt.Errorf("write %d of %s was acknowledged, but a read shows write %d (of %d sent)", m.acknowledged[i], tab(i), n, m.sent[i])
 		}
 	}
 	return nil
 }
 
-// go6 lets the tabs write until there were so many writes or until they are told
-// to stop; every fifth request is a read.
+// go6 runs the six tabs until they have sent total writes or stop is closed.
+// Every fifth request is a read.
 func (r *race) go6(total int, stop <-chan struct{}) *sync.WaitGroup {
 	var all sync.WaitGroup
 	for i := range racers {
@@ -232,14 +234,14 @@ func (r *race) none(when string) {
 	}
 }
 
-// Writes of different entries on three replicas: nothing that was acknowledged
-// is ever missing.
+// With writes of different entries on three replicas, no acknowledged write is
+// ever missing.
 func TestRacedWritesAreNeverLost(t *testing.T) {
 	for i, how := range racing {
 		t.Run(how.name, func(t *testing.T) {
 			r := newRace(t, i)
 			r.go6(raced(t), nil).Wait()
-			r.none("while the writes raced")
+			r.none("during the writes")
 			for range 3 {
 				require.NoError(t, r.read())
 				r.clock.Move(settled)
@@ -257,8 +259,8 @@ func TestRacedWritesAreNeverLost(t *testing.T) {
 	}
 }
 
-// The session is renewed and ended in the middle of it all: neither is undone by
-// what lands later.
+// The session is renewed and ended during concurrent writes. No later response
+// may undo either.
 func TestRacedWritesUndoNoRenewalAndNoLogout(t *testing.T) {
 	for i, how := range racing {
 		t.Run(how.name, func(t *testing.T) {
@@ -272,11 +274,11 @@ func TestRacedWritesUndoNoRenewalAndNoLogout(t *testing.T) {
 					r.renew()
 				}
 				time.Sleep(some(30))
-				r.none("beside renewals and logouts")
+				r.none("during renewals and logouts")
 			}
 			close(stop)
 			all.Wait()
-			r.none("beside renewals and logouts")
+			r.none("during renewals and logouts")
 			t.Logf("%d writes acknowledged, %d renewals and logouts, %d reads, %d refused", r.landed.Load(), r.epoch, r.reads.Load(), r.refused.Load())
 		})
 	}
@@ -289,15 +291,15 @@ func (r *race) renew() {
 	r.lock.Lock()
 	m := r.now()
 	r.lock.Unlock()
-	m.stands = before.stands
+	m.acknowledged = before.acknowledged
 	p, a, err := r.look(m)
 	require.NoError(r.t, err)
-	r.pot.apply(a.lines)
+	r.jar.apply(a.lines)
 	require.NoError(r.t, r.check(m, p), "after a renewal")
 }
 
-// ask sends what ends a generation, and lets it land. It is sent again where the
-// store was too busy.
+// ask sends a request that ends a generation, and applies its response. It
+// retries while the store is too busy.
 func (r *race) ask(path string, form url.Values, after func()) (before moment) {
 	r.t.Helper()
 	for range 50 {
@@ -314,7 +316,7 @@ func (r *race) ask(path string, form url.Values, after func()) (before moment) {
 			}
 			r.lock.Lock()
 			defer r.lock.Unlock()
-			r.pot.apply(a.lines)
+			r.jar.apply(a.lines)
 			r.epoch++
 			r.ending = false
 			if after != nil {
@@ -324,15 +326,15 @@ func (r *race) ask(path string, form url.Values, after func()) (before moment) {
 		}
 		require.NotEqual(r.t, notes.StatusTooLarge, a.status, a.body)
 	}
-	r.t.Fatal("a renewal or a logout is never accepted")
+	r.t.Fatal("no attempt at a renewal or a logout was accepted")
 	return before
 }
 
-// end ends the session while the tabs write, looks that it stays ended when what
-// was under way has landed, and begins another.
+// end ends the session while the tabs write, checks that no late response
+// restores it, and begins a new session.
 func (r *race) end() {
 	r.t.Helper()
-	r.ask("/logout", url.Values{"wait": {some(5).String()}}, func() { r.stands = [racers]int{} })
+	r.ask("/logout", url.Values{"wait": {some(5).String()}}, func() { r.acknowledged = [racers]int{} })
 	defer r.gate.Unlock()
 	for range 10 {
 		r.lock.Lock()
@@ -340,12 +342,12 @@ func (r *race) end() {
 		r.lock.Unlock()
 		p, a, err := r.look(m)
 		require.NoError(r.t, err)
-		require.Empty(r.t, p.Notes, "the session was ended")
+		require.Empty(r.t, p.Notes, "the session must stay ended")
 		require.Equal(r.t, session.LoggedOut, p.Reason)
 		r.lock.Lock()
-		r.pot.apply(a.lines)
+		r.jar.apply(a.lines)
 		r.lock.Unlock()
-		time.Sleep(time.Millisecond) // what is under way lands
+		time.Sleep(time.Millisecond) // wait for requests in flight
 	}
 	r.lock.Lock()
 	m := r.now()
@@ -354,7 +356,7 @@ func (r *race) end() {
 	require.NoError(r.t, err)
 	require.Equal(r.t, http.StatusOK, a.status, a.body)
 	r.lock.Lock()
-	r.pot.apply(a.lines)
+	r.jar.apply(a.lines)
 	r.lock.Unlock()
 	for i := range racers {
 		r.lock.Lock()
@@ -366,8 +368,8 @@ func (r *race) end() {
 		require.NoError(r.t, err)
 		require.Equal(r.t, http.StatusOK, a.status, a.body)
 		r.lock.Lock()
-		r.pot.apply(a.lines)
-		r.stands[i] = n
+		r.jar.apply(a.lines)
+		r.acknowledged[i] = n
 		r.lock.Unlock()
 	}
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/carryon-go/carryon/test/internal/front"
 )
 
-// foreign are cookies of other programs, in so many bytes of the Cookie field.
+// foreign returns cookies of other programs that take the given bytes of the
+// Cookie header.
 func foreign(bytes, count int) []string {
 	var lines []string
 	left := bytes - 2*(count-1)
@@ -26,8 +27,8 @@ func foreign(bytes, count int) []string {
 	return lines
 }
 
-// Other programs' cookies take room and no rights: a visitor who brings many of
-// them can log in, stay logged in and log out, with a store and without.
+// Cookies of other programs take room. A visitor with many of them must still
+// be able to log in, stay logged in and log out, with and without a store.
 func TestLoginBesideForeignCookies(t *testing.T) {
 	for _, test := range []struct {
 		platform middleware.Platform
@@ -39,8 +40,8 @@ func TestLoginBesideForeignCookies(t *testing.T) {
 					t.Run(fmt.Sprint(name(test.platform), " ", count, " ", k.name, " ", how), func(t *testing.T) {
 						site, _ := k.site(t, test.platform)
 						v := newVisitor(t, site)
-						v.pot.apply(foreign(test.bytes, count))
-						require.Equal(t, test.bytes, v.pot.field())
+						v.jar.apply(foreign(test.bytes, count))
+						require.Equal(t, test.bytes, v.jar.field())
 						v.foreignLogin(how)
 					})
 				}
@@ -49,7 +50,7 @@ func TestLoginBesideForeignCookies(t *testing.T) {
 	}
 }
 
-// The same behind nginx itself.
+// The same must hold behind nginx.
 func TestLoginBesideForeignCookiesBehindNginx(t *testing.T) {
 	p := front.Nginx(t)
 	for _, k := range kinds {
@@ -58,14 +59,15 @@ func TestLoginBesideForeignCookiesBehindNginx(t *testing.T) {
 				site, _ := k.site(t, middleware.Nginx)
 				v := newVisitor(t, site)
 				v.base, v.http = p.Before(t, site.URL), oneShot
-				v.pot.apply(foreign(1800, 6))
+				v.jar.apply(foreign(1800, 6))
 				v.foreignLogin(how)
 			})
 		}
 	}
 }
 
-// foreignLogin logs in twice, once without a session and once over it, and out.
+// foreignLogin logs in twice, first without a session and then with one, and
+// logs out.
 func (v *visitor) foreignLogin(how string) {
 	v.t.Helper()
 	for _, by := range []string{"ada", "eve"} {

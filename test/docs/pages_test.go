@@ -1,5 +1,5 @@
-// Package docs holds the pages in docs that promise it against the code that its
-// tests run: what a page shows is what was compiled.
+// Package docs checks that pages in docs show exactly the code that the tests
+// compile and run.
 package docs
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pages are those whose Go code runs, and the folders that have it.
+// pages maps the pages whose Go code is tested to the folders of that code.
 var pages = map[string]string{
 	"express-session.md":  "express",
 	"gorilla-sessions.md": "gorilla",
@@ -21,7 +21,7 @@ var pages = map[string]string{
 
 var fence = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
 
-// blocks are the Go code blocks of a page.
+// blocks returns the Go code blocks of a page.
 func blocks(t *testing.T, page string) (list []string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", page))
@@ -29,11 +29,11 @@ func blocks(t *testing.T, page string) (list []string) {
 	for _, m := range fence.FindAllStringSubmatch(string(text), -1) {
 		list = append(list, m[1])
 	}
-	require.Equal(t, strings.Count(string(text), "```go"), len(list), "each block is closed")
+	require.Equal(t, strings.Count(string(text), "```go"), len(list), "each block must be closed")
 	return list
 }
 
-// code is what the tests of a folder have.
+// code returns the code in the tests of a folder.
 func code(t *testing.T, folder string) string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
@@ -48,7 +48,7 @@ func code(t *testing.T, folder string) string {
 	return all.String()
 }
 
-// has tells whether code has these very lines, at whatever depth.
+// has reports whether code contains the lines of a block, at any indentation.
 func has(code, block string) bool {
 	for depth := range 4 {
 		var indented strings.Builder
@@ -71,7 +71,7 @@ func TestPagesShowWhatRuns(t *testing.T) {
 			code, list := code(t, folder), blocks(t, page)
 			require.NotEmpty(t, list)
 			for _, block := range list {
-				require.True(t, has(code, block), "test/docs/%s does not have this code of docs/%s; make both the same:\n%s", folder, page, block)
+				require.True(t, has(code, block), "test/docs/%s lacks this code of docs/%s; make them equal:\n%s", folder, page, block)
 			}
 		})
 	}
@@ -79,7 +79,7 @@ func TestPagesShowWhatRuns(t *testing.T) {
 
 var exampleOf = regexp.MustCompile(`(?ms)^func (Example\w+)\(\) \{\n(.*?)^\}$`)
 
-// An example that no page shows would be kept for nobody.
+// Examples that no page shows are removed.
 func TestEveryExampleIsShown(t *testing.T) {
 	for page, folder := range pages {
 		code, list := code(t, folder), blocks(t, page)
@@ -92,7 +92,7 @@ func TestEveryExampleIsShown(t *testing.T) {
 			for _, name := range regexp.MustCompile(`\b(\w+)\b`).FindAllString(example[2], -1) {
 				found = found || strings.Contains(shown, "func "+name+"(") || strings.Contains(shown, "type "+name+" ")
 			}
-			require.True(t, found, "docs/%s shows nothing of %s", page, example[1])
+			require.True(t, found, "docs/%s does not show the example %s", page, example[1])
 		}
 	}
 }
@@ -106,7 +106,7 @@ func TestACodeBlockThatDiffersIsFound(t *testing.T) {
 	}
 }
 
-// What is listed here is what the libraries have.
+// These lists are the complete options and methods of the libraries.
 func TestTheExpressPageNamesEverything(t *testing.T) {
 	names := map[string]string{
 		"Options": `cookie cookie.domain cookie.expires cookie.httpOnly cookie.maxAge cookie.partitioned cookie.path
@@ -126,7 +126,7 @@ func TestTheExpressPageNamesEverything(t *testing.T) {
 		_, section, ok := strings.Cut(string(text), "\n## "+title+"\n")
 		require.True(t, ok, title)
 		section, _, _ = strings.Cut(section, "\n## ")
-		var left strings.Builder // the first columns of the table
+		var left strings.Builder // the first column of the table
 		for line := range strings.Lines(section) {
 			if cells := strings.Split(line, "|"); len(cells) > 2 {
 				left.WriteString(cells[1])

@@ -14,7 +14,7 @@ import (
 	"github.com/carryon-go/carryon/test/browser"
 )
 
-// kinds are four sessions side by side on one host, of one ring.
+// kinds are four sessions on one host, with one ring.
 var kinds = map[string]middleware.Config{
 	"host":  {},
 	"admin": {Path: "/admin", Name: "__Secure-admin", SameSite: http.SameSiteStrictMode},
@@ -22,8 +22,9 @@ var kinds = map[string]middleware.Config{
 	"frame": {Name: "__Host-frame", SameSite: http.SameSiteNoneMode, Partitioned: true, Priority: "High"},
 }
 
-// newSideBySide serves /in?of=KIND&name=, /out?of=KIND and, everywhere else, who
-// the visitor is in each of the sessions; the page also tells its parent.
+// newSideBySide serves /in?of=KIND&name= and /out?of=KIND. Every other page
+// shows the visitor's name in each of the sessions, and sends it to the page's
+// parent.
 func newSideBySide(t *testing.T) (at func(host string) string) {
 	t.Helper()
 	ring, err := keyring.Generate(time.Now())
@@ -53,7 +54,8 @@ func newSideBySide(t *testing.T) (at func(host string) string) {
 	return func(host string) string { return browser.At(server, host) }
 }
 
-// who is what a page says of the visitor, in the order host, admin, site, frame.
+// whoAt returns the names that a page shows, in the order host, admin, site,
+// frame.
 func whoAt(t *testing.T, tab browser.Tab, address string) string {
 	t.Helper()
 	require.NoError(t, tab.Go(address))
@@ -62,8 +64,8 @@ func whoAt(t *testing.T, tab browser.Tab, address string) string {
 	return seen
 }
 
-// Sessions of different names, paths and domains on one host do not see one
-// another, and each goes where its attributes say.
+// Sessions with different names, paths and domains on one host are independent.
+// Browsers send each of them where its attributes allow.
 func TestSessionsSideBySideInABrowser(t *testing.T) {
 	browser.Each(t, func(t *testing.T, b browser.Browser) {
 		at := newSideBySide(t)
@@ -89,14 +91,14 @@ func TestSessionsSideBySideInABrowser(t *testing.T) {
 		require.Equal(t, "a.app.test /admin strict", got["__Secure-admin"])
 		require.Equal(t, ".app.test / lax", got["__Secure-site"])
 
-		require.NoError(t, tab.Go(sibling+"/out?of=site"), "a logout at a sibling")
+		require.NoError(t, tab.Go(sibling+"/out?of=site"), "the logout at a sibling domain")
 		require.NoError(t, tab.Go(a+"/out?of=host"))
 		require.Equal(t, ",admin-user,,frame-user", whoAt(t, tab, a+"/admin/"))
 	})
 }
 
-// A session in the frame of another site: only the one that is made for it is
-// sent there, and it is none of the visitor's at the site itself.
+// In a frame on another site, browsers send only the session that is configured
+// for it. At the site itself that session does not exist.
 func TestPartitionedSessionInAFrame(t *testing.T) {
 	browser.Each(t, func(t *testing.T, b browser.Browser) {
 		at := newSideBySide(t)

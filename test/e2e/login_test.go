@@ -17,7 +17,7 @@ import (
 
 const greeting = "你好 张三,欢迎回来"
 
-// startLogin runs the login example with the key file, on any free port.
+// startLogin runs the login example with the key file, on a free port.
 func startLogin(t *testing.T, keys string) *program {
 	t.Helper()
 	return start(t, "login", "-addr", "127.0.0.1:0", "-keys", keys)
@@ -25,14 +25,14 @@ func startLogin(t *testing.T, keys string) *program {
 
 func keyFile(t *testing.T) string { return filepath.Join(t.TempDir(), "session-keys.json") }
 
-// login fills in the form that the tab shows.
+// login fills in and submits the form in the tab.
 func login(t *testing.T, tab browser.Tab, name string) {
 	t.Helper()
 	require.NoError(t, browser.Fill(tab, "#name", name))
 	require.NoError(t, browser.Follow(tab, "#submit"))
 }
 
-// open goes to a page and gives the text of its main part.
+// open loads a page and returns the text of its main element.
 func open(t *testing.T, tab browser.Tab, address string) string {
 	t.Helper()
 	require.NoError(t, tab.Go(address))
@@ -65,7 +65,7 @@ func TestLoginSurvivesARestart(t *testing.T) {
 		require.Contains(t, text(t, tab), greeting)
 
 		first.Stop(t)
-		require.Error(t, tab.Go(first.url+"/"), "nobody listens any more")
+		require.Error(t, tab.Go(first.url+"/"), "the program must not listen any more")
 		second := start(t, "login", "-addr", "127.0.0.1:"+first.port(t), "-keys", keys)
 		require.Equal(t, first.url, second.url)
 		require.Contains(t, open(t, tab, second.url+"/"), greeting)
@@ -109,15 +109,15 @@ func TestNewsSendsToLoginAndBack(t *testing.T) {
 	})
 }
 
-// opened is what a program says at its start: which ring it has.
+// opened matches the program's log line about the ring at its start.
 var opened = regexp.MustCompile(`(?m)^.* INFO keyring: opened .*\n`)
 
-// complaints is what it has said beside that.
+// complaints returns all other log lines.
 func complaints(p *program) string {
 	return advice.ReplaceAllString(opened.ReplaceAllString(p.Stderr(), ""), "")
 }
 
-// advice is said once where a cookie names a key that is not in the ring.
+// advice is the warning for cookies whose key is not in the ring.
 var advice = regexp.MustCompile(`.* WARN carryon: a request has a session cookie whose key is not in the ring.*\n`)
 
 func TestFlippedCharacterLogsOut(t *testing.T) {
@@ -144,12 +144,12 @@ func TestFlippedCharacterLogsOut(t *testing.T) {
 		}
 		require.NoError(t, tab.SetCookie(server.url, sealed))
 		require.Contains(t, open(t, tab, server.url+"/"), greeting, "the untouched one still counts")
-		require.Empty(t, complaints(server), "nothing of it is an error")
+		require.Empty(t, complaints(server), "refused cookies must not be logged as errors")
 	})
 }
 
-// TestEveryFlippedCharacterLogsOut is the same from a client that is no
-// browser, at every character.
+// TestEveryFlippedCharacterLogsOut changes each character of a cookie, with a
+// client that is not a browser.
 func TestEveryFlippedCharacterLogsOut(t *testing.T) {
 	server := startLogin(t, keyFile(t))
 	jar := &sessiontest.Jar{URL: server.url}
@@ -184,7 +184,7 @@ func get(t *testing.T, jar http.CookieJar, address string) (int, string) {
 	return response.StatusCode, string(page)
 }
 
-// flip changes one character into another of the same alphabet.
+// flip replaces one character by another one of the same alphabet.
 func flip(s string, at int) string {
 	changed := []byte(s)
 	changed[at] = 'A'
@@ -194,8 +194,8 @@ func flip(s string, at int) string {
 	return string(changed)
 }
 
-// TestOtherSiteLogsNobodyOut sends the logout form from a page of another
-// site, as an attacker would.
+// TestOtherSiteLogsNobodyOut sends the logout form from a page of another site,
+// as an attacker would.
 func TestOtherSiteLogsNobodyOut(t *testing.T) {
 	browser.Each(t, func(t *testing.T, b browser.Browser) {
 		server := startLogin(t, keyFile(t))

@@ -20,7 +20,7 @@ func startPlayground(t *testing.T, args ...string) *program {
 	return start(t, "playground", append([]string{"-addr", "127.0.0.1:0"}, args...)...)
 }
 
-// TestPlaygroundPage presses the buttons of the page.
+// TestPlaygroundPage uses the buttons of the page.
 func TestPlaygroundPage(t *testing.T) {
 	browser.Each(t, func(t *testing.T, b browser.Browser) {
 		server := startPlayground(t)
@@ -53,7 +53,8 @@ func TestPlaygroundPage(t *testing.T) {
 	})
 }
 
-// TestPlaygroundRaceButton has the page itself write in parallel, from nothing.
+// TestPlaygroundRaceButton has the page itself write in parallel, without a
+// session.
 func TestPlaygroundRaceButton(t *testing.T) {
 	browser.Each(t, func(t *testing.T, b browser.Browser) {
 		tab := browser.NewTab(t, b)
@@ -65,11 +66,11 @@ func TestPlaygroundRaceButton(t *testing.T) {
 		require.NoError(t, tab.Eval("document.querySelectorAll('#values .source').length", &sources))
 		require.NoError(t, tab.Eval("document.querySelectorAll('#slots .slot').length", &slots))
 		require.Equal(t, []int{6, 20}, []int{kept, slots})
-		require.GreaterOrEqual(t, sources, 6, "every value says which cookie it is from")
+		require.GreaterOrEqual(t, sources, 6, "each value must show the cookie that it is from")
 	})
 }
 
-// TestPlaygroundSlider moves the size of a session up and down, and sees it go
+// TestPlaygroundSlider changes the size of a session. The session must move
 // from one cookie to several, to the store, and back.
 func TestPlaygroundSlider(t *testing.T) {
 	browser.Each(t, func(t *testing.T, b browser.Browser) {
@@ -79,14 +80,14 @@ func TestPlaygroundSlider(t *testing.T) {
 		for _, move := range []struct {
 			kilobytes int
 			mode      string
-			cookies   string // of the session, as the page counts them
+			cookies   string // the session's cookies, as the page counts them
 			record    bool
 		}{
 			{1, "inline", "→ 1 个 Cookie", false},
-			{8, "chunked", "→ 4 个 Cookie", false}, // a head, and a cell of three
+			{8, "chunked", "→ 4 个 Cookie", false}, // a head, and a cell in three cookies
 			{200, "stored", "个 Cookie,记录 200,", true},
 			{120, "stored", "个 Cookie,记录 120,", true},
-			{7, "chunked", " 个 Cookie", false}, // what the store has replaced goes when nothing is in flight any more
+			{7, "chunked", " 个 Cookie", false}, // cookies replaced by the store are removed when no requests are in flight
 		} {
 			slide(t, tab, move.kilobytes)
 			require.NoError(t, browser.Until(tab, fmt.Sprintf(
@@ -104,8 +105,8 @@ func TestPlaygroundSlider(t *testing.T) {
 	})
 }
 
-// slide moves the slider as a visitor does who lets it go at a place: it has the
-// focus meanwhile, so that the page does not put it back.
+// slide moves the slider like a visitor. The slider has the focus meanwhile, so
+// that the page does not reset it.
 func slide(t *testing.T, tab browser.Tab, kilobytes int) {
 	t.Helper()
 	require.NoError(t, tab.Eval(fmt.Sprintf(`(() => {
@@ -117,8 +118,8 @@ func slide(t *testing.T, tab browser.Tab, kilobytes int) {
 	})()`, kilobytes), nil))
 }
 
-// TestPlaygroundDelaysInABrowser has two writes of one page overlap for
-// certain: both had read the session before either was written.
+// TestPlaygroundDelaysInABrowser makes two writes of a page overlap: both read
+// the session before either is written.
 func TestPlaygroundDelaysInABrowser(t *testing.T) {
 	browser.Each(t, func(t *testing.T, b browser.Browser) {
 		server := startPlayground(t)
@@ -134,13 +135,13 @@ func TestPlaygroundDelaysInABrowser(t *testing.T) {
 	})
 }
 
-// TestPlaygroundEndsWell has a request under way when the program is told to
-// end: it is answered first.
+// TestPlaygroundEndsWell sends a request and then asks the program to end: the
+// program must respond first.
 func TestPlaygroundEndsWell(t *testing.T) {
 	server := startPlayground(t)
 	jar := &sessiontest.Jar{URL: server.url}
-	// The server sends "100 Continue" when the handler asks for the body, so
-	// then the handler runs.
+	// The server sends "100 Continue" when the handler reads the body, so the
+	// handler is running then.
 	begun := make(chan struct{})
 	trace := &httptrace.ClientTrace{Got100Continue: func() { close(begun) }}
 	r, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace),
@@ -166,7 +167,7 @@ func TestPlaygroundEndsWell(t *testing.T) {
 
 func TestPlaygroundFlags(t *testing.T) {
 	keys := keyFile(t)
-	startLogin(t, keys).Stop(t) // makes the key file
+	startLogin(t, keys).Stop(t) // creates the key file
 	args := []string{"-keys", keys, "-name", "__Secure-play", "-lifetime", "1h", "-idle", "-1s"}
 	first, second := startPlayground(t, args...), startPlayground(t, args...)
 	jar := &sessiontest.Jar{URL: first.url}

@@ -1,5 +1,5 @@
-// Package e2e builds the example programs, runs them as processes of their
-// own, and drives them with real browsers.
+// Package e2e builds and runs the example programs as processes, and uses them
+// with real browsers.
 package e2e
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/carryon-go/carryon/test/internal/process"
 )
 
-// binaries is where the example programs are built, once.
+// binaries is the folder of the built example programs.
 var binaries string
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -33,27 +33,27 @@ func run(m *testing.M) int {
 	build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./login", "./playground")
 	build.Dir = filepath.Join("..", "..", "examples")
 	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "the examples do not build: %v\n%s", err, out)
+		fmt.Fprintf(os.Stderr, "cannot build the examples: %v\n%s", err, out)
 		return 1
 	}
 	binaries = dir
 	return browser.Main(m)
 }
 
-// program is an example that runs.
+// A program is a running example.
 type program struct {
 	*process.Process
 	url string // without a final slash
 }
 
-// start runs an example and waits until it has said where it listens.
+// start runs an example and waits until it prints its address.
 func start(t *testing.T, name string, args ...string) *program {
 	t.Helper()
 	p := process.Start(t, filepath.Join(binaries, name), args...)
 	return &program{p, p.URL}
 }
 
-// port is the port that the program listens on.
+// port returns the port of the program.
 func (p *program) port(t *testing.T) string {
 	t.Helper()
 	u, err := url.Parse(p.url)
@@ -61,7 +61,7 @@ func (p *program) port(t *testing.T) string {
 	return u.Port()
 }
 
-// client makes requests as a program does, and follows no redirect.
+// client returns an HTTP client that does not follow redirects.
 func client(jar http.CookieJar) *http.Client {
 	return &http.Client{
 		Jar: jar, Timeout: time.Minute,

@@ -12,8 +12,8 @@ import (
 	"github.com/carryon-go/carryon/test/browser"
 )
 
-// overHTTP2 is the address of a program behind a proxy that speaks https and
-// HTTP/2 with the browser.
+// overHTTP2 returns the address of a proxy in front of the program that uses
+// https and HTTP/2.
 func overHTTP2(t *testing.T, p *program) string {
 	t.Helper()
 	target, err := url.Parse(p.url)
@@ -24,8 +24,8 @@ func overHTTP2(t *testing.T, p *program) string {
 	}}), "app.test")
 }
 
-// script runs the body of an async JavaScript function in the tab, in which
-// put(name, value, query) and get(name) call the playground.
+// script runs the body of an async JavaScript function in the tab. The
+// functions put(name, value, query) and get(name) call the playground.
 func script(t *testing.T, tab browser.Tab, body string, into any) {
 	t.Helper()
 	require.NoError(t, tab.Eval(`(async () => {
@@ -43,13 +43,13 @@ func script(t *testing.T, tab browser.Tab, body string, into any) {
 	})()`, into))
 }
 
-// answer is what the playground said.
+// An answer is a response of the playground.
 type answer struct {
 	Status         int
 	Text, Protocol string
 }
 
-// reason is that of a refusal.
+// reason returns the reason of a refusal.
 func (a answer) reason() (reason string) {
 	var refusal struct{ Reason string }
 	if json.Unmarshal([]byte(a.Text), &refusal) == nil {
@@ -58,9 +58,9 @@ func (a answer) reason() (reason string) {
 	return reason
 }
 
-// TestParallelFetches sends bursts of writes, each to a name of its own: six, as
-// over HTTP/1.1, and fifteen over HTTP/2, which is as many as have a cell each
-// within twenty cookies. All are accepted, and all are there.
+// TestParallelFetches sends bursts of writes, each to a separate name. A burst
+// has six writes, as over HTTP/1.1, or fifteen over HTTP/2, for which twenty
+// cookies have room for a cell each. All writes must be accepted and stored.
 func TestParallelFetches(t *testing.T) {
 	const rounds = 10
 	browser.Each(t, func(t *testing.T, b browser.Browser) {
@@ -88,18 +88,18 @@ func TestParallelFetches(t *testing.T) {
 					require.Equal(t, want, burst.Values, "round %d", round)
 					most = max(most, burst.Groups)
 				}
-				require.GreaterOrEqual(t, most, 4, "each entry has a cell")
+				require.GreaterOrEqual(t, most, 4, "too few entries have a cell")
 				t.Logf("up to %d sealed values", most)
 			})
 		}
 	})
 }
 
-// outcome is what a burst left.
+// An outcome is the result of a burst.
 type outcome struct {
 	Answers []answer
-	Groups  int               // sealed values, when it was over
-	Values  map[string]string // all of the session's
+	Groups  int               // sealed values after the burst
+	Values  map[string]string // all values of the session
 }
 
 func burst(t *testing.T, tab browser.Tab, writers, round int) (o outcome) {
@@ -113,8 +113,8 @@ func burst(t *testing.T, tab browser.Tab, writers, round int) (o outcome) {
 	return o
 }
 
-// TestSlowReadDoesNotUndoAWrite has a read that renews the last-seen time answer
-// after a write that it has not seen.
+// TestSlowReadDoesNotUndoAWrite makes a read that renews the last-seen time
+// respond after a write that it has not seen.
 func TestSlowReadDoesNotUndoAWrite(t *testing.T) {
 	browser.Each(t, func(t *testing.T, b browser.Browser) {
 		tab := browser.NewTab(t, b)
@@ -134,13 +134,13 @@ func TestSlowReadDoesNotUndoAWrite(t *testing.T) {
 			await put('begun', 'kept')
 			await Promise.all([1, 2, 3, 4, 5].map(i => put('burst' + i, 'kept', '?delay=200ms')))`, nil)
 		names, overlapped := []string{"begun", "burst1", "burst2", "burst3", "burst4", "burst5"}, false
-		for i := 0; i < 10 && !overlapped; i++ { // on a busy machine the two may miss each other
+		for i := 0; i < 10 && !overlapped; i++ { // on a busy machine the two may not overlap
 			name := fmt.Sprint("late", i)
 			o := overlap(name)
 			require.Equal(t, 204, o.Write.Status, o.Write.Text)
 			names, overlapped = append(names, name), o.Unseen && o.Overlapped
 		}
-		require.True(t, overlapped, "the read was never the slower one")
+		require.True(t, overlapped, "no read responded after its write")
 		for _, name := range names {
 			var a answer
 			script(t, tab, fmt.Sprintf("return get(%q)", name), &a)
@@ -172,7 +172,7 @@ func TestSlowWriteDoesNotUndoALogout(t *testing.T) {
 				return {write, overlapped: at < end, read: await get('name'), session: await session()}`, &o)
 			require.Equal(t, 204, o.Write.Status)
 		}
-		require.True(t, o.Overlapped, "the write was never the slower one")
+		require.True(t, o.Overlapped, "no write responded after the logout")
 		require.True(t, o.Session.New)
 		require.Empty(t, o.Session.Names)
 		require.Equal(t, 404, o.Read.Status)
@@ -180,8 +180,8 @@ func TestSlowWriteDoesNotUndoALogout(t *testing.T) {
 	})
 }
 
-// TestGrowAndShrink takes a session through one to eight cookies and back. From
-// its second write on, the value is in a cell beside the head.
+// TestGrowAndShrink grows a session from one to eight cookies and shrinks it
+// again. From its second write on, the value is in a cell beside the head.
 func TestGrowAndShrink(t *testing.T) {
 	browser.Each(t, func(t *testing.T, b browser.Browser) {
 		tab := browser.NewTab(t, b)
@@ -213,13 +213,13 @@ func TestGrowAndShrink(t *testing.T) {
 			require.Equal(t, step.cookies, o.Session.Chunks, "after %d bytes: %+v", step.bytes, o.Session.Groups)
 			cookies, err := tab.Cookies(address)
 			require.NoError(t, err)
-			require.Len(t, cookies, step.cookies, "after %d bytes nothing is left over", step.bytes)
+			require.Len(t, cookies, step.cookies, "after %d bytes no other cookies may remain", step.bytes)
 		}
 	})
 }
 
-// TestGrowBesideParallelWrites has small writes overlap those that make the
-// session larger and smaller again.
+// TestGrowBesideParallelWrites sends small writes that overlap with writes
+// which grow and shrink the session.
 func TestGrowBesideParallelWrites(t *testing.T) {
 	browser.Each(t, func(t *testing.T, b browser.Browser) {
 		tab := browser.NewTab(t, b)
@@ -239,7 +239,7 @@ func TestGrowBesideParallelWrites(t *testing.T) {
 			for _, a := range o.Answers {
 				require.Equal(t, 204, a.Status, a.Text)
 			}
-			require.Len(t, o.Names, 2+3*(i+1), "nothing is lost")
+			require.Len(t, o.Names, 2+3*(i+1), "no entry may be lost")
 			require.Equal(t, size, o.Size)
 		}
 		var last struct{ Chunks int }
@@ -247,6 +247,6 @@ func TestGrowBesideParallelWrites(t *testing.T) {
 		cookies, err := tab.Cookies(address)
 		require.NoError(t, err)
 		require.Len(t, cookies, last.Chunks)
-		require.LessOrEqual(t, last.Chunks, 1+len(o.Names), "a head, and a cell for each entry")
+		require.LessOrEqual(t, last.Chunks, 1+len(o.Names), "at most a head and a cell for each entry")
 	})
 }

@@ -10,13 +10,13 @@ import (
 	"github.com/carryon-go/carryon/test/browser"
 )
 
-// TestScreenshots takes pictures of the examples for somebody to look at:
+// TestScreenshots takes pictures of the examples for a person to look at:
 //
 //	CARRYON_SCREENSHOTS=/tmp/pictures go test -run Screenshots ./test/e2e
 func TestScreenshots(t *testing.T) {
 	dir := os.Getenv("CARRYON_SCREENSHOTS")
 	if dir == "" {
-		t.Skip("skipped: CARRYON_SCREENSHOTS names no directory to put the pictures in")
+		t.Skip("set CARRYON_SCREENSHOTS to a directory for the pictures")
 	}
 	require.NoError(t, os.MkdirAll(dir, 0o755))
 	looks := map[string]browser.Look{

@@ -22,14 +22,14 @@ const (
 	visit session.Key[string] = "visit"
 )
 
-// unguarded is a program without a guard against other sites' forms, so that
-// the session alone has to stand them: /login?name= keeps two values, /visit
-// writes one, /who reads. Logins at once wait for each other when they have
+// unguarded is a program without a guard against forms of other sites, so that
+// only the session protects it. /login?name= stores two values, /visit writes
+// one, and /who reads. Concurrent logins wait for each other after they have
 // read the session.
 type unguarded struct {
 	mu      sync.Mutex
-	barrier *sync.WaitGroup // nil: nobody waits
-	cookies []int           // of the visits, in each request
+	barrier *sync.WaitGroup // nil: do not wait
+	cookies []int           // number of cookies in each request of a visit
 }
 
 func newUnguarded(t *testing.T) (u *unguarded, address string) {
@@ -70,7 +70,7 @@ func (u *unguarded) visit(w http.ResponseWriter, r *http.Request) {
 	page(w, "seen")
 }
 
-// together has the next n logins wait for each other.
+// together makes the next n logins wait for each other.
 func (u *unguarded) together(n int) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -90,7 +90,7 @@ func page(w http.ResponseWriter, text string) {
 	fmt.Fprintf(w, "<!doctype html><title>x</title><main>%s</main>", text)
 }
 
-// formOf serves a page of another site whose one button posts to the address.
+// formOf serves a page of another site with a button that posts to the address.
 func formOf(t *testing.T, address string) string {
 	t.Helper()
 	return browser.At(browser.NewServer(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -99,9 +99,9 @@ func formOf(t *testing.T, address string) string {
 	})), "other.test") + "/"
 }
 
-// TestOtherSitesWriteLogsNobodyOut has a page of another site make a program
-// begin a session: the request carries no cookies, the answer is taken by the
-// browser, and the visitor's own session still counts.
+// TestOtherSitesWriteLogsNobodyOut has a page of another site begin a session:
+// the request has no cookies, but the browser accepts those of the response.
+// The visitor's own session must still count.
 func TestOtherSitesWriteLogsNobodyOut(t *testing.T) {
 	browser.Each(t, func(t *testing.T, b browser.Browser) {
 		u, address := newUnguarded(t)
@@ -118,7 +118,7 @@ func TestOtherSitesWriteLogsNobodyOut(t *testing.T) {
 	})
 }
 
-// TestOtherSitesPostIsRefused is the same against the playground, which has a
+// TestOtherSitesPostIsRefused sends such a form to the playground, which has a
 // guard.
 func TestOtherSitesPostIsRefused(t *testing.T) {
 	browser.Each(t, func(t *testing.T, b browser.Browser) {
@@ -136,8 +136,8 @@ func TestOtherSitesPostIsRefused(t *testing.T) {
 	})
 }
 
-// TestLoginInTwoTabs has two logins of one jar read the same session before
-// either answers: one of them counts, in both tabs, and no value is the other's.
+// TestLoginInTwoTabs makes two logins with one jar read the same session before
+// either responds. One login must win in both tabs, with all of its values.
 func TestLoginInTwoTabs(t *testing.T) {
 	browser.Each(t, func(t *testing.T, b browser.Browser) {
 		u, address := newUnguarded(t)
@@ -146,7 +146,7 @@ func TestLoginInTwoTabs(t *testing.T) {
 		second, err := first.Sibling()
 		require.NoError(t, err)
 		defer second.Close()
-		for round := range 5 { // the first is without a session, the others follow a login
+		for round := range 5 { // the first round is without a session, the others follow a login
 			u.together(2)
 			errs := make(chan error, 2)
 			for i, tab := range []browser.Tab{first, second} {

@@ -1,5 +1,5 @@
-// Package express runs express-session itself, so that what docs/express-session.md
-// says of it is what it does. Ours is run by middleware/express_test.go.
+// Package express runs express-session to check what docs/express-session.md
+// says about it. middleware/express_test.go checks the page's other column.
 package express
 
 import (
@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// install is a folder with express-session, as the lock file pins it; nothing of it
-// is run to install it.
+// install installs express-session in a folder, in the versions of the lock
+// file and without running install scripts.
 func install(t *testing.T) string {
 	t.Helper()
 	for _, tool := range []string{"node", "npm"} {
@@ -44,7 +44,7 @@ func missing(t *testing.T, why string) {
 	t.Skip(why)
 }
 
-// behaviour is what the page's table says of express-session.
+// behaviour returns what the page's table says about express-session.
 func behaviour(resave, saveUninitialized, rolling bool, unset string, maxAge bool) []string {
 	cookie := "cookie"
 	if maxAge {

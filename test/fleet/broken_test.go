@@ -17,7 +17,7 @@ import (
 	"github.com/carryon-go/carryon/sessiontest"
 )
 
-// patience is for what takes seconds on a slow day.
+// patience limits waiting. It is long enough for slow machines.
 const patience = time.Minute
 
 func newVisitor(n int, fleet ...*replica) *visitor {
@@ -25,7 +25,7 @@ func newVisitor(n int, fleet ...*replica) *visitor {
 	return &visitor{fleet: fleet, n: n, size: 10, client: http.Client{Jar: jar, Timeout: time.Minute}}
 }
 
-// at sends a visitor to a certain replica.
+// at sends a request of a visitor to one replica.
 func (v *visitor) at(t *testing.T, r *replica, method, body string) (status int, text string) {
 	t.Helper()
 	v.fleet = []*replica{r}
@@ -34,15 +34,15 @@ func (v *visitor) at(t *testing.T, r *replica, method, body string) (status int,
 	return status, text
 }
 
-// replace puts a ring in a file as the command does: whole, or not at all.
+// replace replaces a ring file atomically, as the command does.
 func replace(t *testing.T, file string, text []byte) {
 	t.Helper()
 	require.NoError(t, os.WriteFile(file+".new", text, 0o600))
 	require.NoError(t, os.Rename(file+".new", file))
 }
 
-// Whatever becomes of the ring while the replicas run, they go on with the last
-// good one, and say so; when it is mended they follow again.
+// If the ring file breaks while the replicas run, they continue with the last
+// valid ring and log that. After the file is repaired, they follow it again.
 func TestRingIsBrokenUnderLoad(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")
@@ -64,9 +64,9 @@ func TestRingIsBrokenUnderLoad(t *testing.T) {
 		{"emptied", "not a JSON object", func() error { return os.Truncate(file, 0) }},
 		{"truncated", "", func() error { return os.Truncate(file, int64(len(good)/2)) }},
 		{"without keys", "has no keys", func() error { return os.WriteFile(file, []byte(`{"version":1,"keys":[]}`), 0o600) }},
-		{"for all to read", "its mode is 0644", func() error { return os.Chmod(file, 0o644) }},
+		{"readable by everyone", "its mode is 0644", func() error { return os.Chmod(file, 0o644) }},
 		{"huge", "larger than 65536 bytes", func() error { return os.Truncate(file, 1<<40) }},
-		{"of many keys", "", func() error {
+		{"many keys", "", func() error {
 			return os.WriteFile(file, bytes.Replace(good, []byte(`"keys": [`), []byte(`"keys": [`+strings.Repeat(`{},`, 10_000)), 1), 0o600)
 		}},
 		{"gone", "no such file", func() error { return os.Remove(file) }},
@@ -74,15 +74,15 @@ func TestRingIsBrokenUnderLoad(t *testing.T) {
 	for i, b := range breaks {
 		v := newVisitor(i, fleet...)
 		v.at(t, fleet[0], http.MethodPut, "before")
-		told := len(fleet[1].Stderr())
+		offset := len(fleet[1].Stderr())
 		require.NoError(t, b.do(), b.name)
 		require.Eventually(t, func() bool {
 			status, text := v.at(t, fleet[1], http.MethodGet, "")
 			require.Equal(t, http.StatusOK, status, "%s: %s", b.name, text)
 			require.Equal(t, "before", text)
-			said := fleet[1].Stderr()[told:]
+			said := fleet[1].Stderr()[offset:]
 			return strings.Contains(said, "going on with the last good ring") && strings.Contains(said, b.said)
-		}, patience, 50*time.Millisecond, "%s: %s", b.name, fleet[1].Stderr()[told:])
+		}, patience, 50*time.Millisecond, "%s: %s", b.name, fleet[1].Stderr()[offset:])
 
 		status, text := v.at(t, fleet[1], http.MethodPut, "after")
 		require.Equal(t, http.StatusNoContent, status, "%s: %s", b.name, text)
@@ -95,11 +95,11 @@ func TestRingIsBrokenUnderLoad(t *testing.T) {
 		replace(t, file, good)
 		require.Eventually(t, func() bool {
 			v.at(t, fleet[1], http.MethodGet, "")
-			return strings.Contains(fleet[1].Stderr()[told:], "INFO") // it recovered
-		}, patience, 50*time.Millisecond, "%s: %s", b.name, fleet[1].Stderr()[told:])
+			return strings.Contains(fleet[1].Stderr()[offset:], "INFO") // the replica recovered
+		}, patience, 50*time.Millisecond, "%s: %s", b.name, fleet[1].Stderr()[offset:])
 	}
 
-	// A replica that begins with such a ring does not begin.
+	// A replica does not start with such a ring.
 	require.NoError(t, os.Chmod(file, 0o644))
 	require.Contains(t, failed(t, playground, "-addr", "127.0.0.1:0", "-keys", file), "its mode is 0644")
 	require.NoError(t, os.WriteFile(file, nil, 0o644))
@@ -107,11 +107,10 @@ func TestRingIsBrokenUnderLoad(t *testing.T) {
 	failed(t, playground, "-addr", "127.0.0.1:0", "-keys", file)
 }
 
-// A replica whose ring lacks the key of a cookie takes the cookie for another
-// program's after a fresh read of its source: it says so, serves the visitor
-// without that session, and leaves the cookie where it is. As soon as it gets
-// the ring, it is one of the others. The same holds for one that goes back to an
-// older ring.
+// A replica whose ring lacks the key of a cookie reads its source again. If the
+// key is still missing, it logs that, serves the visitor without the session,
+// and keeps the cookie. As soon as it has the new ring, it works like the
+// others. The same holds for a replica that returns to an older ring.
 func TestReplicaThatNeverReloads(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts processes")
@@ -133,7 +132,7 @@ func TestReplicaThatNeverReloads(t *testing.T) {
 	require.Eventually(t, func() bool { return next.Active(time.Now()).ID() == next.Keys()[1].ID() }, patience, 50*time.Millisecond)
 
 	v := newVisitor(2, good)
-	require.Eventually(t, func() bool { // it looks once a second
+	require.Eventually(t, func() bool { // the replica checks the file once a second
 		v = newVisitor(2, good)
 		v.at(t, good, http.MethodPut, "sealed by the second key")
 		status, _ := v.at(t, late, http.MethodGet, "")
@@ -143,13 +142,13 @@ func TestReplicaThatNeverReloads(t *testing.T) {
 		status, _ := v.at(t, late, http.MethodGet, "")
 		require.Equal(t, http.StatusNotFound, status)
 		_, text := v.at(t, good, http.MethodGet, "")
-		require.Equal(t, "sealed by the second key", text, "reads leave it where it is")
+		require.Equal(t, "sealed by the second key", text, "reads must keep the cookie")
 		_, text = old.at(t, late, http.MethodGet, "")
-		require.Equal(t, "sealed by the first key", text, "this one it knows")
+		require.Equal(t, "sealed by the first key", text, "the replica has this key")
 	}
-	require.Contains(t, late.Stderr(), next.Keys()[1].ID().String(), "it names the key that it lacks")
+	require.Contains(t, late.Stderr(), next.Keys()[1].ID().String(), "the log must name the missing key")
 
-	// A visitor who meets only that replica is not held up.
+	// A visitor who uses only that replica can work.
 	other := newVisitor(3, good)
 	other.at(t, good, http.MethodPut, "sealed by the second key")
 	require.Eventually(t, func() bool {
@@ -159,7 +158,7 @@ func TestReplicaThatNeverReloads(t *testing.T) {
 	_, text := other.at(t, late, http.MethodGet, "")
 	require.Equal(t, "written by the replica left behind", text)
 
-	// As soon as it gets the ring, it is one of the others.
+	// With the new ring, the replica works like the others.
 	second, err := os.ReadFile(file)
 	require.NoError(t, err)
 	replace(t, stale, second)
@@ -172,10 +171,10 @@ func TestReplicaThatNeverReloads(t *testing.T) {
 	require.Eventually(t, finds(late), patience, 50*time.Millisecond)
 	_, one := other.at(t, good, http.MethodGet, "")
 	_, two := other.at(t, late, http.MethodGet, "")
-	require.Equal(t, one, two, "both see the same session")
+	require.Equal(t, one, two, "both replicas must see the same session")
 
-	// A deploy brings the first ring back to all: they say so, and the cookies
-	// outlive it.
+	// A deployment restores the first ring on all replicas. They log that, and
+	// keep the cookies.
 	replace(t, file, first)
 	require.Eventually(t, func() bool {
 		v.at(t, good, http.MethodGet, "")
@@ -198,7 +197,7 @@ func firstSecret(t *testing.T, ring []byte) string {
 	return secret
 }
 
-// failed runs a program that has to end with an error.
+// failed runs a program, which must end with an error.
 func failed(t *testing.T, program string, args ...string) string {
 	t.Helper()
 	r := exec.Command(program, args...)

@@ -1,5 +1,5 @@
-// Package fleet_test rotates the keys of replicas that are processes of their
-// own, with the command, while visitors use them all.
+// Package fleet_test rotates keys with the command while visitors use several
+// replicas, which are separate processes.
 package fleet_test
 
 import (
@@ -26,12 +26,12 @@ const (
 	replicas = 4
 	visitors = 30
 	every    = 2 * time.Second
-	staged   = 2 * time.Second  // a file is seen within one
-	lives    = 10 * time.Second // a session; it ends before its keys do
+	staged   = 2 * time.Second  // replicas see a new file within a second
+	lives    = 10 * time.Second // lifetime of a session; shorter than that of its keys
 	overlap  = 12 * time.Second
 )
 
-// lasts is how long the load goes on; CARRYON_FLEET=1m makes it longer.
+// lasts returns how long the load runs. CARRYON_FLEET=1m sets it.
 func lasts(t *testing.T) time.Duration {
 	text := os.Getenv("CARRYON_FLEET")
 	if text == "" {
@@ -42,7 +42,7 @@ func lasts(t *testing.T) time.Duration {
 	return d
 }
 
-// build makes the programs that the fleet is of.
+// build builds the programs of the fleet.
 func build(t *testing.T) (playground, carryon string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -55,7 +55,7 @@ func build(t *testing.T) (playground, carryon string) {
 	return filepath.Join(dir, "playground"), filepath.Join(dir, "carryon")
 }
 
-// replica is one process.
+// A replica is a process.
 type replica struct {
 	*process.Process
 	url string
@@ -74,7 +74,7 @@ func run(t *testing.T, program string, args ...string) string {
 	return string(out)
 }
 
-// visitor follows one session over all replicas.
+// A visitor uses one session on all replicas.
 type visitor struct {
 	client http.Client
 	fleet  []*replica
@@ -97,14 +97,14 @@ func (v *visitor) do(method, name, body string) (status int, text string, err er
 	return answer.StatusCode, string(b), err
 }
 
-// value is what the visitor writes the i-th time.
+// value returns the visitor's i-th value.
 func (v *visitor) value(i int) string {
 	return fmt.Sprintf("%d of %d ", i, v.n) + strings.Repeat("x", v.size)
 }
 
-// visit writes and reads until the time is up. Half of the visitors write once in
-// a session and only read from then on. When a session has nearly ended, the
-// visitor begins another.
+// visit writes and reads until the given time. Half of the visitors write once
+// per session and then only read. Shortly before a session ends, the visitor
+// begins a new one.
 func (v *visitor) visit(until time.Time) error {
 	written := 0
 	var began time.Time
@@ -122,18 +122,18 @@ func (v *visitor) visit(until time.Time) error {
 		}
 		status, text, err := v.do(http.MethodGet, "note", "")
 		if err != nil || status != http.StatusOK || text != v.value(written) {
-			return fmt.Errorf("visitor %d, round %d: status %d, read %.40q and wrote %.40q: %v", v.n, round, status, text, v.value(written), err)
+			return fmt.Errorf("visitor %d, round %d: status %d, read %.40q, expected %.40q: %v", v.n, round, status, text, v.value(written), err)
 		}
 		time.Sleep(50*time.Millisecond + rand.N(100*time.Millisecond))
 	}
 	return nil
 }
 
-// Keys are made, seal, retire and die within seconds, under load, and nobody is
-// logged out: neither those who write nor those who only read.
+// Keys become active, retire and expire within seconds, under load. No visitor
+// may be logged out, whether they write or only read.
 func TestKeysRotateUnderLoad(t *testing.T) {
 	if testing.Short() {
-		t.Skip("runs for half a minute")
+		t.Skip("this test runs for half a minute")
 	}
 	playground, carryon := build(t)
 	ring := filepath.Join(t.TempDir(), "keys.json")
@@ -168,7 +168,7 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 	}
 	left := read(t, ring)
 	_, state := left.Find(first, time.Now())
-	require.True(t, state.Dead(), "the key that the sessions began with is %v", state)
+	require.True(t, state.Dead(), "the key of the first sessions must be dead, but is %v", state)
 	t.Logf("%d rotations, %d keys, %d dead", rotations, len(left.Keys()), len(left.Dead()))
 }
 

@@ -14,7 +14,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(browser.Main(m)) }
 
-// The same walk in a browser, whose jar is the judge.
+// A browser gets the same cookies from each framework as the Go client does.
 func TestSameWalkInChromium(t *testing.T) {
 	chromium := browser.Chromium(t)
 	var first []string
@@ -22,7 +22,7 @@ func TestSameWalkInChromium(t *testing.T) {
 		t.Run(framework.name, func(t *testing.T) {
 			s := newSite(t, framework)
 			tab := browser.NewTab(t, chromium)
-			require.NoError(t, tab.Go(s.url+"/nowhere")) // a page of the program, which leaves the session alone
+			require.NoError(t, tab.Go(s.url+"/nowhere")) // a page of the program that does not use the session
 			var jars []string
 			for _, step := range walk {
 				var text string
@@ -39,7 +39,7 @@ func TestSameWalkInChromium(t *testing.T) {
 	}
 }
 
-// jarOf are the browser's cookies without what is random.
+// jarOf lists the browser's cookies without their random parts.
 func jarOf(t *testing.T, tab browser.Tab, url string) string {
 	cookies, err := tab.Cookies(url)
 	require.NoError(t, err)

@@ -22,8 +22,8 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// The lines of docs/frameworks.md, compiled. They are not run: the other tests are
-// of the same form.
+// These functions contain the lines of docs/frameworks.md, so that they
+// compile. The other tests run programs of the same form.
 var _ = []any{docsChi, docsGin, docsEcho, docsFiber, guard}
 
 func docsChi(r chi.Router, adminSessions *middleware.Sessions) {
@@ -83,7 +83,7 @@ func docsFiber(keys keyring.Provider, chat func(*websocket.Conn, *session.Sessio
 func TestDocumentedLinesAreTheseLines(t *testing.T) {
 	page, err := os.ReadFile("../../docs/frameworks.md")
 	require.NoError(t, err)
-	var code []string // what compiles, a line each
+	var code []string // the compiled lines
 	for _, file := range []string{"echo_test.go", "docs_test.go"} {
 		source, err := os.ReadFile(file)
 		require.NoError(t, err)
@@ -96,7 +96,7 @@ func TestDocumentedLinesAreTheseLines(t *testing.T) {
 		rest := code
 		for _, line := range trimmed(block) {
 			at := slices.Index(rest, line)
-			require.GreaterOrEqual(t, at, 0, "not in the tests, or not in this order: %s", line)
+			require.GreaterOrEqual(t, at, 0, "this file lacks the line, or has it in another order: %s", line)
 			rest = rest[at+1:]
 		}
 	}

@@ -40,7 +40,7 @@ func serveEcho(t *testing.T, p *program) string {
 	})
 	e.GET("/file", func(c echo.Context) error {
 		do(echoSession(c), "count", "")
-		http.ServeFile(c.Response(), c.Request(), p.file) // e.File keeps to its file system
+		http.ServeFile(c.Response(), c.Request(), p.file) // e.File is limited to its own file system
 		return nil
 	})
 	e.GET("/stream", func(c echo.Context) error {
@@ -65,8 +65,8 @@ func serveEcho(t *testing.T, p *program) string {
 
 func echoSession(c echo.Context) *session.Session { return session.From(c.Request().Context()) }
 
-// withSession gives a group of echo's routes sessions of its own. An error is
-// answered inside, so that the error page is part of what is committed.
+// withSession gives a group of routes its own sessions. It handles errors
+// inside of the session, so that error pages can change the session.
 func withSession(sessions *middleware.Sessions) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {

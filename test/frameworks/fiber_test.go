@@ -67,7 +67,7 @@ func fiberRoutes(app *fiber.App, p *program) {
 	app.Get("/guarded", fibersession.Require(user, middleware.Guard{}), func(c fiber.Ctx) error {
 		return c.SendString(do(session.From(c), "count", ""))
 	})
-	app.Get("/proxy/*", func(c fiber.Ctx) error { // Fiber's own: see docs/frameworks.md
+	app.Get("/proxy/*", func(c fiber.Ctx) error { // Fiber's own proxy: see docs/frameworks.md
 		do(session.From(c), "count", "")
 		return proxy.Do(c, p.backend+"/x")
 	})

@@ -30,7 +30,7 @@ func TestNoSuchRoute(t *testing.T) {
 		response, _ := s.send(http.MethodGet, "/nowhere")
 		require.Equal(t, http.StatusNotFound, response.StatusCode)
 		for _, field := range []string{"Set-Cookie", "Vary", "Cache-Control"} {
-			require.Empty(t, response.Header[field], "nobody asked for the session")
+			require.Empty(t, response.Header[field], "no handler used the session")
 		}
 		require.Equal(t, "ada 0 0", s.read())
 	})
@@ -45,7 +45,7 @@ func TestRedirectAfterAChange(t *testing.T) {
 	})
 }
 
-// The framework's own error page sees the session and may change it.
+// The framework's error page can read and change the session.
 func TestErrorPage(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		s.do("login", "ada")
@@ -56,7 +56,7 @@ func TestErrorPage(t *testing.T) {
 	})
 }
 
-// A panic that the framework recovers, inside of the session, is a response.
+// A recovered panic is an ordinary response, and its changes are committed.
 func TestRecoveredPanic(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		s.do("login", "ada")
@@ -91,7 +91,7 @@ func TestFile(t *testing.T) {
 	})
 }
 
-// The cookie goes out with the first byte, and the stream is not held back.
+// The first byte carries the cookie, and the stream is not buffered.
 func TestStream(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		response, err := s.client.Get(s.url + "/stream")
@@ -106,7 +106,7 @@ func TestStream(t *testing.T) {
 				require.Equal(t, want, line)
 			}
 			if i == 0 {
-				require.Equal(t, " 0 1", s.read(), "while the stream goes on")
+				require.Equal(t, " 0 1", s.read(), "during the stream")
 			}
 			s.arrived <- true
 		}
@@ -127,7 +127,7 @@ func TestWebSocket(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, "hello ada 0 1", string(text))
 		}
-		require.Equal(t, "ada 0 1", s.read(), "the 101 carries the cookie")
+		require.Equal(t, "ada 0 1", s.read(), "the 101 must set the cookie")
 		require.NoError(t, conn.Close(websocket.StatusNormalClosure, ""))
 		require.ErrorIs(t, <-s.ended, session.ErrLate)
 		require.Equal(t, 3, s.count(middleware.EventLateChange))
@@ -149,7 +149,7 @@ func TestReverseProxy(t *testing.T) {
 	})
 }
 
-// A group has sessions of its own; the others' stay as they are.
+// A group has its own sessions. They do not affect other sessions.
 func TestGroup(t *testing.T) {
 	each(t, func(t *testing.T, s *site) {
 		s.do("login", "ada")

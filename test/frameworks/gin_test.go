@@ -14,7 +14,7 @@ func init() { gin.SetMode(gin.ReleaseMode) }
 
 func serveGin(t *testing.T, p *program) string {
 	engine := gin.New()
-	engine.ContextWithFallback = true // session.From(c), too
+	engine.ContextWithFallback = true // makes session.From(c) work, too
 	engine.Use(gin.RecoveryWithWriter(io.Discard), ginErrors)
 	engine.POST("/do/:step/:arg", func(c *gin.Context) {
 		c.JSON(http.StatusOK, answer{do(session.From(c.Request.Context()), c.Param("step"), c.Param("arg"))})
@@ -38,13 +38,13 @@ func serveGin(t *testing.T, p *program) string {
 	engine.GET("/socket", gin.WrapF(p.socket))
 	engine.Group("/admin").GET("/", func(c *gin.Context) { do(session.From(c), "login", "root") })
 
-	mux := http.NewServeMux() // gin's groups cannot wrap its writer: the path tells
+	mux := http.NewServeMux() // gin's groups cannot wrap its writer, so the path selects the group
 	mux.Handle("/", p.sessions.Handler(engine))
 	mux.Handle("/admin/", p.admin.Handler(engine))
 	return serve(t, mux)
 }
 
-// ginErrors answers for handlers that noted an error.
+// ginErrors responds for handlers that recorded an error.
 func ginErrors(c *gin.Context) {
 	c.Next()
 	if len(c.Errors) > 0 {
@@ -52,14 +52,14 @@ func ginErrors(c *gin.Context) {
 	}
 }
 
-// ginGuard aborts for who is not logged in.
+// ginGuard aborts requests of visitors who are not logged in.
 func ginGuard(c *gin.Context) {
 	if _, ok := user.Get(session.From(c)); !ok {
 		c.AbortWithStatusJSON(http.StatusUnauthorized, gin.H{"error": "login required"})
 	}
 }
 
-// ginStream uses gin's Stream, which asks the writer for CloseNotify.
+// ginStream uses gin's Stream, which needs CloseNotify of the writer.
 func ginStream(c *gin.Context, p *program) {
 	do(session.From(c), "count", "")
 	c.Header("Content-Type", "text/event-stream")
@@ -72,7 +72,7 @@ func ginStream(c *gin.Context, p *program) {
 	written := false
 	c.Stream(func(w io.Writer) bool {
 		if written {
-			done <- true // gin has flushed it
+			done <- true // gin has flushed the part
 		}
 		part, more := <-parts
 		_, _ = io.WriteString(w, part)

@@ -18,7 +18,7 @@ func serveNetHTTP(t *testing.T, p *program) string {
 	routes(p, func(pattern string, h http.HandlerFunc) { mux.HandleFunc(pattern, h) }, (*http.Request).PathValue)
 	mux.HandleFunc("GET /proxy/", p.proxy)
 	mux.Handle("GET /guarded", middleware.Require(user, middleware.Guard{})(http.HandlerFunc(guarded)))
-	mux.Handle("/admin/", p.admin.Handler(http.HandlerFunc(admin))) // nested: a group of its own
+	mux.Handle("/admin/", p.admin.Handler(http.HandlerFunc(admin))) // nested: a group with its own sessions
 	return serve(t, p.sessions.Handler(recovered(mux)))
 }
 
@@ -35,7 +35,7 @@ func serveChi(t *testing.T, p *program) string {
 	return serve(t, p.sessions.Handler(r))
 }
 
-// routes are those whose handlers are the same in net/http and chi.
+// routes registers the handlers that net/http and chi share.
 func routes(p *program, handle func(pattern string, h http.HandlerFunc), parameter func(*http.Request, string) string) {
 	handle("POST /do/{step}/{arg}", func(w http.ResponseWriter, r *http.Request) {
 		text := do(session.From(r.Context()), parameter(r, "step"), parameter(r, "arg"))
@@ -76,7 +76,7 @@ func admin(_ http.ResponseWriter, r *http.Request) {
 	do(session.From(r.Context()), "login", "root")
 }
 
-// recovered is the recovery that everybody writes who has no framework.
+// recovered recovers panics, as programs without a framework do.
 func recovered(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {

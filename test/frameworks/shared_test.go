@@ -18,7 +18,7 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// serve runs a handler of net/http.
+// serve runs a net/http handler.
 func serve(t *testing.T, h http.Handler) string {
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
@@ -43,7 +43,7 @@ func writeFile(t *testing.T) string {
 	return path
 }
 
-// proxy passes a request on, and changes the session before.
+// proxy changes the session and then forwards the request.
 func (p *program) proxy(w http.ResponseWriter, r *http.Request) {
 	do(session.From(r.Context()), "count", "")
 	target, err := url.Parse(p.backend)
@@ -54,13 +54,14 @@ func (p *program) proxy(w http.ResponseWriter, r *http.Request) {
 	proxy.ServeHTTP(w, r)
 }
 
-// socket upgrades, and tries to change the session all the while.
+// socket upgrades the connection, and tries to change the session before and
+// after.
 func (p *program) socket(w http.ResponseWriter, r *http.Request) {
 	s := session.From(r.Context())
 	do(s, "count", "")
 	conn, err := websocket.Accept(w, r, nil)
 	if err != nil {
-		return // answered
+		return // the upgrade has responded
 	}
 	defer conn.CloseNow()
 	for {
@@ -75,7 +76,8 @@ func (p *program) socket(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// parts writes a stream of two parts, the second when the first has arrived.
+// parts writes a stream of two parts. It writes the second after the first has
+// arrived.
 func (p *program) parts(write func(string)) {
 	for range 2 {
 		write("data: x\n\n")

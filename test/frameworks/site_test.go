@@ -1,5 +1,4 @@
-// Package frameworks_test drives sessions through Go's web frameworks: what is the
-// same in all of them is one test, which each of them passes.
+// Package frameworks_test runs the same tests with each of Go's web frameworks.
 package frameworks_test
 
 import (
@@ -28,10 +27,10 @@ const (
 	seen session.Key[int]    = "seen"
 )
 
-// patience is for what must happen; no test waits for it unless it fails.
+// patience limits waiting. Only failing tests wait for it.
 const patience = 20 * time.Second
 
-// framework is one way to build the same program.
+// A framework is a way to build the same program.
 type framework struct {
 	name  string
 	serve func(t *testing.T, p *program) (url string)
@@ -45,24 +44,24 @@ var all = []framework{
 	{"fiber", serveFiber},
 }
 
-// each runs a test in every framework.
+// each runs a test with every framework.
 func each(t *testing.T, f func(t *testing.T, s *site)) {
 	for _, framework := range all {
 		t.Run(framework.name, func(t *testing.T) { f(t, newSite(t, framework)) })
 	}
 }
 
-// program is what the frameworks serve.
+// A program is the state that all frameworks serve.
 type program struct {
 	sessions *middleware.Sessions
-	admin    *middleware.Sessions // of the group /admin
+	admin    *middleware.Sessions // for the group /admin
 	arrived  chan bool            // a part of a stream has reached the visitor
-	ended    chan error           // what became of a WebSocket's changes
+	ended    chan error           // result of a WebSocket's changes
 	backend  string               // URL of the server behind /proxy/
-	file     string               // path of the file at /file
+	file     string               // path of the file that /file serves
 }
 
-// do is the program's own logic, without HTTP.
+// do is the program's logic, without HTTP.
 func do(s *session.Session, step, arg string) string {
 	switch step {
 	case "login":
@@ -84,7 +83,7 @@ func do(s *session.Session, step, arg string) string {
 	return name + " " + strconv.Itoa(len(things)) + " " + strconv.Itoa(n)
 }
 
-// site is a program that runs, and a browser.
+// A site is a running program, with a browser.
 type site struct {
 	*program
 	t      *testing.T
@@ -105,7 +104,7 @@ func newSite(t *testing.T, f framework) *site {
 	require.NoError(t, err)
 	config := middleware.Config{
 		Keys: ring, Fallback: store, Clock: s.clock, Observer: s.observe,
-		Limits: middleware.Limits{RequestBytes: 14_336}, // a Fiber app with 16 KiB to read
+		Limits: middleware.Limits{RequestBytes: 14_336}, // for a Fiber app that reads 16 KiB
 	}
 	s.program = &program{arrived: make(chan bool), ended: make(chan error, 1)}
 	s.sessions, err = middleware.New(config)
@@ -170,12 +169,13 @@ func (s *site) send(method, path string, header ...string) (*http.Response, stri
 	return response, string(body)
 }
 
-// answer is the JSON of /do/.
+// An answer is the JSON of /do/.
 type answer struct {
 	Text string `json:"text"`
 }
 
-// do has the program do a step and returns what the session holds then.
+// do runs a step of the program and returns the resulting content of the
+// session.
 func (s *site) do(step, arg string) (*http.Response, string) {
 	s.t.Helper()
 	response, body := s.send(http.MethodPost, "/do/"+step+"/"+arg)
@@ -186,7 +186,7 @@ func (s *site) do(step, arg string) (*http.Response, string) {
 	return response, a.Text
 }
 
-// read is what the next request finds in the session.
+// read returns the content of the session in the next request.
 func (s *site) read() string {
 	s.t.Helper()
 	_, text := s.do("read", "it")

@@ -12,8 +12,8 @@ import (
 	"github.com/carryon-go/carryon/middleware"
 )
 
-// walk is a visit that grows out of its cookies and comes back, with what the
-// session holds after each step and where.
+// walk is a visit whose session moves to the store and back to cookies, with
+// its content and place after each step.
 var walk = []struct {
 	step, arg, want string
 	stored          bool
@@ -32,9 +32,9 @@ var walk = []struct {
 	{"read", "it", " 0 0", false},
 }
 
-// TestSameWalkSameCookies holds every framework against net/http: the same
-// answers set, change and expire the same cookies. Names and values are random,
-// and so are left out.
+// TestSameWalkSameCookies compares every framework with net/http: each response
+// must set, change and expire the same cookies. Random names and values are
+// ignored.
 func TestSameWalkSameCookies(t *testing.T) {
 	var first []string
 	for _, framework := range all {
@@ -50,23 +50,23 @@ func TestSameWalkSameCookies(t *testing.T) {
 }
 
 func (s *site) walk(t *testing.T) (shape []string) {
-	spilled := false
+	stored := false
 	for _, step := range walk {
 		s.wait(time.Minute)
 		moves := s.count(middleware.EventSpilled) - s.count(middleware.EventReturned)
 		response, text := s.do(step.step, step.arg)
 		require.Equal(t, step.want, text)
 		if now := s.count(middleware.EventSpilled) - s.count(middleware.EventReturned); now != moves {
-			spilled = now > moves
+			stored = now > moves
 		}
-		require.Equal(t, step.stored, spilled, "%s %s", step.step, step.arg)
+		require.Equal(t, step.stored, stored, "%s %s", step.step, step.arg)
 		shape = append(shape, fmt.Sprintf("%s %s: %v, stored %v, %q %q, holds %d", step.step, step.arg,
-			lines(response.Header), spilled, response.Header["Cache-Control"], response.Header["Vary"], len(s.jar.Names())))
+			lines(response.Header), stored, response.Header["Cache-Control"], response.Header["Vary"], len(s.jar.Names())))
 	}
 	return shape
 }
 
-// lines are the Set-Cookie lines without what is random.
+// lines returns the Set-Cookie lines without their random parts.
 func lines(h http.Header) (all []string) {
 	for _, line := range h["Set-Cookie"] {
 		cookie, attributes, _ := strings.Cut(line, "; ")

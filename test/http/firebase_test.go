@@ -20,8 +20,8 @@ import (
 	"github.com/carryon-go/carryon/sessiontest"
 )
 
-// firebase stands in front as Firebase Hosting does: of the request's cookies only
-// __session passes, and of a response that caches may share none.
+// firebase starts a proxy like Firebase Hosting. It forwards no cookie but
+// __session, and removes all cookies from responses that caches may share.
 func firebase(t *testing.T, backend string) string {
 	target, err := url.Parse(backend)
 	require.NoError(t, err)
@@ -47,15 +47,15 @@ func firebase(t *testing.T, backend string) string {
 	return server.URL
 }
 
-// hosted is a browser that knows the program through Firebase Hosting.
-type hosted struct {
+// A hostedVisitor is a browser that uses a program through Firebase Hosting.
+type hostedVisitor struct {
 	t      *testing.T
 	url    string
 	jar    *sessiontest.Jar
 	client *http.Client
 }
 
-func newHosted(t *testing.T, config middleware.Config) *hosted {
+func newHosted(t *testing.T, config middleware.Config) *hostedVisitor {
 	ring, err := keyring.Generate(time.Now())
 	require.NoError(t, err)
 	config.Keys = ring
@@ -72,19 +72,19 @@ func newHosted(t *testing.T, config middleware.Config) *hosted {
 		case "/logout":
 			s.Destroy()
 		}
-		w.Header().Set("Cache-Control", "public, max-age=60") // a program that forgets
+		w.Header().Set("Cache-Control", "public, max-age=60") // a program can set this by mistake
 		name, _ := user.Get(s)
 		in, _ := room.Get(s)
 		_, _ = io.WriteString(w, name+" "+strconv.Itoa(len(in)))
 	})))
 	t.Cleanup(backend.Close)
-	h := &hosted{t: t, url: firebase(t, backend.URL)}
+	h := &hostedVisitor{t: t, url: firebase(t, backend.URL)}
 	h.jar = &sessiontest.Jar{URL: h.url}
 	h.client = &http.Client{Jar: h.jar, Timeout: patience}
 	return h
 }
 
-func (h *hosted) get(path string) (int, string) {
+func (h *hostedVisitor) get(path string) (int, string) {
 	h.t.Helper()
 	response, err := h.client.Get(h.url + path)
 	require.NoError(h.t, err)
@@ -96,7 +96,7 @@ func (h *hosted) get(path string) (int, string) {
 
 func TestFirebaseHosting(t *testing.T) {
 	h := newHosted(t, middleware.Config{Name: "__session", FixedName: true})
-	h.jar.Put("_ga", "of somebody else")
+	h.jar.Put("_ga", "of another program")
 	for _, step := range []struct{ path, want string }{
 		{"/login", "ada 0"}, {"/", "ada 0"}, {"/room?n=1000", "ada 1000"}, {"/", "ada 1000"}, {"/logout", " 0"}, {"/", " 0"},
 	} {
@@ -107,7 +107,7 @@ func TestFirebaseHosting(t *testing.T) {
 	}
 }
 
-// One cookie is all there is: what does not fit it is refused, or goes into a store.
+// With one cookie per session, larger values are refused or moved to a store.
 func TestFirebaseHostingAndLargeSessions(t *testing.T) {
 	h := newHosted(t, middleware.Config{Name: "__session", FixedName: true})
 	h.get("/login")
@@ -129,7 +129,8 @@ func TestFirebaseHostingAndLargeSessions(t *testing.T) {
 	}
 }
 
-// Without FixedName nobody stays logged in there: the names do not pass.
+// Without FixedName no visitor stays logged in, because Firebase Hosting
+// removes the cookies.
 func TestFirebaseHostingWithoutFixedName(t *testing.T) {
 	h := newHosted(t, middleware.Config{Name: "__session"})
 	h.get("/login")

@@ -19,7 +19,8 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// proxySite enters a room, then passes the request on to the backend.
+// proxySite sets the room in the session, and then forwards the request to the
+// backend.
 func proxySite(t *testing.T, backend http.HandlerFunc) *site {
 	server := httptest.NewServer(backend)
 	t.Cleanup(server.Close)
@@ -108,7 +109,8 @@ func TestProxiedStreamIsFlushed(t *testing.T) {
 	}
 }
 
-// The proxy hijacks, and writes the 101 with the header map: the cookie is in it.
+// The proxy hijacks the connection and writes the 101 with the header map,
+// which contains the cookie.
 func TestProxiedUpgradeCarriesTheCookie(t *testing.T) {
 	s := proxySite(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "Upgrade")
@@ -142,8 +144,9 @@ func TestProxiedUpgradeCarriesTheCookie(t *testing.T) {
 	require.Equal(t, " lobby", s.read())
 }
 
-// A backend that is gone in the middle makes the proxy panic with
-// http.ErrAbortHandler: the visitor sees a broken response, not a whole one.
+// If the backend closes the connection during a response, the proxy panics with
+// http.ErrAbortHandler. The visitor must see a broken response, not a complete
+// one.
 func TestProxiedResponseThatBreaksOff(t *testing.T) {
 	s := proxySite(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "100")
@@ -152,14 +155,15 @@ func TestProxiedResponseThatBreaksOff(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	})
 	response, err := s.client.Get(s.URL)
-	if err == nil { // the header may have got out before
+	if err == nil { // the header was sent before
 		_, err = io.ReadAll(response.Body)
 		require.NoError(t, response.Body.Close())
 	}
 	require.Error(t, err)
 }
 
-// A backend that cannot be reached is the proxy's 502, and the session is kept.
+// If the backend is unreachable, the proxy responds with 502, and the session
+// is kept.
 func TestProxyWithoutBackend(t *testing.T) {
 	s := proxySite(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	s.get("/login")

@@ -1,5 +1,5 @@
-// Package http_test drives sessions through libraries that take a response
-// over: WebSockets and proxies.
+// Package http_test tests sessions with libraries that take over the response:
+// WebSockets and proxies.
 package http_test
 
 import (
@@ -24,10 +24,10 @@ const (
 	room session.Key[string] = "room"
 )
 
-// patience is for what must happen; no test waits for it unless it fails.
+// patience limits waiting. Only failing tests wait for it.
 const patience = 20 * time.Second
 
-// site is a program with sessions behind a real server, and a browser.
+// A site is a program with sessions on a real server, with a browser.
 type site struct {
 	*httptest.Server
 	t      *testing.T
@@ -38,8 +38,8 @@ type site struct {
 	events []middleware.Event
 }
 
-// newSite serves h, /login, which makes the visitor ada, and /read, which says
-// "user room".
+// newSite serves h, /login, which logs in as ada, and /read, which returns the
+// user and the room.
 func newSite(t *testing.T, h http.Handler) *site {
 	s := &site{t: t}
 	ring, err := keyring.Generate(time.Now())
@@ -89,7 +89,7 @@ func (s *site) get(path string) (*http.Response, string) {
 	return response, string(body)
 }
 
-// read is what the next request sees in the session.
+// read returns the session's content in the next request.
 func (s *site) read() string {
 	s.t.Helper()
 	_, body := s.get("/read")

@@ -13,8 +13,8 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// greet answers each message with the user's name, tries to change the session
-// all the while, and returns what became of that.
+// greet responds to each message with the user's name. It tries to change the
+// session at each message, and returns the resulting error.
 func greet(r *http.Request, receive func() (string, error), send func(string) error) error {
 	s := session.From(r.Context())
 	for {
@@ -30,7 +30,8 @@ func greet(r *http.Request, receive func() (string, error), send func(string) er
 	}
 }
 
-// coderSite lets its visitor enter a room, then upgrades with coder/websocket.
+// coderSite sets the room in the session, and then upgrades with
+// coder/websocket.
 func coderSite(t *testing.T, ended chan<- error) *site {
 	return newSite(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/enter" {
@@ -66,7 +67,7 @@ func TestCoderWebSocket(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, "hello ada", string(answer))
 			}
-			require.Equal(t, want, s.read(), "the 101 carries the cookie, while the socket is open")
+			require.Equal(t, want, s.read(), "the 101 must set the cookie while the socket is open")
 			require.NoError(t, conn.Close(websocket.StatusNormalClosure, ""))
 			require.ErrorIs(t, <-ended, session.ErrLate)
 			require.Equal(t, 3, s.count(middleware.EventLateChange))
@@ -75,7 +76,8 @@ func TestCoderWebSocket(t *testing.T) {
 	}
 }
 
-// What is no upgrade is answered by the library, and the session is kept.
+// The library responds to a request that is not an upgrade, and the session is
+// kept.
 func TestCoderWebSocketThatIsNone(t *testing.T) {
 	ended := make(chan error, 1)
 	s := coderSite(t, ended)
@@ -85,7 +87,8 @@ func TestCoderWebSocketThatIsNone(t *testing.T) {
 	require.Equal(t, " lobby", s.read())
 }
 
-// gorillaSite is the same with gorilla/websocket, which writes the 101 by hand.
+// gorillaSite is like coderSite with gorilla/websocket, which writes the 101
+// itself.
 func gorillaSite(t *testing.T, ended chan<- error) *site {
 	return newSite(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/enter" {
@@ -121,12 +124,13 @@ func TestGorillaWebSocket(t *testing.T) {
 	}
 	require.NoError(t, conn.Close())
 	require.ErrorIs(t, <-ended, session.ErrLate)
-	require.Zero(t, s.count(middleware.EventHijacked), "there was nothing to set")
+	require.Zero(t, s.count(middleware.EventHijacked), "the session has not changed")
 	require.Equal(t, "ada ", s.read())
 }
 
-// Its 101 does not carry the header map, so that a change before it is lost: by
-// name, as an event, and without harm to the session.
+// The 101 of gorilla/websocket ignores the header map, so an earlier change to
+// the session is lost. The change must be reported as an event, and the session
+// must stay valid.
 func TestGorillaWebSocketAfterAChange(t *testing.T) {
 	ended := make(chan error, 1)
 	s := gorillaSite(t, ended)

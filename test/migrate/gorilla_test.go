@@ -18,7 +18,7 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// before is the program on gorilla/sessions.
+// before is the program with gorilla/sessions.
 type before struct{ store *sessions.CookieStore }
 
 func (b before) at(r *http.Request) *sessions.Session {
@@ -34,7 +34,7 @@ func (b before) get(r *http.Request, name string) string {
 	return s
 }
 
-// saved calls Save before the body, as that library asks of its users.
+// saved calls Save before the body is written, as gorilla/sessions requires.
 func (b before) saved(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		recorder := httptest.NewRecorder()
@@ -71,7 +71,8 @@ func TestGorillaSessionsAreCarriedOver(t *testing.T) {
 	}
 }
 
-// What was sealed by an old pair of keys opens as it did there.
+// Cookies sealed with an old key pair still open, as they do with
+// gorilla/sessions.
 func TestGorillaKeysThatWereRotated(t *testing.T) {
 	first, second := securecookie.GenerateRandomKey(32), securecookie.GenerateRandomKey(32)
 	older, _ := gorilla(t, first)
@@ -82,7 +83,8 @@ func TestGorillaKeysThatWereRotated(t *testing.T) {
 	require.Equal(t, "ada", v.get(site, "/get?name=user"))
 }
 
-// Another program's keys, a changed cookie and another session's name open nothing.
+// Cookies do not open if the keys belong to another program, if the value was
+// changed, or if the name is that of another session.
 func TestGorillaCookiesAreAuthenticated(t *testing.T) {
 	older, store := gorilla(t, securecookie.GenerateRandomKey(32))
 	v := newVisitor(t, older)
@@ -118,7 +120,7 @@ func TestGorillaCookiesAreAuthenticated(t *testing.T) {
 		flipped := []byte(value)
 		flipped[at] ^= 1
 		if got, _ := good.Import(context.Background(), string(flipped)); got != nil {
-			require.Equal(t, "ada", got.Values["user"], "spare bits of the base64")
+			require.Equal(t, "ada", got.Values["user"], "unused bits at the end of the base64 text")
 		}
 	}
 }
@@ -132,7 +134,7 @@ type Profile struct {
 
 func init() { gob.Register(Profile{}) }
 
-// A struct that gob wrote is read as the same struct.
+// A struct that gob encoded decodes to the same struct.
 func TestGorillaValuesOfTheProgramsOwnTypes(t *testing.T) {
 	want := Profile{Name: "Ada", Since: time.Date(1843, 7, 10, 0, 0, 0, 0, time.UTC), Tags: []string{"a", "b"}}
 	store := sessions.NewCookieStore(securecookie.GenerateRandomKey(32))
@@ -161,7 +163,7 @@ func TestGorillaValuesOfTheProgramsOwnTypes(t *testing.T) {
 
 type key int
 
-// Keys that are no strings need names.
+// Keys that are not strings need a name.
 func TestGorillaKeysThatAreNoStrings(t *testing.T) {
 	gob.Register(key(0))
 	store := sessions.NewCookieStore(securecookie.GenerateRandomKey(32))
@@ -190,7 +192,7 @@ func TestGorillaKeysThatAreNoStrings(t *testing.T) {
 	require.Equal(t, "ada", v.get(newer(t, ignore, imports(t, plain)), "/get?name=user"))
 }
 
-// Programs that use securecookie with its JSON serializer.
+// Programs can use securecookie with its JSON serializer.
 func TestGorillaJSON(t *testing.T) {
 	codec := securecookie.New(securecookie.GenerateRandomKey(32), nil).SetSerializer(securecookie.JSONEncoder{})
 	older := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -23,7 +23,7 @@ func config(from middleware.Importer) middleware.Config {
 	return middleware.Config{Keys: keyring.Ephemeral(), Import: []middleware.Importer{from}, ImportUntil: time.Now().Add(time.Hour)}
 }
 
-// scsBefore is the program on scs.
+// scsBefore is the program with scs.
 type scsBefore struct{ m *scs.SessionManager }
 
 func (b scsBefore) login(r *http.Request, user string) {
@@ -36,7 +36,7 @@ func (b scsBefore) logout(r *http.Request)                  { _ = b.m.Destroy(r.
 
 func scsSite(t *testing.T, change func(*scs.SessionManager)) (*httptest.Server, *scs.SessionManager) {
 	m := scs.New()
-	m.Store = memstore.NewWithCleanupInterval(0) // without its goroutine
+	m.Store = memstore.NewWithCleanupInterval(0) // without the cleanup goroutine
 	change(m)
 	return serve(t, m.LoadAndSave(routes(scsBefore{m}))), m
 }
@@ -48,7 +48,7 @@ func scsImports(t *testing.T, c scssession.Config) middleware.Importer {
 	return i
 }
 
-// jsonCodec is the codec that the documentation of scs shows.
+// jsonCodec is the codec in the documentation of scs.
 type jsonCodec struct{}
 
 type jsonRow struct {
@@ -79,12 +79,12 @@ func TestSCSSessionsAreCarriedOver(t *testing.T) {
 			carriedOver(t, older, newer(t, ignore, scsImports(t, c)), "session")
 			rows, err := m.Store.(scs.IterableStore).All()
 			require.NoError(t, err)
-			require.Empty(t, rows, "no token is of use any more")
+			require.Empty(t, rows, "all rows must be deleted")
 		})
 	}
 }
 
-// The session ends when it would have ended.
+// An imported session keeps its deadline.
 func TestSCSDeadline(t *testing.T) {
 	older, m := scsSite(t, func(m *scs.SessionManager) { m.Lifetime = 3 * time.Hour })
 	v := newVisitor(t, older)
@@ -103,7 +103,7 @@ func TestSCSDeadline(t *testing.T) {
 	require.Len(t, rows, 1)
 }
 
-// brokenStore does not answer.
+// A brokenStore always fails.
 type brokenStore struct{}
 
 func (brokenStore) Find(string) ([]byte, bool, error) { return nil, false, errors.New("down") }
@@ -118,8 +118,8 @@ func TestSCSStoreDownIsNotLoggedOut(t *testing.T) {
 	require.Equal(t, "ada", v.get(newer(t, ignore, scsImports(t, scssession.Config{Store: m.Store})), "/get?name=user"))
 }
 
-// A token that scs cannot have made is not sent to the store: it answers
-// nothing but errors here, and the import has none.
+// A token that scs cannot have made is not sent to the store, which answers only
+// errors in this test.
 func TestSCSTokenThatIsTooLongIsNotAskedFor(t *testing.T) {
 	from := scsImports(t, scssession.Config{Store: brokenStore{}})
 	long := strings.Repeat("x", 257)
@@ -132,7 +132,7 @@ func TestSCSTokenThatIsTooLongIsNotAskedFor(t *testing.T) {
 	require.Error(t, from.Forget(t.Context(), long[:256]))
 }
 
-// A row that the codec cannot read is nobody's session, and stays.
+// A row that the codec cannot decode yields no session, and is kept.
 func TestSCSRowOfAnotherCodec(t *testing.T) {
 	older, m := scsSite(t, func(m *scs.SessionManager) { m.Codec = jsonCodec{} })
 	v := newVisitor(t, older)

@@ -1,5 +1,5 @@
-// Package migrate_test moves programs from other session libraries to Carryon,
-// with sessions that the real libraries made.
+// Package migrate_test migrates sessions that other session libraries made to
+// Carryon.
 package migrate_test
 
 import (
@@ -24,8 +24,8 @@ import (
 	"github.com/carryon-go/carryon/test/internal/notes"
 )
 
-// program is the same site before and after: /login?user=, /set?name=&value=,
-// /get?name=, /logout.
+// A program is the site before or after the migration. It serves /login?user=,
+// /set?name=&value=, /get?name= and /logout.
 type program interface {
 	login(r *http.Request, user string)
 	set(r *http.Request, name, value string)
@@ -48,7 +48,7 @@ func routes(p program) http.HandlerFunc {
 	}
 }
 
-// now is the program on Carryon.
+// now is the program with Carryon.
 type now struct{}
 
 func (now) login(r *http.Request, user string) {
@@ -71,13 +71,14 @@ func (now) get(r *http.Request, name string) string {
 
 func (now) logout(r *http.Request) { session.From(r.Context()).Destroy() }
 
-// clock is that of the new sites.
+// clock is the clock of the new sites.
 var clock notes.Clock
 
-// settled is longer than requests are in flight: then the old cookie may go.
+// settled is longer than any request is in flight. After it, the old cookie may
+// be removed.
 const settled = 18 * time.Minute
 
-// newer serves the program on Carryon with the importers.
+// newer serves the program with Carryon and the importers.
 func newer(t *testing.T, observe func(middleware.Event), from ...middleware.Importer) *httptest.Server {
 	t.Helper()
 	sessions, err := middleware.New(middleware.Config{
@@ -94,7 +95,8 @@ func serve(t *testing.T, h http.Handler) *httptest.Server {
 	return s
 }
 
-// visitor is a browser; the two sites are one host to it, whatever their ports.
+// A visitor is a browser. Both sites have the same host, because cookies ignore
+// ports.
 type visitor struct {
 	t      *testing.T
 	client *http.Client
@@ -131,8 +133,8 @@ func (v *visitor) cookies(s *httptest.Server) (names []string) {
 	return names
 }
 
-// carriedOver moves visitors who are logged in at the old site to the new one,
-// with several requests at once as a page makes them, and follows each.
+// carriedOver moves visitors who are logged in at the old site to the new one.
+// Each sends several requests at once, as a page does.
 func carriedOver(t *testing.T, older, newer *httptest.Server, oldCookie string) {
 	const visitors, pages = 24, 5
 	var all []*visitor
@@ -158,7 +160,7 @@ func carriedOver(t *testing.T, older, newer *httptest.Server, oldCookie string) 
 		require.Equal(t, user, v.get(newer, "/get?name=user"))
 		require.Equal(t, "three apples", v.get(newer, "/get?name=cart"))
 		for i := range pages {
-			require.Equal(t, fmt.Sprint(i), v.get(newer, fmt.Sprintf("/get?name=seen%d", i)), "a change of one of several requests at once")
+			require.Equal(t, fmt.Sprint(i), v.get(newer, fmt.Sprintf("/get?name=seen%d", i)), "the change by a concurrent request is missing")
 		}
 	})
 	clock.Move(settled)

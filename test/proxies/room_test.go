@@ -1,5 +1,6 @@
-// Package proxies_test drives sessions through real proxies with their default
-// settings: what a platform's limits let through, the platform must not refuse.
+// Package proxies_test runs sessions behind real proxies with their default
+// settings. A proxy must accept everything that the limits of its platform
+// allow.
 package proxies_test
 
 import (
@@ -18,10 +19,10 @@ import (
 	"github.com/carryon-go/carryon/test/internal/front"
 )
 
-// patience bounds every call; no test waits for it unless it fails.
+// patience limits every call. Only failing tests wait for it.
 const patience = 30 * time.Second
 
-// browserFields is what Chromium sends beside the cookies, long forms of each.
+// browserFields are the other header fields of Chromium, each in a long form.
 var browserFields = map[string]string{
 	"User-Agent": "Mozilla/5.0 (Linux; Android 16; SM-S948B Build/BP2A.250605.031.A3) AppleWebKit/537.36 (KHTML, like Gecko) " +
 		"Chrome/156.0.8078.79 Mobile Safari/537.36",
@@ -39,9 +40,10 @@ var browserFields = map[string]string{
 	"Cache-Control":             "max-age=0",
 }
 
-// filler answers with as much Set-Cookie as the query asks for, beside what the
-// middleware and Go add: bytes in lines of each at most, with the field's name and
-// the line's end, and other bytes of one field of the program's own.
+// filler sends the number of Set-Cookie bytes that the query requests, in
+// addition to the fields of the middleware and of Go. The query's each limits a
+// line, including field name and line end. The query's other is the size of a
+// field of the program.
 func filler(w http.ResponseWriter, r *http.Request) {
 	number := func(name string) int { n, _ := strconv.Atoi(r.FormValue(name)); return n }
 	h := w.Header()
@@ -56,7 +58,8 @@ func filler(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprint(w, len(strings.Join(r.Header["Cookie"], "; ")))
 }
 
-// ask sends a cookie field and tells the status and the answer.
+// ask sends a request with a Cookie header, and returns the status and the
+// body.
 func ask(t *testing.T, address, cookies string) (int, string) {
 	r, err := http.NewRequest(http.MethodGet, address, nil)
 	require.NoError(t, err)
@@ -73,7 +76,7 @@ func ask(t *testing.T, address, cookies string) (int, string) {
 	return answer.StatusCode, string(body)
 }
 
-// cookies is a Cookie field of so many bytes in so many cookies.
+// cookies returns a Cookie header of the given bytes with count cookies.
 func cookies(bytes, count int) string {
 	var pairs []string
 	for i := range count {
@@ -86,8 +89,8 @@ func cookies(bytes, count int) string {
 	return strings.Join(pairs, "; ")
 }
 
-// A request that carries as much as the platform's limits allow reaches the
-// program, with all that a browser sends beside the cookies.
+// A request with as many cookie bytes as the platform's limits allow reaches
+// the program, together with all other header fields of a browser.
 func TestRequestsUpToTheLimitPass(t *testing.T) {
 	front.Each(t, func(t *testing.T, p front.Proxy) {
 		backend := httptest.NewServer(http.HandlerFunc(filler))
@@ -101,7 +104,7 @@ func TestRequestsUpToTheLimitPass(t *testing.T) {
 				require.Equal(t, strconv.Itoa(limits.RequestBytes), body)
 			}
 		}
-		t.Logf("%s: Limits are for %d bytes of Cookie, and %d pass", p.Name, limitsOf(p).RequestBytes, mostOf(t, address))
+		t.Logf("%s: Limits allow %d bytes of Cookie, and the proxy accepts %d", p.Name, limitsOf(p).RequestBytes, mostOf(t, address))
 	})
 }
 
@@ -110,7 +113,7 @@ func limitsOf(p front.Proxy) middleware.Limits {
 	return limits
 }
 
-// mostOf finds how many bytes of Cookie pass, to the next 50.
+// mostOf returns how many bytes of Cookie the proxy accepts, to within 50.
 func mostOf(t *testing.T, address string) (most int) {
 	for n := 5000; n < 40_000; n += 50 {
 		if status, _ := ask(t, address, cookies(n, 5)); status != 200 {
@@ -121,12 +124,12 @@ func mostOf(t *testing.T, address string) (most int) {
 	return most
 }
 
-// otherFields is what a careful program sends beside: a policy for content and
-// for transport, in bytes.
+// otherFields is the size of other response fields: a content security policy
+// and Strict-Transport-Security.
 const otherFields = 200
 
-// A response that sets as much as the platform's limits allow reaches the
-// browser: a few large cookies, and as many deletions as there is room for.
+// A response with as many Set-Cookie bytes as the platform's limits allow
+// reaches the browser: a few large cookies, and as many deletions as fit.
 func TestResponsesUpToTheLimitPass(t *testing.T) {
 	front.Each(t, func(t *testing.T, p front.Proxy) {
 		backend := httptest.NewServer(http.HandlerFunc(filler))

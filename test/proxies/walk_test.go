@@ -22,9 +22,10 @@ import (
 	"github.com/carryon-go/carryon/test/internal/notes"
 )
 
-// A session grows behind a proxy until the library says that it is too large,
-// with bursts of writers on the way, is touched and tidied, shrinks and ends:
-// what the library lets through, the proxy must pass on, in both directions.
+// Behind a proxy, a session grows until the library refuses a write as too
+// large, with bursts of writes in between. It is then touched, compacted,
+// shrunk and ended. The proxy must pass every request and response that the
+// library allows.
 func TestNothingThatIsSentIsRefused(t *testing.T) {
 	front.Each(t, func(t *testing.T, p front.Proxy) {
 		for _, platform := range []middleware.Platform{p.Platform, middleware.Portable} {
@@ -37,8 +38,8 @@ func TestNothingThatIsSentIsRefused(t *testing.T) {
 	})
 }
 
-// nginx takes a cookie's crumbs over HTTP/2 as fields of their own, and joins
-// them for the program behind.
+// With HTTP/2, nginx receives each cookie as a separate field and joins them
+// for the program.
 func TestNginxOverHTTP2(t *testing.T) {
 	p := front.Nginx(t)
 	plain := p.Config
@@ -52,7 +53,8 @@ func TestNginxOverHTTP2(t *testing.T) {
 	}
 }
 
-// walker is a browser behind a proxy, and what was acknowledged to it.
+// A walker is a browser behind a proxy, and the writes that were acknowledged
+// to it.
 type walker struct {
 	t      *testing.T
 	r      *rand.Rand
@@ -65,7 +67,7 @@ type walker struct {
 	mu    sync.Mutex
 	acked map[string]string
 	last  int
-	trace []string // one line for each request, for the message of a failure
+	trace []string // a line per request, for failure messages
 }
 
 func walk(t *testing.T, p front.Proxy, platform middleware.Platform, transport http.RoundTripper, seed uint64) {
@@ -77,13 +79,13 @@ func walk(t *testing.T, p front.Proxy, platform middleware.Platform, transport h
 		acked: map[string]string{}}
 	w.jar = &sessiontest.Jar{URL: w.url, Clock: clock.Now}
 	w.client = &http.Client{Jar: w.jar, Transport: transport, Timeout: patience}
-	require.True(t, w.set(0)) // bursts of visitors without a session begin several: one of them stays
+	require.True(t, w.set(0)) // bursts without a session begin several, of which one remains
 	w.grow()
 	w.burst(6)
 	w.pause()
 	w.shrink()
 	w.grow()
-	w.must("/logout", nil) // what is full has no room for a user
+	w.must("/logout", nil) // a full jar has no room for a user
 	w.acked = map[string]string{}
 	require.Empty(t, w.read().Notes)
 	w.must("/login", url.Values{"by": {"ada"}, "name": {"user"}})
@@ -95,7 +97,8 @@ func walk(t *testing.T, p front.Proxy, platform middleware.Platform, transport h
 	w.within(platform)
 }
 
-// within compares what the program's socket saw with the platform's limits.
+// within compares the headers on the program's socket with the platform's
+// limits.
 func (w *walker) within(platform middleware.Platform) {
 	limits, _ := platform.Limits()
 	most := w.site.Meter.Most()
@@ -107,12 +110,12 @@ func (w *walker) within(platform middleware.Platform) {
 	require.LessOrEqual(w.t, most.ResponseBytes, limits.ResponseBytes)
 	require.LessOrEqual(w.t, most.SetCookieLines, limits.SetCookieLines)
 	require.LessOrEqual(w.t, most.CookieBytes, limits.CookieBytes)
-	delete(most.Refused, session.LoggedOut) // the walk looks at what a logout has left
+	delete(most.Refused, session.LoggedOut) // the walk uses the cookies that a logout leaves
 	require.Empty(w.t, most.Refused)
 }
 
-// grow writes values of random sizes until the library refuses one, then
-// smaller ones, until nothing at all has room.
+// grow writes values of random sizes until the library refuses one, and then
+// smaller ones until no write fits.
 func (w *walker) grow() {
 	for most := 1200; most > 0; {
 		if !w.set(w.r.IntN(most)) {
@@ -122,13 +125,14 @@ func (w *walker) grow() {
 		case 0:
 			w.burst(6)
 		case 1:
-			w.clock.Move(18 * time.Minute) // a burst before is over: the next write tidies up
+			w.clock.Move(18 * time.Minute) // earlier bursts are over, so the next write removes obsolete cookies
 		}
 		w.check()
 	}
 }
 
-// pause lets the last-seen time become due, on several requests at once.
+// pause waits until the last-seen time is due, and then sends several requests
+// at once.
 func (w *walker) pause() {
 	w.clock.Move(61 * time.Minute)
 	w.together(6, func(int) { w.read() })
@@ -143,7 +147,7 @@ func (w *walker) shrink() {
 		if w.r.IntN(2) == 0 {
 			path = "/delete"
 		}
-		require.True(w.t, w.write(path, form), "what only shrinks is always accepted; before: %s", w.recent())
+		require.True(w.t, w.write(path, form), "a write that only shrinks the session must be accepted; before: %s", w.recent())
 		if path == "/delete" {
 			delete(w.acked, name)
 		}
@@ -155,8 +159,8 @@ func (w *walker) shrink() {
 	w.check()
 }
 
-// burst writes from several tabs at once, a new entry each. Where the session was
-// written whole, some of these may be lost, and no others.
+// burst writes from several tabs at once, a new entry each. Some of these
+// entries may be lost, but only if the session was written whole.
 func (w *walker) burst(n int) {
 	sizes := make([]int, n)
 	for i := range sizes {
@@ -184,7 +188,7 @@ func (w *walker) together(n int, f func(i int)) {
 	all.Wait()
 }
 
-// set writes a new name, and tells whether there was room.
+// set writes a new entry, and reports whether it fitted.
 func (w *walker) set(size int) bool {
 	w.mu.Lock()
 	w.last++
@@ -198,15 +202,15 @@ func (w *walker) must(path string, form url.Values) {
 	require.True(w.t, w.write(path, form), "%s; before: %s", path, w.recent())
 }
 
-// write is one POST. Whatever is not the program's own answer is the proxy's,
-// and wrong.
+// write sends a POST. Any response that is not the program's comes from the
+// proxy, and is an error.
 func (w *walker) write(path string, form url.Values) bool {
 	status, body := w.send(http.MethodPost, path+"?"+form.Encode())
 	if status == notes.StatusTooLarge {
 		return false
 	}
 	if status != http.StatusOK || body != "ok" {
-		w.t.Errorf("%s: %d with a Cookie field of %d bytes: %.300s\nbefore: %s",
+		w.t.Errorf("%s: status %d with a Cookie header of %d bytes: %.300s\nbefore: %s",
 			path, status, len(w.jar.Header(w.url)), body, w.recent())
 		return false
 	}
@@ -230,7 +234,7 @@ func (w *walker) send(method, path string) (int, string) {
 	r.Header.Set("Accept-Encoding", "identity")
 	answer, err := w.client.Do(r)
 	if err != nil {
-		w.t.Errorf("%s, with a Cookie field of %d bytes: %v", path, len(w.jar.Header(w.url)), err)
+		w.t.Errorf("%s, with a Cookie header of %d bytes: %v", path, len(w.jar.Header(w.url)), err)
 		return 0, ""
 	}
 	defer func() { _ = answer.Body.Close() }()
@@ -242,7 +246,7 @@ func (w *walker) send(method, path string) (int, string) {
 	return answer.StatusCode, string(body)
 }
 
-// note keeps what a response did to the jar.
+// note records how a response changed the jar.
 func (w *walker) note(answer *http.Response) {
 	sent := len(answer.Request.Header.Get("Cookie"))
 	set, expired, total := 0, 0, 0
@@ -260,7 +264,7 @@ func (w *walker) note(answer *http.Response) {
 		answer.Request.URL, sent, answer.StatusCode, set, expired, total))
 }
 
-// recent is the end of the trace.
+// recent returns the end of the trace.
 func (w *walker) recent() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -270,7 +274,7 @@ func (w *walker) recent() string {
 func (w *walker) read() (p notes.Page) {
 	status, body := w.send(http.MethodGet, "/all")
 	if status != http.StatusOK {
-		w.t.Errorf("/all: %d with a Cookie field of %d bytes in %d cookies: %.300s\nbefore: %s",
+		w.t.Errorf("/all: status %d with a Cookie header of %d bytes in %d cookies: %.300s\nbefore: %s",
 			status, len(w.jar.Header(w.url)), len(w.jar.Names()), body, w.recent())
 		return p
 	}
@@ -280,7 +284,7 @@ func (w *walker) read() (p notes.Page) {
 	return p
 }
 
-// check demands every acknowledged value, and no other.
+// check requires every acknowledged value, and no other.
 func (w *walker) check() {
 	w.t.Helper()
 	p := w.read()

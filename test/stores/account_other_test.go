@@ -4,5 +4,5 @@ package stores
 
 import "os/exec"
 
-// as runs a command. There are no other accounts to run it under.
+// as runs a command under the current account; this system has no other.
 func as(_ string, c *exec.Cmd) *exec.Cmd { return c }

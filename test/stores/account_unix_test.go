@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// as runs a command under another account, if we are root.
+// as runs a command under another account, if the tests run as root.
 func as(account string, c *exec.Cmd) *exec.Cmd {
 	c.Dir = "/"
 	if os.Getuid() != 0 || account == "" {

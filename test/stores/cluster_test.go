@@ -17,13 +17,13 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// A master of a Redis Cluster dies under load. What its replica had is there;
-// what it had not is lost, as Redis promises no more: then the session is as it
-// was before, which is told by name, and never a mix. A store that waits for a
-// replica loses nothing at all.
+// A master of a Redis Cluster fails under load. Redis guarantees only the
+// writes that a replica had. A session whose latest write is lost is as it was
+// before, with a reason, and is never a mix. A store that waits for a replica
+// loses no write.
 func TestFaultsRedisCluster(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it starts six servers and kills one")
+		t.Skip("this test starts six servers and kills one")
 	}
 	before := settled()
 	c := startCluster(t)
@@ -42,12 +42,12 @@ func TestFaultsRedisCluster(t *testing.T) {
 	safe.writes(t)
 	var floors []int64
 	for _, v := range prompt.visitors {
-		floors = append(floors, v.stood.Load())
+		floors = append(floors, v.acknowledged.Load())
 	}
 	c.waitForReplicas(t)
 	c.failover(t, func() {
 		failures := safe.failed.Load()
-		eventually(t, "calls of the store fail", func() bool { return safe.failed.Load() > failures+5 })
+		eventually(t, "calls of the store to fail", func() bool { return safe.failed.Load() > failures+5 })
 	})
 	prompt.writes(t)
 	safe.writes(t)
@@ -57,11 +57,11 @@ func TestFaultsRedisCluster(t *testing.T) {
 	lost := int64(0)
 	for i, v := range prompt.visitors {
 		require.NoError(t, v.read())
-		require.GreaterOrEqual(t, v.stood.Load(), floors[i], "a replica had it")
+		require.GreaterOrEqual(t, v.acknowledged.Load(), floors[i], "a replica had this write")
 		lost += v.lost.Load()
 	}
 	for _, v := range safe.visitors {
-		require.NoError(t, v.read(), "a replica had all that was acknowledged")
+		require.NoError(t, v.read(), "a replica had all acknowledged writes")
 	}
 	require.Zero(t, small.refusals.Load(), "a session in cookies needs no store")
 	require.Zero(t, small.lost.Load())
@@ -69,14 +69,14 @@ func TestFaultsRedisCluster(t *testing.T) {
 	for reason := range prompt.reasons() {
 		require.Equal(t, session.StoreRolledBack, reason)
 	}
-	t.Logf("acknowledged and lost by the failover, where no replica was waited for: %d writes", lost)
+	t.Logf("%d acknowledged writes were lost by the failover, without waiting for a replica", lost)
 	closePrompt()
 	closeSafe()
 	c.stop(t)
 	noMoreThan(t, before)
 }
 
-// cluster is three masters with a replica each.
+// A cluster is three masters with a replica each.
 type cluster struct {
 	client *redis.ClusterClient
 	nodes  []*server
@@ -95,7 +95,7 @@ func startCluster(t *testing.T) *cluster {
 	must(t, exec.Command(program(t, "redis-cli"), append(create, "--cluster-replicas", "1", "--cluster-yes")...))
 	c.client = redisstore.NewClient(&redis.UniversalOptions{Addrs: addresses}).(*redis.ClusterClient)
 	t.Cleanup(func() { _ = c.client.Close() })
-	eventually(t, "the cluster is one", func() bool {
+	eventually(t, "the cluster to form", func() bool {
 		for _, s := range c.nodes {
 			if info := ask(s, "CLUSTER", "INFO"); !strings.Contains(info, "cluster_state:ok") {
 				return false
@@ -115,7 +115,7 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// ask sends a command to one node; "" where it does not answer.
+// ask sends a command to a node. It returns "" if the node does not respond.
 func ask(s *server, command ...any) string {
 	client := redis.NewClient(&redis.Options{Addr: s.address, MaxRetries: -1, DialerRetries: 1})
 	defer client.Close()
@@ -123,7 +123,7 @@ func ask(s *server, command ...any) string {
 	return text
 }
 
-// site is one over the cluster, with a client of its own.
+// site returns a site that uses the cluster with a client of its own.
 func (c *cluster) site(t *testing.T, mode middleware.Mode, o redisstore.Options) (s *site, done func()) {
 	t.Helper()
 	client := redisstore.NewClient(&redis.UniversalOptions{Addrs: c.client.Options().Addrs})
@@ -145,7 +145,7 @@ func (c *cluster) stop(t *testing.T) {
 	}
 }
 
-// masters are the nodes that are one now.
+// masters returns the current masters.
 func (c *cluster) masters() (all []*server) {
 	for _, s := range c.nodes {
 		if strings.Contains(ask(s, "INFO", "replication"), "role:master") {
@@ -155,18 +155,18 @@ func (c *cluster) masters() (all []*server) {
 	return all
 }
 
-// waitForReplicas returns when all that the masters have now is at a replica.
+// waitForReplicas waits until each master's current data is at a replica.
 func (c *cluster) waitForReplicas(t *testing.T) {
 	t.Helper()
 	for _, s := range c.masters() {
 		wanted := offset(ask(s, "INFO", "replication"), "master_repl_offset:")
-		eventually(t, "a replica has what the master had", func() bool {
+		eventually(t, "a replica to have the master's data", func() bool {
 			return wanted >= 0 && offset(ask(s, "INFO", "replication"), "state=online,offset=") >= wanted
 		})
 	}
 }
 
-// offset reads the number that follows a name, -1 if there is none.
+// offset returns the number after a name, or -1 if there is none.
 func offset(info, name string) int64 {
 	_, rest, found := strings.Cut(info, name)
 	digits := rest[:max(0, strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' }))]
@@ -177,9 +177,9 @@ func offset(info, name string) int64 {
 	return n
 }
 
-// failover kills the master that has the most, and starts it again as the
-// replica of its replica. (Before that has taken over, it would be a master
-// still, and an empty one.)
+// failover kills the master with the most data. After its replica has taken
+// over, it restarts the killed node as a replica; before that, the node would
+// be an empty master.
 func (c *cluster) failover(t *testing.T, meanwhile func()) {
 	t.Helper()
 	var most *server
@@ -197,6 +197,6 @@ func (c *cluster) failover(t *testing.T, meanwhile func()) {
 	}
 	most.crash()
 	meanwhile()
-	eventually(t, "a replica takes over", func() bool { return len(c.masters()) == 3 })
+	eventually(t, "a replica to take over", func() bool { return len(c.masters()) == 3 })
 	most.start()
 }

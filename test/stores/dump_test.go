@@ -29,13 +29,14 @@ import (
 	"github.com/carryon-go/carryon/sessiontest"
 )
 
-// A dump of a database and the key ring together open nothing: the key of each
-// row is in its visitor's cookies. With one old cookie they open its row.
+// A dump of the database and the key ring together open no record: the key of
+// each row is in its visitor's cookies. With an old cookie of the visitor they
+// open the row.
 func TestDumpAndRingOpenNothing(t *testing.T) {
 	each(t, func(t *testing.T, e engine) {
 		_, db, store, o := e.migrated(t, sqlstore.Options{})
 		table := o.Table
-		theft(t, store, func() (rows []row) {
+		steal(t, store, func() (rows []row) {
 			all, err := db.QueryContext(t.Context(), "SELECT id, number, tag, data, expires FROM "+table)
 			require.NoError(t, err)
 			defer all.Close()
@@ -58,7 +59,7 @@ func TestDumpAndRingOpenNothing(t *testing.T) {
 		t.Cleanup(func() { clearRedis(t, prefix) })
 		store, err := redisstore.New(client, redisstore.Options{Prefix: prefix})
 		require.NoError(t, err)
-		theft(t, store, func() []row { return redisRows(t, client, store, prefix) })
+		steal(t, store, func() []row { return redisRows(t, client, store, prefix) })
 	})
 }
 
@@ -77,19 +78,20 @@ func redisRows(t *testing.T, client *redis.Client, store fallback.Store, prefix 
 	return rows
 }
 
-// row is one of a dump.
+// A row is a row of a dump.
 type row struct {
 	codec.RecordBinding
 	data []byte
-	raw  []byte // all that the row holds
+	raw  []byte // all bytes of the row
 }
 
-// What the visitor keeps in the session. It is not base64url, so that a record
-// holds it as it is.
+// These values are the content of the session. They are not base64url, so a
+// record contains them unchanged.
 const first, second = "FIRST!SECRET!", "SECOND!SECRET!"
 
-// theft lets a visitor have a session, and steals everything but their cookies.
-func theft(t *testing.T, store fallback.Store, dump func() []row) {
+// steal creates a session, and tries to open it with everything but the
+// visitor's cookies.
+func steal(t *testing.T, store fallback.Store, dump func() []row) {
 	ring, err := keyring.Generate(time.Now().Add(-time.Minute))
 	require.NoError(t, err)
 	sessions, err := middleware.New(middleware.Config{Keys: ring, Fallback: store})
@@ -100,7 +102,7 @@ func theft(t *testing.T, store fallback.Store, dump func() []row) {
 	root := rootOf(t, ring, jar)
 	opensNothing(t, ring, dump(), root)
 
-	// One old cookie is what was missing: it opens the row as it is by now,
+	// With an old cookie, the row opens as it is now,
 	ask("/put?text=" + second)
 	now := rowOf(t, dump(), root)
 	plaintext, err := codec.OpenRecord(nil, root.RecordKey(), now.RecordBinding, now.data)
@@ -116,7 +118,7 @@ func theft(t *testing.T, store fallback.Store, dump func() []row) {
 	ended := rowOf(t, dump(), root)
 	plaintext, err = codec.OpenRecord(nil, root.RecordKey(), ended.RecordBinding, ended.data)
 	require.NoError(t, err)
-	require.False(t, bytes.Contains(plaintext, []byte("SECRET")), "a marker stands in the old row, and nothing of what was in it")
+	require.False(t, bytes.Contains(plaintext, []byte("SECRET")), "the old row must contain only a marker")
 }
 
 func keep(_ http.ResponseWriter, r *http.Request) {
@@ -126,19 +128,19 @@ func keep(_ http.ResponseWriter, r *http.Request) {
 		s.Renew()
 		return
 	case "/login":
-		s.Bind("somebody")
+		s.Login("somebody")
 	}
-	body.Set(s, strings.Repeat(r.FormValue("text"), 4000)) // larger than what cookies hold
+	body.Set(s, strings.Repeat(r.FormValue("text"), 4000)) // too large for cookies
 }
 
-// opensNothing tries what there is to be tried on the row of a session.
+// opensNothing tries to open the rows of a session with all available keys.
 func opensNothing(t *testing.T, ring *keyring.Ring, rows []row, root state.Root) {
 	r := rowOf(t, rows, root)
 	for _, r := range rows {
 		require.False(t, bytes.Contains(r.raw, []byte("SECRET")))
 		require.False(t, bytes.Contains(r.raw, []byte("somebody")))
 		for name, secret := range secretsOf(root) {
-			require.False(t, bytes.Contains(r.raw, secret), "the dump holds the session's %s", name)
+			require.False(t, bytes.Contains(r.raw, secret), "the dump contains the session's %s", name)
 		}
 	}
 	for _, secret := range candidates(t, ring, rows) {
@@ -147,7 +149,7 @@ func opensNothing(t *testing.T, ring *keyring.Ring, rows []row, root state.Root)
 		guess := state.Root(secret)
 		_, err = codec.OpenRecord(nil, guess.RecordKey(), r.RecordBinding, r.data)
 		require.Error(t, err)
-		require.NotEqual(t, r.ID, guess.RecordID(), "a reference to the row could be made")
+		require.NotEqual(t, r.ID, guess.RecordID(), "a reference to the row can be made")
 	}
 	for _, value := range asCookies(ring, r.data) {
 		_, _, err := codec.Open(nil, ring, time.Now(), codec.Binding{Base: middleware.DefaultName, Suffix: r.ID}, value)
@@ -155,7 +157,7 @@ func opensNothing(t *testing.T, ring *keyring.Ring, rows []row, root state.Root)
 	}
 }
 
-// rootOf opens the visitor's reference, which takes the cookie and the ring.
+// rootOf opens the visitor's reference. That needs the cookie and the ring.
 func rootOf(t *testing.T, ring *keyring.Ring, jar *sessiontest.Jar) state.Root {
 	t.Helper()
 	require.Len(t, jar.Names(), 1)
@@ -165,7 +167,7 @@ func rootOf(t *testing.T, ring *keyring.Ring, jar *sessiontest.Jar) state.Root {
 	require.NoError(t, err)
 	f, err := state.Decode(plaintext)
 	require.NoError(t, err)
-	require.True(t, f.Kind == state.Head && f.Stored(), "%s: the session is in the store", f.Kind)
+	require.True(t, f.Kind == state.Head && f.Stored(), "the session must be in the store, but its cookie is a %s", f.Kind)
 	return f.Root
 }
 
@@ -180,8 +182,8 @@ func rowOf(t *testing.T, rows []row, root state.Root) row {
 	return row{}
 }
 
-// secretsOf is all that leads to a row's content, in the forms that a careless
-// program might write it in.
+// secretsOf returns all secrets that lead to the content of a row, in the forms
+// in which a careless program might store them.
 func secretsOf(root state.Root) map[string][]byte {
 	id, _ := base64.RawURLEncoding.DecodeString(root.ID())
 	all := map[string][]byte{}
@@ -194,9 +196,10 @@ func secretsOf(root state.Root) map[string][]byte {
 	return all
 }
 
-// candidates are the secrets that a thief of the dump and the ring has: every
-// 32 bytes of the rows' beginnings and ends, the ring's secrets, hashes of the
-// ids, and what HKDF makes of each of these under the labels of SPEC.md.
+// candidates returns the secrets available to a thief of the dump and the ring:
+// the first and last 32 bytes of the rows, the secrets of the ring, hashes of
+// the ids, and the keys that HKDF derives from each of these with the labels of
+// SPEC.md.
 func candidates(t *testing.T, ring *keyring.Ring, rows []row) (all [][]byte) {
 	text, err := ring.Marshal()
 	require.NoError(t, err)
@@ -219,7 +222,7 @@ func candidates(t *testing.T, ring *keyring.Ring, rows []row) (all [][]byte) {
 	require.True(t, slices.ContainsFunc(seeds, func(seed []byte) bool {
 		id, _ := hkdf.Key(sha256.New, seed, nil, "carryon key id", 4)
 		return keyring.ID(id) == ring.Active(time.Now()).ID()
-	}), "the ring's secret is among what is tried")
+	}), "the candidates must include the ring's secret")
 	for _, r := range rows {
 		seeds = append(seeds, []byte(r.ID), r.Tag[:])
 		edge := append(bytes.Clone(r.raw[:min(500, len(r.raw))]), r.raw[max(0, len(r.raw)-200):]...)
@@ -245,8 +248,8 @@ func candidates(t *testing.T, ring *keyring.Ring, rows []row) (all [][]byte) {
 	return all
 }
 
-// asCookies passes a row off as a cookie: as it is, and with the ring's key
-// named in its header.
+// asCookies returns cookies made from a row: the row itself, and the row with
+// the ring's key id in its header.
 func asCookies(ring *keyring.Ring, data []byte) []string {
 	id := ring.Active(time.Now()).ID()
 	named := bytes.Clone(data)

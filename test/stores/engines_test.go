@@ -19,7 +19,7 @@ import (
 	"github.com/carryon-go/carryon/fallback/sqlstore"
 )
 
-// engine is a database that may be there.
+// An engine is a database that may be installed.
 type engine struct {
 	name    string
 	dialect sqlstore.Dialect
@@ -59,15 +59,15 @@ func each(t *testing.T, run func(t *testing.T, e engine)) {
 	}
 }
 
-// open connects to the engine. Where it is missing the test is skipped, and
-// fails in CI, which starts it.
+// open connects to the engine. If it is missing, the test is skipped, or fails
+// in CI, which starts all engines.
 func (e engine) open(t *testing.T, dsn string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open(e.driver, dsn)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })
-	// As many as the writers of a race: fewer would stand in line, and more
-	// are all that a small server takes from several tests at once.
+	// One connection per racing writer. With fewer, writers wait for each
+	// other; with more, several tests exhaust a small server.
 	db.SetMaxOpenConns(16)
 	db.SetMaxIdleConns(16)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -78,23 +78,23 @@ func (e engine) open(t *testing.T, dsn string) *sql.DB {
 	return db
 }
 
-// absent skips the test for want of an engine, and fails it in CI.
+// absent skips the test because an engine is missing. In CI it fails the test.
 func absent(t testing.TB, what string, err error) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is not there, and CI may not go without: %v", what, err)
+		t.Fatalf("%s is missing, but CI requires it: %v", what, err)
 	}
-	t.Skipf("%s is not there: %v", what, err)
+	t.Skipf("%s is missing: %v", what, err)
 }
 
 func redisAddress() string { return cmp.Or(os.Getenv("CARRYON_TEST_REDIS"), "127.0.0.1:6379") }
 
-// newTable gives a name of a table that nobody has, and drops it in the end.
+// newTable returns an unused table name, and drops the table after the test.
 func (e engine) newTable(t *testing.T, db *sql.DB, dsn string) string {
 	t.Helper()
 	table := "carryon_test_" + strings.ToLower(rand.Text()[:12])
 	t.Cleanup(func() {
-		db, err := sql.Open(e.driver, dsn) // a test may have closed the other
+		db, err := sql.Open(e.driver, dsn) // the test may have closed db
 		if err != nil {
 			return
 		}

@@ -19,9 +19,9 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// What is between a program and its store, and the store itself, fail under
-// load. No session is corrupted, every write that was answered with 200 is
-// there, sessions in cookies go on, and all goroutines end.
+// The store, and the network between a program and the store, fail under load.
+// No session may be corrupted, every write that got status 200 must be stored,
+// sessions in cookies continue to work, and all goroutines end.
 
 func TestFaultsPostgreSQL(t *testing.T) {
 	s := startPostgres(t)
@@ -37,7 +37,7 @@ func TestFaultsMariaDB(t *testing.T) {
 	})
 }
 
-// With appendfsync always Redis promises what a database does.
+// With appendfsync always, Redis is as durable as a database.
 func TestFaultsRedis(t *testing.T) {
 	s := startRedis(t, true)
 	faults(t, s, func(address string) (fallback.Store, func()) { return redisOver(t, address) })
@@ -60,10 +60,10 @@ func redisOver(t *testing.T, address string) (fallback.Store, func()) {
 	return store, func() { _ = client.Close() }
 }
 
-// swing are sizes below and above what cookies hold.
+// swing lists sizes below and above the limit of cookies.
 var swing = []int{80, 400, 1500, 9_000, 60_000, 200_000}
 
-// fault is what happens, and what ends it.
+// A fault is a failure and its repair.
 type fault struct {
 	name  string
 	begin func(p *proxy, s *server)
@@ -71,7 +71,7 @@ type fault struct {
 }
 
 func toxic(name string, toxics ...string) fault {
-	return fault{name, func(p *proxy, _ *server) { p.poison(toxics...) }, func(p *proxy, _ *server) { p.heal() }}
+	return fault{name, func(p *proxy, _ *server) { p.inject(toxics...) }, func(p *proxy, _ *server) { p.heal() }}
 }
 
 var allFaults = []fault{
@@ -85,9 +85,9 @@ var allFaults = []fault{
 
 func faults(t *testing.T, s *server, open func(address string) (fallback.Store, func())) {
 	if testing.Short() {
-		t.Skip("it takes some seconds")
+		t.Skip("this test takes several seconds")
 	}
-	// What other tests leave behind to end by itself does not count here.
+	// Do not count goroutines that other tests left to end by themselves.
 	before := settled()
 	network := newProxy(t, s.address)
 	store, closeStore := open(network.Listen)
@@ -103,8 +103,8 @@ func faults(t *testing.T, s *server, open func(address string) (fallback.Store, 
 		began := time.Now()
 		during(t, f, network, s, stored, auto)
 		require.Zero(t, small.refusals.Load(), "%s: a session in cookies needs no store", f.name)
-		require.Empty(t, stored.reasons(), "%s: nothing is corrupt, missing or rolled back", f.name)
-		require.Empty(t, auto.reasons(), "%s: nothing is corrupt, missing or rolled back", f.name)
+		require.Empty(t, stored.reasons(), "%s: no session may be corrupt, missing or rolled back", f.name)
+		require.Empty(t, auto.reasons(), "%s: no session may be corrupt, missing or rolled back", f.name)
 		t.Logf("%s: %v", f.name, time.Since(began).Round(time.Millisecond))
 	}
 	for _, site := range []*site{stored, auto} {
@@ -115,10 +115,11 @@ func faults(t *testing.T, s *server, open func(address string) (fallback.Store, 
 	network.Stop()
 	began := time.Now()
 	noMoreThan(t, before)
-	t.Logf("goroutines are back after %v", time.Since(began).Round(time.Millisecond))
+	t.Logf("the extra goroutines ended after %v", time.Since(began).Round(time.Millisecond))
 }
 
-// during loads the sites, and breaks and mends what is beneath them.
+// during loads the sites, and meanwhile breaks and repairs the store or the
+// network.
 func during(t *testing.T, f fault, p *proxy, s *server, sites ...*site) {
 	t.Helper()
 	var ends []func() error
@@ -130,7 +131,7 @@ func during(t *testing.T, f fault, p *proxy, s *server, sites ...*site) {
 	}
 	f.begin(p, s)
 	for i, site := range sites {
-		eventually(t, f.name+" makes calls of the store fail", func() bool { return site.failed.Load() > failures[i]+5 })
+		eventually(t, f.name+": calls of the store to fail", func() bool { return site.failed.Load() > failures[i]+5 })
 	}
 	f.end(p, s)
 	for _, site := range sites {
@@ -143,12 +144,12 @@ func during(t *testing.T, f fault, p *proxy, s *server, sites ...*site) {
 		for _, v := range site.visitors {
 			refusals := v.refusals.Load()
 			require.NoError(t, v.read(), "after %s, %s", f.name, v.name)
-			require.Equal(t, refusals, v.refusals.Load(), "after %s, %s: the store answers again", f.name, v.name)
+			require.Equal(t, refusals, v.refusals.Load(), "after %s, %s: the store works again", f.name, v.name)
 		}
 	}
 }
 
-// reasons are those for which a session or a cookie was not accepted.
+// reasons counts the reasons for which sessions and cookies were not accepted.
 func (s *site) reasons() map[session.Reason]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -159,8 +160,8 @@ func (s *site) reasons() map[session.Reason]int {
 	return all
 }
 
-// goroutines counts those that run, but for the proxy's, which forgets some,
-// and those that read what a database prints.
+// goroutines counts the running goroutines, without those of the proxy, which
+// leaks some, and those that read a database's output.
 func goroutines() (n int, stacks string) {
 	var text strings.Builder
 	_ = pprof.Lookup("goroutine").WriteTo(&text, 2)
@@ -172,7 +173,8 @@ func goroutines() (n int, stacks string) {
 	return n, stacks
 }
 
-// settled counts the goroutines when those of other tests have had time to end.
+// settled returns the number of goroutines after those of earlier tests have
+// ended.
 func settled() int {
 	least, _ := goroutines()
 	for range 10 {
@@ -192,14 +194,15 @@ func noMoreThan(t *testing.T, before int) {
 			return
 		}
 		if time.Since(began) > patience {
-			t.Fatalf("%d goroutines were there, and %d are left:\n%s", before, n, stacks)
+			t.Fatalf("%d goroutines ran before, and %d are left:\n%s", before, n, stacks)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 }
 
-// A Redis that keeps nothing on disk loses all stored sessions when it
-// restarts: their visitors have no session, and no error. Others do not notice.
+// A Redis without persistence loses all stored sessions when it restarts. Their
+// visitors have no session then, but get no error. Sessions in cookies are not
+// affected.
 func TestRestartOfARedisWithoutPersistence(t *testing.T) {
 	s := startRedis(t, false)
 	store, closeStore := redisOver(t, s.address)
@@ -212,16 +215,16 @@ func TestRestartOfARedisWithoutPersistence(t *testing.T) {
 	for _, v := range site.visitors {
 		require.NoError(t, v.write())
 		require.NoError(t, v.read())
-		require.Equal(t, int64(1), v.stood.Load())
+		require.Equal(t, int64(1), v.acknowledged.Load())
 	}
 	s.crash()
 	status, _, err := large.ask("/get")
 	require.NoError(t, err)
-	require.Equal(t, http.StatusServiceUnavailable, status, "while it is down, nobody is taken for logged out")
+	require.Equal(t, http.StatusServiceUnavailable, status, "while the store is down, no visitor may appear logged out")
 	require.NoError(t, small.read())
 	s.start()
 
-	eventually(t, "the store answers", func() bool {
+	eventually(t, "the store to respond", func() bool {
 		status, text, err := large.ask("/get")
 		return err == nil && status == http.StatusNotFound && strings.Contains(text, string(session.RecordMissing))
 	})
@@ -229,5 +232,5 @@ func TestRestartOfARedisWithoutPersistence(t *testing.T) {
 	require.Zero(t, small.refusals.Load())
 	require.NoError(t, large.write())
 	require.NoError(t, large.read())
-	require.Equal(t, int64(2), large.stood.Load(), "who lost a session gets a new one")
+	require.Equal(t, int64(2), large.acknowledged.Load(), "a visitor who lost a session must get a new one")
 }

@@ -25,21 +25,20 @@ import (
 	"github.com/carryon-go/carryon/sessiontest"
 )
 
-// patience is how long something may take that must happen. Nothing waits for
-// it that goes well.
+// patience limits waiting. Only failing tests wait for it.
 const patience = 90 * time.Second
 
-// site is a program with sessions, and those who visit it.
+// A site is a program with sessions, and its visitors.
 type site struct {
 	*httptest.Server
 	visitors []*visitor
-	failed   atomic.Int64 // calls of the store
+	failed   atomic.Int64 // failed calls of the store
 	mu       sync.Mutex
 	refused  map[session.Reason]int
 }
 
-// The session has a number and a text that follows from it: a session that is
-// a mix of two writes is found out.
+// The session holds a number and a text derived from it, so that a mix of two
+// writes is detected.
 const (
 	number session.Key[int]    = "number"
 	body   session.Key[string] = "body"
@@ -47,7 +46,7 @@ const (
 
 func textOf(n, size int) string { return strings.Repeat(fmt.Sprintf("%08d", n), size/8) }
 
-// serve answers /put?n=&size= and /get, which tells the number.
+// serve responds to /put?n=&size= and to /get, which returns the number.
 func serve(w http.ResponseWriter, r *http.Request) {
 	s := session.From(r.Context())
 	if r.URL.Path == "/put" {
@@ -60,17 +59,17 @@ func serve(w http.ResponseWriter, r *http.Request) {
 	n, ok := number.Get(s)
 	text, _ := body.Get(s)
 	switch {
-	case s.Err() != nil: // the middleware answers
+	case s.Err() != nil: // the middleware responds
 	case !ok:
 		http.Error(w, "no session: "+string(s.Reason()), http.StatusNotFound)
 	case text != textOf(n, len(text)):
-		http.Error(w, fmt.Sprintf("the text is not that of number %d", n), http.StatusConflict)
+		http.Error(w, fmt.Sprintf("the text does not belong to number %d", n), http.StatusConflict)
 	default:
 		_, _ = io.WriteString(w, strconv.Itoa(n))
 	}
 }
 
-// newSite makes a site of two replicas, which share keys and a store.
+// newSite returns a site of two replicas that share keys and a store.
 func newSite(t testing.TB, mode middleware.Mode, store fallback.Store) *site {
 	t.Helper()
 	keys, err := keyring.Generate(time.Now())
@@ -100,18 +99,18 @@ func (s *site) observe(_ context.Context, e middleware.Event) {
 	}
 }
 
-// visitor writes on and on, and remembers what it was told.
+// A visitor writes continuously, and records the responses.
 type visitor struct {
-	name      string
-	site      *site
-	jar       *sessiontest.Jar
-	client    *http.Client
-	sizes     []int
-	attempted atomic.Int64 // the last number that was sent
-	stood     atomic.Int64 // the last that was acknowledged
-	refusals  atomic.Int64
-	lossy     bool         // its engine may lose acknowledged writes, all the last ones at once
-	lost      atomic.Int64 // of those
+	name         string
+	site         *site
+	jar          *sessiontest.Jar
+	client       *http.Client
+	sizes        []int
+	attempted    atomic.Int64 // the last number sent
+	acknowledged atomic.Int64 // the last number acknowledged
+	refusals     atomic.Int64
+	lossy        bool         // the engine may lose the last acknowledged writes, but only all at once
+	lost         atomic.Int64 // number of lost acknowledged writes
 }
 
 func (s *site) visit(name string, sizes ...int) {
@@ -120,7 +119,7 @@ func (s *site) visit(name string, sizes ...int) {
 	s.visitors = append(s.visitors, v)
 }
 
-// ask gives the status and the text of a page.
+// ask requests a page and returns its status and text.
 func (v *visitor) ask(path string) (int, string, error) {
 	response, err := v.client.Get(v.site.URL + path)
 	if err != nil {
@@ -131,7 +130,7 @@ func (v *visitor) ask(path string) (int, string, error) {
 	return response.StatusCode, strings.TrimSpace(string(text)), err
 }
 
-// write sends the next number, and says whether it was acknowledged.
+// write sends the next number, and returns whether it was acknowledged.
 func (v *visitor) write() error {
 	n := v.attempted.Add(1)
 	size := v.sizes[rand.IntN(len(v.sizes))]
@@ -143,16 +142,16 @@ func (v *visitor) write() error {
 		v.refusals.Add(1)
 		return nil
 	case status != http.StatusOK:
-		return fmt.Errorf("a write was answered with %d %s", status, text)
+		return fmt.Errorf("a write got status %d: %s", status, text)
 	}
-	v.stood.Store(n)
+	v.acknowledged.Store(n)
 	return nil
 }
 
-// read checks that all that was acknowledged before is there: the last write,
-// or one after it that was not acknowledged and arrived all the same.
+// read checks the number in the session: it must be the last acknowledged one,
+// or a later one that arrived without an acknowledgement.
 func (v *visitor) read() error {
-	stood := v.stood.Load()
+	acknowledged := v.acknowledged.Load()
 	status, text, err := v.ask("/get")
 	switch {
 	case err != nil:
@@ -160,25 +159,25 @@ func (v *visitor) read() error {
 	case status == http.StatusServiceUnavailable:
 		v.refusals.Add(1)
 		return nil
-	case status == http.StatusNotFound && stood == 0:
+	case status == http.StatusNotFound && acknowledged == 0:
 		return nil
 	case status != http.StatusOK:
-		return fmt.Errorf("number %d was acknowledged, and a read gave %d %s", stood, status, text)
+		return fmt.Errorf("number %d was acknowledged, but a read got status %d: %s", acknowledged, status, text)
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
-	if err == nil && n < stood && v.lossy {
-		v.lost.Add(stood - n)
-		v.stood.CompareAndSwap(stood, n)
+	if err == nil && n < acknowledged && v.lossy {
+		v.lost.Add(acknowledged - n)
+		v.acknowledged.CompareAndSwap(acknowledged, n)
 		return nil
 	}
-	if last := v.attempted.Load(); err == nil && (n < stood || n > last) {
-		err = fmt.Errorf("number %d was acknowledged and %d the last sent, and a read gave %d", stood, last, n)
+	if last := v.attempted.Load(); err == nil && (n < acknowledged || n > last) {
+		err = fmt.Errorf("number %d was acknowledged and %d sent last, but a read got %d", acknowledged, last, n)
 	}
 	return err
 }
 
-// load lets all visitors write, and read in a second tab, until it is ended,
-// which gives what went wrong.
+// load starts all visitors, each writing in one tab and reading in another. The
+// returned function stops them and returns the first error.
 func (s *site) load() (end func() error) {
 	stop := make(chan struct{})
 	var mu sync.Mutex
@@ -202,7 +201,7 @@ func (s *site) load() (end func() error) {
 	}
 }
 
-// again acts until it is stopped, or there is an error.
+// again repeats act until stop is closed or act fails.
 func again(stop chan struct{}, act func() error) error {
 	for {
 		select {
@@ -216,15 +215,15 @@ func again(stop chan struct{}, act func() error) error {
 	}
 }
 
-// writes waits until every visitor has written anew, or somebody has given up.
+// writes waits until every visitor has written again, or one has failed.
 func (s *site) writes(t testing.TB) {
 	t.Helper()
 	before := make([]int64, len(s.visitors))
 	for i, v := range s.visitors {
-		before[i] = v.stood.Load()
+		before[i] = v.acknowledged.Load()
 	}
 	for i, v := range s.visitors {
-		eventually(t, v.name+" writes again", func() bool { return v.stood.Load() > before[i] })
+		eventually(t, v.name+" to write again", func() bool { return v.acknowledged.Load() > before[i] })
 	}
 }
 
@@ -232,7 +231,7 @@ func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	for began := time.Now(); !done(); time.Sleep(10 * time.Millisecond) {
 		if time.Since(began) > patience {
-			t.Fatalf("still not after %v: %s", patience, what)
+			t.Fatalf("waited %v in vain for %s", patience, what)
 		}
 	}
 }

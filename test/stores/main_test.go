@@ -10,8 +10,8 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 )
 
-// Drivers print of each connection that it has broken, which is what some of
-// these tests are about.
+// Discard the log of the drivers: they print every broken connection, and some
+// tests break connections.
 func TestMain(m *testing.M) {
 	logging.Disable()
 	_ = mysql.SetLogger(log.New(io.Discard, "", 0))

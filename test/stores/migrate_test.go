@@ -19,8 +19,8 @@ func newRecord(old fallback.Revision, data string) fallback.Record {
 	return fallback.Record{Revision: old.Next(), Data: []byte(data), Expires: time.Now().Add(time.Hour)}
 }
 
-// hold has another connection hold a lock on the table until the test is over,
-// or release is called.
+// hold locks the table by another connection until the test ends or release is
+// called.
 func hold(t *testing.T, e engine, dsn string, statements ...string) (release func()) {
 	t.Helper()
 	db := e.open(t, dsn)
@@ -37,9 +37,9 @@ func hold(t *testing.T, e engine, dsn string, statements ...string) (release fun
 	}
 }
 
-// A replica that starts calls Migrate while others write, a backup reads, a
-// vacuum runs or an operator changes the table. It must wait for none of them:
-// with PostgreSQL, whoever comes after a waiting CREATE INDEX waits behind it.
+// A starting replica calls Migrate while others write, a backup reads, a vacuum
+// runs or an operator changes the table. Migrate must not wait for any of them:
+// in PostgreSQL, all later statements queue behind a waiting CREATE INDEX.
 func TestMigrateWaitsForNobody(t *testing.T) {
 	locks := map[sqlstore.Dialect]map[string][]string{
 		sqlstore.Postgres: {
@@ -71,8 +71,8 @@ func TestMigrateWaitsForNobody(t *testing.T) {
 				defer release()
 				ctx, cancel := context.WithTimeout(t.Context(), patience)
 				defer cancel()
-				require.NoError(t, newStore(t, db, o).Migrate(ctx), "all is there: nothing is to be waited for")
-				for i := range statements { // for the next engine of this dialect
+				require.NoError(t, newStore(t, db, o).Migrate(ctx), "the table is complete, so Migrate must not wait")
+				for i := range statements { // release the locks for the next engine of this dialect
 					statements[i] = strings.ReplaceAll(statements[i], table, "%[1]s")
 				}
 			})
@@ -80,8 +80,8 @@ func TestMigrateWaitsForNobody(t *testing.T) {
 	})
 }
 
-// Where the index is missing and somebody holds the table, Migrate gives up,
-// and those who came after it have been served.
+// If the index is missing and the table is locked, Migrate gives up. Other
+// statements must be served meanwhile.
 func TestMigrateLetsWritersPass(t *testing.T) {
 	for _, e := range []engine{engines[0], engines[1]} {
 		t.Run(e.name, func(t *testing.T) {
@@ -96,10 +96,10 @@ func TestMigrateLetsWritersPass(t *testing.T) {
 			for i := 0; ; i++ {
 				select {
 				case err := <-migrated:
-					require.Error(t, err, "the table was held all the time")
+					require.Error(t, err, "the table was locked all the time")
 					release()
-					require.NoError(t, store.Migrate(t.Context()), "once nobody holds it, the index is created")
-					if err := store.Check(t.Context()); err != nil { // of a server that is set for tests
+					require.NoError(t, store.Migrate(t.Context()), "without the lock, the index must be created")
+					if err := store.Check(t.Context()); err != nil { // the test server's settings are findings, too
 						require.NotContains(t, err.Error(), "index on expires")
 					}
 					return
@@ -120,7 +120,7 @@ func dropIndex(e engine, table string) string {
 	return "DROP INDEX " + table + "_expires"
 }
 
-// A program whose role may read and write rows and nothing else starts.
+// A program whose role may only read and write rows can start.
 func TestMigrateNeedsNoRightsWhereAllIsThere(t *testing.T) {
 	for _, e := range []engine{engines[0], engines[1]} {
 		t.Run(e.name, func(t *testing.T) {
@@ -132,7 +132,7 @@ func TestMigrateNeedsNoRightsWhereAllIsThere(t *testing.T) {
 			require.NoError(t, store.Migrate(t.Context()))
 			if err := store.Check(t.Context()); err != nil {
 				var check *fallback.CheckError
-				require.ErrorAs(t, err, &check, "settings may be wrong here; asking for them may not")
+				require.ErrorAs(t, err, &check, "the error must be about settings, not about reading them")
 			}
 			one := newRecord(fallback.Revision{}, "one")
 			require.NoError(t, store.Save(t.Context(), "id", fallback.Revision{}, one))
@@ -141,18 +141,18 @@ func TestMigrateNeedsNoRightsWhereAllIsThere(t *testing.T) {
 			require.NoError(t, store.Delete(t.Context(), "id"))
 
 			elsewhere := table + "x"
-			if e.dialect == sqlstore.Postgres { // before version 15 anybody may create tables in public
+			if e.dialect == sqlstore.Postgres { // before version 15, every role may create tables in public
 				run(t, db, "CREATE SCHEMA "+role)
 				t.Cleanup(func() { run(t, db, "DROP SCHEMA "+role) })
 				elsewhere = role + "." + table
 			}
 			other := newStore(t, e.open(t, e.as(t, db, dsn, role+"x", table)), sqlstore.Options{Dialect: e.dialect, Table: elsewhere})
-			require.Error(t, other.Migrate(t.Context()), "it may not create tables")
+			require.Error(t, other.Migrate(t.Context()), "the role may not create tables")
 		})
 	}
 }
 
-// as makes a role with rights on the rows of one table, and a DSN for it.
+// as creates a role with rights on the rows of one table, and returns its DSN.
 func (e engine) as(t *testing.T, db *sql.DB, dsn, role, table string) string {
 	t.Helper()
 	if e.dialect == sqlstore.MySQL {
@@ -173,8 +173,8 @@ func (e engine) as(t *testing.T, db *sql.DB, dsn, role, table string) string {
 	return scheme + "://" + role + "@" + rest
 }
 
-// A table that is there and does not fit is told of by Migrate and Check, and
-// is not changed.
+// Migrate and Check report an existing table with a wrong schema, and do not
+// change it.
 func TestMigrateSaysWhatDoesNotFit(t *testing.T) {
 	type table struct{ columns, says string }
 	tables := map[sqlstore.Dialect][]table{
@@ -221,7 +221,7 @@ func TestMigrateSaysWhatDoesNotFit(t *testing.T) {
 	})
 }
 
-// A table that somebody else has made with wider types does.
+// A table that an operator made with wider types is accepted.
 func TestWiderTablesFit(t *testing.T) {
 	tables := map[sqlstore.Dialect]string{
 		sqlstore.Postgres: "id bytea UNIQUE, number bigint, tag bytea, data bytea, expires bigint, added timestamptz DEFAULT now()",
@@ -244,8 +244,8 @@ func TestWiderTablesFit(t *testing.T) {
 	})
 }
 
-// An index that an interrupted CREATE INDEX CONCURRENTLY has left is not taken
-// for one that works.
+// An invalid index, left by an interrupted CREATE INDEX CONCURRENTLY, is not
+// accepted.
 func TestInvalidIndexIsToldOf(t *testing.T) {
 	e := engines[0]
 	dsn, db, store, o := e.migrated(t, sqlstore.Options{})
@@ -263,8 +263,8 @@ func TestInvalidIndexIsToldOf(t *testing.T) {
 	require.ErrorContains(t, store.Migrate(t.Context()), "is invalid")
 }
 
-// Migrate finds the table where statements find it, anywhere in the search
-// path, and does not make a second, empty one in front of it.
+// Migrate finds the table anywhere in the search path, as statements do. It
+// does not create a second, empty table earlier in that path.
 func TestMigrateFollowsTheSearchPath(t *testing.T) {
 	e := engines[0]
 	dsn := e.dsn(t)

@@ -14,7 +14,7 @@ import (
 	"github.com/carryon-go/carryon/fallback/sqlstore"
 )
 
-// startPgBouncer starts a pooler that gives a connection to another client
+// startPgBouncer starts a pooler that can move a connection to another client
 // after each transaction.
 func startPgBouncer(t testing.TB, upstream *server) *server {
 	t.Helper()
@@ -33,11 +33,11 @@ func startPgBouncer(t testing.TB, upstream *server) *server {
 		ping: pings("pgx", postgresDSN(address)+"&default_query_exec_mode=exec")}).run(t)
 }
 
-// Behind a pooler each statement may meet another connection of the server.
-// The store keeps nothing in one: no statement, no setting, no lock.
+// Behind a pooler, each statement can use another connection. So the store
+// keeps no prepared statement, setting or lock in a connection.
 func TestConformanceBehindPgBouncer(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes some seconds")
+		t.Skip("this test takes several seconds")
 	}
 	pooler := startPgBouncer(t, startPostgres(t))
 	for _, mode := range []string{"exec", "simple_protocol"} {

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// proxy is the network between a program and its store, with its faults.
+// A proxy is the network between a program and its store. It can inject faults.
 type proxy struct {
 	*toxiproxy.Proxy
 	t testing.TB
@@ -25,8 +25,8 @@ func newProxy(t testing.TB, upstream string) *proxy {
 	return p
 }
 
-// poison adds faults, in toxiproxy's JSON.
-func (p *proxy) poison(toxics ...string) {
+// inject adds faults, in the JSON of toxiproxy.
+func (p *proxy) inject(toxics ...string) {
 	p.t.Helper()
 	for _, toxic := range toxics {
 		_, err := p.Toxics.AddToxicJson(strings.NewReader(toxic))

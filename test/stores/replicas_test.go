@@ -28,10 +28,10 @@ import (
 	"github.com/carryon-go/carryon/middleware"
 )
 
-// Replicas of the playground, as processes, on an engine of their own, behind a
-// proxy of net/http's; visitors with the cookie jar of net/http, whose sessions
-// swing from 1 KB to 200 KB. Replicas and the engine are killed meanwhile, and
-// every value that was acknowledged is there.
+// Replicas of the playground run as processes, on an engine of their own behind
+// a net/http proxy. Visitors with the cookie jar of net/http have sessions that
+// change between 1 KB and 200 KB. Replicas and the engine are killed meanwhile.
+// Every acknowledged value must be kept.
 
 func TestReplicasOnPostgreSQL(t *testing.T) {
 	s := startPostgres(t)
@@ -48,15 +48,15 @@ func TestReplicasOnRedis(t *testing.T) {
 	replicas(t, "redis://"+s.address, s)
 }
 
-// SQLite has no server that could be killed: the processes that write to its
-// file are.
+// SQLite has no server to kill, so the test kills the processes that write to
+// its file.
 func TestReplicasOnSQLite(t *testing.T) {
 	replicas(t, "sqlite:"+filepath.Join(t.TempDir(), "sessions.db"), nil)
 }
 
 func replicas(t *testing.T, store string, s *server) {
 	if testing.Short() {
-		t.Skip("it takes some seconds")
+		t.Skip("this test takes several seconds")
 	}
 	f := startFleet(t, store)
 	for i := range 3 {
@@ -72,41 +72,42 @@ func replicas(t *testing.T, store string, s *server) {
 	if s != nil {
 		refused := f.refused.Load()
 		s.crash()
-		eventually(t, "writes are refused while the engine is down", func() bool { return f.refused.Load() > refused+5 })
-		f.all[1].crash() // with requests in its hands
+		eventually(t, "refused writes while the engine is down", func() bool { return f.refused.Load() > refused+5 })
+		f.all[1].crash() // with requests in flight
 		s.start()
-		f.writes("on the engine that is back, without a replica")
+		f.writes("with the engine restarted and without a replica")
 		f.all[1].start()
 	}
-	f.writes("in the end")
+	f.writes("at the end")
 	require.NoError(t, end())
 	f.check()
 }
 
-// fleet is three replicas and what stands before them.
+// A fleet is three replicas and the proxy in front of them.
 type fleet struct {
 	t        *testing.T
 	all      [3]*server
 	front    *httptest.Server
-	next     atomic.Int64 // the replica that is asked next
-	visitors []*guest
+	next     atomic.Int64 // the replica for the next request
+	visitors []*tabbedVisitor
 	refused  atomic.Int64
 }
 
-// guest is a visitor with two tabs that write a value each, and one that reads.
-type guest struct {
+// A guest is a visitor with two tabs that each write a value, and one that
+// reads.
+type tabbedVisitor struct {
 	name   string
 	fleet  *fleet
 	client *http.Client
 	tabs   [2]*tab
 }
 
-type tab struct{ attempted, stood atomic.Int64 }
+type tab struct{ attempted, acknowledged atomic.Int64 }
 
-// built is the folder of the program, once somebody has asked for it.
+// built is the folder of the program, if it was built.
 var built string
 
-// playground builds the program, once.
+// playground builds the program once.
 var playground = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "carryon-replicas-")
 	if err != nil {
@@ -148,8 +149,8 @@ func startFleet(t *testing.T, store string) *fleet {
 	return f
 }
 
-// RoundTrip asks the replicas in turn, and another one where none could be
-// reached. What was sent is not sent again.
+// RoundTrip sends requests to the replicas in turn. If a replica is unreachable
+// it tries another one, but it never sends a request twice.
 func (f *fleet) RoundTrip(r *http.Request) (*http.Response, error) {
 	var body []byte
 	if r.Body != nil {
@@ -179,18 +180,18 @@ func (f *fleet) visit(name string) {
 	f.t.Helper()
 	jar, err := cookiejar.New(nil)
 	require.NoError(f.t, err)
-	g := &guest{name: name, fleet: f, client: &http.Client{Jar: jar, Transport: f.front.Client().Transport, Timeout: patience}}
+	g := &tabbedVisitor{name: name, fleet: f, client: &http.Client{Jar: jar, Transport: f.front.Client().Transport, Timeout: patience}}
 	for i := range g.tabs {
 		g.tabs[i] = &tab{}
 	}
-	// Requests that carry no session each begin one, of which one stays: the
-	// first write is alone.
+	// Concurrent requests without a session each begin one, and only one
+	// remains. So the first write is sent alone.
 	require.NoError(f.t, g.write(0))
-	require.NotZero(f.t, g.tabs[0].stood.Load())
+	require.NotZero(f.t, g.tabs[0].acknowledged.Load())
 	f.visitors = append(f.visitors, g)
 }
 
-func (g *guest) ask(method, path, body string) (int, string, error) {
+func (g *tabbedVisitor) ask(method, path, body string) (int, string, error) {
 	request, err := http.NewRequest(method, g.fleet.front.URL+path, strings.NewReader(body))
 	if err != nil {
 		return 0, "", err
@@ -201,15 +202,18 @@ func (g *guest) ask(method, path, body string) (int, string, error) {
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
+	if errors.Is(err, io.ErrUnexpectedEOF) { // the replica was killed while it answered
+		return http.StatusBadGateway, "", nil
+	}
 	return response.StatusCode, string(text), err
 }
 
-// sizes are what a session swings between: in one cookie, in several, stored.
+// sizes lists the session sizes: in one cookie, in several, and in the store.
 var sizes = []int{1_000, 2_500, 8_000, 30_000, 100_000}
 
-// write sends the next number of a tab. What is answered with 503, or with 502
-// because the replica is gone, may or may not be there.
-func (g *guest) write(i int) error {
+// write sends the next number of a tab. A write that gets status 503, or 502
+// because the replica was killed, may or may not be stored.
+func (g *tabbedVisitor) write(i int) error {
 	tab := g.tabs[i]
 	n := tab.attempted.Add(1)
 	status, text, err := g.ask("PUT", fmt.Sprint("/api/values/tab", i), textOf(int(n), sizes[rand.IntN(len(sizes))]))
@@ -217,43 +221,44 @@ func (g *guest) write(i int) error {
 	case err != nil:
 		return err
 	case status == http.StatusNoContent:
-		tab.stood.Store(n)
+		tab.acknowledged.Store(n)
 	case status == http.StatusServiceUnavailable || status == http.StatusBadGateway:
 		g.fleet.refused.Add(1)
 	default:
-		return fmt.Errorf("a write was answered with %d %.300s", status, text)
+		return fmt.Errorf("a write got status %d: %.300s", status, text)
 	}
 	return nil
 }
 
-// read checks that a tab's last number is there, and whole; answered says
-// whether it was.
-func (g *guest) read(i int) (answered bool, err error) {
+// read checks the last number of a tab and its text. It returns whether the
+// read succeeded.
+func (g *tabbedVisitor) read(i int) (answered bool, err error) {
 	tab := g.tabs[i]
-	stood := tab.stood.Load()
+	acknowledged := tab.acknowledged.Load()
 	status, text, err := g.ask("GET", fmt.Sprint("/api/values/tab", i), "")
 	switch {
 	case err != nil:
 		return false, err
 	case status == http.StatusServiceUnavailable || status == http.StatusBadGateway:
 		return false, nil
-	case status == http.StatusNotFound && stood == 0:
+	case status == http.StatusNotFound && acknowledged == 0:
 		return true, nil
 	case status != http.StatusOK || len(text) < 8:
-		return true, fmt.Errorf("number %d of tab %d was acknowledged, and a read gave %d %.300s", stood, i, status, text)
+		return true, fmt.Errorf("number %d of tab %d was acknowledged, but a read got status %d: %.300s", acknowledged, i, status, text)
 	}
 	var n int64
 	_, err = fmt.Sscanf(text[:8], "%08d", &n)
 	switch last := tab.attempted.Load(); {
 	case err != nil || text != textOf(int(n), len(text)):
-		err = fmt.Errorf("tab %d reads what nobody has written: %.40q", i, text)
-	case n < stood || n > last:
-		err = fmt.Errorf("number %d of tab %d was acknowledged and %d the last sent, and a read gave %d", stood, i, last, n)
+		err = fmt.Errorf("tab %d read a value that was never written: %.40q", i, text)
+	case n < acknowledged || n > last:
+		err = fmt.Errorf("number %d of tab %d was acknowledged and %d sent last, but a read got %d", acknowledged, i, last, n)
 	}
 	return true, err
 }
 
-// load lets all tabs of all visitors go on until it is ended.
+// load starts all tabs of all visitors. The returned function stops them and
+// returns the first error.
 func (f *fleet) load() (end func() error) {
 	stop := make(chan struct{})
 	wrong := make(chan error, 3*len(f.visitors))
@@ -282,34 +287,35 @@ func (f *fleet) load() (end func() error) {
 	}
 }
 
-// writes waits until every tab has written anew.
+// writes waits until every tab has written again.
 func (f *fleet) writes(when ...any) {
 	f.t.Helper()
 	for _, g := range f.visitors {
 		for i, tab := range g.tabs {
-			before := tab.stood.Load()
-			eventually(f.t, fmt.Sprint(g.name, ", tab ", i, ", writes again ", when), func() bool { return tab.stood.Load() > before })
+			before := tab.acknowledged.Load()
+			eventually(f.t, fmt.Sprint(g.name, ", tab ", i, ", to write again ", when), func() bool { return tab.acknowledged.Load() > before })
 		}
 	}
 }
 
-// check reads every value when all is quiet, and what the replicas have to say.
+// check reads every value after the load, and checks the output of the
+// replicas.
 func (f *fleet) check() {
 	f.t.Helper()
-	var stood int64
+	var acknowledged int64
 	for _, g := range f.visitors {
 		for i, tab := range g.tabs {
-			eventually(f.t, "the value is answered", func() bool {
+			eventually(f.t, "a response with the value", func() bool {
 				answered, err := g.read(i)
 				require.NoError(f.t, err, g.name)
 				return answered
 			})
-			stood += tab.stood.Load()
+			acknowledged += tab.acknowledged.Load()
 		}
 	}
 	for _, s := range f.all {
-		s.crash() // its output is ours from now on
-		require.NotContains(f.t, s.said.String(), "carryon: "+string(middleware.EventRefused), "nothing is corrupt, missing or rolled back")
+		s.crash() // stopped, so its output can be read
+		require.NotContains(f.t, s.said.String(), "carryon: "+string(middleware.EventRefused), "no session may be corrupt, missing or rolled back")
 	}
-	f.t.Logf("%d writes were acknowledged, %d refused", stood, f.refused.Load())
+	f.t.Logf("%d writes were acknowledged, %d refused", acknowledged, f.refused.Load())
 }

@@ -20,8 +20,8 @@ import (
 	"github.com/carryon-go/carryon/fallback/scsstore"
 )
 
-// Stores of scs, as others have written and others use them, pass the suite
-// behind scsstore: all of it in one process, all but the races in two.
+// Stores of scs pass the conformance suite through scsstore: the whole suite in
+// one process, and all but the races in two.
 
 func TestSCSGoRedisStore(t *testing.T) {
 	conformSCS(t, 0, func(t *testing.T) (scs.Store, func()) {
@@ -54,8 +54,8 @@ func connectRedis(t *testing.T) *redis.Client {
 	return client
 }
 
-// Its table is always "sessions", so that it is given a database of its own;
-// and a BLOB there ends at 64 KiB.
+// The table is always called "sessions", so the test uses its own database. A
+// BLOB in MySQL holds at most 64 KiB.
 func TestSCSMySQLStore(t *testing.T) {
 	e := engines[1]
 	admin := e.open(t, e.dsn(t))
@@ -70,7 +70,7 @@ func TestSCSMySQLStore(t *testing.T) {
 	})
 }
 
-// The BLOB of scs's own schema is found out before a session is lost to it.
+// Check finds the BLOB in the schema of scs before a session is lost.
 func TestSCSMySQLStoreIsChecked(t *testing.T) {
 	e := engines[1]
 	admin, name := e.open(t, e.dsn(t)), "carryon_test_"+strings.ToLower(rand.Text()[:12])
@@ -89,7 +89,7 @@ func TestSCSMySQLStoreIsChecked(t *testing.T) {
 	}
 }
 
-// otherDatabase names another database in a DSN of go-sql-driver/mysql.
+// otherDatabase replaces the database in a DSN of go-sql-driver/mysql.
 func otherDatabase(dsn, name string) string {
 	before, options, _ := strings.Cut(dsn, "?")
 	return before[:strings.LastIndex(before, "/")+1] + name + "?" + options

@@ -20,20 +20,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// server is a database of the test's own, in a folder of its own, that can be
-// killed and started again.
+// A server is a database that a test starts in a temporary folder. The test can
+// kill and restart it.
 type server struct {
 	t       testing.TB
 	address string
-	args    []string // of the program, the first one is itself
-	account string   // under which it runs if we are root: some refuse to be that
+	args    []string // the program and its arguments
+	account string   // account to use instead of root, because some programs refuse to run as root
 	ping    func(ctx context.Context) error
-	stop    syscall.Signal // that ends it as a crash does
+	stop    syscall.Signal // signal that simulates a crash
 	process *exec.Cmd
-	said    bytes.Buffer // with its process gone
+	said    bytes.Buffer // read only after the process has ended
 }
 
-// start returns when the server answers.
+// start starts the server and waits until it responds.
 func (s *server) start() {
 	s.t.Helper()
 	s.process = as(s.account, exec.Command(s.args[0], s.args[1:]...))
@@ -48,19 +48,19 @@ func (s *server) start() {
 		}
 		if time.Since(began) > time.Minute {
 			s.crash()
-			s.t.Fatalf("%s does not answer: %v\n%s", filepath.Base(s.args[0]), err, s.said.String())
+			s.t.Fatalf("%s does not respond: %v\n%s", filepath.Base(s.args[0]), err, s.said.String())
 		}
 	}
 }
 
-// crash ends the server without giving it time to write anything down. It may
-// be called again.
+// crash ends the server without giving it time to write. It may be called
+// again.
 func (s *server) crash() {
 	_ = s.process.Process.Signal(s.stop)
 	_ = s.process.Wait()
 }
 
-// folder makes a folder that the account may write to.
+// folder creates a folder that the account may write to.
 func folder(t testing.TB, account string) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "carryon-"+account)
@@ -74,7 +74,8 @@ func folder(t testing.TB, account string) string {
 	return dir
 }
 
-// program finds a program of Debian's, which may be in no PATH.
+// program finds an installed program, also in folders of Debian that are not in
+// PATH.
 func program(t testing.TB, names ...string) string {
 	t.Helper()
 	for _, name := range names {
@@ -113,8 +114,9 @@ func (s *server) run(t testing.TB) *server {
 	return s
 }
 
-// startRedis starts a Redis that acknowledges what is on its disk, or one that
-// keeps nothing; more are options of its command line.
+// startRedis starts a Redis. If durable, it syncs to disk before it
+// acknowledges; otherwise it stores nothing on disk. More options of its
+// command line can follow.
 func startRedis(t testing.TB, durable bool, more ...string) *server {
 	address, port := freeAddress(t)
 	keep := []string{"--appendonly", "no"}
@@ -131,7 +133,7 @@ func startRedis(t testing.TB, durable bool, more ...string) *server {
 }
 
 // startPostgres starts a PostgreSQL with its default durability. An immediate
-// shutdown is a crash to it: it recovers from its log when it starts.
+// shutdown is like a crash: PostgreSQL recovers from its log at the next start.
 func startPostgres(t testing.TB) *server {
 	const account = "postgres"
 	dir := folder(t, account)
@@ -171,7 +173,7 @@ func mariaDSN(address string) string {
 	return "root@tcp(" + address + ")/test?timeout=1s&readTimeout=1s"
 }
 
-// answers asks a program over HTTP.
+// answers returns a function that checks whether a program responds over HTTP.
 func answers(url string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)

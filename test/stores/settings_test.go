@@ -18,7 +18,8 @@ import (
 	"github.com/carryon-go/carryon/fallback/sqlstore"
 )
 
-// set adds a parameter to a DSN. Drivers pass on those that they do not know.
+// set adds a parameter to a DSN. Drivers pass unknown parameters on to the
+// server.
 func set(dsn, name, value string) string {
 	separator := "?"
 	if strings.Contains(dsn, "?") {
@@ -27,13 +28,13 @@ func set(dsn, name, value string) string {
 	return dsn + separator + name + "=" + url.PathEscape(value)
 }
 
-// isolated are engines whose sessions have another isolation than by default.
+// isolated returns engines with other default isolation levels.
 func isolated(t *testing.T) (all []engine) {
 	for _, level := range []string{"serializable", "repeatable read"} {
 		e := engines[0]
 		dsn := e.dsn
 		e.name += ", " + level
-		e.dsn = func(t *testing.T) string { // commits that take their time overlap
+		e.dsn = func(t *testing.T) string { // slow commits overlap
 			slow := strings.Replace(dsn(t), "synchronous_commit=off", "synchronous_commit=on", 1)
 			return set(slow, "default_transaction_isolation", level)
 		}
@@ -47,7 +48,7 @@ func isolated(t *testing.T) (all []engine) {
 			d := dsn(t)
 			name := "transaction_isolation"
 			if _, err := e.open(t, d).Exec("SELECT @@transaction_isolation"); err != nil {
-				name = "tx_isolation" // MariaDB before 11.1
+				name = "tx_isolation" // the name in MariaDB before 11.1
 			}
 			return set(d, name, "'"+level+"'")
 		}
@@ -56,9 +57,9 @@ func isolated(t *testing.T) (all []engine) {
 	return all
 }
 
-// Whatever isolation a database has by default, Saves of separate records do
-// not fail because of each other. In a small table PostgreSQL's serializable
-// transactions do: they look at the same pages.
+// With every isolation level, concurrent Saves of different records must
+// succeed. PostgreSQL's serializable transactions conflict in a small table,
+// because they read the same pages.
 func TestSeparateRecordsDoNotFailEachOther(t *testing.T) {
 	for _, e := range isolated(t) {
 		t.Run(e.name, func(t *testing.T) {
@@ -70,7 +71,7 @@ func TestSeparateRecordsDoNotFailEachOther(t *testing.T) {
 				require.NoError(t, store.Save(t.Context(), fmt.Sprint(i), fallback.Revision{}, all[i]))
 			}
 			if e.dialect == sqlstore.Postgres {
-				run(t, db, "ANALYZE "+table) // it knows that the table is small, and reads all of it
+				run(t, db, "ANALYZE "+table) // tells the planner that the table is small, so that it reads all of it
 			}
 			var again atomic.Int64
 			ctx := fallback.WithAttempts(t.Context(), func(error) { again.Add(1) })
@@ -87,7 +88,7 @@ func TestSeparateRecordsDoNotFailEachOther(t *testing.T) {
 				})
 			}
 			group.Wait()
-			t.Logf("%d statements were sent again, for 960 Saves", again.Load())
+			t.Logf("%d statements were repeated for 960 Saves", again.Load())
 		})
 	}
 }
@@ -106,7 +107,7 @@ func saveAndRead(ctx context.Context, store fallback.Store, id string) error {
 
 func TestConformanceUnderEveryIsolation(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes some seconds")
+		t.Skip("this test takes several seconds")
 	}
 	for _, e := range isolated(t) {
 		t.Run(e.name, func(t *testing.T) {
@@ -119,8 +120,8 @@ func TestConformanceUnderEveryIsolation(t *testing.T) {
 	}
 }
 
-// A column that is too narrow is an error, with a strict sql_mode and without
-// one, by whatever call; and nothing is stored that is cut.
+// If a column is too narrow, every call fails, with and without a strict
+// sql_mode. Truncated data is never stored.
 func TestNarrowColumnsAreErrors(t *testing.T) {
 	for _, mode := range []string{"''", "'STRICT_ALL_TABLES'"} {
 		for _, e := range engines[1:4] {
@@ -137,7 +138,7 @@ func TestNarrowColumnsAreErrors(t *testing.T) {
 				require.ErrorIs(t, err, fallback.ErrNotFound)
 				run(t, db, "ALTER TABLE "+table+" MODIFY data MEDIUMBLOB NOT NULL")
 				require.NoError(t, store.Save(t.Context(), "id", fallback.Revision{}, newRecord(fallback.Revision{}, strings.Repeat("x", 100_000))),
-					"mended, it works without a restart")
+					"after the column was widened, the store must work without a restart")
 				got, err := store.Load(t.Context(), "id")
 				require.NoError(t, err)
 				require.Len(t, got.Data, 100_000)
@@ -146,8 +147,8 @@ func TestNarrowColumnsAreErrors(t *testing.T) {
 	}
 }
 
-// A key that is taken in another index than that of id is not a conflict for
-// ever.
+// A duplicate key in an index other than that of id is not a conflict. Treating
+// it as one would repeat the statement forever.
 func TestOtherUniqueKeysAreErrors(t *testing.T) {
 	each(t, func(t *testing.T, e engine) {
 		_, db, store, o := e.migrated(t, sqlstore.Options{})
@@ -162,8 +163,8 @@ func TestOtherUniqueKeysAreErrors(t *testing.T) {
 	})
 }
 
-// With autocommit off, MySQL acknowledges what it rolls back when the
-// connection ends. Nothing may be acknowledged so.
+// With autocommit off, MySQL acknowledges statements that it rolls back when
+// the connection ends. The store must refuse such connections.
 func TestAutocommitOffIsRefused(t *testing.T) {
 	e := engines[1]
 	dsn := e.dsn(t)
@@ -191,7 +192,7 @@ func TestAutocommitOffIsRefused(t *testing.T) {
 	require.Equal(t, rec.Expires.UnixMilli(), got.Expires.UnixMilli())
 }
 
-// A server that prepares no more statements, or none, is used all the same.
+// Servers without prepared statements, or with too few, can be used.
 func TestServersThatDoNotPrepare(t *testing.T) {
 	s := startMariaDB(t)
 	e := engines[1]
@@ -213,7 +214,7 @@ func TestServersThatDoNotPrepare(t *testing.T) {
 	require.Zero(t, prepared)
 }
 
-// What Check says of a server that is set as one should not be.
+// Check reports unsuitable settings of a server.
 func TestCheckFindsSettings(t *testing.T) {
 	finds := func(e engine, dsn string, prepare func(table string) []string, want ...string) {
 		t.Run(e.name+" "+want[0], func(t *testing.T) {
@@ -253,7 +254,7 @@ func TestCheckFindsSettings(t *testing.T) {
 	require.ErrorContains(t, missing.Check(t.Context()), "is missing")
 }
 
-// A server of the test's own that is set as it should be has no findings.
+// Check reports nothing for a server with suitable settings.
 func TestCheckOfADurableServer(t *testing.T) {
 	t.Run("PostgreSQL", func(t *testing.T) {
 		store := newStore(t, engines[0].open(t, postgresDSN(startPostgres(t).address)), sqlstore.Options{Dialect: sqlstore.Postgres})

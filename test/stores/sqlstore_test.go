@@ -53,7 +53,7 @@ func TestManyReplicasMigrateAtOnce(t *testing.T) {
 	})
 }
 
-// What Schema prints is what a person would run, and makes a table that works.
+// An operator can create a working table by running the output of Schema.
 func TestPrintedSchemaWorks(t *testing.T) {
 	each(t, func(t *testing.T, e engine) {
 		dsn := e.dsn(t)
@@ -85,7 +85,7 @@ func TestMissingTableIsNoMissingRecord(t *testing.T) {
 	})
 }
 
-// Names that SQL has for itself, or folds, are names like any other.
+// Reserved words, and names that SQL folds to another case, can be table names.
 func TestTableNamesAreQuoted(t *testing.T) {
 	each(t, func(t *testing.T, e engine) {
 		dsn := e.dsn(t)
@@ -120,7 +120,7 @@ func TestSchemaQualifiedTable(t *testing.T) {
 	require.Zero(t, n)
 }
 
-// Saves remove what has expired, a few at a time.
+// Saves remove expired records, a few at a time.
 func TestSavesSweep(t *testing.T) {
 	each(t, func(t *testing.T, e engine) {
 		clock := fallbacktest.NewClock()
@@ -137,7 +137,7 @@ func TestSavesSweep(t *testing.T) {
 			save(fmt.Sprint(i))
 		}
 		clock.Advance(time.Hour + 30*time.Second)
-		save("too soon for those whose clocks are behind")
+		save("too early for servers whose clocks are behind")
 		require.Equal(t, 21, rows())
 		clock.Advance(time.Minute)
 		for i, want := range []int{15, 9, 4, 5} {
@@ -147,8 +147,8 @@ func TestSavesSweep(t *testing.T) {
 	})
 }
 
-// Sweepers, touches, writers, creators and deleters at once: no call fails,
-// and no record that lives is lost.
+// With concurrent sweeps, touches, writes, creations and deletions, no call
+// fails and no unexpired record is lost.
 func TestSweepAmongWriters(t *testing.T) {
 	each(t, func(t *testing.T, e engine) {
 		var skew atomic.Int64
@@ -179,7 +179,7 @@ func sweepUntil(t *testing.T, store *sqlstore.Store, stop chan struct{}) {
 			return
 		default:
 		}
-		// A sweep may lose a deadlock against another one, and says so.
+		// A sweep may fail because of a deadlock with another sweep.
 		if _, err := store.Sweep(t.Context(), 20); err != nil && !strings.Contains(strings.ToLower(err.Error()), "deadlock") {
 			t.Errorf("Sweep: %v", err)
 		}
@@ -200,13 +200,13 @@ func churn(t *testing.T, store *sqlstore.Store, worker int, now func() time.Time
 			store.Save(ctx, id+" brief", fallback.Revision{}, brief),
 		)
 		if errs != nil {
-			t.Errorf("a call among sweepers: %v", errs)
+			t.Errorf("calls beside sweeps failed: %v", errs)
 		}
 		if got, err := store.Load(ctx, id); err != nil || got.Revision != next.Revision {
-			t.Errorf("Load of a record that lives: %v", err)
+			t.Errorf("Load of an unexpired record: %v", err)
 		}
 		if i%5 == 4 {
-			skew.Add(int64(20 * time.Minute)) // the brief ones of the past expire
+			skew.Add(int64(20 * time.Minute)) // earlier short-lived records expire
 		}
 		if err := store.Delete(ctx, id); err != nil {
 			t.Errorf("Delete: %v", err)

@@ -17,8 +17,8 @@ import (
 	"github.com/carryon-go/carryon/fallback/sqlstore"
 )
 
-// turns is a proxy that counts round trips: how often the client speaks after
-// the server has spoken.
+// turns is a proxy that counts round trips: how often the client sends after
+// the server has sent.
 type turns struct {
 	address string
 	count   atomic.Int64
@@ -81,7 +81,7 @@ func pipe(from, to net.Conn, seen func()) {
 	}
 }
 
-// hostOf is the host and port in a DSN.
+// hostOf returns the host and port in a DSN.
 func hostOf(t *testing.T, dsn string) string {
 	t.Helper()
 	host := regexp.MustCompile(`(?:@|\(|//)([^@/()]+:[0-9]+)(?:[/?)]|$)`).FindStringSubmatch(dsn)
@@ -89,7 +89,8 @@ func hostOf(t *testing.T, dsn string) string {
 	return host[1]
 }
 
-// What each call of a store costs once its statements are prepared.
+// TestRoundTrips measures each call of a store, after its statements are
+// prepared.
 func TestRoundTrips(t *testing.T) {
 	for _, e := range engines[:2] {
 		t.Run(e.name, func(t *testing.T) {

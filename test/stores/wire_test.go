@@ -20,7 +20,8 @@ import (
 	"github.com/carryon-go/carryon/sessiontest"
 )
 
-// What whole requests cost, counted on the wire, is what docs/stores.md says.
+// The round trips of requests, counted on the wire, are those in
+// docs/stores.md.
 func TestRoundTripsOfRequests(t *testing.T) {
 	documented := documentedRoundTrips(t)
 	for _, e := range engines[:2] {
@@ -55,10 +56,10 @@ func TestRoundTripsOfRequests(t *testing.T) {
 	})
 }
 
-// cost is the table's two columns.
+// A cost is a row of the table: its two columns of numbers.
 type cost struct{ cookies, stored string }
 
-// documentedRoundTrips reads the table.
+// documentedRoundTrips reads the table in docs/stores.md.
 func documentedRoundTrips(t *testing.T) map[string]cost {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/stores.md")
@@ -76,7 +77,7 @@ func documentedRoundTrips(t *testing.T) map[string]cost {
 	return all
 }
 
-// wire is one visitor of a program whose store is behind a proxy that counts.
+// A wire is a visitor of a program whose store is behind a counting proxy.
 type wire struct {
 	t       *testing.T
 	proxy   *turns
@@ -114,7 +115,7 @@ func wireApp(w http.ResponseWriter, r *http.Request) {
 	case "/renew":
 		s.Renew()
 	case "/bind":
-		s.Bind("somebody")
+		s.Login("somebody")
 	case "/logout":
 		s.Destroy()
 	}
@@ -123,7 +124,7 @@ func wireApp(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// ask gives the round trips of one request.
+// ask sends a request and returns its round trips.
 func (w *wire) ask(path string) string {
 	w.t.Helper()
 	before := w.proxy.count.Load()
@@ -137,7 +138,7 @@ const (
 	putLarge = "/put?size=60000"
 )
 
-// begin gives the visitor a new session of which this replica knows everything.
+// begin gives the visitor a new session that this replica has written and read.
 func (w *wire) begin(put string) {
 	w.t.Helper()
 	w.jar = &sessiontest.Jar{Clock: func() time.Time { return w.now }}
@@ -145,8 +146,8 @@ func (w *wire) begin(put string) {
 	w.ask("/read")
 }
 
-// measure makes each kind of request, of a session in cookies and of one in the
-// store. The first time, connections are made and statements prepared.
+// measure measures each kind of request, for a session in cookies and for one
+// in the store. An earlier run makes connections and prepares statements.
 func (w *wire) measure() (all map[string]cost) {
 	for range 2 {
 		all = map[string]cost{}
@@ -167,11 +168,11 @@ func (w *wire) measure() (all map[string]cost) {
 		of("changes it", 0, "/change")
 		of("reads when a touch is due", 65*time.Minute, "/read")
 		of("renews it", 0, "/renew")
-		of("renews it, where `Bind` has said whose it is", 0, "/renew", "/bind", "/read")
-		of("logs in by `Bind`", 0, "/bind")
+		of("renews it, after `Login`", 0, "/renew", "/bind", "/read")
+		of("logs in by `Login`", 0, "/bind")
 		of("logs out", 0, "/logout")
 		of("reads, the first time in `RevocationMaxAge`", time.Minute, "/read")
-		of("the same, where `Bind` has said whose it is", time.Minute, "/read", "/bind")
+		of("the same, after `Login`", time.Minute, "/read", "/bind")
 		w.begin(putSmall)
 		up := w.ask(putLarge)
 		w.begin(putLarge)

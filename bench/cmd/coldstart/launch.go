@@ -14,8 +14,7 @@ const event = `{"version":"2.0","routeKey":"$default","rawPath":"/","rawQueryStr
 	`"requestContext":{"domainName":"x.example","http":{"method":"GET","path":"/","protocol":"HTTP/1.1","sourceIp":"203.0.113.7"},` +
 	`"requestId":"1","stage":"$default","timeEpoch":1705086238390},"isBase64Encoded":false}`
 
-// launch starts a function, gives it one event, and ends it when it has
-// answered.
+// launch starts a function, sends it one event, and ends it after its response.
 func launch(file, keys string) (start, cpu time.Duration, err error) {
 	answered := make(chan string, 1)
 	asked := false
@@ -45,10 +44,10 @@ func launch(file, keys string) (start, cpu time.Duration, err error) {
 	case body := <-answered:
 		start = time.Since(began)
 		if !strings.Contains(body, `"statusCode":200`) {
-			err = fmt.Errorf("it answers %s", body)
+			err = fmt.Errorf("the function returned %s", body)
 		}
 	case <-time.After(time.Minute):
-		err = fmt.Errorf("it does not answer")
+		err = fmt.Errorf("the function did not respond")
 	}
 	_ = command.Process.Kill()
 	_ = command.Wait()

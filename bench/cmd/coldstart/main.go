@@ -1,14 +1,14 @@
-// Command coldstart measures what sessions add to the start of a Lambda
-// function: three functions are built as for Lambda and started anew, in turn,
-// under a Runtime API of this process.
+// Command coldstart measures how much sessions add to the start of a Lambda
+// function. It builds three functions as for Lambda, and starts them in turn,
+// with a Runtime API in this process.
 //
 //	go run ./bench/cmd/coldstart [-rounds 41]
 //
-// It runs from the root of the repository. "start" is from the start of the
-// process until it has answered its first event, which for the function with
-// sessions writes one; CPU is the process's own until then. Instructions are
-// counted by valgrind, where that is installed, until the process asks for an
-// event. Tables go to stdout as Markdown.
+// Run it in the root of the repository. "start" is the time from the start of
+// the process to its first response; the function with sessions writes a
+// session in it. "CPU" is the CPU time of the process until then. If valgrind
+// is installed, it counts the instructions until the process requests an event.
+// The output is Markdown.
 package main
 
 import (
@@ -39,11 +39,11 @@ func main() {
 	}
 }
 
-// figures are those of one function.
+// figures are the measurements of a function.
 type figures struct {
 	size         int64
 	start, cpu   []time.Duration
-	init         string // clock, bytes and allocations of package initialisation
+	init         string // time, bytes and allocations of package initialisation
 	instructions string
 }
 
@@ -91,7 +91,7 @@ func print(all map[string]*figures, rounds int, ready string) {
 	fmt.Printf("\nsessions add %.2f MB to plain\n", float64(all["session"].size-all["plain"].size)/1e6)
 }
 
-// ring is a key ring whose key seals already.
+// ring returns a key ring whose key is active.
 func ring() (string, error) {
 	r, err := keyring.Generate(time.Now().Add(-time.Hour))
 	if err != nil {
@@ -101,14 +101,15 @@ func ring() (string, error) {
 	return string(text), err
 }
 
-// build makes a function as docs/serverless.md says, and gives its size.
+// build builds a function as docs/serverless.md describes, and returns its
+// size.
 func build(dir, name string) (int64, error) {
 	file := filepath.Join(dir, name)
 	command := exec.Command("go", "build", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w", "-o", file, "./coldstart/"+name)
-	command.Dir = "bench" // of the root; the module of the three
+	command.Dir = "bench" // relative to the root of the repository; the module of the three functions
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := command.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("%s does not build: %w\n%s", name, err, out)
+		return 0, fmt.Errorf("cannot build %s: %w\n%s", name, err, out)
 	}
 	info, err := os.Stat(file)
 	if err != nil {
@@ -117,18 +118,19 @@ func build(dir, name string) (int64, error) {
 	return info.Size(), nil
 }
 
-// nobody is an address where no Runtime API answers: the process ends when it
-// would ask for its first event.
-const nobody = "127.0.0.1:1"
+// noAPI is an address without a Runtime API. A process that uses it ends when
+// it requests its first event.
+const noAPI = "127.0.0.1:1"
 
 func environment(api, keys string, more ...string) []string {
 	return append([]string{"AWS_LAMBDA_RUNTIME_API=" + api, "CARRYON_KEYS=" + keys}, more...)
 }
 
-// untilReady is what a process writes until it would ask for an event.
+// untilReady returns the output of a process up to its first request for an
+// event.
 func untilReady(command *exec.Cmd, keys string, more ...string) string {
-	command.Env = environment(nobody, keys, more...)
-	out, _ := command.CombinedOutput() // it fails, by intent
+	command.Env = environment(noAPI, keys, more...)
+	out, _ := command.CombinedOutput() // the process fails on purpose
 	return string(out)
 }
 
@@ -138,7 +140,7 @@ var (
 	readyLine = regexp.MustCompile(`ready: .*`)
 )
 
-// initialisation sums up what the runtime says with GODEBUG=inittrace=1.
+// initialisation summarises the output of GODEBUG=inittrace=1.
 func initialisation(file, keys string) string {
 	var clock float64
 	var bytes, allocations, packages int
@@ -164,13 +166,13 @@ func instructions(file, keys string) string {
 	return m[1]
 }
 
-// ready is what opening the ring and middleware.New allocate.
+// ready returns the allocations of opening the ring and of middleware.New.
 func ready(file, keys string) string {
 	line := readyLine.FindString(untilReady(exec.Command(file), keys, "COLDSTART_STATS=1"))
 	return strings.Replace(line, "ready:", "keyring.Open and middleware.New:", 1)
 }
 
-// median is in milliseconds.
+// median returns the median in milliseconds.
 func median(d []time.Duration) float64 {
 	slices.Sort(d)
 	return float64(d[len(d)/2].Microseconds()) / 1000

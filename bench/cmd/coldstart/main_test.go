@@ -7,7 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What is measured works, and sessions do set a cookie in the first answer.
+// The functions work, and the one with sessions sets a cookie in its first
+// response.
 func TestFunctions(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds three functions")

@@ -1,10 +1,11 @@
-// Command compare measures every contestant in interleaved rounds and writes the
-// medians as lines of JSON, which cmd/tables turns into tables.
+// Command compare measures every contestant in interleaved rounds, and writes
+// the medians as lines of JSON. cmd/tables makes tables of them.
 //
 //	go run ./bench/cmd/compare [-rounds 15] [-for 40ms] [-only read/1KB] > figures.jsonl
 //
-// A noisy minute falls on all contestants alike. CPU time is the process's own,
-// the garbage collector's included. Progress goes to stderr.
+// Interleaving spreads noise over all contestants. CPU time is that of the
+// whole process, including the garbage collector. Progress goes to standard
+// error.
 package main
 
 import (
@@ -27,7 +28,7 @@ func main() {
 	each := flag.Duration("for", 40*time.Millisecond, "how long each measurement takes")
 	only := flag.String("only", "", "a regular expression over scenario/size/contestant, or capacity/contestant")
 	flag.Parse()
-	slog.SetDefault(slog.New(slog.DiscardHandler)) // gin's middleware logs what it refuses
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // gin's middleware logs cookies that it refuses
 	drop := bench.Ballast()
 	defer drop()
 	if err := run(os.Stdout, *rounds, *each, *only); err != nil {
@@ -58,7 +59,7 @@ func run(to io.Writer, rounds int, each time.Duration, only string) error {
 	return capacities(out, filter)
 }
 
-// group measures the cells that are compared with one another.
+// group measures the cells that are compared with each other.
 func group(out *json.Encoder, scenario bench.Scenario, size bench.Size, filter *regexp.Regexp, rounds int, each time.Duration) error {
 	rigs, missing, err := rigsOf(scenario, size, filter)
 	if err != nil {
@@ -81,7 +82,8 @@ func group(out *json.Encoder, scenario bench.Scenario, size bench.Size, filter *
 	return nil
 }
 
-// rigsOf builds one group of cells, and says who cannot take part.
+// rigsOf builds a group of cells, and returns records for contestants that are
+// missing from it.
 func rigsOf(scenario bench.Scenario, size bench.Size, filter *regexp.Regexp) (rigs []*bench.Rig, missing []bench.Record, err error) {
 	for _, contestant := range bench.Contestants() {
 		cell := bench.Cell{Scenario: scenario, Size: size, Contestant: contestant}
@@ -104,8 +106,8 @@ func rigsOf(scenario bench.Scenario, size bench.Size, filter *regexp.Regexp) (ri
 	return rigs, missing, nil
 }
 
-// measure gives every rig its turn in every round, each round beginning with
-// another one.
+// measure runs every rig once in each round. Each round begins with another
+// rig.
 func measure(rigs []*bench.Rig, rounds int, each time.Duration) []bench.Record {
 	runs := make([]int, len(rigs))
 	samples := make([][]bench.Sample, len(rigs))
@@ -129,7 +131,8 @@ func measure(rigs []*bench.Rig, rounds int, each time.Duration) []bench.Record {
 	return records
 }
 
-// capacities finds the largest session of one cookie for each contestant.
+// capacities finds the largest session that each contestant can store in one
+// cookie.
 func capacities(out *json.Encoder, filter *regexp.Regexp) error {
 	for _, c := range bench.Contestants() {
 		if !filter.MatchString("capacity/" + c.Name) {

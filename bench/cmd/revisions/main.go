@@ -1,11 +1,11 @@
-// Command revisions compares the working tree with another revision of it:
+// Command revisions compares the working tree with another revision:
 //
 //	go run ./bench/cmd/revisions [-bench 'Session/read/1KB/carryon$'] [-count 10] main
 //
-// The benchmarks are those of the working tree, in both; the library is the
-// revision's in one, from a git worktree in a temporary folder that goes away
-// afterwards. They run in turns, so that a noisy minute falls on both, and
-// benchstat says what differs. Run it in the repository.
+// Both sides run the benchmarks of the working tree. The other side's library
+// comes from a temporary git worktree of the revision. The sides run in turns,
+// so that noise affects both, and benchstat compares the results. Run it in the
+// repository.
 package main
 
 import (
@@ -33,11 +33,11 @@ func main() {
 	}
 }
 
-// side is one of the two that are compared.
+// A side is one of the two compared versions.
 type side struct {
 	name    string
-	program string // the compiled benchmarks
-	results string // what they print
+	program string // compiled benchmarks
+	results string // output of the benchmarks
 }
 
 func compare(to io.Writer, revision, pattern, each string, count int) (err error) {
@@ -82,7 +82,8 @@ func compare(to io.Writer, revision, pattern, each string, count int) (err error
 	return err
 }
 
-// takeBench puts the working tree's bench in place of the revision's.
+// takeBench copies the working tree's folder bench into the revision's
+// worktree.
 func takeBench(top, tree string) error {
 	place := filepath.Join(tree, "bench")
 	if err := os.RemoveAll(place); err != nil {
@@ -95,16 +96,17 @@ func newSide(dir, name string) side {
 	return side{name, filepath.Join(dir, name+".test"), filepath.Join(dir, name+".txt")}
 }
 
-// build is outside of the workspace, whose modules may be others there.
+// build builds outside of the workspace, because the revision may have other
+// modules.
 func (s side) build(root string) error {
 	_, err := output(filepath.Join(root, "bench"), "go", "test", "-c", "-o", s.program, ".")
 	if err != nil {
-		return fmt.Errorf("the benchmarks do not build with the %s library: %w", s.name, err)
+		return fmt.Errorf("cannot build the benchmarks with the %s library: %w", s.name, err)
 	}
 	return nil
 }
 
-// run appends the results of one run.
+// run appends the results of a run.
 func (s side) run(top, pattern, each string) error {
 	text, err := output(filepath.Join(top, "bench"), s.program, "-test.run=^$", "-test.bench="+pattern, "-test.benchtime="+each)
 	if err != nil {
@@ -121,7 +123,8 @@ func (s side) run(top, pattern, each string) error {
 	return err
 }
 
-// output runs a command and gives what it prints; an error has all of it.
+// output runs a command and returns its standard output. Its error includes all
+// output.
 func output(dir, name string, arguments ...string) (string, error) {
 	cmd := exec.Command(name, arguments...)
 	cmd.Dir = dir

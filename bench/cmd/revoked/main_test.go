@@ -11,6 +11,6 @@ import (
 func TestRun(t *testing.T) {
 	var out strings.Builder
 	require.NoError(t, run(&out, 0.0005, 50*time.Millisecond))
-	require.Contains(t, out.String(), "500 revoked users, 50 sessions since")
+	require.Contains(t, out.String(), "500 revoked users and 50 later sessions")
 	require.Equal(t, 2+1+12, strings.Count(out.String(), "\n"))
 }

@@ -1,11 +1,12 @@
-// Command start measures what sessions cost a program that does not use them
-// yet: the size of its stripped binary, and the initialisation of its packages.
+// Command start measures what sessions cost a program that links them without
+// using them: the size of its stripped binary, and the initialisation of its
+// packages.
 //
 //	go run ./bench/cmd/start
 //
-// It builds the servers beside it: one with sessions, one without, and one without
-// that logs by log/slog and answers in JSON, as most do: sessions need both, too. Where
-// valgrind is installed it counts the instructions of their starts too.
+// It builds three servers: with sessions, without, and without sessions but
+// with log/slog and JSON, which most programs link anyway and sessions need. If
+// valgrind is installed, it also counts the instructions of a start.
 package main
 
 import (
@@ -54,19 +55,19 @@ func report(dir string) error {
 	}
 	line("stripped binary, bytes", func(f figures) int64 { return f.size })
 	line("allocations of initialisation", func(f figures) int64 { return f.allocs })
-	line("bytes allocated by it", func(f figures) int64 { return f.bytes })
+	line("bytes allocated by initialisation", func(f figures) int64 { return f.bytes })
 	if with.instructions > 0 {
 		line("instructions of start and end", func(f figures) int64 { return f.instructions })
 	}
 	return nil
 }
 
-// figures are those of one program.
+// figures are the measurements of a program.
 type figures struct{ size, allocs, bytes, instructions int64 }
 
 const packages = "github.com/carryon-go/carryon/bench/cmd/start/"
 
-// measure builds one of the programs, runs it, and counts.
+// measure builds and runs a program, and returns its figures.
 func measure(dir, name string) (f figures, err error) {
 	program := filepath.Join(dir, name)
 	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, packages+name)
@@ -84,7 +85,7 @@ func measure(dir, name string) (f figures, err error) {
 
 var initLine = regexp.MustCompile(`(?m)^init \S+ @.* (\d+) bytes, (\d+) allocs$`)
 
-// inits sums what the runtime tells of each package's initialisation.
+// inits sums the runtime's trace of package initialisation.
 func inits(program string) (allocs, size int64, err error) {
 	run := exec.Command(program)
 	run.Env = append(os.Environ(), "GODEBUG=inittrace=1")
@@ -94,7 +95,7 @@ func inits(program string) (allocs, size int64, err error) {
 	}
 	lines := initLine.FindAllSubmatch(trace, -1)
 	if len(lines) == 0 {
-		return 0, 0, fmt.Errorf("the runtime says nothing of initialisation: %s", trace)
+		return 0, 0, fmt.Errorf("the output has no trace of package initialisation: %s", trace)
 	}
 	for _, line := range lines {
 		size += number(line[1])
@@ -105,8 +106,9 @@ func inits(program string) (allocs, size int64, err error) {
 
 var collected = regexp.MustCompile(`Collected : (\d+)`)
 
-// instructions counts those of a whole run, 0 where there is no valgrind. Some are
-// the runtime's and differ from run to run: it is the least of three.
+// instructions counts the instructions of a run, or returns 0 without valgrind.
+// The count varies because of the runtime, so it returns the minimum of three
+// runs.
 func instructions(dir, program string) (least int64, err error) {
 	if _, err := exec.LookPath("valgrind"); err != nil {
 		return 0, nil
@@ -127,6 +129,6 @@ func instructions(dir, program string) (least int64, err error) {
 }
 
 func number(digits []byte) int64 {
-	n, _ := strconv.ParseInt(string(digits), 10, 64) // what the patterns let through
+	n, _ := strconv.ParseInt(string(digits), 10, 64) // the patterns match digits only
 	return n
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What sessions may cost a program that only links them.
+// These are the limits for a program that only links sessions.
 func TestStartStaysSmall(t *testing.T) {
 	if testing.Short() {
 		t.Skip("links three programs")
@@ -19,6 +19,6 @@ func TestStartStaysSmall(t *testing.T) {
 	usual, err := measure(t.TempDir(), "usual")
 	require.NoError(t, err)
 	require.Less(t, with.size-without.size, int64(1_650_000), "bytes of a stripped binary")
-	require.Less(t, with.size-usual.size, int64(1_300_000), "of one that has log/slog and encoding/json anyhow")
+	require.Less(t, with.size-usual.size, int64(1_300_000), "bytes more than a program with log/slog and encoding/json")
 	require.LessOrEqual(t, with.allocs-without.allocs, int64(100), "allocations of initialisation")
 }

@@ -1,4 +1,4 @@
-// Command tables turns what cmd/compare wrote into Markdown.
+// Command tables converts the output of cmd/compare to Markdown.
 //
 //	go run ./bench/cmd/tables < figures.jsonl > bench/RESULTS.md
 package main
@@ -28,7 +28,7 @@ func main() {
 
 func write(to io.Writer, records []bench.Record) error {
 	var out strings.Builder
-	out.WriteString("# Results\n\nMade by `go run ./bench/cmd/compare` and `go run ./bench/cmd/tables`; README.md says what is measured.\n")
+	out.WriteString("# Results\n\nMade by `go run ./bench/cmd/compare` and `go run ./bench/cmd/tables`; README.md explains the measurements.\n")
 	for _, r := range records {
 		if r.Run != nil {
 			writeRun(&out, r.Run)
@@ -50,8 +50,8 @@ func write(to io.Writer, records []bench.Record) error {
 }
 
 func writeRun(out io.Writer, r *bench.Run) {
-	fmt.Fprintf(out, "\n%s: %s %s, GOMAXPROCS %d, %s; medians of %d interleaved rounds of %s, with the ratio of the best rounds beside.\n\n",
-		r.Date, r.Go, r.Platform, r.Procs, cmp.Or(r.CPU, "a processor without a name"), r.Rounds, r.Each)
+	fmt.Fprintf(out, "\n%s: %s %s, GOMAXPROCS %d, %s; medians of %d interleaved rounds of %s, each ratio followed by that of the best rounds.\n\n",
+		r.Date, r.Go, r.Platform, r.Procs, cmp.Or(r.CPU, "unknown processor"), r.Rounds, r.Each)
 	for _, path := range slices.Sorted(maps.Keys(r.Modules)) {
 		fmt.Fprintf(out, "- %s %s\n", path, r.Modules[path])
 	}
@@ -82,8 +82,8 @@ func rowsOf(records []bench.Record, scenario bench.Scenario, size bench.Size) (r
 	return rows
 }
 
-// baselines are the columns of ratios: what only passes a session by is held
-// against an empty middleware, what opens one against the cryptography.
+// baselines returns the contestants to compare with: an empty middleware for
+// requests that open no session, and otherwise the cryptography alone.
 func baselines(scenario bench.Scenario) []string {
 	if scenario == bench.Untouched || scenario == bench.Anonymous {
 		return []string{bench.Bare}
@@ -115,8 +115,8 @@ func cellTable(scenario bench.Scenario, rows []bench.Record) [][]string {
 
 func whole(f float64) string { return fmt.Sprintf("%.0f", f) }
 
-// ratios are r's CPU time over that of the named contestant, by the medians and by
-// the best rounds; "-" where one of them took no part.
+// ratios returns r's CPU time divided by that of the named contestant, for the
+// medians and for the best rounds; "-" if one of them has no figures.
 func ratios(r bench.Record, rows []bench.Record, name string) []string {
 	for _, base := range rows {
 		if base.Contestant == name && base.Sample != nil && r.Sample != nil {
@@ -139,7 +139,8 @@ func writeCapacities(out io.Writer, records []bench.Record) {
 	}
 }
 
-// writeMarkdown pads every column, names to the left and figures to the right.
+// writeMarkdown writes a padded table, with names to the left and figures to
+// the right.
 func writeMarkdown(out io.Writer, table [][]string) {
 	widths := make([]int, len(table[0]))
 	for _, line := range table {
@@ -162,7 +163,7 @@ func writeMarkdown(out io.Writer, table [][]string) {
 	}
 }
 
-// rule is the line under the head.
+// rule returns the line below the heading.
 func rule(widths []int) string {
 	line := "|" + strings.Repeat("-", widths[0]+2) + "|"
 	for _, width := range widths[1:] {

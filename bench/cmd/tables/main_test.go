@@ -39,5 +39,5 @@ func TestTables(t *testing.T) {
 
 func TestRecordsMustBeOurs(t *testing.T) {
 	_, err := bench.ReadRecords(strings.NewReader(figures + "BenchmarkX 1 ns/op\n"))
-	require.ErrorContains(t, err, "record 6 is none of cmd/compare's")
+	require.ErrorContains(t, err, "record 6 is not a record of cmd/compare")
 }

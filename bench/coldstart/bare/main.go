@@ -1,5 +1,5 @@
-// Command bare is the least function that answers an HTTP API, for
-// cmd/coldstart: aws-lambda-go and nothing else.
+// Command bare is a minimal function behind an HTTP API, with aws-lambda-go
+// alone, for cmd/coldstart.
 package main
 
 import (

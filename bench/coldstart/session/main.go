@@ -1,6 +1,6 @@
-// Command session is the handler of ../plain with a session that it writes to,
-// for cmd/coldstart. With COLDSTART_STATS=1 it says what it has allocated until
-// it is ready.
+// Command session is the handler of ../plain with a session that it writes, for
+// cmd/coldstart. With COLDSTART_STATS=1 it prints its allocations up to the
+// first event.
 package main
 
 import (

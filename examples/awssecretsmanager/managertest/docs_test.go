@@ -55,20 +55,20 @@ func scripts(t *testing.T) (rotate, revoke []string) {
 	return rotate, revoke
 }
 
-// desk is the environment in which an operator runs the scripts.
-type desk struct {
+// An operatorShell is the environment in which an operator runs the scripts.
+type operatorShell struct {
 	*testing.T
 	bin, store string
 }
 
-func newDesk(t *testing.T) *desk {
+func newOperatorShell(t *testing.T) *operatorShell {
 	if testing.Short() {
 		t.Skip("builds the command")
 	}
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Skip("bash is not installed")
 	}
-	d := &desk{t, t.TempDir(), filepath.Join(t.TempDir(), "store")}
+	d := &operatorShell{t, t.TempDir(), filepath.Join(t.TempDir(), "store")}
 	build := exec.Command("go", "build", "-o", filepath.Join(d.bin, "carryon"), "./cmd/carryon")
 	build.Dir = "../../.."
 	out, err := build.CombinedOutput()
@@ -81,7 +81,7 @@ func newDesk(t *testing.T) *desk {
 
 // run runs a script, returns its output, and checks that it leaves no ring
 // behind.
-func (d *desk) run(script string, env ...string) (string, error) {
+func (d *operatorShell) run(script string, env ...string) (string, error) {
 	temp := d.TempDir()
 	cmd := exec.Command("bash", "-c", script)
 	cmd.Env = append(env, "PATH="+d.bin+":"+os.Getenv("PATH"), "STORE="+d.store, "TMPDIR="+temp, "HOME="+temp)
@@ -92,8 +92,8 @@ func (d *desk) run(script string, env ...string) (string, error) {
 	return string(out), err
 }
 
-// keep stores a ring with one key of the given age.
-func (d *desk) keep(age time.Duration) *keyring.Ring {
+// storeRing stores a ring with one key of the given age.
+func (d *operatorShell) storeRing(age time.Duration) *keyring.Ring {
 	ring, err := keyring.Generate(time.Now().Add(-age))
 	require.NoError(d, err)
 	require.NoError(d, os.WriteFile(d.store, []byte(marshal(d, ring)), 0o600))
@@ -101,7 +101,7 @@ func (d *desk) keep(age time.Duration) *keyring.Ring {
 	return ring
 }
 
-func (d *desk) ring() *keyring.Ring {
+func (d *operatorShell) ring() *keyring.Ring {
 	text, err := os.ReadFile(d.store)
 	require.NoError(d, err)
 	ring, err := keyring.Parse(text)
@@ -109,16 +109,16 @@ func (d *desk) ring() *keyring.Ring {
 	return ring
 }
 
-func (d *desk) puts() int {
+func (d *operatorShell) writes() int {
 	text, _ := os.ReadFile(d.store + ".put")
 	return strings.Count(string(text), "put")
 }
 
 func TestScriptsThatRotate(t *testing.T) {
-	d := newDesk(t)
+	d := newOperatorShell(t)
 	all, _ := scripts(t)
 	for _, script := range all {
-		old := d.keep(31 * 24 * time.Hour)
+		old := d.storeRing(31 * 24 * time.Hour)
 		out, err := d.run(script)
 		require.NoError(t, err, out)
 		next := d.ring()
@@ -131,36 +131,36 @@ func TestScriptsThatRotate(t *testing.T) {
 
 		out, err = d.run(script)
 		require.NoError(t, err, out)
-		require.Equal(t, 1, d.puts(), "the second run of a day creates no version")
+		require.Equal(t, 1, d.writes(), "the second run of a day creates no version")
 
-		d.keep(20 * 24 * time.Hour)
+		d.storeRing(20 * 24 * time.Hour)
 		out, err = d.run(script)
 		require.NoError(t, err, out)
-		require.Zero(t, d.puts(), "the key is not old enough")
+		require.Zero(t, d.writes(), "the key is not old enough")
 
 		require.NoError(t, os.WriteFile(d.store, []byte("{}"), 0o600))
 		_, err = d.run(script)
 		require.Error(t, err, "an invalid ring is not changed")
-		require.Zero(t, d.puts())
+		require.Zero(t, d.writes())
 
 		require.NoError(t, os.Remove(d.store))
 		_, err = d.run(script)
 		require.Error(t, err, "the secret cannot be read")
-		require.Zero(t, d.puts())
+		require.Zero(t, d.writes())
 	}
 }
 
 func TestScriptThatRevokes(t *testing.T) {
-	d := newDesk(t)
+	d := newOperatorShell(t)
 	_, all := scripts(t)
-	leaked := d.keep(time.Hour).Keys()[0].ID()
+	leaked := d.storeRing(time.Hour).Keys()[0].ID()
 	out, err := d.run(all[0], "KEY_ID="+leaked.String())
 	require.NoError(t, err, out)
 	_, state := d.ring().Find(leaked, time.Now())
 	require.Equal(t, keyring.Revoked, state)
-	require.Equal(t, 1, d.puts())
+	require.Equal(t, 1, d.writes())
 
 	_, err = d.run(all[0], "KEY_ID=00000000")
 	require.Error(t, err, "there is no such key")
-	require.Equal(t, 1, d.puts())
+	require.Equal(t, 1, d.writes())
 }

@@ -15,16 +15,16 @@ import (
 )
 
 const (
-	// maxBody is how large a value may be before the session is even asked.
+	// maxBody is the limit for a value, checked before the session is read.
 	maxBody = 1 << 20
-	// maxDelay bounds ?delay=, which holds a connection open.
+	// maxDelay is the limit of ?delay=, which keeps a connection open.
 	maxDelay = 30 * time.Second
 )
 
-// call makes an API call of a function that works on a session. The body is
-// read first, then the session, then comes the delay: so that what another
-// request writes meanwhile is not seen by this one, and a client that goes away
-// is noticed.
+// call makes a handler of a function that works on a session. It reads the
+// body, then the session, and then waits for ?delay=. So the session does not
+// contain writes of other requests during the delay, and a client that
+// disconnects is noticed.
 func (a *app) call(do func(w http.ResponseWriter, r *http.Request, s *session.Session, body string)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		delay, ok := delayOf(r)
@@ -38,7 +38,7 @@ func (a *app) call(do func(w http.ResponseWriter, r *http.Request, s *session.Se
 		}
 		s := session.From(r.Context())
 		if s.Load(r.Context()) != nil {
-			return // answerError answers
+			return // answerError responds
 		}
 		if !a.sleep(r, delay) {
 			return
@@ -92,15 +92,16 @@ func destroy(w http.ResponseWriter, _ *http.Request, s *session.Session, _ strin
 // bind logs the visitor in as the subject in the body.
 func bind(w http.ResponseWriter, _ *http.Request, s *session.Session, subject string) {
 	if subject == "" || len(subject) > 255 {
-		writeError(w, http.StatusBadRequest, "the subject has 1 to 255 bytes", "bad subject")
+		writeError(w, http.StatusBadRequest, "the subject must have 1 to 255 bytes", "bad subject")
 		return
 	}
-	s.Bind(subject)
+	s.Login(subject)
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// revoke ends all sessions of the subject in the body, and revokeOne the session
-// with the id in the body. Anybody may: it is a playground.
+// revoke ends all sessions of the subject in the body, and revokeOne ends the
+// session with the id in the body. They need no permission, because this is a
+// playground.
 func (a *app) revoke(do func(context.Context, string) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, ok := readBody(w, r)
@@ -118,17 +119,17 @@ func (a *app) revoke(do func(context.Context, string) error) http.HandlerFunc {
 	}
 }
 
-// explanation is the answer of GET /api/explain.
+// An explanation is the response of GET /api/explain.
 type explanation struct {
-	Reason  session.Reason `json:"reason"` // "" where there is a session
+	Reason  session.Reason `json:"reason"` // "" if there is a session
 	ID      string         `json:"id"`
-	Refused []refused      `json:"refused"` // cookies and records that did not count
-	Error   string         `json:"error"`   // why it could not be loaded, "" where it could
+	Refused []refused      `json:"refused"` // cookies and records that were refused
+	Error   string         `json:"error"`   // why the session could not be loaded, or ""
 }
 
 type refused struct {
 	Reason session.Reason `json:"reason"`
-	Key    string         `json:"key"` // id of the key, where one is the reason
+	Key    string         `json:"key"` // id of the key, if the key is the reason
 }
 
 func (a *app) explain(w http.ResponseWriter, r *http.Request) {
@@ -144,10 +145,10 @@ func (a *app) explain(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, out)
 }
 
-// key is the session key that the path names.
+// key returns the session key in the path.
 func key(r *http.Request) session.Key[string] { return session.Key[string](r.PathValue("name")) }
 
-// delayOf is what ?delay= asks for, 0 where it is not given.
+// delayOf returns the value of ?delay=, or 0 without it.
 func delayOf(r *http.Request) (time.Duration, bool) {
 	text := r.URL.Query().Get("delay")
 	if text == "" {
@@ -157,7 +158,7 @@ func delayOf(r *http.Request) (time.Duration, bool) {
 	return d, err == nil && d >= 0 && d <= maxDelay
 }
 
-// sleep waits, and is false when the client went away meanwhile.
+// sleep waits, and reports whether the client is still connected.
 func sleep(r *http.Request, d time.Duration) bool {
 	if d == 0 {
 		return true
@@ -184,23 +185,23 @@ func readBody(w http.ResponseWriter, r *http.Request) (string, bool) {
 	return string(body), err == nil
 }
 
-// tooLarge is the answer to a write that does not fit, with its numbers.
+// tooLarge is the response to a write that does not fit.
 type tooLarge struct {
 	Error        string   `json:"error"`
 	Reason       string   `json:"reason"`
-	Platform     string   `json:"platform"`      // whose limit it is, "" for the default's
-	Limit        string   `json:"limit"`         // which one
-	Max          int      `json:"max"`           // its number
-	Need         int      `json:"need"`          // what the write would take of it, other cookies included
-	OthersBytes  int      `json:"others_bytes"`  // of the Cookie header, by other cookies
+	Platform     string   `json:"platform"`      // the platform of the limit, "" for the default
+	Limit        string   `json:"limit"`         // name of the limit
+	Max          int      `json:"max"`           // value of the limit
+	Need         int      `json:"need"`          // what the write needs of it, including other cookies
+	OthersBytes  int      `json:"others_bytes"`  // bytes of other cookies in the Cookie header
 	SessionBytes int      `json:"session_bytes"` // before sealing
 	Largest      []string `json:"largest"`       // the largest values: name (bytes)
 }
 
-// answerError is asked when a session could not be loaded or written; nothing
-// of the handler's answer has been sent. The library's errors carry no values.
+// answerError responds if a session could not be loaded or written. Nothing of
+// the handler's response has been sent. The library's errors contain no values.
 func answerError(w http.ResponseWriter, r *http.Request, err error) {
-	slog.Error("playground: the session could not be read or kept", "method", r.Method, "path", r.URL.Path, "error", err)
+	slog.Error("playground: cannot load or save the session", "method", r.Method, "path", r.URL.Path, "error", err)
 	var large *session.TooLargeError
 	switch {
 	case errors.As(err, &large):
@@ -223,7 +224,8 @@ func answerError(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// reasonOr is why the visitor was not recognised, or other where it was.
+// reasonOr returns why the visitor was not recognised, or other if the visitor
+// was.
 func reasonOr(s *session.Session, other string) string {
 	if reason := s.Reason(); reason != session.Recognised {
 		return string(reason)
@@ -234,12 +236,12 @@ func reasonOr(s *session.Session, other string) string {
 func wrongMethod(allow string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", allow)
-		writeError(w, http.StatusMethodNotAllowed, "this address takes "+allow, "wrong method")
+		writeError(w, http.StatusMethodNotAllowed, "this address accepts only "+allow, "wrong method")
 	}
 }
 
 func notFound(w http.ResponseWriter, r *http.Request) {
-	writeError(w, http.StatusNotFound, "there is no such call", "not found")
+	writeError(w, http.StatusNotFound, "unknown API call", "not found")
 }
 
 func writeError(w http.ResponseWriter, status int, text, reason string) {

@@ -1,5 +1,5 @@
-// Package playground is a page and a JSON API to poke at a session by hand and
-// by program, for the examples that serve it.
+// Package playground serves a page and a JSON API to try out sessions. Several
+// examples use it.
 package playground
 
 import (
@@ -21,11 +21,11 @@ var assets embed.FS
 
 var pageTemplate = template.Must(template.ParseFS(assets, "page.html"))
 
-// Options say how the sessions are kept; the page shows them.
+// Options describe how the sessions are stored. The page shows them.
 type Options struct {
 	Name      string // base name of the session cookies
-	Limits    string // platform whose limits hold, "" for the default's
-	Store     string // what kind of store there is, "" for none
+	Limits    string // platform of the limits, "" for the default
+	Store     string // kind of store, "" for none
 	FixedName bool
 
 	Lifetime, Idle, Touch     time.Duration
@@ -34,7 +34,7 @@ type Options struct {
 	WithoutRevocation         bool
 }
 
-// Config is the configuration that these options ask for.
+// Config returns the configuration for these options.
 func (o Options) Config(keys keyring.Provider) middleware.Config {
 	return middleware.Config{
 		Keys: keys, Name: o.Name, FixedName: o.FixedName, Platform: middleware.Platform(o.Limits),
@@ -46,17 +46,17 @@ func (o Options) Config(keys keyring.Provider) middleware.Config {
 	}
 }
 
-// app is what the handlers share.
+// An app holds what the handlers share.
 type app struct {
 	name     string // base name of the session cookies
-	platform string // whose limits hold, "" for the default's
+	platform string // platform of the limits, "" for the default
 	sessions *middleware.Sessions
 	traffic  traffic
 	page     []byte
 	sleep    func(r *http.Request, d time.Duration) bool
 }
 
-// New is the whole program as one handler.
+// New returns a handler for the page and the API.
 func New(sessions *middleware.Sessions, o Options) http.Handler {
 	a := &app{name: o.Name, platform: o.Limits, sessions: sessions, page: renderPage(o), sleep: sleep}
 	api := http.NewServeMux()
@@ -89,13 +89,13 @@ func New(sessions *middleware.Sessions, o Options) http.Handler {
 	return headers(mux)
 }
 
-// getPage does not touch the session: the page fetches what it shows.
+// getPage does not use the session: the page fetches it through the API.
 func (a *app) getPage(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Write(a.page)
 }
 
-// renderPage fills in what the page says of the program; it is the same for
+// renderPage inserts the options into the page. The result is the same for
 // every visitor.
 func renderPage(o Options) []byte {
 	var page bytes.Buffer
@@ -105,7 +105,7 @@ func renderPage(o Options) []byte {
 		"Store": o.Store,
 	})
 	if err != nil {
-		panic(err) // the template is ours
+		panic(err) // the template is part of this package
 	}
 	return page.Bytes()
 }
@@ -117,18 +117,19 @@ func idleText(d time.Duration) string {
 	return d.String()
 }
 
-// sameOriginOnly refuses what a page of another site sends. Programs that are
-// no browsers pass.
+// sameOriginOnly refuses requests from pages of other sites. Clients that are
+// not browsers pass.
 func sameOriginOnly(next http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		writeError(w, http.StatusForbidden, "the request comes from a page of another site", "cross-origin")
+		writeError(w, http.StatusForbidden, "requests from pages of other sites are refused", "cross-origin")
 	}))
 	return protection.Handler(next)
 }
 
-// headers are sent with everything: the page loads nothing from elsewhere, is
-// shown in no frame, and no value is ever taken for a page.
+// headers adds security headers to every response: the page loads nothing from
+// other sites and cannot be framed, and browsers never interpret a value as a
+// page.
 func headers(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

@@ -20,7 +20,7 @@ import (
 	"github.com/carryon-go/carryon/sessiontest"
 )
 
-// client is a jar in front of a fresh program.
+// A client is a cookie jar with a new program.
 type client struct {
 	*testing.T
 	jar *sessiontest.Jar
@@ -47,7 +47,7 @@ func (c *client) call(method, target, body string) (*http.Response, string) {
 	return response, string(text)
 }
 
-// want makes a call and checks its status; it gives the body.
+// want makes a call, checks its status and returns the body.
 func (c *client) want(status int, method, target, body string) string {
 	c.Helper()
 	response, text := c.call(method, target, body)
@@ -97,9 +97,9 @@ func TestPictureShowsTheRequest(t *testing.T) {
 	require.Len(t, p.ID, 22)
 	require.Equal(t, 24*time.Hour, p.Expires.Sub(*p.Created))
 	require.Equal(t, []string{"a"}, p.Names)
-	require.Len(t, p.Cookies, 1, "only those of the session")
+	require.Len(t, p.Cookies, 1, "only cookies of the session")
 	require.Equal(t, c.jar.Bytes()-len("othercookie"), p.Cookies[0].Bytes)
-	require.Equal(t, len(c.jar.Header("")), p.RequestCookieBytes, "all of the header")
+	require.Equal(t, len(c.jar.Header("")), p.RequestCookieBytes, "the whole header")
 }
 
 func limited(platform string) func(*Options) { return func(o *Options) { o.Limits = platform } }
@@ -126,7 +126,7 @@ func TestPictureShowsHeadAndCellsAndBudget(t *testing.T) {
 	b := p.Budget
 	l, _ := middleware.Cloudflare.Limits()
 	require.Equal(t, "cloudflare", b.Platform)
-	require.Equal(t, share{l.Cookies, new(p.Chunks + 1)}, b.Cookies, "the other one counts")
+	require.Equal(t, share{l.Cookies, new(p.Chunks + 1)}, b.Cookies, "the cookie of the other program counts, too")
 	require.Equal(t, share{l.RequestBytes, new(p.RequestCookieBytes + 2)}, b.RequestBytes)
 	require.InDelta(t, 4096, *b.CookieBytes.Used, 30)
 	require.GreaterOrEqual(t, *b.SetCookieLines.Used, 1)
@@ -190,7 +190,7 @@ func TestTooLargeTellsTheNumbers(t *testing.T) {
 	require.NotContains(t, text, "x.x")
 }
 
-// The memory of a program that runs for long stays small.
+// The traffic of long-running programs takes little memory.
 func TestTrafficForgetsOldSessions(t *testing.T) {
 	var traffic traffic
 	for i := range 3 * maxTraffic {
@@ -200,7 +200,7 @@ func TestTrafficForgetsOldSessions(t *testing.T) {
 	traffic.wrote("a", []string{"12", "345"})
 	require.Equal(t, &sent{bytes: 5, lines: 2}, traffic.of("a"))
 	traffic.wrote("a", nil)
-	require.Equal(t, &sent{bytes: 5, lines: 2}, traffic.of("a"), "a read sends nothing")
+	require.Equal(t, &sent{bytes: 5, lines: 2}, traffic.of("a"), "a read sets no cookie")
 	traffic.wrote("", []string{"1"})
 	require.Nil(t, traffic.of(""), "a visitor without a session has no id")
 }
@@ -273,8 +273,9 @@ func TestBadCookieIsNoError(t *testing.T) {
 	c.want(404, "GET", "/api/values/a", "")
 }
 
-// TestDelayIsBetweenReadAndWrite has one call read, then another write, then
-// the first write: it cannot know of the second's write, but both stay.
+// TestDelayIsBetweenReadAndWrite makes two calls. The first one reads, the
+// second one writes, and then the first one writes. The first call does not
+// know the second's write, but both writes are kept.
 func TestDelayIsBetweenReadAndWrite(t *testing.T) {
 	c := newClient(t)
 	c.want(204, "PUT", "/api/values/a", "1")
@@ -321,21 +322,21 @@ func TestPageAndHealth(t *testing.T) {
 		response, text := c.call("GET", target, "")
 		require.Equal(t, http.StatusOK, response.StatusCode)
 		require.Contains(t, text, want)
-		require.Empty(t, response.Header.Values("Vary"), "%s does not touch the session", target)
+		require.Empty(t, response.Header.Values("Vary"), "%s must not use the session", target)
 	}
 }
 
-// What is wrong with a request is told by the words of session.Reason.
+// The explanation of a bad request uses the words of session.Reason.
 func TestExplainTellsTheReason(t *testing.T) {
 	c := newClient(t)
-	told := func() (e explanation) {
+	explanationNow := func() (e explanation) {
 		require.NoError(t, json.Unmarshal([]byte(c.want(200, "GET", "/api/explain", "")), &e))
 		return e
 	}
-	require.Equal(t, session.Absent, told().Reason)
+	require.Equal(t, session.Absent, explanationNow().Reason)
 	c.want(204, "PUT", "/api/values/name", "张三")
-	require.Equal(t, session.Recognised, told().Reason)
-	require.Len(t, told().ID, 22)
+	require.Equal(t, session.Recognised, explanationNow().Reason)
+	require.Len(t, explanationNow().ID, 22)
 	good := c.jar.All()[0]
 	for value, want := range map[string]session.Reason{
 		good.Value[:60] + "AAAAAAAA" + good.Value[68:]: session.BadSeal,
@@ -345,7 +346,7 @@ func TestExplainTellsTheReason(t *testing.T) {
 		good.Value[:2] + "QUJD" + good.Value[6:]:       session.UnknownKey,
 	} {
 		c.jar.Put(good.Name, value)
-		e := told()
+		e := explanationNow()
 		require.Equal(t, want, e.Reason)
 		require.Equal(t, want, e.Refused[0].Reason)
 		require.Equal(t, want == session.UnknownKey, e.Refused[0].Key != "")
@@ -353,5 +354,5 @@ func TestExplainTellsTheReason(t *testing.T) {
 	c.jar.Put(good.Name, good.Value)
 	c.want(204, "POST", "/api/destroy", "")
 	c.jar.Put(good.Name, good.Value)
-	require.Equal(t, session.LoggedOut, told().Reason)
+	require.Equal(t, session.LoggedOut, explanationNow().Reason)
 }

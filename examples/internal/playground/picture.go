@@ -10,73 +10,73 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// picture is the answer of GET /api/session: the session, and the cookies that
-// it came in.
+// A picture is the response of GET /api/session: the session, and the cookies
+// of the request.
 type picture struct {
-	ID      string     `json:"id"`  // "" until something is written
-	New     bool       `json:"new"` // the request brought no session
+	ID      string     `json:"id"`  // "" until the first write
+	New     bool       `json:"new"` // the request had no session
 	Created *time.Time `json:"created"`
 	Expires *time.Time `json:"expires"`
 	Names   []string   `json:"names"`
 
-	Cookies            []cookie `json:"cookies"`              // of the session, as the request carried them
-	RequestCookieBytes int      `json:"request_cookie_bytes"` // of the whole Cookie header, other cookies included
+	Cookies            []cookie `json:"cookies"`              // the session's cookies in the request
+	RequestCookieBytes int      `json:"request_cookie_bytes"` // of the whole Cookie header, with other cookies
 
-	// Mode is "inline" if the head and each cell take one cookie, "chunked" if one
-	// of them takes several, "stored" if the session is in the store, "" if there
-	// is no session.
+	// Mode is "inline" if the head and each cell fit one cookie, "chunked" if
+	// one of them needs several, "stored" if the session is in the store, and
+	// "" if there is no session.
 	Mode       string  `json:"mode"`
-	Record     *record `json:"record"`      // null if it is not in the store
-	StoreCalls int     `json:"store_calls"` // of this request, so far
-	Subject    string  `json:"subject"`     // whose session it is, "" if nobody has said
+	Record     *record `json:"record"`      // null if the session is not in the store
+	StoreCalls int     `json:"store_calls"` // during this request
+	Subject    string  `json:"subject"`     // the session's subject, or ""
 	Groups     []group `json:"groups"`
-	Chunks     int     `json:"chunks"` // cookies of the session
+	Chunks     int     `json:"chunks"` // number of the session's cookies
 	Budget     budget  `json:"budget"`
 }
 
-// cookie is one cookie's size as browsers count it.
+// A cookie is the size of a cookie as browsers count it.
 type cookie struct {
 	Name  string `json:"name"`
 	Bytes int    `json:"bytes"` // name + value
 }
 
-// record is the session's row in the store, as middleware.Record says it.
+// A record is the session's record in the store, as in middleware.Record.
 type record struct {
 	ID       string    `json:"id"`       // a hash
 	Bytes    int       `json:"bytes"`    // sealed
-	Revision uint64    `json:"revision"` // its number
+	Revision uint64    `json:"revision"` // revision number
 	Expires  time.Time `json:"expires"`
-	Entries  []string  `json:"entries"` // the names whose value is from it
+	Entries  []string  `json:"entries"` // names whose values are from it
 }
 
-// group is one sealed value, in one cookie or chunked over several, as
-// middleware.Cookie says it.
+// A group is a sealed value in one or more cookies, as in middleware.Cookie.
 type group struct {
 	Tag     string   `json:"tag"`
-	Kind    string   `json:"kind"`    // head, reference, cell, logout, seen, or "" if it did not open
-	Counts  bool     `json:"counts"`  // the session is made of it
-	Entries []string `json:"entries"` // the names whose value is from it
-	Pieces  int      `json:"pieces"`  // cookies
-	Bytes   int      `json:"bytes"`   // of the Cookie header
+	Kind    string   `json:"kind"`    // head, reference, cell, logout or seen; "" if it did not open
+	Counts  bool     `json:"counts"`  // the session uses it
+	Entries []string `json:"entries"` // names whose values are from it
+	Pieces  int      `json:"pieces"`  // number of cookies
+	Bytes   int      `json:"bytes"`   // in the Cookie header
 }
 
-// budget is the limits in effect and how much of them is taken.
+// A budget is the limits in effect, and how much of each is used.
 type budget struct {
-	Platform       string `json:"platform"`         // "" for the default's
-	CookieBytes    share  `json:"cookie_bytes"`     // the largest cookie, with attributes
+	Platform       string `json:"platform"`         // "" for the default
+	CookieBytes    share  `json:"cookie_bytes"`     // the largest cookie, with its attributes
 	Cookies        share  `json:"cookies"`          // in the request
 	RequestBytes   share  `json:"request_bytes"`    // of the Cookie header
-	ResponseBytes  share  `json:"response_bytes"`   // of the session's last Set-Cookie lines
+	ResponseBytes  share  `json:"response_bytes"`   // Set-Cookie lines of the session's last write
 	SetCookieLines share  `json:"set_cookie_lines"` // in that response
 }
 
-// share is what is taken of one limit; null if this process cannot know.
+// A share is the used part of a limit, or null if this process does not know
+// it.
 type share struct {
 	Max  int  `json:"max"`
 	Used *int `json:"used"`
 }
 
-// look takes the picture without changing or creating anything.
+// look returns the picture without changing or creating anything.
 func (a *app) look(r *http.Request, s *session.Session) picture {
 	p := picture{
 		ID: s.ID(), New: s.IsNew(), Created: timeOrNil(s.Created()), Expires: timeOrNil(s.Expires()),
@@ -130,7 +130,7 @@ func (a *app) budget(id string, d middleware.Description) budget {
 	return b
 }
 
-// timeOrNil makes null of a time that there is not.
+// timeOrNil returns nil for the zero time, so that JSON has null.
 func timeOrNil(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil

@@ -2,19 +2,20 @@ package playground
 
 import "sync"
 
-// maxTraffic bounds for how many sessions traffic is remembered.
+// maxTraffic is the number of sessions whose traffic is remembered.
 const maxTraffic = 1000
 
-// traffic remembers what no request shows: what the last write of a session sent.
+// A traffic remembers the last write of each session, which requests do not
+// show.
 type traffic struct {
 	mu   sync.Mutex
 	last map[string]sent // by session id
 }
 
-// sent is what one response set.
+// A sent is the size of the cookies that a response set.
 type sent struct{ bytes, lines int }
 
-// wrote notes the Set-Cookie lines of a response, if there are any. A visitor
+// wrote records the Set-Cookie lines of a response, if there are any. A visitor
 // without a session has no id.
 func (t *traffic) wrote(id string, lines []string) {
 	if len(lines) == 0 || id == "" {
@@ -32,7 +33,7 @@ func (t *traffic) wrote(id string, lines []string) {
 	t.last[id] = s
 }
 
-// of returns the last write of a session; nil if none is known.
+// of returns the last write of a session, or nil if it is unknown.
 func (t *traffic) of(id string) *sent {
 	t.mu.Lock()
 	defer t.mu.Unlock()

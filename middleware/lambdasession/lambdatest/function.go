@@ -32,7 +32,7 @@ func Build(t testing.TB, pkg string, flags ...string) string {
 
 // Function is a function's process and the Runtime API that it uses.
 type Function struct {
-	// Budget is the time for each event that the process is told; 0 means a
+	// Budget is the deadline that the process gets with each event; 0 means a
 	// minute. It is not enforced.
 	Budget time.Duration
 	// OnChunk, if set, receives each part of an answer as it arrives.

@@ -1,4 +1,4 @@
-// Package demo is what the examples of the pages in docs have in common.
+// Package demo contains helpers for the examples of the pages in docs.
 package demo
 
 import (
@@ -16,33 +16,33 @@ import (
 	"github.com/carryon-go/carryon/sessiontest"
 )
 
-// User is who is logged in.
+// User is the logged-in user.
 type User struct{ ID, Name string }
 
-// T is the test that an example has none of.
+// T replaces the *testing.T that an example does not have.
 type T struct{ testing.TB }
 
-// Helper, Context and Fatalf are what the examples need of it.
+// Helper, Context and Fatalf are the methods that the examples use.
 func (T) Helper()                   {}
 func (T) Context() context.Context  { return context.Background() }
 func (T) Fatalf(f string, a ...any) { panic(fmt.Sprintf(f, a...)) }
 
-// Must ends the program for a fault of an example's own.
+// Must ends the program if err is not nil.
 func Must(err error) {
 	if err != nil {
 		log.Fatal(err)
 	}
 }
 
-// Keys is a ring; a program has keyring.Open.
+// Keys returns a new ring. Programs use keyring.Open instead.
 func Keys() *keyring.Ring {
 	ring, err := keyring.Generate(time.Now())
 	Must(err)
 	return ring
 }
 
-// Visit sends a request by a browser and returns what came back, and whether
-// that sets cookies.
+// Visit sends a request with the browser's cookies. It returns the status and
+// the body, and whether the response sets cookies.
 func Visit(browser *sessiontest.Jar, h http.Handler, method, target string) (status int, body string, sets bool) {
 	response := browser.Do(h, browser.Request(method, target, nil))
 	text, err := io.ReadAll(response.Body)
@@ -50,12 +50,12 @@ func Visit(browser *sessiontest.Jar, h http.Handler, method, target string) (sta
 	return response.StatusCode, string(text), len(response.Cookies()) > 0
 }
 
-// Serve is what follows from sessions and a handler: the program without its port.
+// Serve returns a program that serves f with sessions.
 func Serve(sessions *middleware.Sessions, f http.HandlerFunc) http.Handler {
 	return sessions.Handler(f)
 }
 
-// Header is the header of a response in which f changes a session of m.
+// Header returns the header of a response in which f changes a session of m.
 func Header(m *middleware.Sessions, f func(*session.Session)) http.Header {
 	browser := &sessiontest.Jar{}
 	return browser.Do(Serve(m, func(_ http.ResponseWriter, r *http.Request) { f(session.From(r.Context())) }),

@@ -1,5 +1,5 @@
 // Package express_test has the code of docs/express-session.md: a test in the
-// folder above holds the page against it.
+// folder above compares the page with this code.
 package express_test
 
 import (
@@ -11,7 +11,7 @@ import (
 )
 
 type (
-	// User is who is logged in.
+	// User is the logged-in user.
 	User    = demo.User
 	example = demo.T
 )
@@ -30,7 +30,7 @@ var (
 	show  = fmt.Println
 )
 
-// newSessions is middleware.New, for configurations that have no fault.
+// newSessions is middleware.New for configurations without faults.
 func newSessions(c middleware.Config) *middleware.Sessions {
 	c.Keys = keys
 	sessions, err := middleware.New(c)

@@ -77,7 +77,7 @@ func Example_maxAge() {
 	must(err)
 	login := func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r.Context())
-		s.Bind("u1")
+		s.Login("u1")
 		user.Set(s, User{ID: "u1", Name: "张三"})
 		if r.FormValue("remember") != "" { // req.session.cookie.maxAge = …
 			s.SetLifetime(30 * 24 * time.Hour)

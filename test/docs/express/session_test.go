@@ -15,8 +15,8 @@ import (
 
 func login(w http.ResponseWriter, r *http.Request) {
 	s := session.From(r.Context())
-	s.Clear()    // regenerate: nothing of before,
-	s.Bind("u1") // a new id, and whose it is; Renew where that is not known
+	s.Clear()     // as regenerate does: drop the old values
+	s.Login("u1") // renews the session id and stores the user id
 	user.Set(s, User{ID: "u1", Name: "张三"})
 	http.Redirect(w, r, "/account", http.StatusSeeOther) // no save() before it
 }
@@ -80,7 +80,7 @@ func Example_reload() {
 		}
 	}
 	browser := &sessiontest.Jar{}
-	browser.Forge(example{}, sessions, func(s *session.Session) { s.Bind("u1") })
+	browser.Forge(example{}, sessions, func(s *session.Session) { s.Login("u1") })
 	_, body, _ := visit(browser, serve(sessions, events), "GET", "/")
 	show(body)
 	// Output: first
@@ -152,7 +152,7 @@ func Example_guard() {
 	mux.Handle("/account/", middleware.Require(user, middleware.Guard{Login: "/login"})(account))
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r.Context())
-		s.Bind("u1")
+		s.Login("u1")
 		user.Set(s, User{ID: "u1"})
 		http.Redirect(w, r, middleware.Next(r, "/"), http.StatusSeeOther)
 	})

@@ -12,7 +12,8 @@ import (
 	"github.com/carryon-go/carryon/fallback/sqlstore"
 )
 
-// It is not run: it needs a Redis. The store's own tests are.
+// This example is only compiled, because it needs a Redis. The store has its
+// own tests.
 func Example_redis() {
 	client := redisstore.NewClient(&redis.UniversalOptions{Addrs: []string{"10.0.0.1:6379"}})
 	store, err := redisstore.New(client, redisstore.Options{Prefix: "sess:"})

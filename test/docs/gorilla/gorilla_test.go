@@ -1,5 +1,5 @@
 // Package gorilla_test has the code of docs/gorilla-sessions.md: a test in the
-// folder above holds the page against it.
+// folder above compares the page with this code.
 package gorilla_test
 
 import (
@@ -67,7 +67,7 @@ const (
 
 func newLogin(w http.ResponseWriter, r *http.Request) {
 	s := session.From(r.Context())
-	s.Renew() // a new id; Bind, where the user has one
+	s.Renew() // a new id; Login, where the user has one
 	user.Set(s, r.FormValue("user"))
 	cart.Set(s, 1)
 	fmt.Fprint(w, "hello")

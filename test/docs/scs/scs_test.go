@@ -1,5 +1,5 @@
-// Package scs_test has the code of docs/scs.md: a test in the folder above holds
-// the page against it.
+// Package scs_test has the code of docs/scs.md: a test in the folder above
+// compares the page with this code.
 package scs_test
 
 import (
@@ -237,7 +237,7 @@ func Example_everywhere() {
 	laptop := &sessiontest.Jar{}
 	login := func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r.Context())
-		s.Bind("ada") // Renew, and whose it is
+		s.Login("ada") // renews and stores the user id
 		user.Set(s, "ada")
 	}
 	visit(laptop, serve(app, login), "POST", "/")

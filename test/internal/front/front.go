@@ -1,5 +1,5 @@
-// Package front starts real proxies with their default settings in front of a
-// program, for tests.
+// Package front starts real proxies in front of a program, with their default
+// settings.
 package front
 
 import (
@@ -18,20 +18,20 @@ import (
 	"github.com/carryon-go/carryon/middleware"
 )
 
-// patience bounds the start of a proxy; no test waits for it unless it fails.
+// patience limits the start of a proxy. Only failing tests wait for it.
 const patience = 30 * time.Second
 
-// Proxy is a program that can stand before ours, as Debian packages it.
+// A Proxy is a proxy server as Debian packages it.
 type Proxy struct {
 	Name     string
-	Platform middleware.Platform // whose limits are the proxy's
-	// Config is the whole configuration: where to listen, where to pass on to,
-	// and nothing about sizes.
+	Platform middleware.Platform // the platform with the proxy's limits
+	// Config returns the whole configuration: the address to listen on and the
+	// address of the backend. It sets no sizes.
 	Config func(dir, listen, backend string) string
 	args   func(dir string) []string
 }
 
-// All are the proxies that are known.
+// All lists the supported proxies.
 var All = []Proxy{
 	{
 		Name: "nginx", Platform: middleware.Nginx,
@@ -54,7 +54,8 @@ var All = []Proxy{
 	},
 }
 
-// NginxConfig is a configuration with one server, whose directives are given.
+// NginxConfig returns a configuration with one server that has the given
+// directives.
 func NginxConfig(dir, server string) string {
 	temp := ""
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
@@ -92,7 +93,7 @@ func apacheConfig(dir, listen, backend string) string {
 	for _, module := range []string{"mpm_event", "authz_core", "proxy", "proxy_http"} {
 		load += fmt.Sprintf("LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so\n", module, module)
 	}
-	if os.Getuid() == 0 { // it asks whom to become
+	if os.Getuid() == 0 { // as root it needs an account to switch to
 		load += "User www-data\nGroup www-data\n"
 	}
 	return fmt.Sprintf(`%sServerName localhost
@@ -104,7 +105,7 @@ ProxyPass / http://%s/
 `, load, listen, dir, dir, backend)
 }
 
-// Each runs f for every proxy that is installed, as a subtest of its name.
+// Each runs f for every installed proxy, as a subtest with the proxy's name.
 func Each(t *testing.T, f func(t *testing.T, p Proxy)) {
 	for _, p := range All {
 		t.Run(p.Name, func(t *testing.T) {
@@ -114,17 +115,17 @@ func Each(t *testing.T, f func(t *testing.T, p Proxy)) {
 	}
 }
 
-// Nginx is nginx; the test is skipped where that is not installed.
+// Nginx returns nginx. It skips the test if nginx is not installed.
 func Nginx(t *testing.T) Proxy {
 	t.Helper()
 	All[0].Want(t)
 	return All[0]
 }
 
-// Want skips the test where the proxy is not installed.
+// Want skips the test if the proxy is not installed.
 func (p Proxy) Want(t *testing.T) { t.Helper(); p.program(t) }
 
-// program finds the proxy, or ends the test.
+// program returns the path of the proxy, or ends the test.
 func (p Proxy) program(t *testing.T) string {
 	t.Helper()
 	for _, dir := range []string{"/usr/sbin", "/usr/bin", "/usr/local/sbin"} {
@@ -133,7 +134,7 @@ func (p Proxy) program(t *testing.T) string {
 		}
 	}
 	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is not installed, and CI=true wants it", p.Name)
+		t.Fatalf("%s is not installed, but CI=true requires it", p.Name)
 	}
 	t.Skipf("%s is not installed", p.Name)
 	return ""
@@ -159,7 +160,7 @@ func (p Proxy) Before(t *testing.T, backend string) string {
 	ended := make(chan struct{})
 	go func() { _ = program.Wait(); close(ended) }()
 	t.Cleanup(func() {
-		_ = program.Process.Kill() // one process, in the foreground: it has no children
+		_ = program.Process.Kill() // the proxy runs in the foreground and has no children
 		<-ended
 	})
 	for start := time.Now(); !accepts(listen); time.Sleep(20 * time.Millisecond) {
@@ -168,7 +169,7 @@ func (p Proxy) Before(t *testing.T, backend string) string {
 			log, _ := os.ReadFile(filepath.Join(dir, "error.log"))
 			t.Fatalf("%s ended at once: %s%s", p.Name, output.Bytes(), log)
 		default:
-			require.Less(t, time.Since(start), patience, "%s does not answer", p.Name)
+			require.Less(t, time.Since(start), patience, "%s does not respond", p.Name)
 		}
 	}
 	return "http://" + listen
@@ -182,8 +183,8 @@ func accepts(address string) bool {
 	return err == nil
 }
 
-// freeAddress is a port that was free a moment ago: these programs cannot be
-// given a socket that is open already.
+// freeAddress returns an address that was free a moment ago. These programs
+// cannot use an open socket.
 func freeAddress(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -11,27 +11,26 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// Headers is what the session took of the requests and responses so far: the
-// most of each.
+// Headers are the largest sizes of requests and responses so far.
 type Headers struct {
 	Requests       int
-	RequestBytes   int // of the Cookie field, its value
+	RequestBytes   int // value of the Cookie header
 	Cookies        int
-	ResponseBytes  int // of the Set-Cookie lines, with the fields' names
+	ResponseBytes  int // Set-Cookie lines, with the field names
 	SetCookieLines int
-	CookieBytes    int // of one Set-Cookie field's value, attributes included
+	CookieBytes    int // value of one Set-Cookie field, with attributes
 	Refused        map[session.Reason]int
 	Events         map[middleware.EventKind]int
 }
 
-// Meter reads the headers at the program's own socket. It is safe for
-// concurrent use.
+// A Meter reads the headers at the program's socket. It is safe for concurrent
+// use.
 type Meter struct {
 	mu   sync.Mutex
 	most Headers
 }
 
-// Most is what was measured since the last Reset.
+// Most returns the largest sizes since the last Reset.
 func (m *Meter) Most() Headers {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -40,7 +39,7 @@ func (m *Meter) Most() Headers {
 	return most
 }
 
-// Reset forgets what was measured.
+// Reset discards the measurements.
 func (m *Meter) Reset() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -1,6 +1,6 @@
-// Package notes is a small program with sessions, for tests that drive it
-// through real sockets: it keeps a visitor's notes, measures what the session
-// takes of every header, and tells of each refusal by name.
+// Package notes is a small program with sessions, for tests over real sockets.
+// It stores a visitor's notes, measures the headers, and reports each refusal
+// by a status of its own.
 package notes
 
 import (
@@ -21,21 +21,22 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// Note is one value of a session. Left and Right are written together and are
-// always equal; Text makes it as large as the test wants.
+// A Note is a value of a session. Left and Right are written together and are
+// always equal; Text makes the value as large as the test needs.
 type Note struct {
 	Left  string `json:"left"`
 	Text  string `json:"text"`
 	Right string `json:"right"`
 }
 
-// Page is what /all answers.
+// A Page is the response of /all.
 type Page struct {
 	Reason session.Reason  `json:"reason"`
 	Notes  map[string]Note `json:"notes"`
 }
 
-// The statuses of refusals; a refusal's body is the text of its error.
+// The program uses these statuses for refusals. The body is the text of the
+// error.
 const (
 	StatusTooLarge   = http.StatusInsufficientStorage
 	StatusUnknownKey = http.StatusServiceUnavailable
@@ -43,21 +44,21 @@ const (
 	StatusEnded      = http.StatusConflict
 )
 
-// The fields of the program's answers, which no proxy sets.
+// The program sets these fields, which no proxy sets.
 const (
-	FieldProgram = "X-Program" // of every answer
-	FieldLimit   = "X-Limit"   // of a refusal for its size: which limit
-	FieldEntries = "X-Entries" // of such a refusal: the names it says
+	FieldProgram = "X-Program" // on every response
+	FieldLimit   = "X-Limit"   // the limit that a write exceeds
+	FieldEntries = "X-Entries" // the largest entries, as named in such a refusal
 )
 
-// Site is one replica of the program, on a port of its own.
+// A Site is a replica of the program, on a port of its own.
 type Site struct {
 	*httptest.Server
 	Meter *Meter
 }
 
-// New starts a replica. It fills in the configuration's ErrorHandler and, where
-// there is none, its Observer. The Origin server is closed with the test.
+// New starts a replica. It sets the configuration's ErrorHandler and, if nil,
+// its Observer. The Origin server is closed after the test.
 func New(t testing.TB, c middleware.Config) *Site {
 	meter := &Meter{}
 	c.ErrorHandler = refuse
@@ -92,7 +93,7 @@ func refuse(w http.ResponseWriter, _ *http.Request, err error) {
 	http.Error(w, err.Error(), status)
 }
 
-// signed marks what the program answers.
+// signed marks the program's responses.
 func signed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(FieldProgram, "notes")
@@ -100,8 +101,8 @@ func signed(next http.Handler) http.Handler {
 	})
 }
 
-// Text is n bytes, of base64url if token, else of characters for which the
-// library knows no shorter form.
+// Text returns n bytes: base64url if token is set, and otherwise characters
+// that the library cannot shorten.
 func Text(n int, token bool) string {
 	pattern := "~!#$%&*+"
 	if token {
@@ -115,7 +116,7 @@ func pages() http.Handler {
 	page := func(path string, serve func(*http.Request, *session.Session)) {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			s := session.From(r.Context())
-			_ = s.Names() // the session is read here, and written after the wait
+			_ = s.Names() // reads the session before the wait; the write follows
 			wait(r)
 			serve(r, s)
 			_, _ = w.Write([]byte("ok"))
@@ -135,7 +136,7 @@ func pages() http.Handler {
 		switch r.FormValue("how") {
 		case "set":
 		case "bind":
-			s.Bind(by)
+			s.Login(by)
 		default:
 			s.Renew()
 		}
@@ -143,7 +144,7 @@ func pages() http.Handler {
 		session.Key[Note]("role").Set(s, Note{Left: by, Right: by})
 	})
 	mux.HandleFunc("GET /all", all)
-	mux.HandleFunc("GET /page", func(w http.ResponseWriter, _ *http.Request) { // for browsers to be at
+	mux.HandleFunc("GET /page", func(w http.ResponseWriter, _ *http.Request) { // a page for browsers
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = w.Write([]byte("<!doctype html><title>notes</title>"))
 	})
@@ -173,11 +174,11 @@ func all(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(p)
 }
 
-// Clock is a time that a test moves: the real one, plus what it was moved by.
+// A Clock is the real time plus an offset that tests advance.
 type Clock struct{ ahead atomic.Int64 }
 
-// Now is the clock's time.
+// Now returns the clock's time.
 func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
 
-// Move sets the clock forward.
+// Move advances the clock.
 func (c *Clock) Move(d time.Duration) { c.ahead.Add(int64(d)) }

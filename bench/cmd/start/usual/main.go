@@ -1,5 +1,5 @@
-// Command usual is the hello server of "without" that logs and answers in JSON,
-// as nearly all do: packages that sessions need as well.
+// Command usual is the server of "without" with log/slog and JSON responses,
+// like most programs. Sessions need these packages, too.
 package main
 
 import (
@@ -17,7 +17,7 @@ func main() {
 		}
 		_ = json.NewEncoder(w).Encode(map[string]string{"hello": from.Name})
 	})
-	if len(os.Args) == 1 { // as cmd/start runs it: only the start is measured
+	if len(os.Args) == 1 { // for cmd/start, which measures only the start
 		return
 	}
 	panic(http.ListenAndServe(os.Args[1], hello))

@@ -18,7 +18,7 @@ func main() {
 		visitor, _ := name.Get(session.From(r.Context()))
 		_, _ = io.WriteString(w, "hello "+visitor)
 	})
-	if len(os.Args) == 1 { // as cmd/start runs it: only the start is measured
+	if len(os.Args) == 1 { // for cmd/start, which measures only the start
 		return
 	}
 	sessions, err := middleware.New(middleware.Config{Keys: keyring.Ephemeral()})

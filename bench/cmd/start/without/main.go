@@ -1,4 +1,4 @@
-// Command without is a hello server: what cmd/start compares "with" to.
+// Command without is a hello server without sessions, for cmd/start.
 package main
 
 import (
@@ -9,7 +9,7 @@ import (
 
 func main() {
 	hello := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") })
-	if len(os.Args) == 1 { // as cmd/start runs it: only the start is measured
+	if len(os.Args) == 1 { // for cmd/start, which measures only the start
 		return
 	}
 	panic(http.ListenAndServe(os.Args[1], hello))
