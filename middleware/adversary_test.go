@@ -17,8 +17,8 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// adversary is a client with a jar of his own: he overlaps requests as he
-// likes, keeps every cookie that he ever got, and sends any of them again.
+// adversary is a client that overlaps requests, keeps every cookie that it ever
+// got, and sends any of them again.
 type adversary struct {
 	t        testing.TB
 	clock    *clock
@@ -33,7 +33,7 @@ func newAdversary(t testing.TB, change func(*middleware.Config)) *adversary {
 	return a
 }
 
-// replica is one more, with the same keys.
+// replica returns another replica with the same keys.
 func (a *adversary) replica(now func() time.Time, change func(*middleware.Config)) *middleware.Sessions {
 	config := middleware.Config{Keys: a.ring, Clock: now, Logger: quiet}
 	if change != nil {
@@ -44,7 +44,7 @@ func (a *adversary) replica(now func() time.Time, change func(*middleware.Config
 	return sessions
 }
 
-// cookies is a jar: names and values.
+// cookies is a cookie jar: values by name.
 type cookies map[string]string
 
 func (c cookies) header() string {
@@ -55,7 +55,7 @@ func (c cookies) header() string {
 	return strings.Join(pairs, "; ")
 }
 
-// and is c with what others hold beside it.
+// and returns c with the cookies of others added.
 func (c cookies) and(others ...cookies) cookies {
 	all := maps.Clone(c)
 	for _, o := range others {
@@ -64,7 +64,7 @@ func (c cookies) and(others ...cookies) cookies {
 	return all
 }
 
-// land applies Set-Cookie lines.
+// land applies the Set-Cookie lines of a response.
 func (c cookies) land(lines []string) {
 	for _, line := range lines {
 		parsed, err := http.ParseSetCookie(line)
@@ -79,7 +79,8 @@ func (c cookies) land(lines []string) {
 	}
 }
 
-// open is a request that has been sent; its answer comes when land is called.
+// open sends a request. The handler runs, and the response comes, when answer is
+// called.
 func open(m *middleware.Sessions, jar cookies, do func(*session.Session), more ...string) (answer func() ([]string, error)) {
 	ctx, x := m.Begin(context.Background(), middleware.Request{Method: http.MethodPost, Cookies: append([]string{jar.header()}, more...)})
 	s := session.From(ctx)
@@ -91,7 +92,7 @@ func open(m *middleware.Sessions, jar cookies, do func(*session.Session), more .
 	}
 }
 
-// ask is one request and its answer.
+// ask sends a request and applies its response to the jar.
 func (a *adversary) ask(jar cookies, do func(*session.Session)) {
 	a.t.Helper()
 	lines, err := open(a.sessions, jar, do)()
@@ -99,7 +100,8 @@ func (a *adversary) ask(jar cookies, do func(*session.Session)) {
 	jar.land(lines)
 }
 
-// sees is what a request with a jar sees, and why where it sees nothing.
+// sees returns the values that a request with the jar reads, and the session's
+// reason.
 func (a *adversary) sees(jar cookies) (all map[string]string, reason session.Reason) {
 	a.t.Helper()
 	all = map[string]string{}
@@ -120,8 +122,8 @@ func remove(name string) func(*session.Session) {
 	return func(s *session.Session) { s.Delete(name) }
 }
 
-// A logout may find the session idle while the answer that says that it is in
-// use is still on its way. What lands then must not bring the session back.
+// A logout may find the session idle while a touch that keeps it alive is still in
+// flight. The touch must not bring the session back when it arrives.
 func TestDestroyOfAnIdleSessionHoldsAgainstALateTouch(t *testing.T) {
 	a := newAdversary(t, func(c *middleware.Config) { c.Lifetimes.Idle, c.Lifetimes.TouchAfter = time.Hour, time.Minute })
 	jar := cookies{}
@@ -129,16 +131,16 @@ func TestDestroyOfAnIdleSessionHoldsAgainstALateTouch(t *testing.T) {
 	a.clock.advance(time.Hour - time.Second)
 	touch, err := open(a.sessions, jar, func(s *session.Session) { s.Names() })()
 	require.NoError(t, err)
-	require.NotEmpty(t, touch, "in use for one second more")
+	require.NotEmpty(t, touch, "the session is not idle for another second")
 	a.clock.advance(time.Second)
 	a.ask(jar, func(s *session.Session) { s.Destroy() })
 	jar.land(touch)
 	seen, reason := a.sees(jar)
-	require.Empty(t, seen, "logged out, and back again (%v)", reason)
+	require.Empty(t, seen, "the session is back after its logout (%v)", reason)
 }
 
-// A session that a replica has begun whose clock is a year ahead would neither go
-// idle nor end: the others do not take it.
+// A session from a replica whose clock is a year ahead would neither become idle
+// nor expire. The other replicas refuse it.
 func TestSessionOfAYearAheadIsRefused(t *testing.T) {
 	a := newAdversary(t, nil)
 	ahead := a.replica(func() time.Time { return a.clock.Now().AddDate(1, 0, 0) }, nil)
@@ -151,17 +153,18 @@ func TestSessionOfAYearAheadIsRefused(t *testing.T) {
 	require.Equal(t, session.Torn, reason)
 	a.ask(jar, set("user", "grace"))
 	seen, _ = a.sees(jar)
-	require.Equal(t, "grace", seen["user"], "a new one begins")
+	require.Equal(t, "grace", seen["user"], "a new session has begun")
 }
 
-// What is deleted is forgotten, in the end.
+// Tombstones of deleted entries are removed in the end.
 func TestTombstonesAreForgotten(t *testing.T) {
 	a, jar := newAdversary(t, nil), cookies{}
 	a.ask(jar, set("user", "ada"))
 	require.Less(t, a.churn(jar), 1100)
 }
 
-// churn sets and deletes one name after the other and returns the size of the jar.
+// churn sets and deletes one name after the other, and returns the size of the
+// jar.
 func (a *adversary) churn(jar cookies) int {
 	for i := range 40 {
 		a.ask(jar, set(fmt.Sprint("item", i), "1"))
@@ -171,8 +174,8 @@ func (a *adversary) churn(jar cookies) int {
 	return len(jar.header())
 }
 
-// A cross-site request that brings no cookies may begin a session, as an orphan.
-// It displaces neither a login nor a session that was written to.
+// A cross-site request that carries no cookies may begin a session, as an orphan.
+// An orphan displaces neither a login nor a session that was written to.
 func TestCrossSiteRequestsDoNotDisplace(t *testing.T) {
 	login := func(s *session.Session) { s.Renew(); set("user", "ada")(s) }
 	for _, begin := range [][]func(*session.Session){{login}, {set("user", "ada"), set("seen", "1")}} {
@@ -192,8 +195,8 @@ func TestCrossSiteRequestsDoNotDisplace(t *testing.T) {
 	}
 }
 
-// A cookie that nobody here can open, and that comes back whatever is done (a
-// sibling domain's), must not let every logout leave a mark of its own.
+// A sibling domain may plant a cookie that this program cannot open, again and
+// again. Logouts beside such a cookie must not add a logout marker each time.
 func TestLogoutMarksDoNotPileUp(t *testing.T) {
 	a, other := newAdversary(t, func(c *middleware.Config) { c.Cookie.Name = "plain" }), newAdversary(t, func(c *middleware.Config) { c.Cookie.Name = "plain" })
 	jar, planted := cookies{}, cookies{}

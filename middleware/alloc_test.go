@@ -25,10 +25,10 @@ func (w nullWriter) WriteHeader(int)             {}
 
 const long, short session.Key[string] = "text", "other"
 
-// costs counts the allocations of a request whose visitor has a session of the
-// given size, or none where it is 0, after so many changes of it. The race
-// detector adds its own, so it is out.
-func costs(t *testing.T, size, changes int, do func(*session.Session)) float64 {
+// allocations returns how many allocations a request takes. Its visitor has a
+// session of the given size, after the given number of changes; size 0 means no
+// session. The race detector adds allocations, so this file is not built with it.
+func allocations(t *testing.T, size, changes int, do func(*session.Session)) float64 {
 	t.Helper()
 	ring, err := keyring.Generate(time.Now())
 	require.NoError(t, err)
@@ -57,7 +57,7 @@ func costs(t *testing.T, size, changes int, do func(*session.Session)) float64 {
 	})
 }
 
-// visit lets r's visitor change the session, and r carry the cookies from then on.
+// visit sends r with the given change, and updates r's cookies from the response.
 func visit(m *middleware.Sessions, r *http.Request, change func(*session.Session)) {
 	w := httptest.NewRecorder()
 	m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { change(session.From(r.Context())) })).ServeHTTP(w, r)
@@ -74,28 +74,29 @@ func visit(m *middleware.Sessions, r *http.Request, change func(*session.Session
 	}
 }
 
-// A handler that never asks for its session, or whose visitor has none, pays for
-// the request's copy and for the exchange, and for nothing else.
+// A request without a session, or one whose handler does not use it, takes two
+// allocations: the copy of the request, and the exchange.
 func TestUntouchedAndAnonymousCostTwoAllocations(t *testing.T) {
-	require.EqualValues(t, 2, costs(t, 1000, 0, nil))
-	require.EqualValues(t, 2, costs(t, 0, 0, nil))
-	require.EqualValues(t, 2, costs(t, 0, 0, func(s *session.Session) {
+	require.EqualValues(t, 2, allocations(t, 1000, 0, nil))
+	require.EqualValues(t, 2, allocations(t, 0, 0, nil))
+	require.EqualValues(t, 2, allocations(t, 0, 0, func(s *session.Session) {
 		_, ok := long.Get(s)
 		require.False(t, ok)
 	}))
 }
 
-// What a session costs does not grow with it. The first write of a session moves its
-// head to a tag of its own, which is one more cookie to seal, and one to expire.
+// The allocations of a read and of a change do not grow with the session. The
+// first write of a session moves its head to a new tag, which is one more cookie
+// to seal and one to expire.
 func TestAllocationsOfReadAndChange(t *testing.T) {
 	for _, size := range []int{100, 1000, 2500, 8000, 64_000} {
 		for changes, most := range []struct{ read, change float64 }{{8, 44}, {12, 27}} {
-			read := costs(t, size, changes, func(s *session.Session) {
+			read := allocations(t, size, changes, func(s *session.Session) {
 				_, ok := short.Get(s)
 				require.True(t, ok, "%v of %d bytes", s.Reason(), size)
 			})
 			n := 0
-			change := costs(t, size, changes, func(s *session.Session) {
+			change := allocations(t, size, changes, func(s *session.Session) {
 				n++
 				session.Key[int]("count").Set(s, n)
 			})
@@ -105,12 +106,12 @@ func TestAllocationsOfReadAndChange(t *testing.T) {
 	}
 }
 
-// A large value is written as cheaply, in however many cookies. One allocation is
-// the text that the test makes.
+// The allocations of a write do not grow with the value, whatever number of cookies
+// the value takes. One of them is the text that the test creates.
 func TestAllocationsOfASnapshot(t *testing.T) {
 	for _, size := range []int{1000, 2500, 8000, 64_000} {
 		n := 0
-		change := costs(t, size, 1, func(s *session.Session) {
+		change := allocations(t, size, 1, func(s *session.Session) {
 			n++
 			long.Set(s, strings.Repeat(string(rune('a'+n%26)), size))
 		})

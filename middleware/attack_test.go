@@ -16,15 +16,16 @@ import (
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
-// loggedIn is a site whose visitor is ada, and her cookie.
+// loggedIn returns a site with ada logged in, and the name and value of her
+// cookie.
 func loggedIn(t *testing.T, options ...option) (s *site, name, value string) {
 	s = newSite(t, app, options...)
 	s.get("/login?user=ada")
 	return s, s.cookie().Name, s.cookie().Value
 }
 
-// requireNobody sends cookies with a read and with a write: neither recognises
-// anyone, and neither is the server's fault.
+// requireNobody sends cookies with a read and with a write. Neither may recognise
+// a visitor, and neither may fail with an unexpected status.
 func (s *site) requireNobody(cookies ...string) {
 	s.t.Helper()
 	a := s.bare("/read", cookies...)
@@ -58,8 +59,8 @@ func TestCutAndExtendedCookies(t *testing.T) {
 	s.requireNobody(name + `=""`)
 }
 
-// A good value is found among bad ones of the same name, wherever it stands: a
-// sibling domain can plant a twin before the good one.
+// A valid value is found among invalid ones of the same name, at any position. A
+// sibling domain can plant such a cookie in front of the valid one.
 func TestDuplicatesDoNotHideTheGoodOne(t *testing.T) {
 	s, name, value := loggedIn(t)
 	good, bad := name+"="+value, name+"="+value[:len(value)-4]+"AAAA"
@@ -115,8 +116,8 @@ func TestRenamedCookiesDoNotOpen(t *testing.T) {
 	}
 }
 
-// The same ring, another name or audience: not a single one of the cookies is
-// accepted, even when it is renamed.
+// Cookies of a program with the same ring but another name or audience are
+// refused, even if they are renamed.
 func TestOtherProgramsCookiesDoNotOpen(t *testing.T) {
 	ring := newRing(t)
 	shared := config(func(c *middleware.Config) { c.Keys = ring })
@@ -137,8 +138,8 @@ func TestOtherProgramsCookiesDoNotOpen(t *testing.T) {
 	}
 }
 
-// Programs on one host that share everything but the name or the audience log
-// in and out beside one another.
+// Programs on one host that differ only in the name or the audience can log in and
+// out independently.
 func TestProgramsOnOneHostDoNotDisturbOneAnother(t *testing.T) {
 	ring := newRing(t)
 	for what, change := range map[string]func(c *middleware.Config){
@@ -149,7 +150,7 @@ func TestProgramsOnOneHostDoNotDisturbOneAnother(t *testing.T) {
 			one := newSite(t, app, config(func(c *middleware.Config) { c.Keys = ring }))
 			two := newSite(t, app, config(func(c *middleware.Config) { c.Keys = ring }), config(change))
 			two.jar.URL = one.URL
-			two.client.Jar, two.jar = one.jar, one.jar // cookies know no ports
+			two.client.Jar, two.jar = one.jar, one.jar // cookies do not distinguish ports
 			one.get("/login?user=ada")
 			two.get("/login?user=bob")
 			require.Equal(t, "ada", one.who(), "after the other's login")
@@ -165,7 +166,7 @@ func TestProgramsOnOneHostDoNotDisturbOneAnother(t *testing.T) {
 	}
 }
 
-// What is inside of a seal is not looked at before the seal is.
+// Content is not parsed before its seal is verified.
 func TestCraftedContentNeedsTheSeal(t *testing.T) {
 	s, name, value := loggedIn(t)
 	raw, err := base64.RawURLEncoding.DecodeString(value)
@@ -173,13 +174,13 @@ func TestCraftedContentNeedsTheSeal(t *testing.T) {
 	_, suffix, _ := strings.Cut(name, ".")
 	binding := codec.Binding{Base: "__Host-session", Suffix: suffix}
 	forge := newRing(t).Active(noon)
-	bomb := strings.Repeat("\x9f\xbf", 500) // CBOR, nested without end
+	bomb := strings.Repeat("\x9f\xbf", 500) // unterminated nested CBOR
 	for _, plaintext := range []string{"", "\xa0", bomb, "\x5b\xff\xff\xff\xff\xff\xff\xff\xff", string(raw[1:])} {
 		sealed, err := codec.Seal(nil, forge, binding, []byte(plaintext))
 		require.NoError(t, err)
 		forged, err := base64.RawURLEncoding.DecodeString(string(sealed))
 		require.NoError(t, err)
-		copy(forged, raw[:5]) // claims to be of the site's key
+		copy(forged, raw[:5]) // claims the site's key
 		s.requireNobody(name + "=" + base64.RawURLEncoding.EncodeToString(forged))
 		s.requireNobody(name + "=" + base64.RawURLEncoding.EncodeToString([]byte(plaintext)))
 	}
@@ -188,7 +189,7 @@ func TestCraftedContentNeedsTheSeal(t *testing.T) {
 	}
 }
 
-// An insider's seal around garbage is refused, too, and never a panic.
+// Invalid content under a valid seal is refused and does not panic.
 func TestSealedGarbageIsRefused(t *testing.T) {
 	ring := newRing(t)
 	s := newSite(t, app, config(func(c *middleware.Config) { c.Keys = ring }))
@@ -207,9 +208,9 @@ func TestVeryManyCookies(t *testing.T) {
 		flood = append(flood, fmt.Sprintf("__Host-session.%s=%s", suffixOf(i), value))
 	}
 	s.requireNobody(strings.Join(flood[:3000], "; "))
-	s.requireNobody(flood...) // a header line each
+	s.requireNobody(flood...) // one header line for each cookie
 	require.Equal(t, "ada", s.bare("/read", name+"="+value+"; "+strings.Join(flood, "; ")).body)
-	require.Equal(t, 200, s.bare("/login?user=ada", strings.Join(flood, "; ")).StatusCode, "a login goes through")
+	require.Equal(t, 200, s.bare("/login?user=ada", strings.Join(flood, "; ")).StatusCode, "a login succeeds")
 	require.Equal(t, 200, s.bare("/logout", strings.Join(flood, "; ")).StatusCode)
 	require.Equal(t, 404, s.bare("/read", strings.Join(flood, "; ")+"; "+name+"="+value).StatusCode)
 	require.Equal(t, "ada", s.bare("/read", strings.Repeat(name+"="+value+"; ", 3000)).body)
@@ -219,7 +220,7 @@ func TestVeryManyCookies(t *testing.T) {
 	require.Equal(t, session.TooMany, last[len(last)-1].Reason)
 }
 
-// suffixOf is the i-th suffix, of 32^10.
+// suffixOf returns the i-th of 32^10 suffixes.
 func suffixOf(i int) string {
 	b := []byte("aaaaaaaaaa")
 	for at := 9; i > 0; at-- {
@@ -231,7 +232,7 @@ func suffixOf(i int) string {
 
 func TestMegabyteOfCookies(t *testing.T) {
 	s, name, value := loggedIn(t)
-	const megabyte = 1_000_000 // net/http takes 1 MiB of header
+	const megabyte = 1_000_000 // net/http accepts 1 MiB of header
 	for _, cookies := range []string{
 		name + "=" + strings.Repeat("A", megabyte),
 		name + "=" + value[:12] + strings.Repeat("A", megabyte),
@@ -244,8 +245,8 @@ func TestMegabyteOfCookies(t *testing.T) {
 	require.Equal(t, "ada", s.bare("/read", strings.Repeat("a=1; ", megabyte/6)+name+"="+value).body)
 }
 
-// The attacker's own, valid session is planted; the victim logs in. What the
-// attacker kept knows nothing of it, and the planted cookie is gone.
+// An attacker plants their own valid session, and the victim logs in. The
+// attacker's copy must not show the login, and the planted cookie is removed.
 func TestFixation(t *testing.T) {
 	ring := newRing(t)
 	shared := config(func(c *middleware.Config) { c.Keys = ring })
@@ -261,12 +262,12 @@ func TestFixation(t *testing.T) {
 	require.NotContains(t, victim.jar.Names(), planted.Name)
 
 	require.Equal(t, "guest", attacker.who())
-	victim.jar.Put(planted.Name, planted.Value) // once more
+	victim.jar.Put(planted.Name, planted.Value) // plant it again
 	require.Equal(t, "victim", victim.who(), "the newer generation wins")
 	require.NotEqual(t, planted.Name, victim.jar.All()[0].Name)
 }
 
-// A logout holds against copies put back beside it.
+// After a logout, a copy of the old cookie beside the logout marker is refused.
 func TestLogoutHoldsAgainstReplay(t *testing.T) {
 	s, name, value := loggedIn(t)
 	s.get("/logout")

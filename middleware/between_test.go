@@ -16,8 +16,8 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// Between two requests nothing of ours runs, waits or is open: a platform may
-// freeze the process there, for as long as it likes.
+// Between two requests the library has no goroutine, timer or open file, so that a
+// platform may freeze the process for any time.
 func TestNothingRunsBetweenRequests(t *testing.T) {
 	ring, err := keyring.Generate(time.Now())
 	require.NoError(t, err)
@@ -43,10 +43,11 @@ func TestNothingRunsBetweenRequests(t *testing.T) {
 		}
 	}
 	require.Eventually(t, func() bool { return runtime.NumGoroutine() <= goroutines+1 && openFiles(t) <= files },
-		time.Minute, 10*time.Millisecond, "the condition itself runs in one goroutine")
+		time.Minute, 10*time.Millisecond, "Eventually runs the condition in one more goroutine")
 }
 
-// openFiles counts this process's descriptors, where the system lists them.
+// openFiles returns the number of the process's open files, or 0 if the system
+// does not list them.
 func openFiles(t *testing.T) int {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if os.IsNotExist(err) {

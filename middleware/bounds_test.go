@@ -16,8 +16,8 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// More of our cookies than any browser keeps are not looked at, be it by their
-// number or by their bytes; the rest goes on, and nothing is taken for foreign.
+// Session cookies beyond the bounds on number and bytes are not opened. All others
+// are, and none is treated as another program's.
 func TestCookiesBeyondWhatIsLookedAt(t *testing.T) {
 	s, name, value := loggedIn(t)
 	garbage := func(n, size int) string {
@@ -45,24 +45,24 @@ func TestCookiesBeyondWhatIsLookedAt(t *testing.T) {
 		user.Set(session.From(ctx), "eve")
 		_, err := x.Commit(ctx, middleware.Response{Status: 200})
 		large, _ := errors.AsType[*session.TooLargeError](err)
-		require.Equal(t, c.tooMany, large != nil && large.Limit == session.LimitCookies, "a write could hide what was not looked at: %s", what)
+		require.Equal(t, c.tooMany, large != nil && large.Limit == session.LimitCookies, "a write is refused, because unopened cookies could hold newer entries: %s", what)
 
 		ctx, x = s.sessions.Begin(t.Context(), middleware.Request{Method: http.MethodGet, Cookies: []string{c.garbage + name + "=" + value}})
 		session.From(ctx).Destroy()
 		fields, err := x.Commit(ctx, middleware.Response{Status: 200})
 		require.NoError(t, err)
-		require.NotEmpty(t, fields.SetCookie, "a logout goes through: %s", what)
+		require.NotEmpty(t, fields.SetCookie, "a logout succeeds: %s", what)
 	}
 }
 
-// A cookie whose seal is not ours may be another program's, and stays. Where a name
-// came twice, what is ours under it may not have been tried: it goes.
+// A cookie with a bad seal may be another program's, so it stays. If its name occurs
+// twice, it is expired, because some combinations may not have been tried.
 func TestDoubledNamesAreNotForeign(t *testing.T) {
 	ring := newRing(t)
 	s, _, value := loggedIn(t, config(func(c *middleware.Config) { c.Keys = ring }))
 	other := newSite(t, app, config(func(c *middleware.Config) { c.Keys, c.Audience = ring, "another" }))
 	other.get("/login?user=eve")
-	other.moveHome()
+	other.moveToOwnTag()
 	name := other.jar.All()[0].Name
 	one := name + "=" + other.jar.All()[0].Value
 	expires := func(cookies string) bool {
@@ -72,17 +72,16 @@ func TestDoubledNamesAreNotForeign(t *testing.T) {
 	require.False(t, expires(one))
 	require.True(t, expires(one+"; "+name+"="+value))
 
-	// Nor is it known where more came than is looked at.
+	// The same is true if there are more cookies than are opened.
 	sealed := other.jar.All()[0].Value
-	pieces := name + ".1=" + sealed[20:] + "; " + name + "=" + sealed[:20] // not in their order
+	pieces := name + ".1=" + sealed[20:] + "; " + name + "=" + sealed[:20] // in the wrong order
 	require.False(t, expires(pieces))
 	flood := strings.Repeat("; "+strings.Split(name, ".")[0]+".aaaaaaaaaa=x", 600)
 	require.True(t, expires(one+flood))
 	require.True(t, expires(pieces+flood))
 }
 
-// A session that ends at a time is over at that very time, also for a request that
-// looks again.
+// A session expires exactly at its end, also for a request that reloads it.
 func TestReloadAtTheEnd(t *testing.T) {
 	s := newSite(t, app, lives(time.Hour, -1, 0))
 	s.get("/set?user=ada")
@@ -98,7 +97,7 @@ func TestReloadAtTheEnd(t *testing.T) {
 	require.Empty(t, v.Names())
 }
 
-// The host in a refusal is a quoted string, whatever a request says it is.
+// The realm of a 401 is a valid quoted string, whatever the Host field contains.
 func TestRealmIsQuoted(t *testing.T) {
 	h := newSessions(t).Handler(middleware.Require(user, middleware.Guard{})(http.HandlerFunc(read)))
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
@@ -108,7 +107,8 @@ func TestRealmIsQuoted(t *testing.T) {
 	require.Equal(t, `Session realm="shop.test:80"`, w.Header().Get("WWW-Authenticate"))
 }
 
-// Another program's session in several cookies stays, in whatever order they come.
+// Another program's session in several cookies stays, in whatever order the
+// cookies come.
 func TestForeignPiecesInAnyOrderStay(t *testing.T) {
 	ring := newRing(t)
 	s, _, _ := loggedIn(t, config(func(c *middleware.Config) { c.Keys = ring }))

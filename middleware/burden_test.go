@@ -17,9 +17,9 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// burdens are Cookie headers of about 250 KB that a visitor can make of cookies
-// that were sealed for them.
-func burdens(tb testing.TB) (a *adversary, headers map[string]string) {
+// largeHeaders returns Cookie headers of about 250 KB that a visitor can build from
+// cookies that were sealed for them.
+func largeHeaders(tb testing.TB) (a *adversary, headers map[string]string) {
 	a = newAdversary(tb, nil)
 	root := state.Root{1}
 	now := state.Millis(noon)
@@ -47,7 +47,7 @@ func burdens(tb testing.TB) (a *adversary, headers map[string]string) {
 	return a, map[string]string{
 		"250 cells of one entry":                   cells(250, 600, 0, same),
 		"250 cells of 250 entries":                 cells(250, 600, 0, own),
-		"250 cells that saw all before them":       cells(250, 10, 80, own),
+		"250 cells that saw all earlier ones":      cells(250, 10, 80, own),
 		"60 cells of 3 KB":                         cells(60, 2900, 0, own),
 		"250 pieces of one value that are doubled": strings.Repeat(seal(head)+"; ", 400),
 		"5,000 short cookies":                      strings.Repeat("__Host-session.aaaaaaaaaa=AAAA; ", 7000),
@@ -68,16 +68,16 @@ func carry(m *middleware.Sessions, header string) session.Reason {
 	return s.Reason()
 }
 
-// What a visitor can make a request cost grows with the header's bytes, not with
-// their square: twice the header takes at most about twice the memory, of which a
-// header of 250 KB takes a few megabytes.
+// The cost of a request grows linearly with the header's size, not quadratically.
+// A header of twice the size takes at most about twice the memory; one of 250 KB
+// takes a few megabytes.
 func TestBurdensAreLinear(t *testing.T) {
-	a, headers := burdens(t)
+	a, headers := largeHeaders(t)
 	for name, header := range headers {
 		half := header[:strings.LastIndex(header[:len(header)/2], ";")]
 		cost := func(header string) (objects, bytes float64) {
 			var before, after runtime.MemStats
-			carry(a.sessions, header) // what is made once
+			carry(a.sessions, header) // warms up pools and caches
 			runtime.ReadMemStats(&before)
 			for range 4 {
 				carry(a.sessions, header)
@@ -94,7 +94,7 @@ func TestBurdensAreLinear(t *testing.T) {
 }
 
 func BenchmarkBurdens(b *testing.B) {
-	a, headers := burdens(b)
+	a, headers := largeHeaders(b)
 	for name, header := range headers {
 		b.Run(name+"/net-http", func(b *testing.B) {
 			b.SetBytes(int64(len(header)))

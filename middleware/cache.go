@@ -9,8 +9,8 @@ import (
 	"github.com/carryon-go/carryon/internal/core"
 )
 
-// public reports whether shared caches may keep a response with this
-// Cache-Control (RFC 9111 section 3): Set-Cookie alone does not stop them.
+// public reports whether shared caches may store a response with this
+// Cache-Control (RFC 9111 section 3). Set-Cookie alone does not prevent that.
 func public(cacheControl string) bool {
 	shared := false
 	for directive := range strings.SplitSeq(cacheControl, ",") {
@@ -27,15 +27,15 @@ func public(cacheControl string) bool {
 	return shared
 }
 
-// mayTouch reports whether a response may renew the last-seen time. Set-Cookie is
-// kept off responses that caches share or revalidate, and off those that may
-// never be seen.
+// mayTouch reports whether a response may renew the last-seen time. It may not if
+// caches share or revalidate the response, or if the visitor may never see it.
 func mayTouch(quiet bool, w Response) bool {
 	return !quiet && !w.prefetch && w.Status != http.StatusNotModified && !public(w.CacheControl)
 }
 
-// cacheControl keeps personal responses out of shared caches: one that sets a
-// cookie is not stored at all, one that read a session is private.
+// cacheControl keeps personal responses out of shared caches. A response that
+// changes the session gets "private, no-store". A response that read a session gets
+// "private", unless the program has set Cache-Control.
 func (x *requestState) cacheControl(ctx context.Context, out *Fields, o core.Outcome, r Response, changes bool) {
 	switch {
 	case changes:
@@ -48,17 +48,19 @@ func (x *requestState) cacheControl(ctx context.Context, out *Fields, o core.Out
 	}
 }
 
-// vary adds Cookie to Vary; the value of a header that has none lives in room.
-func vary(h http.Header, room *[1]string) {
+// vary adds Cookie to Vary. If h has no Vary, buffer holds the new value, which
+// saves an allocation.
+func vary(h http.Header, buffer *[1]string) {
 	switch have := h["Vary"]; {
 	case have == nil:
-		room[0] = "Cookie"
-		h["Vary"] = room[:]
+		buffer[0] = "Cookie"
+		h["Vary"] = buffer[:]
 	case !varies(have):
 		h["Vary"] = append(have, "Cookie")
 	}
 }
 
+// varies reports whether Vary lists Cookie or "*".
 func varies(lines []string) bool {
 	for _, line := range lines {
 		for field := range strings.SplitSeq(line, ",") {

@@ -14,8 +14,8 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// caching answers ?do= with what the handler does to the session, and with the
-// Cache-Control lines (?cc=), the Vary line (?vary=) and the ?status= it is told.
+// caching performs the action ?do= on the session. It answers with the Cache-Control
+// lines ?cc=, the Vary line ?vary= and the status ?status=.
 func caching(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	for _, line := range q["cc"] {
@@ -45,7 +45,7 @@ func caching(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(status)
 }
 
-// at writes a caching address.
+// at returns a path for caching.
 func at(do string, cc ...string) string {
 	return "/?" + url.Values{"do": {do}, "cc": cc}.Encode()
 }
@@ -130,7 +130,7 @@ func TestVaryIsAddedOnce(t *testing.T) {
 	require.Equal(t, []string{"Cookie"}, s.get(at("read")).Header["Vary"])
 }
 
-// A touch is not worth a Set-Cookie where caches may keep or replay it.
+// A touch sends no Set-Cookie in a response that caches may store or replay.
 func TestTouchIsWithheld(t *testing.T) {
 	for _, test := range []struct {
 		name, method, address string
@@ -161,7 +161,7 @@ func TestTouchIsWithheld(t *testing.T) {
 	}
 }
 
-// A change is never withheld.
+// A change is always written.
 func TestChangeIsWrittenWhateverTheResponse(t *testing.T) {
 	for _, test := range []struct{ method, address string }{
 		{"HEAD", at("set")},

@@ -18,8 +18,8 @@ import (
 	"github.com/carryon-go/carryon/sessiontest"
 )
 
-// incompressible is text of which no shorter form is known to the library: it is
-// not base64url.
+// incompressible returns text that the library cannot store in a shorter form,
+// because it is not base64url.
 func incompressible(n int) string {
 	b := make([]byte, n)
 	rand.Read(b)
@@ -32,14 +32,15 @@ func incompressible(n int) string {
 	return string(b)
 }
 
-// token is base64url text, as in a JWT.
+// token returns base64url text, as in a JWT.
 func token(n int) string {
 	b := make([]byte, n)
 	rand.Read(b)
 	return base64.RawURLEncoding.EncodeToString(b)[:n]
 }
 
-// sizes is what a platform holds: one value of so many bytes, or five.
+// sizes lists, for each platform, the size of a single value that fits, and the
+// size of each value if there are five.
 var sizes = []struct {
 	platform  middleware.Platform
 	limits    middleware.Limits
@@ -61,7 +62,7 @@ var sizes = []struct {
 	{middleware.Portable, middleware.Limits{}, 1800, 400},
 }
 
-// What fits at a login fits at every later write of the same size, over HTTPS
+// Values that fit at a login fit at every later write of the same size, over HTTPS
 // and with a browser's jar.
 func TestPlatformsHoldTheirSizes(t *testing.T) {
 	for _, test := range sizes {

@@ -17,7 +17,7 @@ import (
 
 const blob session.Key[[]byte] = "blob"
 
-// noise is n bytes that no two lengths share and nothing compresses.
+// noise returns n incompressible bytes, which differ for each n.
 func noise(n int) []byte {
 	r := rand.New(rand.NewPCG(uint64(n), 7))
 	b := make([]byte, n)
@@ -27,8 +27,8 @@ func noise(n int) []byte {
 	return b
 }
 
-// sized is a program whose session has the size that is asked for:
-// /put?n=, /size (n, or the reason), /note?v=, /renew, /out.
+// sized is a program whose session has a given size. Its paths are /put?n=, /size
+// (which answers n or the reason), /note?v=, /renew and /out.
 func sized(w http.ResponseWriter, r *http.Request) {
 	s := session.From(r.Context())
 	switch r.URL.Path {
@@ -62,7 +62,7 @@ func (s *site) put(n int) {
 
 func TestSessionGrowsAndShrinksThroughChunks(t *testing.T) {
 	s := newSite(t, sized, config(wide))
-	// From the second write on there is a head beside the value's cell.
+	// From the second write on, the jar has a head and a cell for the value.
 	for _, step := range []struct{ bytes, cookies int }{{100, 1}, {5000, 3}, {11000, 5}, {30000, 12}, {5000, 3}, {100, 2}, {3000, 3}, {10, 2}} {
 		s.put(step.bytes)
 		require.Equal(t, strconv.Itoa(step.bytes), s.get("/size").body)
@@ -83,8 +83,8 @@ func TestNoSetCookieLineIsLongerThanTheStrictestReaderTakes(t *testing.T) {
 	}
 }
 
-// Each way of damaging a chunked session ends in a reason, never in garbage
-// and never in a 500; what is left over does not matter.
+// Each kind of damage to a chunked session gives a reason, never wrong data and
+// never a 500. Surplus pieces do no harm.
 func TestDamagedChunks(t *testing.T) {
 	name := func(s *site, piece int) string {
 		base := s.jar.All()[0].Name
@@ -119,11 +119,11 @@ func TestDamagedChunks(t *testing.T) {
 			s.jar.Put(name(s, 1), b)
 			s.jar.Put(name(s, 2), a)
 		}, "bad seal"},
-		"a piece stands twice":      {func(s *site) { s.jar.Put(name(s, 2), value(s, name(s, 1))) }, "bad seal"},
-		"a piece is not base64":     {func(s *site) { s.jar.Put(name(s, 1), "!"+value(s, name(s, 1))[1:]) }, "malformed"},
-		"pieces beyond the end":     {func(s *site) { s.jar.Put(name(s, 4), "left-over"); s.jar.Put(name(s, 9), "x") }, "11000"},
-		"numbers we never give":     {func(s *site) { s.jar.Put(name(s, 0)+".01", "x"); s.jar.Put(name(s, 0)+".64", "x") }, "11000"},
-		"a number after the number": {func(s *site) { s.jar.Put(name(s, 1)+".1", "x") }, "11000"},
+		"a piece has another's value": {func(s *site) { s.jar.Put(name(s, 2), value(s, name(s, 1))) }, "bad seal"},
+		"a piece is not base64":       {func(s *site) { s.jar.Put(name(s, 1), "!"+value(s, name(s, 1))[1:]) }, "malformed"},
+		"pieces beyond the end":       {func(s *site) { s.jar.Put(name(s, 4), "left-over"); s.jar.Put(name(s, 9), "x") }, "11000"},
+		"invalid piece numbers":       {func(s *site) { s.jar.Put(name(s, 0)+".01", "x"); s.jar.Put(name(s, 0)+".64", "x") }, "11000"},
+		"a number after the number":   {func(s *site) { s.jar.Put(name(s, 1)+".1", "x") }, "11000"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			s := newSite(t, sized, config(wide))
@@ -133,11 +133,11 @@ func TestDamagedChunks(t *testing.T) {
 			got := s.get("/size")
 			require.Equal(t, http.StatusOK, got.StatusCode)
 			require.Equal(t, c.want, got.body)
-			s.put(20) // whatever was there, the session can be used again
+			s.put(20) // the session can be written again
 			require.Equal(t, "20", s.get("/size").body)
 			require.Equal(t, http.StatusOK, s.get("/out").StatusCode)
 			if c.want == "bad seal" {
-				return // it may be another program's, so that it is left alone
+				return // the cookie may be another program's, so it stays
 			}
 			for _, c := range s.jar.Names() {
 				require.NotRegexp(t, `^__Host-session\.[a-z2-7]{10}\.[1-9]$`, c, "no piece is left over")
@@ -146,7 +146,7 @@ func TestDamagedChunks(t *testing.T) {
 	}
 }
 
-// Pieces of one session do not fit into another's.
+// Pieces of one session are refused in another session.
 func TestForeignPieces(t *testing.T) {
 	a, b := newSite(t, sized, config(wide)), newSite(t, sized, config(wide))
 	a.put(5000)
@@ -164,8 +164,8 @@ func TestForeignPieces(t *testing.T) {
 	require.NotEqual(t, "garbage", got.body)
 }
 
-// A doubled name with a bad value, as a sibling domain can plant one, does not
-// hide the good one, wherever it stands.
+// A sibling domain can plant a bad value under the name of a good one. The good one
+// is found at any position.
 func TestDoubledPieces(t *testing.T) {
 	s := newSite(t, sized, config(wide))
 	s.put(5000)
@@ -180,7 +180,7 @@ func TestDoubledPieces(t *testing.T) {
 		append(append([]string{}, good...), good...),
 	} {
 		require.Equal(t, "5000", s.bare("/size", strings.Join(order, "; ")).body)
-		require.Equal(t, "5000", s.bare("/size", order...).body, "each on a line of its own")
+		require.Equal(t, "5000", s.bare("/size", order...).body, "each in a header line of its own")
 	}
 }
 
@@ -210,7 +210,7 @@ func TestWhatDoesNotFitIsNamedBeforeTheHeader(t *testing.T) {
 	require.Equal(t, "300", s.get("/size").body)
 }
 
-// The program's own cookies take room in the request, too.
+// The program's other cookies count against the request's limits.
 func TestOtherCookiesCount(t *testing.T) {
 	s := newSite(t, sized, config(func(c *middleware.Config) { c.Platform = middleware.Portable }))
 	s.put(1500)
@@ -221,9 +221,9 @@ func TestOtherCookiesCount(t *testing.T) {
 	failed, ok := errors.AsType[*session.TooLargeError](s.events.of(middleware.EventFailed)[0].Err)
 	require.True(t, ok)
 	require.Equal(t, session.LimitRequestBytes, failed.Limit)
-	require.Equal(t, len("tracking=")+len("consent=")+5000+2*len("; "), failed.Others, "and that they do is told")
+	require.Equal(t, len("tracking=")+len("consent=")+5000+2*len("; "), failed.Others, "the error has the size of the other cookies")
 	require.Equal(t, "1501", s.get("/size").body)
-	require.Equal(t, http.StatusOK, s.get("/put?n=100").StatusCode, "what only shrinks is always taken")
+	require.Equal(t, http.StatusOK, s.get("/put?n=100").StatusCode, "a write that only shrinks the session succeeds")
 	s.jar.Evict("tracking")
 	require.Equal(t, http.StatusOK, s.get("/put?n=2000").StatusCode)
 }
@@ -237,9 +237,9 @@ func TestFixedName(t *testing.T) {
 	s.get("/renew")
 	require.Equal(t, "2000", s.get("/size").body)
 	require.Equal(t, []string{"__session"}, s.jar.Names())
-	require.Equal(t, http.StatusInternalServerError, s.get("/put?n=4000").StatusCode, "one cookie is all there is")
+	require.Equal(t, http.StatusInternalServerError, s.get("/put?n=4000").StatusCode, "only one cookie is permitted")
 	require.Equal(t, "2000", s.get("/size").body)
-	require.Len(t, s.get("/out").Header["Set-Cookie"], 1, "it is expired, and no logout is set")
+	require.Len(t, s.get("/out").Header["Set-Cookie"], 1, "the cookie is expired, and no logout marker is set")
 	require.Empty(t, s.jar.Names())
 	require.Equal(t, "absent", s.get("/size").body)
 }

@@ -219,9 +219,9 @@ type settings struct {
 // share it; it is immutable and safe for concurrent use.
 type Sessions struct {
 	settings
-	records records.Client
-	growths growths
-	foreign sync.Once // the advice on cookies of other programs
+	records  records.Client
+	inFlight entriesInFlight
+	foreign  sync.Once // the advice on cookies of other programs
 }
 
 // revocable reports whether sessions can be ended from elsewhere.

@@ -10,7 +10,8 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// after any order of calls that leaves another id or none, the stolen copy is over everywhere
+// After any order of calls that changes or ends the session's id, a stolen copy is
+// refused everywhere.
 func TestStolenCopyIsOfNoUseAfterOddOrders(t *testing.T) {
 	type step func(s *session.Session)
 	steps := map[string]step{

@@ -18,7 +18,7 @@ import (
 )
 
 // burst sends n requests with one jar at the same time, each of which creates an
-// entry of its own, and lands what they set. It returns the names that were kept.
+// entry, and applies the responses. It returns the names that were kept.
 func (a *adversary) burst(jar cookies, n int) (kept map[string]bool, refused []error) {
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -48,8 +48,9 @@ func (a *adversary) burst(jar cookies, n int) (kept map[string]bool, refused []e
 	return kept, refused
 }
 
-// Of many requests that create entries at once, those that fit together are kept,
-// and the rest are refused by name: none is lost, and no visitor is locked out.
+// If many parallel requests create entries, those that fit together are kept and
+// the others get an error. No accepted entry is lost, and no visitor is locked
+// out.
 func TestEntriesCreatedAtOnceAreKeptOrRefused(t *testing.T) {
 	for _, platform := range append(middleware.Platforms(), middleware.Default) {
 		t.Run(string(platform), func(t *testing.T) {
@@ -75,7 +76,7 @@ func TestEntriesCreatedAtOnceAreKeptOrRefused(t *testing.T) {
 			seen, reason := a.sees(jar)
 			require.Equal(t, session.Recognised, reason)
 			require.Equal(t, "grace", seen["user"])
-			require.Len(t, seen, 1+len(kept), "what was accepted is there")
+			require.Len(t, seen, 1+len(kept), "all accepted entries are there")
 			a.ask(jar, func(s *session.Session) { s.Renew(); set("user", "emmy")(s) })
 			a.ask(jar, func(s *session.Session) { s.Destroy() })
 			seen, _ = a.sees(jar)
@@ -84,7 +85,7 @@ func TestEntriesCreatedAtOnceAreKeptOrRefused(t *testing.T) {
 	}
 }
 
-// One after another they are all accepted, with whatever form there is room for.
+// Entries created one after another are all accepted, in cells or in a head.
 func TestEntriesCreatedOneAfterAnotherAreAccepted(t *testing.T) {
 	for _, platform := range append(middleware.Platforms(), middleware.Default) {
 		for _, pause := range []time.Duration{0, time.Minute} {
@@ -105,9 +106,9 @@ func TestEntriesCreatedOneAfterAnotherAreAccepted(t *testing.T) {
 	}
 }
 
-// crowded is a session for which a burst has taken all the room; none of what that
-// set has landed.
-func crowded(t *testing.T, change func(*middleware.Config)) (a *adversary, jar cookies) {
+// fullSession returns a session for which a burst has used up the budget. None of
+// the burst's cookies are in the jar.
+func fullSession(t *testing.T, change func(*middleware.Config)) (a *adversary, jar cookies) {
 	a = newAdversary(t, change)
 	jar = cookies{}
 	a.ask(jar, set("user", "ada"))
@@ -123,9 +124,10 @@ func create(a *adversary, jar cookies) error {
 	return err
 }
 
-// A response that was lost keeps no room for longer than one is on its way.
+// The bytes reserved for a response that was lost become free after the flight
+// time.
 func TestRoomOfALostResponseIsFreeAgain(t *testing.T) {
-	a, jar := crowded(t, nil)
+	a, jar := fullSession(t, nil)
 	require.ErrorIs(t, create(a, jar), session.ErrTooLarge)
 	a.clock.advance(10*time.Second - time.Millisecond)
 	require.ErrorIs(t, create(a, jar), session.ErrTooLarge)
@@ -133,10 +135,10 @@ func TestRoomOfALostResponseIsFreeAgain(t *testing.T) {
 	require.NoError(t, create(a, jar))
 }
 
-// Changes of entries that exist need no room, nor do other sessions, logins and
-// logouts.
+// Entries in flight do not prevent changes of existing entries, other sessions,
+// logins and logouts.
 func TestEntriesInFlightHinderNothingElse(t *testing.T) {
-	a, jar := crowded(t, nil)
+	a, jar := fullSession(t, nil)
 	for name, do := range map[string]func(*session.Session){
 		"a change":   set("user", "emmy"),
 		"a deletion": remove("user"),
@@ -154,7 +156,8 @@ func TestEntriesInFlightHinderNothingElse(t *testing.T) {
 	require.Len(t, seen, 2)
 }
 
-// Those that came back are part of the session, and are not counted twice.
+// Entries whose cookies have come back belong to the session and are not counted
+// twice.
 func TestEntriesThatLandedAreNotInFlight(t *testing.T) {
 	a := newAdversary(t, nil)
 	jar := cookies{}
@@ -168,8 +171,8 @@ func TestEntriesThatLandedAreNotInFlight(t *testing.T) {
 	require.Len(t, seen, 16)
 }
 
-// Entries that find no room in the cookies go into the store, if there is one:
-// then no request is refused.
+// If there is a store, entries that do not fit the cookies go into the store, and
+// no request is refused.
 func TestEntriesCreatedAtOnceGoIntoTheStore(t *testing.T) {
 	memory, err := fallback.NewMemory(fallback.MemoryConfig{Clock: func() time.Time { return noon }})
 	require.NoError(t, err)
@@ -190,8 +193,8 @@ func TestEntriesCreatedAtOnceGoIntoTheStore(t *testing.T) {
 	}
 }
 
-// A large entry of which the response was lost, or is on its way, is no reason to
-// refuse another that the store takes.
+// A large entry in flight, or in a lost response, does not prevent another entry
+// that fits the store.
 func TestLargeNewEntryBesideOneInFlightGoesIntoTheStore(t *testing.T) {
 	s, _ := storedSite(t)
 	s.get("/set?user=ada")
@@ -200,9 +203,9 @@ func TestLargeNewEntryBesideOneInFlightGoesIntoTheStore(t *testing.T) {
 	require.Equal(t, "large user", s.get("/names").body)
 }
 
-// The refusal says so in a response, too.
+// The default ErrorHandler answers the refusal of a new entry.
 func TestRefusalOfNewEntriesIsAnswered(t *testing.T) {
-	a, jar := crowded(t, nil)
+	a, jar := fullSession(t, nil)
 	h := a.sessions.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { set("another", "1")(session.From(r.Context())) }))
 	r, err := http.NewRequest(http.MethodPost, "/", nil)
 	require.NoError(t, err)

@@ -9,9 +9,9 @@ import (
 	"github.com/carryon-go/carryon/middleware"
 )
 
-// A visitor who is logged in, and the pages of others: the guard of net/http
-// goes around everything, and refuses what another site's page has sent before a
-// session is looked at.
+// net/http's CrossOriginProtection, around all handlers, refuses requests that
+// another site's page sends for a visitor who is logged in. The session is not
+// loaded for them.
 func TestGuardWithCrossOriginProtection(t *testing.T) {
 	protection := http.NewCrossOriginProtection()
 	require.NoError(t, protection.AddTrustedOrigin("https://pay.example"))
@@ -34,8 +34,8 @@ func TestGuardWithCrossOriginProtection(t *testing.T) {
 		"form of a subdomain":          {"POST", []string{"Sec-Fetch-Site: same-site", "Origin: https://blog.app.test"}, 403},
 		"fetch of another site":        {"PUT", []string{"Sec-Fetch-Site: cross-site"}, 403},
 		"deletion by another site":     {"DELETE", []string{"Sec-Fetch-Site: cross-site"}, 403},
-		"form of a site that is ours":  {"POST", []string{"Sec-Fetch-Site: cross-site", "Origin: https://pay.example"}, 200},
-		"of one that looks like it":    {"POST", []string{"Sec-Fetch-Site: cross-site", "Origin: https://pay.example.evil.test"}, 403},
+		"form of a trusted site":       {"POST", []string{"Sec-Fetch-Site: cross-site", "Origin: https://pay.example"}, 200},
+		"of one with a similar name":   {"POST", []string{"Sec-Fetch-Site: cross-site", "Origin: https://pay.example.evil.test"}, 403},
 		"form, and Sec-Fetch-Site bad": {"POST", []string{"Sec-Fetch-Site: Same-Origin", "Origin: https://evil.test"}, 403},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -44,16 +44,16 @@ func TestGuardWithCrossOriginProtection(t *testing.T) {
 			require.Equal(t, test.status, a.StatusCode, a.body)
 			if test.status == http.StatusForbidden {
 				require.NotEqual(t, "ada", a.body)
-				require.Empty(t, s.events.of(""), "the session was not looked at")
+				require.Empty(t, s.events.of(""), "the session was not loaded")
 				require.Empty(t, a.Header.Values("Set-Cookie"))
 			}
 		})
 	}
-	require.Equal(t, "ada", s.who(), "nobody was logged out by another's form")
+	require.Equal(t, "ada", s.who(), "another site's form did not log the visitor out")
 }
 
-// A login that another site's form sends would log the visitor in as the
-// attacker (login CSRF): the same guard refuses it.
+// CrossOriginProtection refuses a login that another site's form sends. It would
+// log the visitor in as the attacker (login CSRF).
 func TestCrossOriginProtectionOfTheLogin(t *testing.T) {
 	s := newSite(t, guarded(middleware.Guard{Login: "/login"}), outside(http.NewCrossOriginProtection().Handler))
 	a := s.request(http.MethodPost, "/login?user=mallory", "Sec-Fetch-Site: cross-site")

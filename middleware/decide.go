@@ -10,8 +10,8 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// decidePlan asks the policy what the response does. conflict says that the
-// record has changed since it was loaded.
+// decidePlan returns the policy's plan for the response. conflict reports whether
+// the record has changed since it was loaded.
 func (x *requestState) decidePlan(o core.Outcome, r Response, conflict bool) (policy.Plan, error) {
 	m := x.sessions
 	if o.View == nil || x.found == nil || m.silent(o) {
@@ -34,42 +34,44 @@ func (x *requestState) decidePlan(o core.Outcome, r Response, conflict bool) (po
 	return p, err
 }
 
-// decide asks the policy. Requests that add entries to a session know of one
-// another.
+// decide calls the policy. If the request adds entries to the session, the policy
+// also gets the entries that other requests are adding to the session.
 func (m *Sessions) decide(in *policy.Input) (p policy.Plan, err error) {
 	if !in.Grows() {
 		return policy.Decide(in)
 	}
-	in.InFlight = m.growths.begin(in.View)
-	defer func() { m.growths.end(in.View, p.Grows, m.Clock()) }()
+	in.InFlight = m.inFlight.begin(in.View)
+	defer func() { m.inFlight.end(in.View, p.Grows, m.Clock()) }()
 	return policy.Decide(in)
 }
 
-// input is the part of the policy's input that follows from the configuration.
+// input returns the policy's input as far as the configuration and the outcome
+// determine it.
 func (s *settings) input(o core.Outcome) *policy.Input {
 	return &policy.Input{View: o.View, Changes: o.Changes, Writes: o.Writes, Now: state.Millis(s.Clock()), ID: state.NewWriteID(),
 		Lifetime: s.lifetime, MaxLifetime: s.Lifetimes.Max.Milliseconds(), Browser: s.Cookie.BrowserSession, Idle: s.idle, Touch: s.touch,
 		Audience: s.Audience, Sizer: s.sizer, Limits: s.policyLimits(), FixedName: s.Cookie.FixedName, Mode: policy.Mode(s.Fallback.Mode), Store: s.Fallback.Store != nil, Revocable: s.revocable()}
 }
 
+// policyLimits returns the limits as the policy takes them.
 func (s *settings) policyLimits() policy.Limits {
 	l := s.limits
 	return policy.Limits{Cookies: l.Cookies, RequestBytes: l.RequestBytes, ResponseBytes: l.ResponseBytes, SetCookieLines: l.SetCookieLines}
 }
 
-// groups lists ours in the request. What is sealed for another program is not
-// ours to expire, and is counted with the others.
+// groups lists this program's session cookies in the request. Cookies that are
+// sealed for another program must not be expired; groups adds them to others.
 func (x *requestState) groups(others *policy.Size) []policy.Group {
 	jar := &x.found.jar
-	all := x.found.room.jar[:0]
+	all := x.found.buffers.jar[:0]
 	for i := range jar.Groups {
-		g, fate := &jar.Groups[i], &x.found.groups[i]
+		g, opened := &jar.Groups[i], &x.found.groups[i]
 		size := policy.Size{Cookies: g.Count, Request: g.Bytes}
-		if fate.foreign {
+		if opened.foreign {
 			others.Cookies, others.Request = others.Cookies+size.Cookies, others.Request+size.Request
 			continue
 		}
-		all = append(all, policy.Group{Tag: g.Tag, Size: size, Unopenable: fate.waste})
+		all = append(all, policy.Group{Tag: g.Tag, Size: size, Unopenable: opened.unopenable})
 	}
 	return all
 }
@@ -80,7 +82,8 @@ func (s *settings) silent(o core.Outcome) bool {
 	return !o.Writes && !o.Changes.Destroyed && !v.Imported && !policy.TouchDue(v, v.Loaded, s.idle, s.touch)
 }
 
-// sessionOf is the head or logout that a plan sets, or else the one it leaves.
+// sessionOf returns the head or logout that a plan sets, or else the one that the
+// plan keeps.
 func sessionOf(p policy.Plan, v *state.View) *state.Cookie {
 	for _, c := range p.Set {
 		if c.Kind == state.Head || c.Kind == state.Logout {
@@ -90,8 +93,9 @@ func sessionOf(p policy.Plan, v *state.View) *state.Cookie {
 	return v.Winner
 }
 
-// merged is a plan together with what is pending since an early Save.
-func (x *requestState) merged(p policy.Plan) policy.Plan {
+// withPending returns p combined with the plan that an early Save has left
+// pending.
+func (x *requestState) withPending(p policy.Plan) policy.Plan {
 	if x.pending == nil {
 		return p
 	}

@@ -1,12 +1,13 @@
-// Package middleware puts a visitor's session behind any http.Handler.
+// Package middleware gives the handlers of a server a session for each visitor.
 //
 //	keys, err := keyring.Open(ctx, keyring.File("session-keys.json"))
 //	sessions, err := middleware.New(middleware.Config{Keys: keys})
 //	http.ListenAndServe(":8080", sessions.Handler(mux))
 //
-// A request's way: [Sessions.Begin] notes the Cookie header and does nothing
-// else; the first use of the session opens and merges what the header holds;
-// [Exchange.Commit] decides, once and before the first byte, which cookies the
-// response sets and which it expires. [Sessions.Handler] is a thin skin of
-// net/http over these three; adapters for other servers use them directly.
+// A request takes three steps. [Sessions.Begin] keeps the Cookie header and does
+// nothing else. The first use of the session opens and merges the session cookies
+// in the header. [Exchange.Commit] decides which cookies the response sets and
+// which it expires, once and before the first byte. [Sessions.Handler] wraps these
+// steps for net/http; adapters for other servers call Begin, Commit and
+// [Exchange.Finish] directly.
 package middleware

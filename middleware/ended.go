@@ -11,37 +11,39 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// refuseRevoked takes the session out of the view if it has been ended from
-// elsewhere. A stored session's own row has been loaded already.
+// refuseRevoked ends the session in the view if another request or a call of
+// Revoke has ended it.
 func (x *requestState) refuseRevoked(ctx context.Context, v *state.View) error {
 	m := x.sessions
 	if !m.revocable() || v.Head == nil {
 		return nil
 	}
-	told, err := x.askWhether(ctx, v, m.staleness)
-	return x.ended(v, told, err)
+	status, err := x.revocationStatus(ctx, v, m.staleness)
+	return x.applyStatus(v, status, err)
 }
 
-// askWhether asks whether a session has been ended: by its id, unless its own
-// record has been loaded already, and by its subject.
-func (x *requestState) askWhether(ctx context.Context, v *state.View, age time.Duration) (told records.Status, err error) {
+// revocationStatus asks the store whether a session has been ended, by its id and
+// by its subject. age is how old the answer may be. If the session's own record
+// has been loaded already, the question by id is left out, unless age is 0.
+func (x *requestState) revocationStatus(ctx context.Context, v *state.View, age time.Duration) (status records.Status, err error) {
 	storage := x.storage()
 	if !v.Stored() || age == 0 {
-		told, err = storage.SessionStatus(ctx, v.Head, age)
+		status, err = storage.SessionStatus(ctx, v.Head, age)
 	}
-	if v.Head.Subject == nil || told.Ended {
-		return told, err
+	if v.Head.Subject == nil || status.Ended {
+		return status, err
 	}
-	of, failed := storage.SubjectStatus(ctx, v.Head.Subject, age)
-	return records.Status{Ended: of.BoundUpTo >= v.Head.Bound}, cmp.Or(err, failed)
+	subject, failed := storage.SubjectStatus(ctx, v.Head.Subject, age)
+	return records.Status{Ended: subject.BoundUpTo >= v.Head.Bound}, cmp.Or(err, failed)
 }
 
-// ended notes what came of a question.
-func (x *requestState) ended(v *state.View, told records.Status, err error) error {
+// applyStatus ends the session in the view if its status says so, or if the status
+// is unknown and the configuration refuses such sessions.
+func (x *requestState) applyStatus(v *state.View, status records.Status, err error) error {
 	switch {
-	case told.Ended: // be it that the store does not answer now
+	case status.Ended: // even if the store has not answered; the status may be cached
 		v.End(state.Revoked)
-		if told.LoggedOut {
+		if status.LoggedOut {
 			v.Verdict = state.LoggedOut
 		}
 	case err != nil && x.sessions.Fallback.Revocation == RevocationStrict:
@@ -54,47 +56,51 @@ func (x *requestState) ended(v *state.View, told records.Status, err error) erro
 	return nil
 }
 
-// boundAt is the time that a login seals into its session: after all revocations
-// of the subject so far, be they by a clock that is ahead of this one. Where the
-// store cannot tell, it goes by what is known, and a revocation of the last minute
-// may count against the new session as well.
+// boundAt returns the time that a login seals into its session. The time is
+// later than all revocations of the subject so far, even those by a clock that is
+// ahead of this one. If the store does not answer, boundAt uses the status that this replica
+// has cached; a revocation shortly before the login may then end the new session
+// too.
 func (x *requestState) boundAt(ctx context.Context, o core.Outcome) int64 {
 	if o.Changes == nil || o.Changes.Subject == nil || !x.sessions.revocable() || o.Err != nil {
 		return 0
 	}
-	told, _ := x.storage().SubjectStatus(ctx, o.Changes.Subject, 0)
-	return min(told.BoundUpTo+1, state.MaxTime)
+	status, _ := x.storage().SubjectStatus(ctx, o.Changes.Subject, 0)
+	return min(status.BoundUpTo+1, state.MaxTime)
 }
 
-// checkRenewal asks the store again about a session whose values may go on under
-// a new id: by a renewal, or by a handler that destroys it and sets values. What
-// this replica knows of it may be seconds old, and the request may have been held
-// open for longer. A copy of what was ended meanwhile must not escape its end. If
-// it was logged out or renewed, what overlaps is dropped by intent, but a login
-// must not seem to have succeeded. If no one was logged in, two logins at once may
-// both begin a session; one of them counts.
+// checkRenewal asks the store whether a session has been ended, before its values
+// get a new id. Values get a new id by a renewal, or if a handler destroys the
+// session and sets values. The status that this replica has cached may be seconds
+// old, and the request may have been open for longer. Without the check, a copy of
+// an ended session would live on under the new id.
+//
+// If the session was logged out or renewed meanwhile, drop is true and the changes
+// are dropped without an error. A login gets an error instead, because it must not
+// seem to have succeeded. The exception is a login in a session without a subject:
+// two such logins at once may both begin a session, and one of the two counts.
 func (x *requestState) checkRenewal(ctx context.Context, o core.Outcome) (drop bool, err error) {
 	v := o.View
 	if !x.sessions.revocable() || v == nil || v.Head == nil || !o.Writes || !o.Changes.Renewed && !o.Changes.Destroyed {
 		return false, nil
 	}
 	login := o.Changes.Subject != nil
-	told, err := x.askWhether(ctx, v, 0)
-	if told.LoggedOut && login && v.Head.Subject == nil {
+	status, err := x.revocationStatus(ctx, v, 0)
+	if status.LoggedOut && login && v.Head.Subject == nil {
 		return false, nil
 	}
 	now := *v
-	if err := x.ended(&now, told, err); err != nil {
+	if err := x.applyStatus(&now, status, err); err != nil {
 		return false, err
 	}
 	reason := session.Reason(now.Reason())
 	switch {
 	case now.Verdict == state.StoreDown:
 		return false, session.ErrStoreDown
-	case told.LoggedOut && !login:
+	case status.LoggedOut && !login:
 		x.observe(ctx, Event{Kind: EventRefused, Reason: reason, SessionID: v.Head.Root.ID()})
 		return true, nil
-	case told.Ended:
+	case status.Ended:
 		return false, &endedError{reason}
 	}
 	return false, nil

@@ -12,46 +12,46 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// Size is what one sealed value takes on its way.
+// Size is the size of one sealed value.
 type Size struct {
-	Bytes    int // before it is sealed
+	Bytes    int // length of the plaintext
 	Sealed   int // characters of the sealed value
-	Cookies  int // that it is chunked over
+	Cookies  int // number of cookies that hold the value
 	Request  int // bytes of the Cookie header: names, values and separators
 	Response int // bytes of the Set-Cookie lines: names, values and attributes
 }
 
-// Footprint is what a session takes under certain limits; see [Estimate].
+// Footprint is the size of a session under certain limits; see [Estimate].
 type Footprint struct {
 	Limits  Limits // in force: the platform's, and what Config.Limits overrides
 	Session Size   // the whole session in one head
-	Change  Size   // all that a change of its largest entry sets, without the lines that remove what it replaces
-	Largest string // the name of that entry
+	Change  Size   // all cookies that a change of the largest entry sets; lines that expire old cookies are not counted
+	Largest string // the name of the largest entry
 
-	// Stored reports whether a session that begins with all of it is kept in
+	// Stored reports whether a session that begins with all entries is kept in
 	// Config.Fallback, and the cookies hold a reference.
 	Stored bool
-	// Whole reports whether a change writes the session whole, so that of
-	// changes that overlap the last response counts.
+	// Whole reports whether a change writes the session whole. Of two changes that
+	// overlap, the last response then counts.
 	Whole bool
 
-	// BeginErr is what a commit returns if a session begins with all entries at
-	// once; nil if it fits, else a *session.TooLargeError.
+	// BeginErr is the error that a commit returns if a session begins with all
+	// entries at once: nil if it fits, else a *session.TooLargeError.
 	BeginErr error
-	// ChangeErr is what it returns for the change.
+	// ChangeErr is the error that a commit returns if the largest entry changes.
 	ChangeErr error
 }
 
 // Fits reports whether a visitor can begin such a session and change it.
 func (f Footprint) Fits() bool { return f.BeginErr == nil && f.ChangeErr == nil }
 
-// Estimate returns what a session with the entries that fill sets takes under a
-// configuration, by the arithmetic that decides in production. Nothing is
-// sealed, so that c needs no Keys. Other cookies of the program are not counted:
-// take them off Limits.RequestBytes and Limits.Cookies.
+// Estimate returns the size of a session under a configuration. The session has the
+// entries that fill sets. Estimate uses the code that decides in production. It
+// seals nothing, so c needs no Keys. Estimate does not count the program's other
+// cookies: subtract them from Limits.RequestBytes and Limits.Cookies.
 //
-// The errors are those of [New], of values that cannot be encoded, and of a fill
-// that sets nothing. That a session is too large is not one: see [Footprint].
+// Estimate returns an error if [New] does, if a value cannot be encoded, or if fill
+// sets nothing. If the session is too large, the error is in the [Footprint].
 func Estimate(c Config, fill func(*session.Session)) (Footprint, error) {
 	if isNil(c.Keys) {
 		c.Keys = new(keyring.Ring)
@@ -69,11 +69,11 @@ func Estimate(c Config, fill func(*session.Session)) (Footprint, error) {
 func outcomeOf(fill func(*session.Session), use func(core.Outcome)) error {
 	s := new(session.Session)
 	x := core.Of(s)
-	x.Init(nobody{})
+	x.Init(noSession{})
 	fill(s)
 	return x.Commit(func(o core.Outcome) (*state.View, error) {
 		if o.Err == nil && !o.Writes {
-			return nil, errors.New("carryon: there is no session to estimate; set a value")
+			return nil, errors.New("carryon: there is no session to estimate, because fill has set no value; set one")
 		}
 		if o.Err == nil {
 			use(o)
@@ -82,6 +82,7 @@ func outcomeOf(fill func(*session.Session), use func(core.Outcome)) error {
 	})
 }
 
+// footprint returns the footprint of the session that o writes.
 func (s *settings) footprint(o core.Outcome) Footprint {
 	out := Footprint{Limits: s.limits}
 	o.Changes.Renewed = true // as a login
@@ -124,7 +125,7 @@ func (s *settings) footprint(o core.Outcome) Footprint {
 	return out
 }
 
-// estimated asks the policy, and gives its refusal the platform's name.
+// estimated calls the policy and adds the platform's name to its error.
 func (s *settings) estimated(in *policy.Input) (policy.Plan, error) {
 	p, err := policy.Decide(in)
 	if e, ok := errors.AsType[*session.TooLargeError](err); ok {
@@ -133,6 +134,7 @@ func (s *settings) estimated(in *policy.Input) (policy.Plan, error) {
 	return p, err
 }
 
+// size returns the size of one sealed value.
 func (s *settings) size(c *state.Cookie) Size {
 	n := len(c.Plaintext())
 	w := s.sizer.Of(c)

@@ -96,7 +96,7 @@ func estimateOne(t *testing.T, what string, n int, c func(*middleware.Config)) {
 	}
 }
 
-// commit is one request and what it sets.
+// commit sends one request and returns its Set-Cookie lines.
 func commit(m *middleware.Sessions, cookies string, do func(*session.Session)) ([]string, error) {
 	return open(m, nil, do, cookies)()
 }
@@ -119,15 +119,15 @@ func TestEstimateOfAChange(t *testing.T) {
 	got := of(10, 100)
 	require.Greater(t, got.Session.Bytes, 1200)
 	require.False(t, got.Whole)
-	require.Equal(t, 2, got.Change.Cookies, "its cell, and the head, which moves with the first change")
-	require.Equal(t, got.Change.Request-got.Change.Sealed, 2*len("__Host-session.xxxxxxxxxx=; "), "what is sent is counted")
+	require.Equal(t, 2, got.Change.Cookies, "the entry's cell, and the head, which moves with the first change")
+	require.Equal(t, got.Change.Request-got.Change.Sealed, 2*len("__Host-session.xxxxxxxxxx=; "), "names and separators are counted")
 
 	got = of(40, 100)
-	require.True(t, got.Whole, "there is no room for a cookie for each")
+	require.True(t, got.Whole, "a cell for each entry does not fit the limits")
 	require.InDelta(t, got.Session.Bytes, got.Change.Bytes, 20)
 }
 
-// Text of base64url characters takes three quarters of its bytes.
+// Base64url text takes three quarters of its length before it is sealed.
 func TestEstimateOfTokens(t *testing.T) {
 	size := func(text string) middleware.Size {
 		got, err := middleware.Estimate(middleware.Config{}, func(s *session.Session) { note.Set(s, text) })
@@ -136,14 +136,14 @@ func TestEstimateOfTokens(t *testing.T) {
 	}
 	plain, packed := size(strings.Repeat("{}", 2000)), size(strings.Repeat("xy", 2000))
 	require.InDelta(t, 0.75, float64(packed.Bytes)/float64(plain.Bytes), 0.02)
-	require.InDelta(t, 4000, packed.Sealed, 300, "a token takes about its own length")
+	require.InDelta(t, 4000, packed.Sealed, 300, "a sealed token has about its own length")
 }
 
 func TestEstimateFaults(t *testing.T) {
 	_, err := middleware.Estimate(middleware.Config{Platform: "moon"}, func(*session.Session) {})
 	require.ErrorContains(t, err, "is not one of")
 	_, err = middleware.Estimate(middleware.Config{}, func(*session.Session) {})
-	require.ErrorContains(t, err, "set a value")
+	require.ErrorContains(t, err, "fill has set no value")
 	_, err = middleware.Estimate(middleware.Config{}, func(s *session.Session) { session.Key[chan int]("c").Set(s, nil) })
 	require.ErrorContains(t, err, `"c" cannot be encoded`)
 	got, err := middleware.Estimate(middleware.Config{Platform: middleware.ALB}, func(s *session.Session) { blob.Set(s, noise(2<<20)) })
@@ -156,7 +156,7 @@ func TestEstimateFaults(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// A program's own test can hold its largest session to a platform's limits.
+// A program's tests can check that its largest session fits a platform's limits.
 func ExampleEstimate() {
 	const cart session.Key[[]string] = "cart"
 	full := func(s *session.Session) { cart.Set(s, make([]string, 3000)) }

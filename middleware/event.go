@@ -6,15 +6,15 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// EventKind names what an [Event] tells of.
+// EventKind is the kind of an [Event].
 type EventKind string
 
 // The kinds of events.
 const (
-	// EventLoaded: the session was looked at for the first time in a request.
+	// EventLoaded: the session was loaded, at its first use in a request.
 	EventLoaded EventKind = "loaded"
-	// EventRefused: a cookie of ours, or the session that they make up, was not
-	// accepted; Reason says why.
+	// EventRefused: a session cookie, or the session as a whole, was not accepted;
+	// Reason says why.
 	EventRefused EventKind = "refused"
 	// EventCommitted: the response sets or expires cookies.
 	EventCommitted EventKind = "committed"
@@ -23,43 +23,42 @@ const (
 	EventSpilled EventKind = "spilled"
 	// EventReturned: the session has moved from the store back into cookies.
 	EventReturned EventKind = "returned"
-	// EventRotated: what a retired key had sealed of the session is sealed by the
-	// active one now, which KeyID names.
+	// EventRotated: a part of the session that a retired key had sealed is now
+	// sealed by the active key; KeyID is the active key's id.
 	EventRotated EventKind = "rotated"
 	// EventImported: another library's session has become one of Carryon's.
 	EventImported EventKind = "imported"
-	// EventStore: a call of the store has ended; Detail is "load", "save",
-	// "touch" or "forget" (an [Importer]'s), Bytes the record's size, and Err what went wrong, if
-	// it did. That a record is not there, or has changed, is not an error.
+	// EventStore: a call of the store has ended. Detail is "load", "save",
+	// "touch", or "forget" for an [Importer]'s Forget. Bytes is the record's size,
+	// and Err the error. A record that is missing or has changed is not an error.
 	EventStore EventKind = "store call"
-	// EventFailed: the commit ended in Err, and ErrorHandler answered.
+	// EventFailed: the commit failed with Err, and ErrorHandler answered.
 	EventFailed EventKind = "failed"
-	// EventLateChange: a change came after the header and was refused.
+	// EventLateChange: a change came after the header was sent and was refused.
 	EventLateChange EventKind = "late change"
-	// EventLateRead: the session was read first after the header had gone, so
-	// a personal page may have left without Vary and Cache-Control.
+	// EventLateRead: the session was first read after the header was sent, so a
+	// personal page may have been sent without Vary and Cache-Control.
 	EventLateRead EventKind = "late read"
-	// EventUncached: the handler had marked a response as publicly cacheable
-	// that changes the session; it was sent as "private, no-store" instead.
+	// EventUncached: the handler marked a response as publicly cacheable, but the
+	// response changes the session. It was sent as "private, no-store" instead.
 	EventUncached EventKind = "uncached"
-	// EventWhole: the session was written whole, because cells for its entries
-	// have no room within Limits. Of writes that overlap, the last response
-	// counts. Keep fewer or smaller entries, or configure a Fallback store with
-	// Mode [Auto].
+	// EventWhole: the session was written whole, because a cell for each entry
+	// would exceed Limits. Of writes that overlap, the last response counts. Keep
+	// fewer or smaller entries, or configure a Fallback store with Mode [Auto].
 	EventWhole EventKind = "whole"
-	// EventOverBudget: the request's cookies take more than Limits allows; Bytes
-	// says how much. The program's other cookies have grown, or many requests
-	// created entries at once in several processes.
+	// EventOverBudget: the request's cookies exceed Limits.RequestBytes; Bytes is
+	// their size. Either the program's other cookies have grown, or many requests
+	// in several processes created entries at once.
 	EventOverBudget EventKind = "over budget"
-	// EventClamped: the program chose a lifetime beyond Config.Lifetimes.Max, or
-	// shorter than a second; the nearest permitted one counts. Detail is the
-	// method, Duration what was asked for.
+	// EventClamped: the program chose a lifetime longer than Config.Lifetimes.Max or
+	// shorter than a second; the nearest permitted lifetime was used. Detail is the
+	// method, Duration the lifetime that the program chose.
 	EventClamped EventKind = "lifetime clamped"
 	// EventUndecodable: a stored value does not decode as the key's type; Detail
 	// is the key's name, quoted.
 	EventUndecodable EventKind = "value not decodable"
-	// EventHijacked: the connection was hijacked while there were cookies to
-	// set; they are in the header map, for whoever writes the response.
+	// EventHijacked: the connection was hijacked while there were cookies to set.
+	// They are in the header map, from which the handler can write them.
 	EventHijacked EventKind = "hijacked"
 )
 
@@ -67,16 +66,16 @@ const (
 // values, session values or key material.
 type Event struct {
 	Kind      EventKind
-	Reason    session.Reason // why the visitor, or one cookie, was not recognised
-	SessionID string         // the public id, where there is a session
-	KeyID     string         // of the key concerned, 8 hex digits
-	Set       int            // cookies set
-	Expired   int            // cookies expired
-	Bytes     int            // of the session cookies in the request, of the Set-Cookie lines, or of the record
-	Cells     int            // entries that are in cells of their own
-	Duration  time.Duration  // of the step
-	Detail    string         // which change came late, or which call of the store this is
-	Err       error          // of a failed commit or store call
+	Reason    session.Reason // why the visitor or one cookie was not recognised
+	SessionID string         // the session's public id, if there is a session
+	KeyID     string         // the id of the key concerned, 8 hex digits
+	Set       int            // number of cookies set
+	Expired   int            // number of cookies expired
+	Bytes     int            // size of the session cookies in the request, of the Set-Cookie lines, or of the record
+	Cells     int            // number of entries in cells of their own
+	Duration  time.Duration  // how long the load or the store call took; for EventClamped the lifetime chosen
+	Detail    string         // as the kind says, for example the change that came late or the store call
+	Err       error          // the error of a failed commit or store call
 
-	tag string // of the cookie that was refused
+	tag string // the tag of the cookie that was refused
 }

@@ -40,7 +40,7 @@ func ExampleSessions_StripCookies() {
 	sessions := exampleSessions()
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Header.Set("Cookie", "theme=dark; __Host-session.k7m2qv5xyd=sealed; lang=zh")
-	sessions.StripCookies(r) // before a proxy passes the request on
+	sessions.StripCookies(r) // before a proxy forwards the request
 	fmt.Println(r.Header.Get("Cookie"))
 	// Output: theme=dark; lang=zh
 }

@@ -17,7 +17,8 @@ import (
 	"github.com/carryon-go/carryon/sessiontest"
 )
 
-// exampleSessions is what a program makes of its key file:
+// exampleSessions creates the sessions from a random key. A program opens its key
+// file instead:
 //
 //	keys, err := keyring.Open(ctx, keyring.File("session-keys.json"))
 //	sessions, err := middleware.New(middleware.Config{Keys: keys})
@@ -47,7 +48,7 @@ func ExampleNew() {
 	})
 	fmt.Println(err)
 
-	// All faults are told at once.
+	// New reports all faults at once.
 	_, err = middleware.New(middleware.Config{Cookie: middleware.Cookie{Name: "my.session"}, Lifetimes: middleware.Lifetimes{Absolute: -time.Hour}})
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		fmt.Println(line)
@@ -65,7 +66,7 @@ func ExampleSessions_Handler() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r.Context())
-		s.Renew() // a new id: no session fixation
+		s.Renew() // a new id prevents session fixation
 		user.Set(s, r.FormValue("name"))
 	})
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
@@ -92,8 +93,8 @@ func ExampleSessions_Handler() {
 func ExampleSessions_Loaded() {
 	const user session.Key[string] = "user"
 
-	// A guard that must not take a session that could not be loaded for a
-	// visitor who is not logged in: it runs with a loaded session or not at all.
+	// Loaded runs the handler only if the session was loaded. A visitor whose session
+	// failed to load is not treated as logged out.
 	account := exampleSessions().Loaded(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name, ok := user.Get(session.From(r.Context()))
 		if !ok {
@@ -140,7 +141,7 @@ func ExampleConfig_errorHandler() {
 	// Output: 507 please try again
 }
 
-// fakeRequest and fakeResponse are those of a server that is not net/http.
+// fakeRequest and fakeResponse belong to a server that is not net/http.
 type (
 	fakeRequest struct {
 		Method string
@@ -153,8 +154,8 @@ type (
 	}
 )
 
-// An adapter for any server: begin, run the handler, commit before the header
-// is written, finish when all is done.
+// An adapter for another server calls Begin, runs the handler, calls Commit before
+// the header is written, and calls Finish at the end.
 func ExampleSessions_Begin() {
 	const visits session.Key[int] = "visits"
 	handler := func(ctx context.Context) fakeResponse {
@@ -170,7 +171,7 @@ func ExampleSessions_Begin() {
 		response := handler(ctx)
 		fields, err := exchange.Commit(ctx, middleware.Response{Status: response.Status})
 		if err != nil {
-			return fakeResponse{Status: 503} // and nothing of the handler's
+			return fakeResponse{Status: 503} // send nothing of the handler's response
 		}
 		for _, line := range fields.SetCookie {
 			response.Headers = append(response.Headers, [2]string{"Set-Cookie", line})
@@ -207,8 +208,8 @@ func ExampleSessions_Begin() {
 	// 200 visit 3
 }
 
-// A session that fits its cookies stays there; one that does not goes, sealed,
-// into the store, and comes back when it has shrunk.
+// A session that does not fit its cookies moves into the store, sealed. It moves
+// back when it has shrunk.
 func ExampleConfig_fallback() {
 	store, err := fallback.NewMemory(fallback.MemoryConfig{}) // for several replicas: sqlstore, redisstore, …
 	if err != nil {

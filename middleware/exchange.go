@@ -10,8 +10,9 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// Begin notes the request and does no I/O and no parsing. The returned context
-// carries the session for [session.From]; it is the exchange itself.
+// Begin starts the exchange of one request. It does no I/O and no parsing. The
+// returned context carries the session for [session.From]; the context and the
+// Exchange are the same value.
 func (m *Sessions) Begin(ctx context.Context, r Request) (context.Context, *Exchange) {
 	x := &Exchange{}
 	m.begin(x, ctx, &r)
@@ -23,19 +24,20 @@ func (m *Sessions) begin(x *Exchange, ctx context.Context, r *Request) {
 	x.core().Init((*backend)(x))
 }
 
-// Commit decides what the response does to the visitor's cookies. It must be
-// called once, before the response's header is written; after it the session
-// takes no more changes. With an error nothing may be sent of the handler's
-// response: the visitor's cookies stay as they were.
+// Commit decides which cookies the response sets and expires, and returns the
+// header fields for them. Call it once, before the response's header is written.
+// After Commit the session takes no more changes, unless it is in the store. If
+// Commit returns an error, send nothing of the handler's response: the visitor's
+// cookies stay as they were.
 func (x *Exchange) Commit(ctx context.Context, r Response) (Fields, error) {
 	if asked, ok := x.core().Pass(); ok {
 		return Fields{Vary: asked}, nil
 	}
-	return x.decide(ctx, r)
+	return x.commitSession(ctx, r)
 }
 
-// decide is the commit of a session of which there may be something to say.
-func (x *Exchange) decide(ctx context.Context, r Response) (Fields, error) {
+// commitSession commits a session that the request may have used.
+func (x *Exchange) commitSession(ctx context.Context, r Response) (Fields, error) {
 	var out Fields
 	err := x.core().Commit(func(o core.Outcome) (v *state.View, err error) {
 		if x.committed() {
@@ -49,50 +51,53 @@ func (x *Exchange) decide(ctx context.Context, r Response) (Fields, error) {
 		return v, err
 	})
 	if err != nil {
-		x.observe(ctx, Event{Kind: EventFailed, Reason: failure(err), Err: err})
+		x.observe(ctx, Event{Kind: EventFailed, Reason: failureReason(err), Err: err})
 	}
 	return out, err
 }
 
-// look performs the load that Load skipped, before a write.
-func (x *requestState) look(ctx context.Context, o *core.Outcome) (err error) {
+// loadIfSkipped performs the load that Load skipped, before a write.
+func (x *requestState) loadIfSkipped(ctx context.Context, o *core.Outcome) (err error) {
 	if x.found == nil && o.Err == nil {
 		o.View, err = x.load(ctx)
 	}
 	return err
 }
 
-// commit decides what the response says.
+// commit returns the header fields of a session that the request has used, and the
+// view that later changes start from; see persist.
 func (x *requestState) commit(ctx context.Context, o core.Outcome, r Response) (out Fields, v *state.View, err error) {
-	if err = x.look(ctx, &o); err != nil {
+	if err = x.loadIfSkipped(ctx, &o); err != nil {
 		return Fields{}, nil, err
 	}
 	if x.prefetch || r.prefetch {
 		o = o.WithoutPops()
 	}
 	if out, v, err = x.fields(ctx, o, r); err != nil {
-		x.pending = nil // the cookies stay as they were, and so must what they refer to
+		x.pending = nil // the cookies stay as they were, so what they refer to must stay too
 	}
 	return out, v, err
 }
 
 var errCommitted = errors.New("carryon: Commit was called twice for one request; call it once, before the header is written")
 
-// Finish ends the exchange when the handler has returned. It writes what was
-// changed after the header where the session lives in the store, and returns
-// [session.ErrLate] where such a change was lost, or the store's error. What a goroutine
-// changes later still, in a session that lives in the store, takes a Save of its own.
+// Finish ends the exchange. Call it when the handler has returned. If the session
+// is in the store, Finish writes the changes that came after the header. It returns
+// [session.ErrLate] if such a change was lost, or the store's error. A goroutine
+// that changes a session in the store after Finish must call Save.
 func (x *Exchange) Finish(ctx context.Context) error {
 	err := x.core().Finish(ctx)
 	if err != nil && !errors.Is(err, session.ErrLate) {
-		x.observe(ctx, Event{Kind: EventFailed, Reason: failure(err), Err: err})
+		x.observe(ctx, Event{Kind: EventFailed, Reason: failureReason(err), Err: err})
 	}
 	if w := x.state.Load(); w != nil {
-		x.core().Locked(func() { w.clear(ctx) }) // a goroutine of the handler's may still save
+		x.core().Locked(func() { w.cleanUp(ctx) }) // a goroutine of the handler may still call Save
 	}
 	return err
 }
 
+// fields returns the header fields of a loaded session, after it has persisted the
+// changes.
 func (x *requestState) fields(ctx context.Context, o core.Outcome, r Response) (Fields, *state.View, error) {
 	if o.Err != nil {
 		return Fields{}, nil, o.Err
@@ -106,7 +111,7 @@ func (x *requestState) fields(ctx context.Context, o core.Outcome, r Response) (
 	if err != nil {
 		return Fields{}, nil, err
 	}
-	p = x.merged(p)
+	p = x.withPending(p)
 	out := Fields{Vary: true}
 	if out.SetCookie, err = x.seal(p); err != nil {
 		return Fields{}, nil, err
@@ -116,7 +121,7 @@ func (x *requestState) fields(ctx context.Context, o core.Outcome, r Response) (
 	}
 	x.pending = nil
 	if len(p.EndedByRenewal) > 0 {
-		x.pending = &pendingPlan{Plan: policy.Plan{EndedByRenewal: p.EndedByRenewal}} // for Finish
+		x.pending = &pendingPlan{Plan: policy.Plan{EndedByRenewal: p.EndedByRenewal}} // Finish ends these
 	}
 	out.SetCookie = x.expireLegacy(ctx, out.SetCookie, o, p, r)
 	x.cacheControl(ctx, &out, o, r, p.Changes)
@@ -129,8 +134,10 @@ func (x *requestState) fields(ctx context.Context, o core.Outcome, r Response) (
 	return out, v, nil
 }
 
+// save persists changes before the commit. Without a record, save only checks that
+// the changes can be sealed.
 func (x *requestState) save(ctx context.Context, o core.Outcome) (*state.View, error) {
-	if err := x.look(ctx, &o); err != nil {
+	if err := x.loadIfSkipped(ctx, &o); err != nil {
 		return nil, err
 	}
 	p, v, err := x.persist(ctx, o, Response{Status: 200})
@@ -138,7 +145,7 @@ func (x *requestState) save(ctx context.Context, o core.Outcome) (*state.View, e
 		return nil, err
 	}
 	if p.Record != nil {
-		x.pending = &pendingPlan{Plan: x.merged(p)}
+		x.pending = &pendingPlan{Plan: x.withPending(p)}
 		return v, nil
 	}
 	if x.committed() {
@@ -148,10 +155,11 @@ func (x *requestState) save(ctx context.Context, o core.Outcome) (*state.View, e
 	return nil, err
 }
 
-// abandon ends the exchange of a handler that has panicked after the header: what
-// the header has said counts, and what it has ended must be ended in the store.
-func (x *Exchange) abandon(ctx context.Context) {
+// finishAfterPanic ends the exchange of a handler that has panicked after the
+// header was sent. The cookies in that header count, so the sessions that the
+// response has ended must be ended in the store, too.
+func (x *Exchange) finishAfterPanic(ctx context.Context) {
 	if w := x.state.Load(); w != nil {
-		x.core().Locked(func() { w.clear(ctx) })
+		x.core().Locked(func() { w.cleanUp(ctx) })
 	}
 }

@@ -15,16 +15,16 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// express is one setting of express-session's options that decide when it saves
-// and when it sets a cookie, and what a program of ours does in their place:
+// express is one setting of those options of express-session that decide when it
+// saves and when it sets a cookie. With Carryon a program gets the same as follows:
 //
-//	resave             nothing: who changes nothing writes nothing, and a
-//	                   parallel write needs no second one to survive
-//	saveUninitialized  the program sets a value where there is no session yet
-//	rolling            Idle of maxAge, and a TouchAfter below 0; else
-//	                   Absolute of maxAge, and no idle limit
+//	resave             nothing to do: a request without changes writes nothing,
+//	                   and parallel writes do not undo each other
+//	saveUninitialized  the program sets a value if there is no session yet
+//	rolling            Idle is maxAge, and TouchAfter is below 0; without
+//	                   rolling, Absolute is maxAge, and there is no idle limit
 //	unset              Destroy, or Reload for "keep"
-//	maxAge             as above; null is BrowserSession
+//	maxAge             see rolling; null is BrowserSession
 type express struct {
 	resave, saveUninitialized, rolling bool
 	unset                              string
@@ -33,7 +33,7 @@ type express struct {
 
 const (
 	hour    = time.Hour
-	rowLife = 24 * time.Hour // what a store of express-session keeps a row for without a maxAge
+	rowLife = 24 * time.Hour // how long a store of express-session keeps a row without a maxAge
 )
 
 const visited session.Key[bool] = "visited"
@@ -49,7 +49,8 @@ func (e express) configure(c *middleware.Config) {
 	}
 }
 
-// program has /look, /write?user= and /unset, which changes a value first.
+// program has the paths /look, /write?user= and /unset, which changes a value
+// first.
 func (e express) program(w http.ResponseWriter, r *http.Request) {
 	s := session.From(r.Context())
 	if e.saveUninitialized && s.IsNew() {
@@ -91,7 +92,7 @@ type expressVisit struct {
 	*site
 	express
 	store *watched
-	began time.Time // the session, by the first request
+	began time.Time // when the first request began the session
 }
 
 func (e express) visit(t *testing.T, mode middleware.Mode) *expressVisit {
@@ -102,8 +103,8 @@ func (e express) visit(t *testing.T, mode middleware.Mode) *expressVisit {
 	return &expressVisit{site: s, express: e, store: store, began: noon.Add(10 * time.Minute)}
 }
 
-// ask sends a request, ten minutes after the one before, and checks whether it
-// sets a cookie, and until when that stays in the browser.
+// ask sends a request, ten minutes after the last one. It checks whether the
+// response sets a cookie, and until when the browser keeps that cookie.
 func (v *expressVisit) ask(path string, sets bool) (body, idle string) {
 	v.t.Helper()
 	v.clock.advance(10 * time.Minute)
@@ -112,7 +113,7 @@ func (v *expressVisit) ask(path string, sets bool) (body, idle string) {
 	require.Equal(v.t, 200, a.StatusCode, a.body)
 	lines := a.Header.Values("Set-Cookie")
 	require.Equal(v.t, sets, len(lines) > 0, "%s: %q", path, lines)
-	ended := path == "/unset" && v.unset == "destroy" // then the mark of the logout is set
+	ended := path == "/unset" && v.unset == "destroy" // the response then sets a logout marker
 	for _, line := range lines {
 		if !ended && !strings.Contains(line, "=; Max-Age=0;") {
 			v.checkExpiry(line)
@@ -121,8 +122,9 @@ func (v *expressVisit) ask(path string, sets bool) (body, idle string) {
 	return a.body, a.Header.Get("X-Idle")
 }
 
-// checkExpiry: the browser keeps the cookie until the absolute end, which no
-// request moves; what rolls is the idle end, inside of the seal.
+// checkExpiry checks that the browser keeps the cookie until the absolute end of
+// the session, which no request moves. Only the idle end moves; it is sealed
+// inside the cookie.
 func (v *expressVisit) checkExpiry(line string) {
 	v.t.Helper()
 	if v.maxAge == 0 {
@@ -142,7 +144,8 @@ func (v *expressVisit) calls(want ...string) {
 	require.Equal(v.t, want, v.store.since())
 }
 
-// idleEnd is what X-Idle says of a session that was last seen at a time.
+// idleEnd returns the value of X-Idle for a session that was last seen at the
+// given time.
 func (v *expressVisit) idleEnd(seen time.Time) string {
 	switch {
 	case !v.rolling:
@@ -153,8 +156,8 @@ func (v *expressVisit) idleEnd(seen time.Time) string {
 	return seen.Add(v.maxAge).Format(time.RFC3339)
 }
 
-// The behaviour table of express-session over HTTP, for sessions in the store: as
-// those of express-session are. resave changes nothing in any row.
+// The behaviour table of express-session over HTTP, for sessions in the store, as
+// in express-session. The option resave changes nothing in any row.
 func TestBehaviourOfExpressStored(t *testing.T) {
 	everyExpress(t, func(t *testing.T, e express) {
 		v := e.visit(t, middleware.AlwaysStored)
@@ -184,7 +187,8 @@ func TestBehaviourOfExpressStored(t *testing.T) {
 			v.calls("load")
 		}
 
-		// Unlike there, a change sets the cookie in any case: its reference says how new it is.
+		// Unlike in express-session, every change sets the cookie: its reference holds the
+		// record's revision.
 		_, idle = v.ask("/write?user=eve", true)
 		v.calls("load", "save")
 		require.Equal(t, v.idleEnd(seen), idle)
@@ -192,7 +196,7 @@ func TestBehaviourOfExpressStored(t *testing.T) {
 		v.ask("/unset", e.rolling || e.unset == "destroy")
 		switch {
 		case e.unset == "destroy":
-			v.calls("load", "save") // what ends every copy of the cookie
+			v.calls("load", "save") // these calls end every copy of the cookie
 		case e.rolling:
 			v.calls("load", "load", "touch")
 		default:
@@ -202,7 +206,7 @@ func TestBehaviourOfExpressStored(t *testing.T) {
 	})
 }
 
-// The same for sessions in cookies, where there is no store to ask.
+// The same table for sessions in cookies, without a store.
 func TestBehaviourOfExpressInCookies(t *testing.T) {
 	everyExpress(t, func(t *testing.T, e express) {
 		v := e.visit(t, middleware.AlwaysCookies)
@@ -223,8 +227,8 @@ func TestBehaviourOfExpressInCookies(t *testing.T) {
 	})
 }
 
-// afterUnset: "keep" has dropped what the request had changed, and "destroy" the
-// session.
+// afterUnset checks that "keep" has dropped the request's changes, and that
+// "destroy" has ended the session.
 func (v *expressVisit) afterUnset() {
 	v.t.Helper()
 	a := v.get("/look")
@@ -233,15 +237,15 @@ func (v *expressVisit) afterUnset() {
 		return
 	}
 	require.Empty(v.t, a.body)
-	require.Equal(v.t, v.saveUninitialized, len(a.Header.Values("Set-Cookie")) > 0, "the visitor begins anew")
+	require.Equal(v.t, v.saveUninitialized, len(a.Header.Values("Set-Cookie")) > 0, "the visitor begins a new session")
 }
 
-// A session of maxAge ends by itself: after maxAge without use where it rolls,
-// and maxAge after its beginning where it does not.
+// A session with a maxAge expires: maxAge after its last use if it rolls, and
+// maxAge after its beginning if it does not.
 func TestEndOfExpressSessions(t *testing.T) {
 	everyExpress(t, func(t *testing.T, e express) {
 		if e.maxAge == 0 {
-			t.Skip("null leaves the end to the browser")
+			t.Skip("with null, the browser ends the session")
 		}
 		v := e.visit(t, middleware.AlwaysStored)
 		v.ask("/write?user=ada", true)
@@ -258,8 +262,8 @@ func TestEndOfExpressSessions(t *testing.T) {
 	})
 }
 
-// saveUninitialized: false is how it always is: a session that nothing is left of
-// is not begun, whatever was done to it.
+// Carryon always behaves like saveUninitialized: false. A session without entries
+// does not begin, whatever was done to it.
 func TestNothingToSaveSetsNoCookie(t *testing.T) {
 	for name, do := range map[string]func(s *session.Session){
 		"read":          func(s *session.Session) { user.Get(s); s.ID(); s.Names(); s.IsNew() },
@@ -288,8 +292,8 @@ func TestNothingToSaveSetsNoCookie(t *testing.T) {
 	}
 }
 
-// rolling with a threshold: of many requests in an hour, those that find the
-// last-seen time older than TouchAfter renew it, and no others.
+// Of many requests in an hour, only those that find the last-seen time older than
+// TouchAfter renew it.
 func TestRollingWithAThreshold(t *testing.T) {
 	for threshold, want := range map[time.Duration]int{-1: 60, 10 * time.Minute: 6, 0: 1, 59 * time.Minute: 1} {
 		for _, mode := range []middleware.Mode{middleware.AlwaysCookies, middleware.AlwaysStored} {

@@ -13,10 +13,10 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// huge fits no number of cookies that a browser or a proxy lets through.
+// huge exceeds every limit of browsers and proxies.
 var huge = strings.Repeat("0123456789abcdef", 200<<10/16)
 
-// branded is a middleware outside with headers of its own.
+// branded is an outer middleware that sets headers.
 func branded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Outer", "stays")
@@ -26,9 +26,9 @@ func branded(next http.Handler) http.Handler {
 	})
 }
 
-// spoil changes the session into one that cannot be written, and sets headers
-// that must not get out.
-func spoil(w http.ResponseWriter, r *http.Request) {
+// makeUnwritable makes the session too large to write, and sets headers that must
+// not be sent.
+func makeUnwritable(w http.ResponseWriter, r *http.Request) {
 	note.Set(session.From(r.Context()), huge)
 	h := w.Header()
 	h.Set("X-Handler", "leaks")
@@ -63,7 +63,7 @@ func TestFailedCommitAnswersWithNothingOfTheHandlers(t *testing.T) {
 			overBoth(t, func(t *testing.T, protocol option) {
 				var err error
 				s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
-					spoil(w, r)
+					makeUnwritable(w, r)
 					err = test.write(w)
 				}, protocol, outside(branded))
 				a := s.request(test.method, "/")
@@ -96,7 +96,7 @@ func TestEveryCallAfterAFailedCommitReturnsItsError(t *testing.T) {
 	overBoth(t, func(t *testing.T, protocol option) {
 		var errs []error
 		s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
-			spoil(w, r)
+			makeUnwritable(w, r)
 			c := http.NewResponseController(w)
 			for range 2 {
 				_, e1 := w.Write([]byte("leaks"))
@@ -122,7 +122,7 @@ func TestEveryCallAfterAFailedCommitReturnsItsError(t *testing.T) {
 	})
 }
 
-// The same where the underlying writer can neither flush nor hijack.
+// The same, with an underlying writer that can neither flush nor hijack.
 func TestEveryCallReturnsTheErrorOverAPlainWriter(t *testing.T) {
 	var flush, hijack error
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
@@ -144,11 +144,11 @@ func TestErrorHandlerHasTheRawWriterAndTheRequest(t *testing.T) {
 	var raw, given http.ResponseWriter
 	var got error
 	var reason session.Reason
-	s := newSite(t, spoil,
+	s := newSite(t, makeUnwritable,
 		config(func(c *middleware.Config) {
 			c.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
 				given, got = w, err
-				reason = session.From(r.Context()).Reason() // may be asked
+				reason = session.From(r.Context()).Reason() // may be called here
 				w.Header().Set("X-Error", r.URL.Path)
 				w.WriteHeader(http.StatusTeapot)
 				_, _ = io.WriteString(w, "sorry")
@@ -171,7 +171,8 @@ func TestErrorHandlerHasTheRawWriterAndTheRequest(t *testing.T) {
 	require.Equal(t, "stays", a.Header.Get("X-Outer"))
 }
 
-// A handler that swallows the ErrorHandler's panic must not get its body out.
+// If a handler recovers the ErrorHandler's panic, the handler's body is still not
+// sent.
 func TestErrorHandlerThatPanics(t *testing.T) {
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
@@ -191,10 +192,10 @@ func TestErrorHandlerThatPanics(t *testing.T) {
 
 func TestStatusOfTheDefaultErrorPage(t *testing.T) {
 	for name, test := range map[string]struct {
-		spoil  func(s *session.Session)
-		keys   func(c *middleware.Config)
-		status int
-		reason session.Reason
+		makeUnwritable func(s *session.Session)
+		keys           func(c *middleware.Config)
+		status         int
+		reason         session.Reason
 	}{
 		"too large":       {func(s *session.Session) { note.Set(s, huge) }, nil, 500, session.TooLarge},
 		"not encodable":   {func(s *session.Session) { session.Key[chan int]("c").Set(s, nil) }, nil, 500, ""},
@@ -203,7 +204,7 @@ func TestStatusOfTheDefaultErrorPage(t *testing.T) {
 			func(c *middleware.Config) { c.Keys = emptyRing{} }, 503, session.NoKey},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t, func(_ http.ResponseWriter, r *http.Request) { test.spoil(session.From(r.Context())) },
+			s := newSite(t, func(_ http.ResponseWriter, r *http.Request) { test.makeUnwritable(session.From(r.Context())) },
 				config(func(c *middleware.Config) {
 					if test.keys != nil {
 						test.keys(c)
@@ -219,7 +220,8 @@ func TestStatusOfTheDefaultErrorPage(t *testing.T) {
 	}
 }
 
-// What does not fit is refused with its numbers; the old cookie stays.
+// A session that is too large gives an error with its sizes, and the old cookie
+// stays.
 func TestTooLargeKeepsTheOldCookie(t *testing.T) {
 	var saved, lookup error
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
@@ -246,7 +248,7 @@ func TestTooLargeKeepsTheOldCookie(t *testing.T) {
 	require.ErrorAs(t, s.events.of(middleware.EventFailed)[0].Err, &large)
 	require.Positive(t, large.Max)
 	require.Greater(t, large.Need, large.Max)
-	require.GreaterOrEqual(t, large.Session, len(huge)*3/4, "as it is kept: base64url text is packed")
+	require.GreaterOrEqual(t, large.Session, len(huge)*3/4, "base64url text is packed to three quarters of its length")
 	require.Equal(t, "note", large.Largest[0].Name)
 	require.GreaterOrEqual(t, large.Largest[0].Bytes, len(huge)*3/4)
 	require.NotContains(t, large.Error(), "0123456789")

@@ -18,7 +18,7 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// quietSite is one without an Observer, whose log is returned.
+// quietSite returns a site without an Observer, and its log.
 func quietSite(t *testing.T, h http.HandlerFunc, options ...option) (*site, *bytes.Buffer) {
 	out := &bytes.Buffer{}
 	options = append(options, config(func(c *middleware.Config) {
@@ -27,8 +27,8 @@ func quietSite(t *testing.T, h http.HandlerFunc, options ...option) (*site, *byt
 	return newSite(t, h, options...), out
 }
 
-// Without an Observer no failure is silent: each is a log line, with the numbers
-// and without values, and a flood of them is a few lines.
+// Without an Observer, failures are logged with sizes and without values. Many
+// failures of one kind give few lines.
 func TestFailuresAreLoggedWithoutAnObserver(t *testing.T) {
 	secret := incompressible(40_000)
 	done := make(chan struct{}, 1)
@@ -51,43 +51,44 @@ func TestFailuresAreLoggedWithoutAnObserver(t *testing.T) {
 	require.Contains(t, out.String(), "session too large")
 	require.Contains(t, out.String(), "response bytes")
 	require.NotContains(t, out.String(), secret[:20])
-	require.Equal(t, 1, strings.Count(out.String(), "session too large"), "one in ten seconds")
+	require.Equal(t, 1, strings.Count(out.String(), "session too large"), "one line in ten seconds")
 	s.clock.advance(time.Minute)
 	s.get("/large")
 	require.Contains(t, out.String(), "omitted=4")
 	s.clock.advance(time.Minute)
 	answer := s.get("/channel")
 	require.Equal(t, 500, answer.StatusCode)
-	require.NotContains(t, answer.body, "again", "a permanent fault")
+	require.NotContains(t, answer.body, "again", "trying again does not help")
 	require.Contains(t, out.String(), "cannot be encoded")
 	s.get("/late")
 	<-done
 	require.Contains(t, out.String(), "late change")
 }
 
-// A lifetime that is not permitted is clamped, and an event and a log line say
-// so. Expires gives the time that will be sealed, in a session that begins, too.
+// A lifetime outside the permitted range is clamped, and an event and a log line
+// report it. Expires returns the time that will be sealed, also in a session that
+// begins.
 func TestLifetimesThatAreNotPermittedAreTold(t *testing.T) {
 	for asked, want := range map[time.Duration]time.Duration{
 		90 * 24 * time.Hour: 30 * 24 * time.Hour,
 		time.Millisecond:    time.Second,
 		time.Hour:           time.Hour,
 	} {
-		var told time.Time
+		var expires time.Time
 		program := func(_ http.ResponseWriter, r *http.Request) {
 			s := session.From(r.Context())
 			if r.URL.Path == "/login" {
 				s.SetLifetime(asked)
 				user.Set(s, "ada")
 			}
-			told = s.Expires()
+			expires = s.Expires()
 		}
 		permit := config(func(c *middleware.Config) { c.Lifetimes.Max = 30 * 24 * time.Hour })
 		s := newSite(t, program, permit)
 		s.get("/login")
-		require.Equal(t, noon.Add(want), told, "before it is sealed")
+		require.Equal(t, noon.Add(want), expires, "before it is sealed")
 		s.get("/look")
-		require.Equal(t, noon.Add(want), told, "as it was sealed")
+		require.Equal(t, noon.Add(want), expires, "after it is sealed")
 		clamped := s.events.of(middleware.EventClamped)
 		if asked == want {
 			require.Empty(t, clamped)
@@ -102,8 +103,8 @@ func TestLifetimesThatAreNotPermittedAreTold(t *testing.T) {
 	}
 }
 
-// A session that begins without terms of its own says when it will end, and one
-// that is not there says nothing.
+// Expires returns the configured end for a session that begins without a lifetime
+// of its own, and no time if there is no session.
 func TestExpiresOfASessionThatBegins(t *testing.T) {
 	var before, after time.Time
 	s := newSite(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -117,9 +118,9 @@ func TestExpiresOfASessionThatBegins(t *testing.T) {
 	require.Equal(t, noon.Add(24*time.Hour), after)
 }
 
-// A value that does not decode is an event and a log line with its key's name.
-// Update leaves it alone and fails the response; a program that deletes it first
-// starts over.
+// A value that does not decode is reported as an event and a log line with its
+// key's name. Update keeps the value and fails the response. A program that
+// deletes the value first can set a new one.
 func TestUndecodableValuesAreToldAndKept(t *testing.T) {
 	const number session.Key[int] = "user"
 	program := func(w http.ResponseWriter, r *http.Request) {
@@ -140,14 +141,14 @@ func TestUndecodableValuesAreToldAndKept(t *testing.T) {
 	s := newSite(t, program)
 	s.get("/set?user=ada")
 	require.Equal(t, "false", s.get("/get").body)
-	told := s.events.of(middleware.EventUndecodable)
-	require.Len(t, told, 1)
-	require.Equal(t, `"user"`, told[0].Detail)
+	reported := s.events.of(middleware.EventUndecodable)
+	require.Len(t, reported, 1)
+	require.Equal(t, `"user"`, reported[0].Detail)
 	var wrong *session.DecodeError
-	require.ErrorAs(t, told[0].Err, &wrong)
-	require.NotContains(t, told[0].Err.Error(), "ada")
+	require.ErrorAs(t, reported[0].Err, &wrong)
+	require.NotContains(t, reported[0].Err.Error(), "ada")
 	require.Equal(t, 500, s.get("/update").StatusCode)
-	require.Equal(t, "ada", s.who(), "it stays")
+	require.Equal(t, "ada", s.who(), "the value is kept")
 	require.Equal(t, 200, s.get("/over").StatusCode)
 	require.Equal(t, "true", s.get("/get").body)
 
@@ -157,8 +158,8 @@ func TestUndecodableValuesAreToldAndKept(t *testing.T) {
 	require.Contains(t, out.String(), `value not decodable`)
 }
 
-// A handler that reads a value, destroys the session and sets the value again
-// does not carry a session over that was revoked elsewhere.
+// A handler that reads a value, destroys the session and sets the value again does
+// not bring back a session that was revoked elsewhere.
 func TestDestroyAndSetDoesNotEscapeARevocation(t *testing.T) {
 	memory, err := fallback.NewMemory(fallback.MemoryConfig{Clock: func() time.Time { return noon }})
 	require.NoError(t, err)
@@ -177,7 +178,7 @@ func TestDestroyAndSetDoesNotEscapeARevocation(t *testing.T) {
 	here, elsewhere := newSite(t, program, share), newSite(t, program, share)
 	here.get("/login?user=ada")
 	id := here.events.of(middleware.EventCommitted)[0].SessionID
-	require.Equal(t, "ada", here.who(), "this replica knows it as alive")
+	require.Equal(t, "ada", here.who(), "this replica has cached that the session is valid")
 	require.NoError(t, elsewhere.sessions.Revoke(t.Context(), id))
 	answer := here.get("/restart")
 	require.Equal(t, 409, answer.StatusCode)
@@ -185,8 +186,8 @@ func TestDestroyAndSetDoesNotEscapeARevocation(t *testing.T) {
 	require.Empty(t, here.who())
 }
 
-// What a browser asks for ahead of the visitor may never be seen: a flash message
-// is still there for the page that is.
+// A visitor may never see a prefetched page, so Pop keeps the flash message for
+// the page that the visitor does see.
 func TestPopLeavesTheValueInAPrefetch(t *testing.T) {
 	program := func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r.Context())
@@ -210,13 +211,13 @@ func TestPopLeavesTheValueInAPrefetch(t *testing.T) {
 		require.Empty(t, answer.Header["Set-Cookie"])
 	}
 	s.get("/both", "Sec-Purpose: prefetch")
-	require.Equal(t, "grace", s.who(), "what is written besides counts")
+	require.Equal(t, "grace", s.who(), "other changes are written")
 	require.Equal(t, "saved", s.get("/page").body)
 	require.Empty(t, s.get("/page").body)
 }
 
-// In fixed-name mode a cookie that a sibling domain has planted in front does not
-// win over one that was written later.
+// In fixed-name mode, a cookie that a sibling domain has planted in front does not
+// win over a newer one.
 func TestFixedNameTakesTheNewest(t *testing.T) {
 	s := newSite(t, app, config(func(c *middleware.Config) { c.Cookie.FixedName = true }))
 	s.get("/login?user=ada")
@@ -227,7 +228,8 @@ func TestFixedNameTakesTheNewest(t *testing.T) {
 	require.Equal(t, "grace", s.bare("/read", s.header()+"; "+old).body)
 }
 
-// Each error of a commit has its status, wherever it is wrapped.
+// StatusOf returns the status of each error of a commit, also if the error is
+// wrapped.
 func TestStatusOfEveryError(t *testing.T) {
 	for err, want := range map[error]int{
 		session.ErrUnknownKey: 503, session.ErrNoKey: 503, session.ErrStoreDown: 503, session.ErrEnded: 409,
@@ -240,8 +242,8 @@ func TestStatusOfEveryError(t *testing.T) {
 	}
 }
 
-// A key's name may hold anything that a program takes it from. In a text it
-// cannot pass for a line of its own.
+// A key's name may contain any characters. In an error or a log line it is quoted,
+// so that it cannot forge a line.
 func TestNamesAreQuotedInErrors(t *testing.T) {
 	name := "a\nINFO forged \x1b[31m"
 	s, out := quietSite(t, func(_ http.ResponseWriter, r *http.Request) {

@@ -11,15 +11,15 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// foreignSite is a site whose ring is current, with the cookies of another
-// program's visitor in its browser: at the tag where all sessions begin, or at
-// tags of their own.
+// foreignSite returns a site whose ring is up to date, with the cookies of another
+// program in its browser. These are at the tag at which all sessions begin, or at
+// tags of their own if moved is true.
 func foreignSite(t *testing.T, moved bool, options ...option) (s *site, planted map[string]string) {
 	t.Helper()
 	other := newSite(t, app)
 	other.get("/set?user=eve")
 	if moved {
-		other.moveHome()
+		other.moveToOwnTag()
 	}
 	s = newSite(t, app, append([]option{config(func(c *middleware.Config) { c.Keys = &replica{ring: newRing(t), current: true} })}, options...)...)
 	planted = map[string]string{}
@@ -30,8 +30,8 @@ func foreignSite(t *testing.T, moved bool, options ...option) (s *site, planted 
 	return s, planted
 }
 
-// A cookie whose key the ring does not have, although it was read since the cookie
-// came, is another program's: it hinders no visitor, and stays.
+// A cookie whose key is not in an up-to-date ring is another program's. It does
+// not affect the visitor, and it stays.
 func TestForeignCookieHindersNobody(t *testing.T) {
 	for name, begin := range map[string]string{"anonymous": "/set?user=ada", "login": "/login?user=ada"} {
 		t.Run(name, func(t *testing.T) {
@@ -53,8 +53,9 @@ func TestForeignCookieHindersNobody(t *testing.T) {
 	}
 }
 
-// Two programs with one name begin their sessions at one tag: the later one takes
-// the other's place there, as long as that has not moved to a tag of its own.
+// Two programs with one name begin their sessions at the same tag. The later session
+// replaces the earlier one there, unless the earlier one has moved to a tag of its
+// own.
 func TestForeignCookieIsReplacedByName(t *testing.T) {
 	s, planted := foreignSite(t, false)
 	require.Equal(t, 200, s.get("/set?user=ada").StatusCode)
@@ -63,8 +64,7 @@ func TestForeignCookieIsReplacedByName(t *testing.T) {
 	require.NotEqual(t, planted[s.cookie().Name], s.cookie().Value)
 }
 
-// The cookies of another program take room in the request, and are counted with the
-// cookies that are not ours.
+// Another program's session cookies count like all other cookies of the site.
 func TestForeignCookieTakesRoom(t *testing.T) {
 	other := newSite(t, storedApp)
 	other.grow("a", 5000)
@@ -84,13 +84,13 @@ func TestForeignCookieTakesRoom(t *testing.T) {
 	require.Equal(t, "300", s.length("b"))
 }
 
-// Whoever runs two programs on one host is told once what to do.
+// If two programs on one host use one name, one log line advises to change a name.
 func TestForeignCookieIsAdvisedOnOnce(t *testing.T) {
 	var log strings.Builder
 	s, _ := foreignSite(t, true, config(func(c *middleware.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) }))
 	for range 3 {
 		s.get("/read")
 	}
-	require.Equal(t, 1, strings.Count(log.String(), "give one of them another Config.Cookie.Name"), log.String())
+	require.Equal(t, 1, strings.Count(log.String(), "give one of the two a different Config.Cookie.Name"), log.String())
 	require.Contains(t, log.String(), "name=__Host-session")
 }

@@ -17,9 +17,9 @@ import (
 	"github.com/carryon-go/carryon/middleware"
 )
 
-// gcm is a format of a program's own: AES-256-GCM, with the header and the context
-// authenticated. (The library's other formats would have all who import the
-// middleware download what they are made of, as its tests count, too.)
+// gcm is a format of the test's own: AES-256-GCM, with the header and the context
+// authenticated. The tests do not import the library's other formats, because the
+// dependencies of tests become dependencies of the module.
 type gcm byte
 
 func (f gcm) Number() byte  { return byte(f) }
@@ -46,12 +46,12 @@ func (s gcmSealer) Open(dst, ctx, value []byte) ([]byte, bool) {
 	return plaintext, err == nil
 }
 
-// swapped is a ring that a test replaces while the program runs.
+// swapped is a provider whose ring a test replaces.
 type swapped struct{ ring atomic.Pointer[keyring.Ring] }
 
 func (s *swapped) Ring(context.Context) *keyring.Ring { return s.ring.Load() }
 
-// formatOf is the format of all that a response sets.
+// formatOf returns the format of the cookies that a response sets.
 func formatOf(t *testing.T, a answer) byte {
 	t.Helper()
 	var formats []byte
@@ -66,8 +66,7 @@ func formatOf(t *testing.T, a answer) byte {
 	return formats[0]
 }
 
-// A ring goes from one format to the next by its rotations, and nobody is logged
-// out on the way.
+// A rotation changes the format of a ring, and no visitor is logged out.
 func TestRingChangesItsFormat(t *testing.T) {
 	keys := &swapped{}
 	ring, err := keyring.Generate(noon.Add(-48 * time.Hour))
@@ -82,15 +81,16 @@ func TestRingChangesItsFormat(t *testing.T) {
 		ring, _, err = ring.Rotate(at, keyring.Policy{Format: format})
 		require.NoError(t, err)
 		keys.ring.Store(ring)
-		require.Equal(t, "ada", s.who(), "sealed by the key before, of another format")
+		require.Equal(t, "ada", s.who(), "sealed by the previous key, in another format")
 		require.Equal(t, format, formatOf(t, s.get("/set?user=grace")))
 		require.Equal(t, "grace", s.who())
 		s.get("/set?user=ada")
 	}
 }
 
-// A ring whose format the program does not have is refused when it starts, and
-// opens and seals nothing when it comes later: no other format takes its place.
+// New returns an error if the program lacks the format of a key in the ring. If a
+// reload brings such a key, the key opens and seals nothing: the program does not
+// fall back to another format.
 func TestFormatThatTheProgramLacks(t *testing.T) {
 	ring, err := keyring.GenerateFormat(noon.Add(-time.Hour), 2)
 	require.NoError(t, err)

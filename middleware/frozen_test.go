@@ -13,12 +13,12 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 )
 
-// TestNeedsNothingBesideRequests: a Lambda process is frozen between requests,
-// so nothing may rest on a goroutine or a timer, and there is hardly a disk.
-// Where neither is left, Go's runtime calls a program that waits a deadlock.
+// TestNeedsNothingBesideRequests checks that no goroutine or timer is left when
+// all requests have ended, because a Lambda process is frozen between requests. If
+// none is left, Go's runtime reports a program that waits as deadlocked.
 func TestNeedsNothingBesideRequests(t *testing.T) {
 	if testing.Short() {
-		t.Skip("builds a program")
+		t.Skip("skipped: it builds a program")
 	}
 	program := filepath.Join(t.TempDir(), "frozen")
 	build := exec.Command("go", "build", "-o", program, "./testdata/frozen")
@@ -30,7 +30,7 @@ func TestNeedsNothingBesideRequests(t *testing.T) {
 	require.NoError(t, err)
 	text, err := ring.Marshal()
 	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a timer that is left would have it wait
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // with a timer left, the program would wait
 	defer cancel()
 	run := exec.CommandContext(ctx, program)
 	run.Env = []string{"CARRYON_KEYS=" + string(text)}

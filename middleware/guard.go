@@ -9,35 +9,35 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// NextParameter is the query parameter in which a [Guard] hands the page that a
-// visitor wanted to the login.
+// NextParameter is the query parameter in which a [Guard] passes the address of the
+// requested page to the login page.
 const NextParameter = "next"
 
-// Guard says what visitors get who are not logged in.
+// Guard configures how [Require] answers visitors who are not logged in.
 type Guard struct {
-	// Login is the path of the login page, such as "/login". Pages are redirected
-	// there with 303, and with the page that was wanted in the query parameter "next"
-	// (see [Next]). "" means that all get 401.
+	// Login is the path of the login page, such as "/login". Requests for pages are
+	// redirected there with 303; the query parameter "next" is the address of the
+	// requested page (see [Next]). "" means that all requests get 401.
 	Login string
 
-	// API tells requests of programs, which get 401 and JSON, from those of people
-	// who look at pages. Nil takes one for a page where its Accept header names
-	// text/html, as every browser's does that follows a link.
+	// API reports whether a program sent the request. Such requests get 401 and
+	// JSON. Nil means that a request is for a page if its Accept header contains
+	// text/html, which browsers send when they follow a link.
 	API func(r *http.Request) bool
 }
 
-// Require lets only those through whose session has a value under key: the login
-// guard. It goes inside of [Sessions.Handler]:
+// Require returns middleware that passes on only requests whose session has a value
+// under key. Use it to require a login, inside of [Sessions.Handler]:
 //
 //	mux.Handle("/account/", middleware.Require(user, middleware.Guard{Login: "/login"})(account))
 //
-// A session that could not be loaded is not taken for one without a login: the
-// request is answered by Config.ErrorHandler. Neither answer is kept in a cache.
+// If the session cannot be loaded, Config.ErrorHandler answers, because the visitor
+// may be logged in. Caches store neither this answer nor a refusal.
 //
-// It says who, not from where: forms and scripts of other sites are refused by
-// http.CrossOriginProtection, around everything, before a session is looked at. That the cookie is
-// SameSite=Lax keeps it from their forms, too, but not from those of the
-// site's other subdomains.
+// Require does not protect against cross-site request forgery. Put
+// http.CrossOriginProtection around all handlers, so that it refuses requests of
+// other sites before the session is loaded. The cookie's SameSite=Lax protects
+// against forms of other sites, but not against those of the site's subdomains.
 //
 //	http.ListenAndServe(addr, http.NewCrossOriginProtection().Handler(sessions.Handler(mux)))
 func Require[T any](key session.Key[T], g Guard) func(http.Handler) http.Handler {
@@ -45,7 +45,7 @@ func Require[T any](key session.Key[T], g Guard) func(http.Handler) http.Handler
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			s := session.From(r.Context())
 			if s.Load(r.Context()) != nil {
-				return // the commit at the handler's end answers
+				return // the commit fails too, and ErrorHandler answers
 			}
 			if _, ok := key.Get(s); !ok {
 				g.refuse(w, r, s)
@@ -56,6 +56,7 @@ func Require[T any](key session.Key[T], g Guard) func(http.Handler) http.Handler
 	}
 }
 
+// refuse redirects to the login page or answers 401.
 func (g Guard) refuse(w http.ResponseWriter, r *http.Request, s *session.Session) {
 	w.Header().Set("Cache-Control", "private, no-store")
 	if g.Login != "" && !g.isAPI(r) {
@@ -65,12 +66,12 @@ func (g Guard) refuse(w http.ResponseWriter, r *http.Request, s *session.Session
 	w.Header().Set("WWW-Authenticate", `Session realm="`+realm(r)+`"`) // RFC 9110 section 15.5.2 asks for one
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusUnauthorized)
-	_ = json.NewEncoder(w).Encode(refusalJSON{"login required", told(s.Reason()), g.Login})
+	_ = json.NewEncoder(w).Encode(refusalJSON{"login required", publicReason(s.Reason()), g.Login})
 }
 
-// told is what a client is told of a reason: what a person may want to read. That
-// something did not open is as good as that it is not there, whatever failed.
-func told(reason session.Reason) session.Reason {
+// publicReason returns the reason that the response may state: why a session has
+// ended. For cookies that did not open the answer is the same as for no cookies.
+func publicReason(reason session.Reason) session.Reason {
 	switch reason {
 	case session.Expired, session.ExpiredIdle, session.LoggedOut:
 		return reason
@@ -78,14 +79,15 @@ func told(reason session.Reason) session.Reason {
 	return session.Absent
 }
 
-// refusalJSON is what programs get.
+// refusalJSON is the body of a 401.
 type refusalJSON struct {
 	Error  string         `json:"error"`
 	Reason session.Reason `json:"reason,omitempty"`
 	Login  string         `json:"login,omitempty"`
 }
 
-// realm is the host, as far as it is one.
+// realm returns the request's host without the characters that a quoted string
+// must not contain.
 func realm(r *http.Request) string {
 	return strings.Map(func(c rune) rune {
 		if c <= ' ' || c >= 0x7f || c == '"' || c == '\\' {
@@ -95,6 +97,7 @@ func realm(r *http.Request) string {
 	}, r.Host)
 }
 
+// isAPI reports whether a program sent the request; see Guard.API.
 func (g Guard) isAPI(r *http.Request) bool {
 	if g.API != nil {
 		return g.API(r)
@@ -102,38 +105,39 @@ func (g Guard) isAPI(r *http.Request) bool {
 	return !strings.Contains(strings.ToLower(strings.Join(r.Header["Accept"], ",")), "text/html")
 }
 
-// loginURL is the login page, with the way back where that can be asked for again.
+// loginURL returns the address of the login page. If the request can be repeated
+// after the login, the requested page is in its query.
 func (g Guard) loginURL(r *http.Request) string {
-	wanted := ""
+	requested := ""
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
-		wanted = local(r.URL.RequestURI())
+		requested = localPath(r.URL.RequestURI())
 	}
-	if wanted == "" {
+	if requested == "" {
 		return g.Login
 	}
 	separator := "?"
 	if strings.Contains(g.Login, "?") {
 		separator = "&"
 	}
-	return g.Login + separator + NextParameter + "=" + url.QueryEscape(wanted)
+	return g.Login + separator + NextParameter + "=" + url.QueryEscape(requested)
 }
 
-// Next is the page that a visitor wanted before a [Guard] sent them to the login:
-// a path of this very host with its query, or otherwise if there is none, or where
-// the parameter names anything else. So a link to the login cannot lead visitors
-// to another site (CWE-601).
+// Next returns the page that the visitor requested before a [Guard] redirected them
+// to the login page. The result is a path of this host, with its query. If the
+// parameter is missing or names anything else, Next returns otherwise, so that a
+// link to the login page cannot redirect visitors to another site (CWE-601).
 //
 //	http.Redirect(w, r, middleware.Next(r, "/"), http.StatusSeeOther)
 func Next(r *http.Request, otherwise string) string {
-	if wanted := local(r.FormValue(NextParameter)); wanted != "" {
-		return wanted
+	if requested := localPath(r.FormValue(NextParameter)); requested != "" {
+		return requested
 	}
 	return otherwise
 }
 
-// local is target if no browser takes it for anything but a path of this host.
-// Browsers read a backslash as a slash, and leave out tabs and line ends.
-func local(target string) string {
+// localPath returns target if every browser reads it as a path of this host, or
+// else "". Browsers read a backslash as a slash, and ignore tabs and line ends.
+func localPath(target string) string {
 	if len(target) > 2048 || !strings.HasPrefix(target, "/") || strings.HasPrefix(target, "//") ||
 		strings.ContainsFunc(target, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\\' }) {
 		return ""
@@ -146,8 +150,9 @@ func local(target string) string {
 	return target
 }
 
-// hasDots tells whether a path has segments that a browser resolves: "/..//host" is
-// this host's "//host", which whoever redirects next may take for another host.
+// hasDots reports whether a path has "." or ".." segments, which browsers resolve.
+// "/..//host" resolves to "//host", and a later redirect may send the visitor to
+// that host.
 func hasDots(path string) bool {
 	for segment := range strings.SplitSeq(path, "/") {
 		if segment == "." || segment == ".." {

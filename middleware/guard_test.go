@@ -15,7 +15,7 @@ import (
 	"github.com/carryon-go/carryon/middleware"
 )
 
-// guarded is app with everything under /account behind a login.
+// guarded is app with a login required under /account.
 func guarded(g middleware.Guard) http.HandlerFunc {
 	account := middleware.Require(user, g)(http.HandlerFunc(read))
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -63,7 +63,7 @@ func TestRequireOfProgramsAndForms(t *testing.T) {
 		require.Equal(t, map[string]string{"error": "login required", "reason": "absent", "login": "/login-page?theme=dark"}, body)
 	}
 	a := s.request(http.MethodPost, "/account/delete", page)
-	require.Equal(t, "/login-page?theme=dark", a.Header.Get("Location"), "a form cannot be sent again by a redirect")
+	require.Equal(t, "/login-page?theme=dark", a.Header.Get("Location"), "a redirect cannot repeat a form")
 	a = s.get("/account", page)
 	require.Equal(t, "/login-page?theme=dark&next=%2Faccount", a.Header.Get("Location"))
 
@@ -74,7 +74,8 @@ func TestRequireOfProgramsAndForms(t *testing.T) {
 	require.Equal(t, http.StatusSeeOther, s.get("/account/a").StatusCode)
 }
 
-// What did not open is not told from what is not there: one answer whatever failed.
+// Cookies that do not open get the same answer as no cookies, whatever the fault
+// is.
 func TestRequireTellsNothingOfSeals(t *testing.T) {
 	s := newSite(t, guarded(middleware.Guard{}))
 	s.get("/set?user=ada")
@@ -98,7 +99,7 @@ func TestRequireTellsNothingOfSeals(t *testing.T) {
 	}
 }
 
-// A store that is down is no reason to send visitors to the login.
+// While the store is down, visitors are not redirected to the login page.
 func TestRequireWhileTheStoreIsDown(t *testing.T) {
 	s, store := storedSite(t, asProgram(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/account") {
@@ -116,7 +117,7 @@ func TestRequireWhileTheStoreIsDown(t *testing.T) {
 	require.NotEqual(t, "ada", a.body)
 }
 
-// Neither a request nor a link leads to another site.
+// Neither a request nor a link can make Next return another site.
 func TestNextLeadsNowhereElse(t *testing.T) {
 	s := newSite(t, guarded(middleware.Guard{Login: "/login"}))
 	for _, next := range []string{
@@ -140,8 +141,8 @@ func TestNextLeadsNowhereElse(t *testing.T) {
 	}
 }
 
-// A guard in front of everything sends nobody on to another host, whatever the
-// request line says.
+// A guard around all handlers never redirects to another host, whatever the
+// request line contains.
 func TestGuardSendsNobodyToAnotherHost(t *testing.T) {
 	h := newSessions(t).Handler(middleware.Require(user, middleware.Guard{Login: "/login"})(http.HandlerFunc(read)))
 	for path, want := range map[string]string{
@@ -149,11 +150,11 @@ func TestGuardSendsNobodyToAnotherHost(t *testing.T) {
 		"/a/..b":                "/login?next=%2Fa%2F..b",
 		"//evil.test/account":   "/login",
 		"///evil.test":          "/login",
-		`/\evil.test/account`:   "/login?next=%2F%255Cevil.test%2Faccount", // still encoded: a path of this host
+		`/\evil.test/account`:   "/login?next=%2F%255Cevil.test%2Faccount", // stays encoded, so it is a path of this host
 		"/..//evil.test":        "/login",
 		"/a/../..//evil.test":   "/login",
 		"/%2e%2e//evil.test":    "/login",
-		"http://evil.test/path": "/login?next=%2Fpath", // a proxy's form of a request: the host is not taken along
+		"http://evil.test/path": "/login?next=%2Fpath", // the form that proxies get: the host is dropped
 	} {
 		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader("GET " + path + " HTTP/1.1\r\nHost: shop.test\r\nAccept: text/html\r\n\r\n")))
 		require.NoError(t, err, path)
@@ -164,8 +165,8 @@ func TestGuardSendsNobodyToAnotherHost(t *testing.T) {
 	}
 }
 
-// What is behind a guard does not run for visitors who are refused, nor where
-// their session could not be loaded; the same goes for Loaded.
+// The handler behind a guard does not run for visitors who are refused, nor if the
+// session failed to load. The same is true for Loaded.
 func TestRefusedRequestsDoNotReachTheHandler(t *testing.T) {
 	var ran int
 	behind := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { ran++; read(w, r) })

@@ -6,17 +6,18 @@ import (
 	"strings"
 )
 
-// httpExchange is one request under net/http: what is beside the exchange, in one
-// allocation with it.
+// httpExchange is an Exchange with the state that net/http needs, in one
+// allocation.
 type httpExchange struct {
 	Exchange
-	rw      http.ResponseWriter // below ours
-	request *http.Request       // the handler's
-	outer   http.Header         // what was in the header before the handler; nil if nothing
-	header  *decision           // what has become of the header; nil while the handler may change it
-	value   [1]string           // of Vary in the header
+	rw      http.ResponseWriter // the underlying writer
+	request *http.Request       // the request that the handler gets
+	outer   http.Header         // the header's fields before the handler ran; nil if there were none
+	header  *headerState        // nil while the handler may change the header
+	value   [1]string           // buffer for the value of Vary
 }
 
+// serve calls the handler and commits the session.
 func (w *writer) serve(rw http.ResponseWriter, r *http.Request, next http.Handler) {
 	x := &w.x
 	if h := rw.Header(); len(h) > 0 {
@@ -26,24 +27,24 @@ func (w *writer) serve(rw http.ResponseWriter, r *http.Request, next http.Handle
 	x.request = r.WithContext(&x.Exchange)
 	returned := false
 	defer func() {
-		if !returned && x.header == accepted {
-			x.abandon(x)
+		if !returned && x.header == committed {
+			x.finishAfterPanic(x)
 		}
 	}()
 	next.ServeHTTP(w, x.request)
 	returned = true
-	// A panic does not come here: it commits nothing and goes on.
+	// A panic does not reach this line: it commits nothing and propagates.
 	_ = w.finish()
-	if x.state.Load() != nil { // else there is nothing that could have been changed late
+	if x.state.Load() != nil { // without state, nothing can have been changed late
 		_ = x.Finish(x)
 	}
-	x.giveBack(r)
+	x.copyToOuterRequest(r)
 }
 
-// giveBack lets the request outside learn what the server and others look for
-// in it: the server removes the files of a parsed form from there, and
-// loggers read the pattern of the route.
-func (x *httpExchange) giveBack(r *http.Request) {
+// copyToOuterRequest copies to the outer request r the fields that the handler has
+// set and that outer code reads: the server removes the files of a parsed form, and
+// loggers read the route's pattern.
+func (x *httpExchange) copyToOuterRequest(r *http.Request) {
 	if r.MultipartForm == nil {
 		r.MultipartForm = x.request.MultipartForm
 	}
@@ -52,8 +53,8 @@ func (x *httpExchange) giveBack(r *http.Request) {
 	}
 }
 
-// commit puts the session's fields into the header, or answers with an error
-// page in place of the handler's response.
+// commit adds the session's fields to the header. If that fails, it sends an error
+// page instead of the handler's response.
 func (x *httpExchange) commit(status int) error {
 	if x.state.Load() == nil {
 		if asked, ok := x.core().Pass(); ok {
@@ -64,7 +65,7 @@ func (x *httpExchange) commit(status int) error {
 		}
 	}
 	h := x.rw.Header()
-	fields, err := x.decide(x, Response{Status: status, CacheControl: strings.Join(h["Cache-Control"], ", "),
+	fields, err := x.commitSession(x, Response{Status: status, CacheControl: strings.Join(h["Cache-Control"], ", "),
 		prefetch: prefetch(x.request.Header["Sec-Purpose"])})
 	if err != nil {
 		x.fail(err)
@@ -74,7 +75,8 @@ func (x *httpExchange) commit(status int) error {
 	return nil
 }
 
-// apply puts the fields into h. The values of what h lacks live in the exchange.
+// apply adds the fields to h. New values of Vary and Cache-Control are stored in
+// the exchange, which saves an allocation.
 func (x *httpExchange) apply(f *Fields, h http.Header) {
 	if have := h["Set-Cookie"]; len(have) > 0 {
 		h["Set-Cookie"] = append(have, f.SetCookie...)
@@ -84,15 +86,15 @@ func (x *httpExchange) apply(f *Fields, h http.Header) {
 	if f.Vary {
 		vary(h, &x.value)
 	}
-	if f.CacheControl != "" { // who says so has worked for it
+	if f.CacheControl != "" { // only requestState sets CacheControl, so the state exists
 		value := &x.state.Load().value
 		value[0] = f.CacheControl
 		h["Cache-Control"] = value[:]
 	}
 }
 
-// fail answers by ErrorHandler, which gets the writer below ours and none of
-// the handler's headers.
+// fail answers by ErrorHandler, which gets the underlying writer and none of the
+// handler's header fields.
 func (x *httpExchange) fail(err error) {
 	h := x.rw.Header()
 	clear(h)

@@ -21,7 +21,8 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// findLegacy looks for the first importer's cookie that the request carries.
+// findLegacy returns the other library's cookie in the request, or nil. If there are
+// several, the first importer in Config.Migration.From counts.
 func (x *requestState) findLegacy() *legacy {
 	for _, from := range x.sessions.Migration.From {
 		name := from.Cookie().Name
@@ -36,13 +37,14 @@ func (x *requestState) findLegacy() *legacy {
 	return nil
 }
 
-// importLegacy gives a visitor who brought nothing of ours the session that
-// another library kept for them, if there is one. What of ours does not open, or
-// has ended, counts as ours: nothing older may come back in its place.
+// importLegacy replaces v by the session that another library keeps for the
+// visitor, if there is one and the request has no session cookie of this program.
+// A cookie of this program counts even if it does not open or its session has
+// ended: otherwise an older session could come back in its place.
 func (x *requestState) importLegacy(ctx context.Context, v *state.View, now time.Time) error {
 	x.found.legacy = x.findLegacy()
 	l := x.found.legacy
-	if l == nil || x.found.ours() {
+	if l == nil || x.found.hasOwn() {
 		return nil
 	}
 	m := x.sessions
@@ -53,7 +55,7 @@ func (x *requestState) importLegacy(ctx context.Context, v *state.View, now time
 	case err != nil:
 		x.observe(ctx, Event{Kind: EventRefused, Reason: session.ImportFailed, Err: err})
 		if m.Fallback.Outage == OutageAbsent || errors.Is(err, ErrCannotImport) {
-			x.found.legacy = nil // kept for an importer that can read it
+			x.found.legacy = nil // so that the cookie stays, for an importer that can read it
 			return nil
 		}
 		return records.Down(err)
@@ -73,9 +75,10 @@ func (x *requestState) importLegacy(ctx context.Context, v *state.View, now time
 	return nil
 }
 
-// importedHead is a session of another library as a head of ours. Everything in
-// it but the time of the import follows from the cookie, so that all requests
-// that import it write the same session, and their changes are merged.
+// importedHead returns the head of the session that an importer has read. The head
+// depends only on the cookie, except for the time of the import. Requests that
+// import the same cookie therefore write the same session, and their changes are
+// merged.
 func (m *Sessions) importedHead(key *keyring.Key, l *legacy, got *Imported, now time.Time) (*state.Cookie, error) {
 	if key == nil {
 		return nil, session.ErrNoKey
@@ -97,11 +100,11 @@ func (m *Sessions) importedHead(key *keyring.Key, l *legacy, got *Imported, now 
 		Browser: m.Cookie.BrowserSession, Entries: entries, Since: state.Millis(now), SeenAt: state.Millis(now)}, nil
 }
 
-// importSlot is where a key keeps what imports are derived with.
+// importSlot is the key's slot for the secret that importHash uses.
 type importSlot struct{}
 
-// importHash is 36 bytes that nobody knows without the ring: a root and the id of
-// a write.
+// importHash returns 36 bytes that cannot be computed without the key ring: a root
+// of 32 bytes and a write's id of 4.
 func (m *Sessions) importHash(key *keyring.Key, l *legacy) []byte {
 	secret := key.Derived(importSlot{}, func(derive func(salt []byte, info string, n int) []byte) any {
 		return derive(nil, "carryon/1 import", sha256.Size)
@@ -119,11 +122,11 @@ func (m *Sessions) importHash(key *keyring.Key, l *legacy) []byte {
 	return hash[:36]
 }
 
-// importedEntries encodes values as a handler's Set does.
+// importedEntries returns the values as entries, encoded as Key.Set encodes them.
 func importedEntries(values map[string]any, stamp state.Stamp) (entries []state.Entry, err error) {
 	s := new(session.Session)
 	c := core.Of(s)
-	c.Init(nobody{})
+	c.Init(noSession{})
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		session.Key[any](name).Set(s, values[name])
 	}
@@ -143,8 +146,8 @@ func importedEntries(values map[string]any, stamp state.Stamp) (entries []state.
 }
 
 // legacyObsolete reports whether the other library's cookie is no longer needed:
-// every request that was in flight when ours was set has landed, or the program
-// has ended the session or given it a new id.
+// the handler has ended or renewed the session, or no request that carries only the
+// old cookie can still be in flight.
 func (x *requestState) legacyObsolete(o core.Outcome, p policy.Plan, r Response) bool {
 	l := x.found.legacy
 	switch {
@@ -159,13 +162,13 @@ func (x *requestState) legacyObsolete(o core.Outcome, p policy.Plan, r Response)
 	case l.imported || o.View.Unopened > 0 || o.View.Head == nil && o.View.Verdict != state.LoggedOut:
 		return false
 	case o.View.Head != nil && state.Millis(x.sessions.Clock())-o.View.Winner.Since < state.Settled:
-		return false // a request that brought only the old cookie may still be at work
+		return false // a request that carries only the old cookie may still be in flight
 	}
 	return p.Changes || mayTouch(x.quiet, r)
 }
 
-// expireLegacy appends the line that removes the other library's cookie, if there
-// is room for it; else the next response does.
+// expireLegacy appends the line that expires the other library's cookie. If that
+// would exceed SetCookieLines, the next response does it.
 func (x *requestState) expireLegacy(ctx context.Context, lines []string, o core.Outcome, p policy.Plan, r Response) []string {
 	if !x.legacyObsolete(o, p, r) {
 		return lines
@@ -178,15 +181,15 @@ func (x *requestState) expireLegacy(ctx context.Context, lines []string, o core.
 		x.found.legacy = nil
 	}
 	if o.Changes.Destroyed {
-		x.forget(ctx, l) // before the visitor is told that they are logged out
+		x.forget(ctx, l) // before the response confirms the logout
 	} else {
-		x.pending = &pendingPlan{Plan: x.merged(policy.Plan{}), forget: l}
+		x.pending = &pendingPlan{Plan: x.withPending(policy.Plan{}), forget: l}
 	}
 	return lines
 }
 
-// forget ends the session on the other library's side. That it fails is an event
-// and no more: the visitor's browser has lost it all the same.
+// forget ends the other library's session. A failure is only an event, because the
+// response expires the visitor's cookie anyway.
 func (x *requestState) forget(ctx context.Context, l *legacy) {
 	ctx, cancel := x.sessions.records.CallContext(ctx, false)
 	defer cancel()
@@ -195,7 +198,7 @@ func (x *requestState) forget(ctx context.Context, l *legacy) {
 	}
 }
 
-// imports tells whether other libraries' sessions are still read.
+// imports reports whether other libraries' sessions are still imported.
 func (s *settings) imports(now time.Time) bool {
 	return len(s.Migration.From) > 0 && now.Before(s.Migration.Until)
 }

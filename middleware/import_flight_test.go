@@ -13,9 +13,9 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// held is migrating's site, with a /held request that brings the old cookie only
-// and stands in its handler until its answer is asked for. It looks at its session
-// before it stops, or not before it goes on.
+// held returns migrating's site with a path /held. The request to /held carries
+// only the old cookie and waits in its handler until resume is called. The handler
+// uses the session before it waits if looksFirst is true, or else after.
 func held(t *testing.T, looksFirst bool, options ...option) (s *site, old *oldLibrary, resume func() answer) {
 	t.Helper()
 	arrived, goOn := make(chan struct{}), make(chan struct{})
@@ -26,7 +26,7 @@ func held(t *testing.T, looksFirst bool, options ...option) (s *site, old *oldLi
 			}
 			close(arrived)
 			<-goOn
-			session.Key[string]("held").Set(session.From(r.Context()), "it was not in vain")
+			session.Key[string]("held").Set(session.From(r.Context()), "written while the import ran")
 			name, _ := user.Get(session.From(r.Context()))
 			fmt.Fprint(w, name)
 			return
@@ -45,8 +45,9 @@ func held(t *testing.T, looksFirst bool, options ...option) (s *site, old *oldLi
 	}
 }
 
-// A is held in its handler with the old cookie, B imports, and C shows that ours
-// has arrived. A goes on and writes: it finds the visitor, and its write stays.
+// Request A waits in its handler with the old cookie, B imports the session, and C
+// carries the imported session. Then A writes. A finds the visitor logged in, and
+// its write is kept.
 func TestWriteOfARequestThatWasHeldDuringTheImport(t *testing.T) {
 	for name, looksFirst := range map[string]bool{"it has read the session": true, "it has not": false} {
 		for mode, sized := range map[middleware.Mode]int{middleware.AlwaysCookies: 10, middleware.Auto: 50_000, middleware.AlwaysStored: 10} {
@@ -55,11 +56,11 @@ func TestWriteOfARequestThatWasHeldDuringTheImport(t *testing.T) {
 				require.Equal(t, 200, s.grow("b", sized).StatusCode, "B")
 				require.Equal(t, "ada", s.who(), "C")
 				s.clock.advance(settled - time.Second)
-				require.Equal(t, "ada", s.who(), "and one just before nothing can be in flight")
+				require.Equal(t, "ada", s.who(), "just before no request can be in flight any more")
 				require.True(t, old.has("token"))
 				a := resume()
 				require.Equal(t, 200, a.StatusCode)
-				require.Equal(t, "ada", a.body, "nor is the visitor a stranger to A")
+				require.Equal(t, "ada", a.body, "A finds the visitor logged in")
 				s.receive(a)
 				require.Equal(t, "b held note user", s.get("/names").body)
 				require.Equal(t, fmt.Sprint(sized), s.length("b"))
@@ -73,8 +74,8 @@ func TestWriteOfARequestThatWasHeldDuringTheImport(t *testing.T) {
 	}
 }
 
-// What an importer says of a session's times is held against the clock, and
-// against what browsers keep.
+// The times that an importer returns are limited by the clock and by how long
+// browsers keep cookies.
 func TestImportedTimesAreBounded(t *testing.T) {
 	for name, test := range map[string]struct {
 		created, expires         time.Duration // from noon
@@ -107,8 +108,8 @@ type renamed struct {
 
 func (r renamed) Cookie() http.Cookie { return http.Cookie{Name: r.name, Path: "/"} }
 
-// The id of an imported session follows from all that it is of, and nothing that
-// one part lacks can be made up for by the next.
+// The id of an imported session depends on each part of its input, and on the
+// boundaries between the parts.
 func TestImportedIDsFollowFromEveryPart(t *testing.T) {
 	ring := newRing(t)
 	imported := func(audience, name, cookie, value string) string {
@@ -137,5 +138,5 @@ func TestImportedIDsFollowFromEveryPart(t *testing.T) {
 	}
 	require.Len(t, ids, 8)
 	ids[imported("ab", "cd", "ef", "gh")] = true
-	require.Len(t, ids, 8, "the same again")
+	require.Len(t, ids, 8, "equal inputs give equal ids")
 }

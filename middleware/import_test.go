@@ -49,8 +49,8 @@ func (o *oldLibrary) has(value string) bool {
 	return o.sessions[value] != nil
 }
 
-// migrating is a site whose visitor has a session of the old library for ada
-// that began an hour ago and lives for ten.
+// migrating is a site whose visitor is logged in as ada in the old library. That
+// session began an hour ago and lasts ten hours.
 func migrating(t *testing.T, options ...option) (*site, *oldLibrary) {
 	t.Helper()
 	old := &oldLibrary{path: "/", sessions: map[string]*middleware.Imported{"token": {
@@ -64,8 +64,8 @@ func migrating(t *testing.T, options ...option) (*site, *oldLibrary) {
 	return s, old
 }
 
-// The look for cookies of ours that spares a load does not spare the importers,
-// where nobody observes either.
+// Without an Observer, a request without our cookies skips the load. The importers
+// must be called all the same.
 func TestImportUnobserved(t *testing.T) {
 	s, old := migrating(t, config(func(c *middleware.Config) { c.Observer = nil }))
 	require.Equal(t, "ada", s.get("/read").body)
@@ -75,13 +75,13 @@ func TestImportUnobserved(t *testing.T) {
 	require.False(t, s.has("old"))
 }
 
-// settled is the time after which nothing that was in flight at an import is.
+// settled is longer than any request of the import can be in flight.
 const settled = 17 * time.Minute
 
 func (s *site) has(name string) bool { return slices.Contains(s.jar.Names(), name) }
 
-// The first response brings Carryon's session. The old one goes when a request
-// shows that it has arrived, and everything that was in flight has landed.
+// The first response sets Carryon's session. The old one is removed when a request
+// carries the new one and no request with only the old one can be in flight.
 func TestImport(t *testing.T) {
 	s, old := migrating(t)
 	a := s.get("/read")
@@ -90,13 +90,13 @@ func TestImport(t *testing.T) {
 	require.Len(t, a.Header["Set-Cookie"], 1)
 	require.Equal(t, "private, no-store", a.Header.Get("Cache-Control"))
 	require.Len(t, s.events.of(middleware.EventImported), 1)
-	require.True(t, s.has("old"), "nobody knows yet whether ours has arrived")
+	require.True(t, s.has("old"), "no request has carried the new cookie yet")
 	require.True(t, old.has("token"))
 
 	for _, wait := range []time.Duration{0, settled - time.Millisecond} {
 		s.clock.advance(wait)
 		require.Equal(t, "ada", s.who())
-		require.True(t, s.has("old"), "a request that brought only the old one may still be at work")
+		require.True(t, s.has("old"), "a request with only the old cookie may still be in flight")
 		require.True(t, old.has("token"))
 	}
 	s.clock.advance(time.Millisecond)
@@ -105,13 +105,13 @@ func TestImport(t *testing.T) {
 	require.Len(t, a.Header["Set-Cookie"], 1)
 	require.False(t, s.has("old"))
 	require.False(t, old.has("token"))
-	require.Equal(t, noon.Add(9*time.Hour), s.cookie().Expires.UTC(), "its end is the old one's")
+	require.Equal(t, noon.Add(9*time.Hour), s.cookie().Expires.UTC(), "it ends when the old session does")
 	require.Equal(t, 1, old.asked)
 	require.Empty(t, s.get("/read").Header["Set-Cookie"])
 	require.Equal(t, "note user", s.get("/names").body)
 }
 
-// A response that does not arrive loses nothing: the old session is still there.
+// If the response is lost, the old session is still there.
 func TestImportWhoseResponseIsLost(t *testing.T) {
 	s, _ := migrating(t)
 	for range 3 {
@@ -120,7 +120,8 @@ func TestImportWhoseResponseIsLost(t *testing.T) {
 	require.Equal(t, "ada", s.who())
 }
 
-// All requests in flight import the same session, so that none undoes another.
+// Parallel requests import the same session, so that none undoes another's
+// changes.
 func TestImportByRequestsAtOnce(t *testing.T) {
 	s, _ := migrating(t)
 	var answers []answer
@@ -135,8 +136,8 @@ func TestImportByRequestsAtOnce(t *testing.T) {
 	require.Equal(t, "grace", s.who())
 }
 
-// One that takes more than a writer's share is written as the state that all who
-// import it write, with the change beside it.
+// A session that takes several cookies is written as the state that all parallel
+// imports write, with each change in a cell.
 func TestImportOfSeveralCookies(t *testing.T) {
 	s, old := migrating(t, config(wide), config(func(c *middleware.Config) { c.Fallback.Store, c.Limits.RequestBytes = nil, 40_000 }))
 	old.sessions["token"].Values["blob"] = text(6_000)
@@ -147,7 +148,7 @@ func TestImportOfSeveralCookies(t *testing.T) {
 	require.Equal(t, "a b blob note user", s.get("/names").body)
 }
 
-// Whoever logs out is logged out: of both.
+// A logout ends the session in both libraries.
 func TestImportedSessionEndsWithALogout(t *testing.T) {
 	for _, first := range []string{"/read", "/none"} {
 		for _, keep := range []bool{false, true} {
@@ -158,12 +159,12 @@ func TestImportedSessionEndsWithALogout(t *testing.T) {
 			require.False(t, s.has("old"))
 			require.False(t, old.has("token"))
 			require.Empty(t, s.who())
-			require.Empty(t, s.bare("/read", copied).body, "nor is a copy of the old cookie of use")
+			require.Empty(t, s.bare("/read", copied).body, "a copy of the old cookie is refused")
 		}
 	}
 }
 
-// A login takes the old values along under a new id, and ends the old session.
+// A login keeps the imported values under a new id and ends the old session.
 func TestImportAndLogin(t *testing.T) {
 	s, old := migrating(t)
 	require.Equal(t, 200, s.get("/login?user=grace").StatusCode)
@@ -173,8 +174,8 @@ func TestImportAndLogin(t *testing.T) {
 	require.Equal(t, "note user", s.get("/names").body)
 }
 
-// What of ours has ended, or does not open here, is not replaced by something
-// older.
+// If a session of this program has ended or does not open here, it is not replaced
+// by an older session of the other library.
 func TestImportOnlyWhereNothingIsOurs(t *testing.T) {
 	s, old := migrating(t)
 	s.jar.Evict("old")
@@ -189,18 +190,18 @@ func TestImportOnlyWhereNothingIsOurs(t *testing.T) {
 	keepForever(s)
 	s.clock.advance(3 * time.Hour)
 	s.jar.Put("old", "token")
-	require.Empty(t, s.who(), "idle for too long")
+	require.Empty(t, s.who(), "the session has been idle for too long")
 	require.Zero(t, old.asked)
 
 	s, old = migrating(t, config(func(c *middleware.Config) { c.Keys = &replica{ring: newRing(t)} }))
 	foreign := newSite(t, app)
 	foreign.get("/set?user=eve")
 	s.jar.Put(foreign.cookie().Name, foreign.cookie().Value)
-	require.Empty(t, s.who(), "a replica with a newer ring may know better")
+	require.Empty(t, s.who(), "a replica with a newer ring may open the cookie")
 	require.Zero(t, old.asked)
 }
 
-// A value that is not the old library's (any more) is nobody's session.
+// A cookie for which the old library has no session imports nothing.
 func TestImportOfNothing(t *testing.T) {
 	s, _ := migrating(t)
 	s.jar.Put("old", "made-up")
@@ -223,7 +224,7 @@ func TestImportOfAnEndedSession(t *testing.T) {
 	require.Equal(t, string(session.Expired), s.get("/read").Header.Get("X-Reason"))
 }
 
-// While the old store is down nobody is logged out by mistake.
+// While the old library's store is down, no visitor is logged out.
 func TestImportFromAStoreThatIsDown(t *testing.T) {
 	s, old := migrating(t)
 	old.down = errors.New("connection refused")
@@ -238,7 +239,8 @@ func TestImportFromAStoreThatIsDown(t *testing.T) {
 	require.True(t, s.has("old"))
 }
 
-// What cannot be encoded is not left out: the rest could mean something else.
+// If one value cannot be encoded, nothing is imported, because the other values
+// could mean something else without it.
 func TestImportOfWhatCannotBeEncoded(t *testing.T) {
 	s, old := migrating(t)
 	old.sessions["token"].Values["restricted"] = func() {}
@@ -274,10 +276,10 @@ func TestKeepImported(t *testing.T) {
 	require.True(t, s.has("old"))
 	require.True(t, old.has("token"))
 	s.get("/set?user=ada-2")
-	require.Equal(t, "ada-2", s.who(), "ours counts from now on")
+	require.Equal(t, "ada-2", s.who(), "the new session counts")
 }
 
-// Large sessions go where large sessions are.
+// A large session is imported into the store.
 func TestImportIntoTheStore(t *testing.T) {
 	for _, mode := range []middleware.Mode{middleware.Auto, middleware.AlwaysStored} {
 		s, old := migrating(t, config(func(c *middleware.Config) { c.Fallback.Mode = mode }))
@@ -293,7 +295,7 @@ func TestImportIntoTheStore(t *testing.T) {
 	}
 }
 
-// What fits nowhere stays where it is, and can be read.
+// A session that does not fit stays in the old library and can be read.
 func TestImportOfWhatDoesNotFit(t *testing.T) {
 	s, old := migrating(t, config(func(c *middleware.Config) { c.Fallback.Store = nil }))
 	old.sessions["token"].Values["blob"] = text(50_000)
@@ -312,8 +314,8 @@ func TestImportIsNotWrittenIntoCaches(t *testing.T) {
 	require.Len(t, s.get("/read").Header["Set-Cookie"], 1)
 }
 
-// Two audiences, and two rings, make different sessions of one cookie, so that
-// neither tells anything of the other.
+// Two audiences, and two rings, derive different sessions from one cookie, so that
+// one reveals nothing about the other.
 func TestImportedIDsFollowFromTheRing(t *testing.T) {
 	ids := map[string]bool{}
 	ring := newRing(t)
@@ -330,10 +332,10 @@ func TestImportedIDsFollowFromTheRing(t *testing.T) {
 	s, _ := migrating(t, config(func(c *middleware.Config) { c.Keys = ring }))
 	s.get("/read")
 	ids[s.events.of(middleware.EventImported)[0].SessionID] = true
-	require.Len(t, ids, 3, "the same again")
+	require.Len(t, ids, 3, "equal inputs give equal ids")
 }
 
-// The old cookie is removed where it was set.
+// The old cookie is expired with the attributes with which it was set.
 func TestImportRemovesTheCookieWithItsAttributes(t *testing.T) {
 	s, old := migrating(t)
 	old.path = "/shop"
@@ -343,7 +345,7 @@ func TestImportRemovesTheCookieWithItsAttributes(t *testing.T) {
 	require.Contains(t, a.Header.Get("Set-Cookie"), "old=; Path=/shop; Max-Age=0")
 }
 
-// Where a response may have one Set-Cookie line, ours comes first.
+// If a response may have only one Set-Cookie line, it sets the new cookie.
 func TestImportWhereOneLineIsAllowed(t *testing.T) {
 	s, _ := migrating(t, config(func(c *middleware.Config) { c.Limits.SetCookieLines = 1 }))
 	require.Equal(t, "ada", s.who())
@@ -378,7 +380,7 @@ type nameless struct{ middleware.Importer }
 
 func (nameless) Cookie() http.Cookie { return http.Cookie{} }
 
-// The importers of two libraries are asked in order.
+// The importers of two libraries are called in order.
 func TestImportersAreAskedInOrder(t *testing.T) {
 	second := &oldLibrary{sessions: map[string]*middleware.Imported{"token": {Values: map[string]any{"user": "eve"}}}}
 	s, _ := migrating(t, config(func(c *middleware.Config) { c.Migration.From = append(c.Migration.From, second) }))

@@ -7,46 +7,49 @@ import (
 	"time"
 )
 
-// An Importer reads the sessions that another library left in visitors'
-// browsers: see [Migration]. Those under middleware/migrate are ready-made.
-// It must be safe for concurrent use.
+// An Importer reads the sessions of another library; see [Migration]. The
+// packages under middleware/migrate have importers for several libraries. An
+// Importer must be safe for concurrent use.
 type Importer interface {
-	// Cookie names the other library's cookie. Its Path and Domain must be those
-	// with which it was set: a browser removes it by all three.
+	// Cookie returns the name, Path and Domain of the other library's cookie. All
+	// three must be those with which the cookie was set, because a browser removes a
+	// cookie only if they match.
 	Cookie() http.Cookie
 
-	// Import returns the session that a cookie of that name stands for, and nil
-	// where it stands for none (any more): its seal does not open, it has expired.
-	// It must not parse what it has not authenticated. [ErrCannotImport] (wrapped)
-	// means that it never can: the visitor has no session, and their old cookie
-	// stays. Any other error means that it cannot tell now, as where a store is
-	// down: the request is then answered as one whose own store is down, and nobody
-	// is logged out.
+	// Import returns the session of a cookie value. It returns nil if there is none,
+	// for example because the value is not authentic or the session has expired.
+	// Import must not parse anything that it has not authenticated.
+	//
+	// [ErrCannotImport] (wrapped) means that the session can never be imported: the
+	// visitor has no session, and the old cookie stays. Any other error means that
+	// Import cannot answer now, for example because a store is down. The request is
+	// then answered like one whose store is down, and the visitor stays logged in.
 	Import(ctx context.Context, value string) (*Imported, error)
 
-	// Forget ends the session on the other library's side, if it has one: the
-	// visitor has Carryon's now, or has logged out. It is called at most once a
-	// request, also for what is gone already.
+	// Forget ends the other library's session, if there is one. It is called when
+	// the visitor has a session of Carryon or has logged out, at most once for each
+	// request. The session may already be gone.
 	Forget(ctx context.Context, value string) error
 }
 
-// ErrCannotImport is what an [Importer] returns (wrapped) for a session that is
-// there and cannot be taken over. [EventRefused] with [session.ImportFailed]
-// tells of it; mend the importer, and the visitors are back.
-var ErrCannotImport = errors.New("carryon: the other library's session has a value that cannot be carried over; convert it in the importer")
+// ErrCannotImport is the error (wrapped) that an [Importer] returns if a session
+// exists but cannot be imported. It is reported as [EventRefused] with
+// [session.ImportFailed]. The old cookies stay, so the visitors are logged in again
+// once the importer is fixed.
+var ErrCannotImport = errors.New("carryon: the other library's session has a value that cannot be imported; convert it in the importer")
 
 // Imported is a session that an [Importer] has read.
 type Imported struct {
-	// Values are the session's, by name. They are encoded as [session.Key.Set]
-	// does it; one that cannot be fails the import.
+	// Values are the session's values by name. They are encoded as [session.Key.Set]
+	// encodes them. If one cannot be encoded, the import fails.
 	Values map[string]any
 
-	// Created is when the session began. All requests that carry the same cookie
-	// begin the same session with it, so that those in flight at once lose no
-	// change. Zero is the time of the request: then one of them wins.
+	// Created is when the session began. With it, parallel requests that carry the
+	// same cookie begin the same session, and no change is lost. Zero means the
+	// time of the request; then only one of the parallel requests counts.
 	Created time.Time
 
-	// Expires is when the session ends, which the import does not change; zero
-	// means Config.Lifetimes.Absolute after Created.
+	// Expires is when the session ends. The import does not extend it. Zero means
+	// Config.Lifetimes.Absolute after Created.
 	Expires time.Time
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/carryon-go/carryon/internal/state"
 )
 
-// viewOf is the session with a number, as a request that was read at a time shows it.
+// viewOf returns the view of the n-th session, as of the given time.
 func viewOf(n int, at time.Time, names ...string) *state.View {
 	root := state.Root{byte(n), byte(n >> 8), byte(n >> 16)}
 	v := &state.View{Winner: &state.Cookie{Root: root}, Loaded: state.Millis(at)}
@@ -21,8 +21,8 @@ func viewOf(n int, at time.Time, names ...string) *state.View {
 	return v
 }
 
-// add notes an entry of a session, and returns what was in flight beside it.
-func (c *growths) add(v *state.View, now time.Time, names ...string) (inFlight []string) {
+// add records an entry of a session, and returns the other entries in flight.
+func (c *entriesInFlight) add(v *state.View, now time.Time, names ...string) (inFlight []string) {
 	for _, g := range c.begin(v) {
 		inFlight = append(inFlight, g.Name)
 	}
@@ -36,34 +36,34 @@ func (c *growths) add(v *state.View, now time.Time, names ...string) (inFlight [
 
 func TestEntriesInFlightAreThoseOfTheSession(t *testing.T) {
 	start := time.UnixMilli(1_700_000_000_000)
-	var c growths
+	var c entriesInFlight
 	require.Empty(t, c.add(viewOf(1, start), start, "a"))
 	require.Equal(t, []string{"a"}, c.add(viewOf(1, start), start, "b"))
-	require.Empty(t, c.add(viewOf(2, start), start), "of another session")
-	require.ElementsMatch(t, []string{"a", "b"}, c.add(viewOf(1, start.Add(landingTime-1)), start))
-	require.Empty(t, c.add(viewOf(1, start.Add(landingTime)), start), "a request that began so late has seen it, or it was lost")
+	require.Empty(t, c.add(viewOf(2, start), start), "entries of another session do not count")
+	require.ElementsMatch(t, []string{"a", "b"}, c.add(viewOf(1, start.Add(flightTime-1)), start))
+	require.Empty(t, c.add(viewOf(1, start.Add(flightTime)), start), "a request that began so late carries the entry, unless the response was lost")
 }
 
-// The memory of entries in flight is bounded, and short.
+// The record of entries in flight is bounded in size and in time.
 func TestEntriesInFlightAreForgotten(t *testing.T) {
 	start := time.UnixMilli(1_700_000_000_000)
-	var c growths
-	for i := range 3 * maxGrowths {
+	var c entriesInFlight
+	for i := range 3 * maxInFlight {
 		c.add(viewOf(i, start), start, "a")
-		require.LessOrEqual(t, len(c.of), maxGrowths)
+		require.LessOrEqual(t, len(c.entries), maxInFlight)
 	}
-	c = growths{}
+	c = entriesInFlight{}
 	for i := range 100 {
 		c.add(viewOf(i, start), start, "a")
 	}
-	later := start.Add(landingTime)
+	later := start.Add(flightTime)
 	c.add(viewOf(1000, later), later, "a")
-	require.Len(t, c.of, 1, "the rest has landed")
+	require.Len(t, c.entries, 1, "the others are no longer in flight")
 
 	for i := range 1000 {
 		c.add(viewOf(1, later.Add(time.Duration(i)*time.Second)), later.Add(time.Duration(i)*time.Second), fmt.Sprint(i))
 	}
-	for _, made := range c.of {
-		require.LessOrEqual(t, len(made), 20, "of one session that goes on for long")
+	for _, made := range c.entries {
+		require.LessOrEqual(t, len(made), 20, "of one session with many writes")
 	}
 }

@@ -17,17 +17,18 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// emptyRing is a provider that never had a ring.
+// emptyRing is a provider without a ring.
 type emptyRing struct{}
 
 func (emptyRing) Ring(context.Context) *keyring.Ring { return nil }
 
-// replica is a provider whose ring a test changes, and which counts how often
-// it was asked about unknown ids. Its source cannot be read, unless it is current.
+// replica is a provider whose ring a test changes, and which counts how often it
+// was asked about unknown ids. Unless current is set, it cannot decide whether an
+// unknown id is another program's.
 type replica struct {
 	mu       sync.Mutex
 	ring     *keyring.Ring
-	next     *keyring.Ring // what is found in the source; nil: nothing new
+	next     *keyring.Ring // the ring in the source; nil: no newer one
 	current  bool
 	resolved int
 }
@@ -58,8 +59,8 @@ func (r *replica) set(ring, next *keyring.Ring) {
 	r.ring, r.next, r.resolved = ring, next, 0
 }
 
-// onReplica is a site whose visitor has a session from a replica with the ring
-// old, and which now runs with the ring now.
+// onReplica returns a site that runs with the ring now. Its visitor has a session
+// that is sealed under the ring old.
 func onReplica(t *testing.T, old, now *keyring.Ring, options ...option) (*site, *replica) {
 	keys := &replica{ring: old}
 	s := newSite(t, app, append(options, config(func(c *middleware.Config) { c.Keys = keys }))...)
@@ -70,8 +71,8 @@ func onReplica(t *testing.T, old, now *keyring.Ring, options ...option) (*site, 
 	return s, keys
 }
 
-// A cookie of an unknown key may be another replica's: it is left where it is, and
-// counted, and the ring's source is asked, once a request.
+// A cookie with an unknown key may be another replica's. It stays, it counts
+// against the limits, and the ring's source is read once for each request.
 func TestUnknownKeyIsLeftWhereItIs(t *testing.T) {
 	old := newRing(t)
 	s, keys := onReplica(t, old, newRing(t))
@@ -91,7 +92,7 @@ func TestUnknownKeyIsLeftWhereItIs(t *testing.T) {
 
 	keys.set(old, nil)
 	require.Equal(t, "ada", s.who())
-	require.Zero(t, keys.resolved, "what opens asks nothing")
+	require.Zero(t, keys.resolved, "a cookie that opens needs no reload")
 }
 
 func TestUnknownKeyStopsImplicitWrites(t *testing.T) {
@@ -120,7 +121,7 @@ func TestUnknownKeyDoesNotStopRenewAndDestroy(t *testing.T) {
 	require.Equal(t, 200, s.get("/logout").StatusCode)
 	require.NotContains(t, s.jar.Header(""), stolen)
 	keys.set(old, nil)
-	require.Empty(t, s.who(), "logged out for the replica that could open it, too")
+	require.Empty(t, s.who(), "also logged out at the replica that could open the cookie")
 }
 
 func TestUnknownKeyIsOpenedByTheRefreshedRing(t *testing.T) {
@@ -132,7 +133,7 @@ func TestUnknownKeyIsOpenedByTheRefreshedRing(t *testing.T) {
 	require.Empty(t, s.events.of(middleware.EventRefused))
 }
 
-// A fixed ring knows that an id is not its own.
+// A fixed ring never changes, so an unknown key is another program's.
 func TestUnknownKeyOfAStaticRing(t *testing.T) {
 	one := newSite(t, app)
 	one.get("/login?user=ada")
@@ -141,12 +142,12 @@ func TestUnknownKeyOfAStaticRing(t *testing.T) {
 	require.Equal(t, string(session.UnknownKey), a.Header.Get("X-Reason"))
 }
 
-// An unopened cookie beside a readable session is none of a reader's business;
-// a write either lands or is refused, and neither cookie is lost over it.
+// A cookie with an unknown key beside a readable session does not affect reads. A
+// write succeeds or is refused, and both cookies are kept.
 func TestUnknownKeyBesideAReadableSession(t *testing.T) {
 	ring := newRing(t)
 	s, _ := onReplica(t, ring, ring)
-	s.moveHome()
+	s.moveToOwnTag()
 	foreign := newSite(t, app)
 	foreign.get("/login?user=eve")
 	planted := foreign.cookie()
@@ -160,10 +161,10 @@ func TestUnknownKeyBesideAReadableSession(t *testing.T) {
 	require.Equal(t, planted.Value, s.jar.Value(planted.Name))
 	s.get("/login?user=grace")
 	require.Equal(t, "grace", s.who())
-	require.Empty(t, s.jar.Value(planted.Name), "a login clears it")
+	require.Empty(t, s.jar.Value(planted.Name), "a login expires it")
 }
 
-// A dead key's cookies are worth nothing on any replica.
+// No replica opens cookies of a dead key.
 func TestDeadKey(t *testing.T) {
 	old := newRing(t)
 	revoked, _, err := old.Revoke(old.Active(noon).ID(), noon)
@@ -178,11 +179,11 @@ func TestDeadKey(t *testing.T) {
 	require.Equal(t, session.DeadKey, refused[0].Reason)
 	require.Equal(t, old.Active(noon).ID().String(), refused[0].KeyID)
 
-	require.Equal(t, 200, s.get("/set?user=grace").StatusCode, "it does not stop writes")
+	require.Equal(t, 200, s.get("/set?user=grace").StatusCode, "a dead key's cookie does not prevent writes")
 	require.Equal(t, "grace", s.who())
 }
 
-// A retired key opens; the next write, or touch, is sealed by the active one.
+// A retired key opens cookies; the next write or touch seals with the active key.
 func TestRetiredKeyStillOpens(t *testing.T) {
 	old := newRing(t)
 	rotated, _, err := old.Rotate(noon, keyring.Policy{ActivateIn: -1})
@@ -203,7 +204,7 @@ func TestRetiredKeyStillOpens(t *testing.T) {
 	require.Empty(t, s2.who())
 }
 
-// Where no key is active nothing is sent, and nothing lost.
+// If no key is active, nothing is sent and nothing is lost.
 func TestNoActiveKey(t *testing.T) {
 	ring := newRing(t)
 	s, keys := onReplica(t, ring, nil)
@@ -216,8 +217,8 @@ func TestNoActiveKey(t *testing.T) {
 	require.Equal(t, "ada", s.who())
 }
 
-// New looks whether the ring's keys open for as long as a session lives, and
-// starts all the same: the ring may be another one in a minute.
+// New warns if the ring's keys do not open for as long as a session lives, but
+// starts, because the ring can change at any time.
 func TestNewWarnsOfAShortOverlap(t *testing.T) {
 	ring := newRing(t)
 	short, _, err := ring.Rotate(noon, keyring.Policy{ActivateIn: -1, Overlap: time.Hour})

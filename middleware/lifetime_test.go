@@ -21,8 +21,8 @@ func lives(lifetime, idle, touch time.Duration) option {
 	})
 }
 
-// keepForever is a browser that ignores Max-Age, or a thief: the server has to
-// say no.
+// keepForever makes the browser ignore Max-Age, as an attacker would. The server
+// must refuse expired sessions itself.
 func keepForever(s *site) { s.jar.Clock = func() time.Time { return noon } }
 
 func TestLifetimeIsEnforcedByTheServer(t *testing.T) {
@@ -77,7 +77,7 @@ func TestIdleTimeoutIsEnforcedByTheServer(t *testing.T) {
 			s := newSite(t, app, lives(0, test.configured, 0))
 			s.get("/set?user=ada")
 			s.clock.advance(test.want - time.Millisecond)
-			require.Equal(t, "ada", s.bare("/read", s.jar.Header("")).body, "without the touch coming back")
+			require.Equal(t, "ada", s.bare("/read", s.jar.Header("")).body, "the touch was not sent back")
 			s.clock.advance(time.Millisecond)
 			a := s.get("/read")
 			require.Equal(t, 404, a.StatusCode)
@@ -128,9 +128,9 @@ func TestTouchAfter(t *testing.T) {
 	}
 }
 
-// A touch seals the head again under its own name, so that it cannot undo
-// anything, and expires nothing. The first one moves it there, from the tag at
-// which all sessions begin.
+// A touch seals the head again under the tag that the head has, so that the touch
+// cannot undo another write. It expires no cookie. The first touch is an exception:
+// it moves the head from the tag at which all sessions begin to a tag of its own.
 func TestTouchKeepsTheName(t *testing.T) {
 	s := newSite(t, app)
 	s.get("/set?user=ada")
@@ -144,13 +144,13 @@ func TestTouchKeepsTheName(t *testing.T) {
 	after := s.cookie()
 	require.Equal(t, before.Name, after.Name)
 	require.NotEqual(t, before.Value, after.Value)
-	require.Equal(t, before.Expires, after.Expires, "the absolute lifetime stays")
+	require.Equal(t, before.Expires, after.Expires, "the absolute end stays")
 	require.Len(t, a.Header["Set-Cookie"], 1)
 	require.Equal(t, "private", a.Header.Get("Cache-Control"))
 }
 
-// A copy of the jar is worth nothing once the session has ended, however alive
-// the session has been kept meanwhile or whatever was begun after it.
+// A copy of the jar is refused once the session in it has expired, even if the
+// visitor's session was kept alive or a new one was begun.
 func TestReplayAfterExpiry(t *testing.T) {
 	s := newSite(t, app, lives(10*time.Hour, 2*time.Hour, 0))
 	s.get("/set?user=ada")
@@ -181,7 +181,7 @@ func TestBrowserSessionHasNoMaxAge(t *testing.T) {
 	}
 	keepForever(s)
 	s.clock.advance(23 * time.Hour)
-	require.Equal(t, string(session.Expired), s.get("/read").Header.Get("X-Reason"), "the server counts all the same")
+	require.Equal(t, string(session.Expired), s.get("/read").Header.Get("X-Reason"), "the server ends the session by itself")
 	s.jar.Restart()
 	require.Empty(t, s.jar.All())
 }
@@ -218,7 +218,7 @@ func TestClockSkew(t *testing.T) {
 	}
 }
 
-// Cookies as a browser sees them: the attributes of the safe default.
+// The default cookie has the safe attributes, and browsers accept it.
 func TestCookieAttributes(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(c *middleware.Config)
@@ -248,12 +248,12 @@ func TestCookieAttributes(t *testing.T) {
 			expire := s.get("/logout", "Cookie: "+pair).Header.Values("Set-Cookie")
 			require.Contains(t, expire, pair[:strings.Index(pair, "=")+1]+"; "+strings.Replace(test.want, "86400", "0", 1))
 			jar := sessiontest.Jar{URL: "https://example.com/app/"}
-			require.True(t, jar.Set(set), "a browser takes it")
+			require.True(t, jar.Set(set), "a browser accepts it")
 		})
 	}
 }
 
-// The attributes that are asked for are in every line, also where one expires.
+// Every line has the configured attributes, also lines that expire a cookie.
 func TestAttributes(t *testing.T) {
 	s := newSite(t, app, config(func(c *middleware.Config) {
 		c.Cookie.SameSite, c.Cookie.Partitioned, c.Cookie.Priority = http.SameSiteNoneMode, true, "High"
@@ -266,7 +266,7 @@ func TestAttributes(t *testing.T) {
 	require.Equal(t, 10_240, s.explain("").Limits.RequestBytes)
 }
 
-// Two sessions on one host, under names of their own, know nothing of each other.
+// Two Sessions with different names on one host are independent.
 func TestSessionsSideBySide(t *testing.T) {
 	clock := &clock{now: noon}
 	shared := func(name string) *middleware.Sessions {
@@ -295,9 +295,9 @@ func TestSessionsSideBySide(t *testing.T) {
 	require.Empty(t, s.get("/?of=shop").body)
 }
 
-// Replicas whose clocks are 30 s ahead and behind: each ends a session by its own
-// clock, neither refuses one of the other's that is new, and what one has touched
-// is not cleared away by the other.
+// The clocks of two replicas are 30 s ahead and 30 s behind. Each replica ends a
+// session by its own clock. Neither refuses a new session of the other, and
+// neither expires a cookie that the other has touched.
 func TestLifetimesAndSkewedReplicas(t *testing.T) {
 	const skew = 30 * time.Second
 	ring := newRing(t)
@@ -310,26 +310,26 @@ func TestLifetimesAndSkewedReplicas(t *testing.T) {
 	advance := func(d time.Duration) { fast.clock.advance(d); slow.clock.advance(d) }
 	fast.get("/set?user=ada")
 	born := fast.header()
-	require.Equal(t, "ada", slow.bare("/read", born).body, "of a minute from now")
+	require.Equal(t, "ada", slow.bare("/read", born).body, "it begins a minute in the slow replica's future")
 	advance(2*time.Hour - time.Millisecond)
 	require.Equal(t, "ada", fast.bare("/read", born).body)
 	advance(time.Minute)
 	require.Equal(t, string(session.ExpiredIdle), fast.bare("/read", born).Header.Get("X-Reason"))
-	require.Equal(t, "ada", slow.bare("/read", born).body, "the margin is the difference of the clocks")
+	require.Equal(t, "ada", slow.bare("/read", born).body, "by its own clock, the session is not yet idle")
 	advance(time.Millisecond)
 	require.Equal(t, string(session.ExpiredIdle), slow.bare("/read", born).Header.Get("X-Reason"))
 
 	slow.get("/set?user=grace")
 	touched := slow.header()
 	advance(2*time.Hour - time.Minute)
-	require.Empty(t, fast.bare("/read", touched).body, "the fast one takes it for idle")
-	require.Empty(t, fast.bare("/read", touched).Header["Set-Cookie"], "but leaves it where it is")
+	require.Empty(t, fast.bare("/read", touched).body, "for the fast replica the session is idle")
+	require.Empty(t, fast.bare("/read", touched).Header["Set-Cookie"], "but it does not expire the cookie")
 	require.Equal(t, "grace", slow.bare("/read", touched).body)
 	begun := fast.bare("/set?user=eve", touched)
 	for _, s := range []*site{fast, slow} {
 		s.jar = slow.jar.Clone()
 		s.receive(begun)
-		require.Equal(t, "eve", s.bare("/read", s.header()).body, "what begins over it counts at both")
+		require.Equal(t, "eve", s.bare("/read", s.header()).body, "a new session counts at both replicas")
 	}
 
 	advance(8*time.Hour + time.Minute)
@@ -339,8 +339,8 @@ func TestLifetimesAndSkewedReplicas(t *testing.T) {
 	require.Contains(t, []session.Reason{session.Expired, session.ExpiredIdle}, slow.events.of(middleware.EventLoaded)[0].Reason)
 }
 
-// Secure does not hang on what a request says of its way: behind a proxy that
-// ends TLS it is there, and nobody who claims plain http gets rid of it.
+// Cookies are Secure whatever the request says about its scheme, also behind a
+// proxy that ends TLS. A client that claims plain HTTP cannot change that.
 func TestSecureBehindAProxy(t *testing.T) {
 	s := newSite(t, app)
 	for _, lines := range [][]string{nil, {"X-Forwarded-Proto: https"}, {"X-Forwarded-Proto: http"}, {"Forwarded: proto=http"}} {

@@ -6,59 +6,63 @@ import (
 	"github.com/carryon-go/carryon/internal/cookiejar"
 )
 
-// Limits is how much of a request and of a response the session may take. A
-// field that is 0 takes the number of the [Platform], or the default's.
+// Limits bounds the cookies in a request and in a response. A field that is 0 has
+// the limit of the [Platform], or of [Default] if there is none.
 //
-// What does not fit is never sent: the commit ends in a
-// [session.TooLargeError] before the header, and the visitor's cookies stay as
-// they were.
+// Cookies that exceed the limits are never sent. The commit fails with a
+// [session.TooLargeError] before the header is written, and the visitor's cookies
+// stay as they were.
 type Limits struct {
-	// CookieBytes is the most for one cookie: name, value and attributes
-	// (RFC 6265 section 6.1 asks browsers for 4,096; they count the name and
-	// the value only, Safari ends at 4,093 of those).
+	// CookieBytes is the maximum size of one cookie: name, value and attributes.
+	// RFC 6265 section 6.1 asks browsers for at least 4,096. Browsers count only
+	// the name and the value; Safari accepts at most 4,093 bytes of these.
 	CookieBytes int
-	// Cookies is the most that one request may carry, the program's own
-	// included; those count for at most half of it, so that nobody's analytics
-	// can keep a visitor from logging in. Default 20 (RFC 2109's minimum;
-	// browsers today keep 150), more where the platform takes long headers.
+	// Cookies is the maximum number of cookies in one request, other cookies of the
+	// site included. The others count for at most half of the limit, so that analytics
+	// cookies cannot prevent a login. The default is 20 (RFC 2109's minimum;
+	// browsers today keep 150), and more on platforms that accept long headers.
 	Cookies int
-	// RequestBytes is the most for the request's Cookie header, the program's
-	// own cookies included.
+	// RequestBytes is the maximum size of the request's Cookie header, other
+	// cookies of the site included.
 	RequestBytes int
-	// ResponseBytes is the most for our Set-Cookie lines in one response.
+	// ResponseBytes is the maximum size of the session's Set-Cookie lines in one
+	// response.
 	ResponseBytes int
-	// SetCookieLines is the most Set-Cookie lines of ours in one response.
+	// SetCookieLines is the maximum number of the session's Set-Cookie lines in one
+	// response.
 	SetCookieLines int
 }
 
-// Platform names what stands between the browser and the program, for its
-// limits. The numbers leave room for the other header fields.
+// Platform names the proxy, platform or server that limits the size of headers.
+// The limits leave space for the other header fields.
 type Platform string
 
-// The platforms. "measured" is said of a real server with its default
-// settings, driven over loopback; the rest is the vendor's documentation.
+// The platforms. "measured" means that a real server with its default settings was
+// tested over loopback, in the version given. All other numbers are from the
+// vendor's documentation.
 const (
 	// Default fits browsers, Go's own server and Cloudflare. Behind nginx, Apache,
-	// HAProxy, ALB or API Gateway name the platform: their limits are lower, and a
-	// header that exceeds them locks the browser out.
+	// HAProxy, ALB or API Gateway, name the platform: their limits are lower. A
+	// Cookie header that exceeds them locks the visitor out, because the browser
+	// sends it with every request.
 	Default Platform = ""
 	// Portable fits every platform listed here but Fasthttp.
 	Portable Platform = "portable"
 	// APIGateway: AWS API Gateway, REST and HTTP APIs: 10,240 bytes for the
 	// request line and all header values, not raisable (AWS quota pages).
 	APIGateway Platform = "apigateway"
-	// LambdaURL: AWS documents no header limit for function URLs; API
-	// Gateway's is taken.
+	// LambdaURL: AWS documents no header limit for function URLs, so the limits are
+	// those of API Gateway.
 	LambdaURL Platform = "lambdaurl"
-	// ALB: AWS Application Load Balancer: 16K for one header field, 64K for
-	// all, 32K for the response's (AWS load-balancer-limits). For a Lambda
-	// target switch lambda.multi_value_headers.enabled on.
+	// ALB: AWS Application Load Balancer: 16K for one request header field, 64K for
+	// all, 32K for the response's header (AWS load-balancer-limits). For a Lambda
+	// target, turn on lambda.multi_value_headers.enabled.
 	ALB Platform = "alb"
 	// CloudFront: 20,480 bytes for the request's headers and query string
 	// (AWS cloudfront-limits).
 	CloudFront Platform = "cloudfront"
-	// CloudRun: Google's front end (Cloud Run, Functions, load balancer). No
-	// number is documented; the lowest that is reported, 15 KB, is taken.
+	// CloudRun: Google's front end (Cloud Run, Functions, load balancer). Google
+	// documents no limit; the lowest that users report is 15 KB.
 	CloudRun Platform = "cloudrun"
 	// Cloudflare: 128 KB for the request's and the response's headers each
 	// (Cloudflare documentation, since 2025-10-16).
@@ -69,22 +73,22 @@ const (
 	// AzureAppService: 64 KB at the front ends, about 16 KB in the Tomcat
 	// images (Azure OSS developer support, 2022).
 	AzureAppService Platform = "azure"
-	// Nginx: proxy and HTTP/1.1 defaults: a Cookie line of 8,182 bytes passes,
-	// and about 4,096 bytes of all the response's headers (measured, 1.22).
+	// Nginx: defaults of the proxy and of HTTP/1.1: a Cookie line of 8,182 bytes,
+	// and about 4,096 bytes for all header fields of the response (measured, 1.22).
 	Nginx Platform = "nginx"
-	// Apache: 8,183 bytes for one request field (measured, 2.4); the response
-	// counts each field on its own.
+	// Apache: 8,183 bytes for one request field (measured, 2.4). In the response,
+	// each field has a limit of its own.
 	Apache Platform = "apache"
-	// HAProxy: 15,224 bytes of Cookie, about 15,000 of response header
-	// (measured, 2.6).
+	// HAProxy: 15,224 bytes for the Cookie field, about 15,000 for the response's
+	// header (measured, 2.6).
 	HAProxy Platform = "haproxy"
-	// Node: a Node.js proxy or server: 16,344 bytes (measured, 20).
+	// Node: a Node.js proxy or server: 16,344 bytes (measured, version 20).
 	Node Platform = "node"
 	// Fasthttp: fasthttp and Fiber read at most 4,096 bytes of request line and
 	// headers by default (fasthttp server.go, ReadBufferSize).
 	Fasthttp Platform = "fasthttp"
-	// GoServer: nothing but Go's net/http in front: 1 MiB of request header
-	// (measured); the browser's own limits remain.
+	// GoServer: browsers connect to Go's net/http directly: 1 MiB for the request's
+	// header (measured). The browser's limits still apply.
 	GoServer Platform = "go"
 )
 
@@ -107,7 +111,7 @@ var platforms = map[Platform]Limits{
 	GoServer:        {RequestBytes: 250_000, ResponseBytes: 200_000, Cookies: 140},
 }
 
-// Platforms lists the names that have limits, sorted; "" is the default.
+// Platforms returns the known platforms, sorted; "" is [Default].
 func Platforms() []Platform {
 	var all []Platform
 	for p := range platforms {
@@ -117,9 +121,9 @@ func Platforms() []Platform {
 	return all
 }
 
-// Limits are the numbers of p; false where p is not one of [Platforms].
-func (p Platform) Limits() (Limits, bool) {
-	l, ok := platforms[p]
+// Limits returns the limits of p. ok is false if p is not one of [Platforms].
+func (p Platform) Limits() (l Limits, ok bool) {
+	l, ok = platforms[p]
 	l.CookieBytes, l.SetCookieLines = 4096, 40
 	if l.Cookies == 0 {
 		l.Cookies = 20
@@ -127,8 +131,8 @@ func (p Platform) Limits() (Limits, bool) {
 	return l, ok
 }
 
-// over returns l with base's numbers where l has none.
-func (l Limits) over(base Limits) Limits {
+// withDefaults returns l with each field that is 0 replaced by base's.
+func (l Limits) withDefaults(base Limits) Limits {
 	set := func(n *int, def int) {
 		if *n == 0 {
 			*n = def
@@ -142,10 +146,10 @@ func (l Limits) over(base Limits) Limits {
 	return l
 }
 
-// check refuses numbers that browsers or servers do not support.
+// check adds a fault for each limit that is outside the permitted range.
 func (l Limits) check(f *faults) {
 	check := func(name string, n, least, most int) {
-		f.add(n < least || n > most, "Limits."+name, "%d must be from %d to %d (0 takes the platform's)", n, least, most)
+		f.add(n < least || n > most, "Limits."+name, "%d must be from %d to %d, or 0 for the platform's limit", n, least, most)
 	}
 	check("CookieBytes", l.CookieBytes, 512, 4096)
 	check("Cookies", l.Cookies, 1, 150)

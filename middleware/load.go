@@ -13,15 +13,15 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// load opens and merges what the Cookie header holds. What does not open is a
-// reason, not an error. load fails if the session lives in a store that does not
-// answer.
+// load opens and merges the session cookies in the Cookie header. A cookie that does
+// not open is a refusal, not an error. load fails if the session is in a store that
+// does not answer.
 func (x *requestState) load(ctx context.Context) (*state.View, error) {
 	m := x.sessions
 	start := m.Clock()
 	found := &x.result
 	x.found = found
-	found.makeRoom()
+	found.useBuffers()
 	found.jar.Read(x.cookies, m.Cookie.Name, m.Cookie.FixedName)
 	l := loading{m: m, now: start, found: found}
 	if len(found.jar.Groups) > 0 {
@@ -33,7 +33,7 @@ func (x *requestState) load(ctx context.Context) (*state.View, error) {
 	}
 	found.refusals = l.refusals
 	v := &found.view
-	v.Read(l.cookies, nil, state.Millis(start), m.idle, found.entriesRoom())
+	v.Read(l.cookies, nil, state.Millis(start), m.idle, found.entriesBuffer())
 	v.Unopened, v.Closed = l.unknown, string(l.reason)
 	if found.jar.TooMany {
 		v.Unopened, v.Closed = v.Unopened+1, string(session.TooMany)
@@ -43,7 +43,7 @@ func (x *requestState) load(ctx context.Context) (*state.View, error) {
 		err = x.importLegacy(ctx, v, start)
 	}
 	if v.Verdict == state.Unstored {
-		v, err = x.follow(ctx)
+		v, err = x.loadRecord(ctx)
 	}
 	if err == nil {
 		err = x.refuseRevoked(ctx, v)
@@ -55,74 +55,78 @@ func (x *requestState) load(ctx context.Context) (*state.View, error) {
 	return v, err
 }
 
-func (f *loadResult) makeRoom() {
-	f.jar.Pieces, f.jar.Groups, f.groups = f.room.pieces[:0], f.room.groups[:0], f.room.fates[:0]
+// useBuffers makes the result's slices use the memory that was allocated with it.
+func (f *loadResult) useBuffers() {
+	f.jar.Pieces, f.jar.Groups, f.groups = f.buffers.pieces[:0], f.buffers.groups[:0], f.buffers.opened[:0]
 	if s := f.scratch; s != nil {
-		f.jar.Pieces, f.jar.Groups, f.groups = s.pieces[:0], s.groups[:0], s.fates[:0]
+		f.jar.Pieces, f.jar.Groups, f.groups = s.pieces[:0], s.groups[:0], s.opened[:0]
 	}
 }
 
-// ours reports whether the request carried a cookie that is this program's.
-func (f *loadResult) ours() bool {
-	return slices.ContainsFunc(f.groups, func(g groupFate) bool { return !g.foreign })
+// hasOwn reports whether the request carries a session cookie of this program.
+func (f *loadResult) hasOwn() bool {
+	return slices.ContainsFunc(f.groups, func(g openedGroup) bool { return !g.foreign })
 }
 
-func (f *loadResult) entriesRoom() []state.Entry {
+// entriesBuffer returns memory for the merged entries, or nil.
+func (f *loadResult) entriesBuffer() []state.Entry {
 	if f.scratch == nil {
 		return nil
 	}
 	return f.scratch.entries[:0]
 }
 
-// loading is the opening of one request's cookies.
+// loading is the state while the cookies of one request are opened.
 type loading struct {
 	m          *Sessions
 	now        time.Time
 	ring       *keyring.Ring
-	found      *loadResult // with room
-	taken      int         // cookies that lie in that room
+	found      *loadResult // with its buffers
+	taken      int         // number of cookies that nextCookie has returned
 	cookies    []*state.Cookie
-	unknown    int            // groups that another replica may be able to open
-	unknownIDs []keyring.ID   // of their keys
-	reason     session.Reason // of the refusals the one that says most
+	unknown    int            // number of groups whose keys another replica may have
+	unknownIDs []keyring.ID   // the ids of these keys
+	reason     session.Reason // of the first refusal, or UnknownKey if any key is unknown
 	refusals   []refusal
 }
 
-// spare returns a cookie to be decoded into, and room for its entries.
-func (l *loading) spare() (*state.Cookie, []state.Entry) {
+// nextCookie returns an empty cookie and a buffer for its entries.
+func (l *loading) nextCookie() (*state.Cookie, []state.Entry) {
 	f := l.found
 	l.taken++
 	switch n := l.taken; {
 	case n == 1:
-		return &f.room.first, f.room.entries[:0]
+		return &f.buffers.first, f.buffers.entries[:0]
 	case f.scratch != nil && n-2 < len(f.scratch.cells):
 		return &f.scratch.cells[n-2], nil
 	}
 	return &state.Cookie{}, nil
 }
 
+// openAll opens all groups of the request with the current ring.
 func (l *loading) openAll() {
 	f := l.found
 	f.groups = f.groups[:0]
-	if l.cookies = f.room.cookies[:0]; f.scratch != nil {
+	if l.cookies = f.buffers.cookies[:0]; f.scratch != nil {
 		l.cookies = f.scratch.cookies[:0]
 	}
 	for i := range f.jar.Groups {
 		g := &f.jar.Groups[i]
-		fate, err := l.openGroup(g)
+		opened, err := l.openGroup(g)
 		if err != nil {
-			fate.unknown = errors.Is(err, codec.UnknownKey)
-			fate.waste = !g.HasFirst || errors.Is(err, codec.DeadKey) || errors.Is(err, codec.Malformed) || errors.Is(err, codec.WrongLength)
+			opened.unknown = errors.Is(err, codec.UnknownKey)
+			opened.unopenable = !g.HasFirst || errors.Is(err, codec.DeadKey) || errors.Is(err, codec.Malformed) || errors.Is(err, codec.WrongLength)
 			l.refuse(g.Tag, err)
 		} else {
-			l.cookies = append(l.cookies, fate.cookie)
+			l.cookies = append(l.cookies, opened.cookie)
 		}
-		f.groups = append(f.groups, fate)
+		f.groups = append(f.groups, opened)
 	}
 }
 
-// resolve finds out whether keys that the ring does not have belong to a newer
-// ring, which is read then, or to another program.
+// resolve handles cookies whose keys are not in the ring. If the source has a newer
+// ring, resolve opens the cookies with that ring. If the source says that the keys
+// belong to another program, resolve marks the cookies as foreign.
 func (l *loading) resolve(ctx context.Context) {
 	r, ok := l.m.Keys.(keyring.Resolver)
 	if !ok {
@@ -131,23 +135,23 @@ func (l *loading) resolve(ctx context.Context) {
 	ring, verdict := r.Resolve(ctx, l.unknownIDs...)
 	if ring != l.ring {
 		l.ring = ring
-		l.again()
+		l.reopenAll()
 	}
 	if verdict != keyring.Foreign || l.unknown == 0 {
 		return
 	}
 	l.m.adviseOnForeign(l.unknownIDs[0])
 	for i := range l.found.groups {
-		if fate := &l.found.groups[i]; fate.unknown {
-			fate.unknown, fate.foreign = false, true
+		if g := &l.found.groups[i]; g.unknown {
+			g.unknown, g.foreign = false, true
 		}
 	}
 	l.unknown = 0
 }
 
-// again opens everything with a ring that has changed.
-func (l *loading) again() {
-	l.found.room.first, l.taken = state.Cookie{}, 0
+// reopenAll discards the results and opens all groups with a newer ring.
+func (l *loading) reopenAll() {
+	l.found.buffers.first, l.taken = state.Cookie{}, 0
 	if s := l.found.scratch; s != nil {
 		clear(s.cells[:])
 	}
@@ -155,16 +159,17 @@ func (l *loading) again() {
 	l.openAll()
 }
 
-// adviseOnForeign says once what a cookie that is sealed by another program's key
-// means.
+// adviseOnForeign logs once that another program on the host seems to use the same
+// cookie name, and how to fix that.
 func (m *Sessions) adviseOnForeign(id keyring.ID) {
 	m.foreign.Do(func() {
-		m.Logger.Warn("carryon: a visitor brought a session cookie that is sealed by a key which is not in the ring: another program on this host "+
-			"uses the same Config.Cookie.Name, or the ring was replaced; if it is another program, give one of them another Config.Cookie.Name",
+		m.Logger.Warn("carryon: a request has a session cookie whose key is not in the ring: another program on this host uses the same "+
+			"Config.Cookie.Name, or the ring was replaced; if there is another program, give one of the two a different Config.Cookie.Name",
 			"name", m.Cookie.Name, "key", id.String())
 	})
 }
 
+// refuse records that a group did not open.
 func (l *loading) refuse(tag string, err error) {
 	r := refusalOf(err)
 	r.tag = tag
@@ -178,26 +183,27 @@ func (l *loading) refuse(tag string, err error) {
 	l.refusals = append(l.refusals, r)
 }
 
-// openGroup turns the cookies of one tag into the content they carry. Of several
-// readings that open the newest counts. If none opens, the refusal that leaves
-// most hope is returned.
-func (l *loading) openGroup(g *cookiejar.Group) (fate groupFate, err error) {
+// openGroup opens the cookies of one tag. If a name occurs more than once, openGroup
+// tries the combinations of the pieces, and of those that open the newest counts.
+// If none opens, the error is the first one, except that an unknown key comes before
+// others: a newer ring may have that key.
+func (l *loading) openGroup(g *cookiejar.Group) (opened openedGroup, err error) {
 	jar := &l.found.jar
 	if jar.InOrder(g) {
-		fate, err = l.openPlain(g)
-		fate.foreign = errors.Is(err, codec.BadSeal) && !jar.TooMany
-		return fate, err
+		opened, err = l.openInOrder(g)
+		opened.foreign = errors.Is(err, codec.BadSeal) && !jar.TooMany
+		return opened, err
 	}
 	var refused error
 	r := jar.Combinations(g)
-	var best groupFate
-	for way := range r.Count {
-		fate, err := l.openReading(g, r.Combination(way))
+	var best openedGroup
+	for i := range r.Count {
+		opened, err := l.openCombination(g, r.Combination(i))
 		switch {
 		case err == nil:
-			// A planted cookie may be an old one of the visitor's own.
-			if best.cookie == nil || fate.cookie.Newer(best.cookie) {
-				best = fate
+			// An attacker may have planted an old cookie of the visitor.
+			if best.cookie == nil || opened.cookie.Newer(best.cookie) {
+				best = opened
 			}
 		case refused == nil || errors.Is(err, codec.UnknownKey):
 			refused = err
@@ -206,11 +212,13 @@ func (l *loading) openGroup(g *cookiejar.Group) (fate groupFate, err error) {
 	if best.cookie != nil {
 		return best, nil
 	}
-	// Where names are doubled, the good reading may not have been tried.
-	return groupFate{foreign: errors.Is(refused, codec.BadSeal) && r.Count == 1 && !jar.TooMany}, refused
+	// With several combinations, the right one may not have been tried, so that a
+	// bad seal does not prove that another program has sealed the cookie.
+	return openedGroup{foreign: errors.Is(refused, codec.BadSeal) && r.Count == 1 && !jar.TooMany}, refused
 }
 
-func (l *loading) openReading(g *cookiejar.Group, pieces []string) (groupFate, error) {
+// openCombination opens a group with the given pieces.
+func (l *loading) openCombination(g *cookiejar.Group, pieces []string) (openedGroup, error) {
 	return l.open(g, func(i int) (string, bool) {
 		if i >= len(pieces) {
 			return "", false
@@ -219,9 +227,9 @@ func (l *loading) openReading(g *cookiejar.Group, pieces []string) (groupFate, e
 	})
 }
 
-// openPlain opens a group whose pieces are there once each, in their order, as
-// nearly all are.
-func (l *loading) openPlain(g *cookiejar.Group) (groupFate, error) {
+// openInOrder opens a group that has each piece exactly once and in order. Nearly
+// all groups are like that.
+func (l *loading) openInOrder(g *cookiejar.Group) (openedGroup, error) {
 	jar := &l.found.jar
 	return l.open(g, func(i int) (string, bool) {
 		if i >= g.Count {
@@ -231,26 +239,28 @@ func (l *loading) openPlain(g *cookiejar.Group) (groupFate, error) {
 	})
 }
 
-// open turns the pieces of one sealed value into the content they carry.
-func (l *loading) open(g *cookiejar.Group, piece func(i int) (string, bool)) (groupFate, error) {
+// open opens one sealed value, whose pieces the function piece returns.
+func (l *loading) open(g *cookiejar.Group, piece func(i int) (string, bool)) (openedGroup, error) {
 	plaintext, key, _, err := l.m.formats.OpenPieces(nil, l.ring, l.now, l.m.binding(g.Tag), piece)
 	if err != nil {
-		return groupFate{}, err
+		return openedGroup{}, err
 	}
-	c, room := l.spare()
-	if err := c.Decode(plaintext, room); err != nil {
-		return groupFate{}, err
+	c, buffer := l.nextCookie()
+	if err := c.Decode(plaintext, buffer); err != nil {
+		return openedGroup{}, err
 	}
 	c.Tag = g.Tag
 	retires := key.Retires()
-	return groupFate{cookie: c, retired: !retires.IsZero() && !l.now.Before(retires)}, nil
+	return openedGroup{cookie: c, retired: !retires.IsZero() && !l.now.Before(retires)}, nil
 }
 
-// binding is what a seal is bound to beside its content.
+// binding returns the context that a seal authenticates besides the content.
 func (m *Sessions) binding(tag string) codec.Binding {
 	return codec.Binding{Audience: m.Audience, Base: m.Cookie.Name, Suffix: tag}
 }
 
+// reload returns the session as it is now: expired or revoked meanwhile, or changed
+// in the store.
 func (x *requestState) reload(ctx context.Context, have *state.View) (*state.View, error) {
 	now := *have
 	v := &now

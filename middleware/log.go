@@ -9,13 +9,15 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// logEvery is how often a [Log] repeats a warning of one kind and reason.
+// logEvery is how often a [Log] repeats a warning with the same kind, reason and
+// detail.
 const logEvery = 10 * time.Second
 
-// Log makes an observer that writes events to a logger, one line each. What an
-// operator should look at is a warning, of which one of each kind and reason is
-// written in ten seconds, with the number of those that were left out before it; the rest are
-// debug lines. nil means slog.Default().
+// Log returns an observer that writes each event to a logger, as one line. Events
+// that need an operator's attention are warnings, all others are debug lines. Of
+// the warnings with the same kind, reason and detail, Log writes one in ten
+// seconds; "omitted" is the number of warnings left out before that one. A nil
+// logger means slog.Default().
 //
 //	middleware.Config{Observer: middleware.Log(logger)}
 func Log(logger *slog.Logger) func(context.Context, Event) {
@@ -30,21 +32,23 @@ type eventLog struct {
 	logger *slog.Logger
 	now    func() time.Time
 	mu     sync.Mutex
-	last   map[occasion]*tally // as many as there are kinds and reasons
+	last   map[warningKey]*warningCount
 }
 
-// occasion is what warnings are counted by.
-type occasion struct {
+// warningKey identifies the warnings that are counted together.
+type warningKey struct {
 	kind   EventKind
 	reason session.Reason
 	detail string
 }
 
-type tally struct {
-	at      time.Time
-	omitted int
+// warningCount counts the warnings of one key.
+type warningCount struct {
+	at      time.Time // of the last warning written
+	omitted int       // number of warnings left out since then
 }
 
+// observe writes an event to the logger, or counts it as omitted.
 func (l *eventLog) observe(ctx context.Context, e Event) {
 	level := levelOf(e)
 	if !l.logger.Enabled(ctx, level) {
@@ -53,35 +57,37 @@ func (l *eventLog) observe(ctx context.Context, e Event) {
 	omitted := 0
 	if level >= slog.LevelWarn {
 		var write bool
-		if omitted, write = l.sample(occasion{e.Kind, e.Reason, e.Detail}); !write {
+		if omitted, write = l.sample(warningKey{e.Kind, e.Reason, e.Detail}); !write {
 			return
 		}
 	}
 	l.logger.LogAttrs(ctx, level, "carryon: "+string(e.Kind), attributesOf(e, omitted)...)
 }
 
-// sample reports whether a warning is written, and how many like it were not.
-func (l *eventLog) sample(o occasion) (omitted int, write bool) {
+// sample reports whether a warning is to be written, and how many were omitted
+// before it.
+func (l *eventLog) sample(key warningKey) (omitted int, write bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now, t := l.now(), l.last[o]
+	now, t := l.now(), l.last[key]
 	switch {
 	case t == nil:
 		if l.last == nil {
-			l.last = map[occasion]*tally{}
+			l.last = map[warningKey]*warningCount{}
 		}
-		l.last[o] = &tally{at: now}
+		l.last[key] = &warningCount{at: now}
 		return 0, true
 	case now.Sub(t.at) < logEvery:
 		t.omitted++
 		return 0, false
 	}
 	omitted = t.omitted
-	*t = tally{at: now}
+	*t = warningCount{at: now}
 	return omitted, true
 }
 
-// levelOf separates what an operator should look at from ordinary traffic.
+// levelOf returns the level of an event: a warning if it needs an operator's
+// attention.
 func levelOf(e Event) slog.Level {
 	switch e.Kind {
 	case EventFailed, EventLateChange, EventLateRead, EventUncached, EventOverBudget, EventClamped, EventUndecodable:
@@ -100,7 +106,7 @@ func levelOf(e Event) slog.Level {
 	return slog.LevelDebug
 }
 
-// attributesOf are what an event says; what is zero is left out.
+// attributesOf returns the attributes of an event without those that are zero.
 func attributesOf(e Event, omitted int) []slog.Attr {
 	list := make([]slog.Attr, 0, 8)
 	text := func(name, v string) {

@@ -13,7 +13,7 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// newLog is a Log whose clock a test moves.
+// newLog returns a Log whose clock a test moves.
 func newLog(level slog.Level) (l *eventLog, written *strings.Builder, now *time.Time) {
 	written, now = &strings.Builder{}, new(time.Time)
 	handler := slog.NewTextHandler(written, &slog.HandlerOptions{Level: level, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -44,7 +44,8 @@ level=DEBUG msg="carryon: store call" detail=load bytes=7
 `, written.String())
 }
 
-// A flood of one kind is one line in ten seconds, which says how many it was.
+// Many warnings of one kind and reason give one line in ten seconds, which has the
+// number of those omitted.
 func TestLogSamplesWarnings(t *testing.T) {
 	l, written, now := newLog(slog.LevelInfo)
 	flood := func(n int, reason session.Reason) {
@@ -53,7 +54,7 @@ func TestLogSamplesWarnings(t *testing.T) {
 		}
 	}
 	flood(1000, session.UnknownKey)
-	flood(1000, session.Expired) // what visitors do all day
+	flood(1000, session.Expired) // ordinary traffic: not a warning
 	flood(1, session.BadSeal)
 	*now = now.Add(logEvery)
 	flood(2, session.UnknownKey)

@@ -72,7 +72,7 @@ func (s *settings) fill() {
 	if !known {
 		platform, _ = Default.Limits() // the platform is the only fault then
 	}
-	s.limits = s.Limits.over(platform)
+	s.limits = s.Limits.withDefaults(platform)
 	if s.Cookie.Partitioned {
 		s.limits.RequestBytes = min(s.limits.RequestBytes, partitionBytes)
 	}

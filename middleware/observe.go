@@ -10,6 +10,7 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
+// observe reports an event of the request.
 func (x *Exchange) observe(ctx context.Context, e Event) {
 	w := x.state.Load()
 	if w != nil && w.found != nil && w.found.merged == nil && (e.Kind == EventRefused || e.Err != nil) {
@@ -18,11 +19,11 @@ func (x *Exchange) observe(ctx context.Context, e Event) {
 	if w != nil && w.silent {
 		return
 	}
-	x.sessions.tell(observed{ctx, x}, e)
+	x.sessions.report(observed{ctx, x}, e)
 }
 
-// observed is the context of an Observer. The session is not in it: the session is
-// locked at that time, and an observer that asked for it would deadlock.
+// observed is the context that an Observer gets. It does not carry the session,
+// because the session is locked and an observer that used it would deadlock.
 type observed struct {
 	context.Context
 	x *Exchange
@@ -41,9 +42,8 @@ func (o observed) Value(key any) any {
 	return o.Context.Value(key)
 }
 
-// tell tells the Observer of an event. Without one, failures are logged: none of
-// them is silent.
-func (s *settings) tell(ctx context.Context, e Event) {
+// report passes an event to the Observer. Without an Observer, failures are logged.
+func (s *settings) report(ctx context.Context, e Event) {
 	switch {
 	case s.Observer != nil:
 		s.Observer(ctx, e)
@@ -52,8 +52,8 @@ func (s *settings) tell(ctx context.Context, e Event) {
 	}
 }
 
-// isFailure reports whether an event tells of something that was lost or refused
-// by a fault of the program, its configuration or its store.
+// isFailure reports whether an event is caused by a fault of the program, its
+// configuration or its store.
 func isFailure(e Event) bool {
 	switch e.Kind {
 	case EventFailed, EventLateChange, EventClamped, EventUndecodable:
@@ -66,7 +66,7 @@ func isFailure(e Event) bool {
 	return false
 }
 
-// observeLoad tells of every cookie that was refused, then of the load itself.
+// observeLoad reports each cookie that was refused, and then the load itself.
 func (x *requestState) observeLoad(ctx context.Context, v *state.View, took time.Duration) {
 	for _, e := range x.found.refusedByLoad() {
 		x.observe(ctx, e)
@@ -81,9 +81,9 @@ func (x *requestState) observeLoad(ctx context.Context, v *state.View, took time
 	x.observe(ctx, e)
 }
 
-// refusedByLoad returns an event for each cookie that did not count, and then for
-// why there is no session, if that is no single cookie's fault: it was ended, its
-// record is missing, too many cookies came.
+// refusedByLoad returns an event for each cookie that did not count. A last event
+// has the reason why there is no session, unless an earlier one has it: for example
+// the session was ended, its record is missing, or there are too many cookies.
 func (f *loadResult) refusedByLoad() (all []Event) {
 	v := f.merged
 	for _, r := range f.refusals {
@@ -98,11 +98,11 @@ func (f *loadResult) refusedByLoad() (all []Event) {
 	if f.jar.TooMany {
 		reason = session.TooMany
 	}
-	told := func(reason session.Reason) bool {
+	reported := func(reason session.Reason) bool {
 		return slices.ContainsFunc(all, func(e Event) bool { return e.Reason == reason }) ||
 			slices.ContainsFunc(f.refused, func(r Refusal) bool { return r.Reason == reason })
 	}
-	if reason == session.Recognised || reason == session.Absent || told(reason) || reason == session.StoreDown && told(session.StoreRolledBack) {
+	if reason == session.Recognised || reason == session.Absent || reported(reason) || reason == session.StoreDown && reported(session.StoreRolledBack) {
 		return all
 	}
 	e := Event{Kind: EventRefused, Reason: reason}
@@ -124,7 +124,7 @@ func (f *loadResult) allRefused() []Refusal {
 	return all
 }
 
-// cells counts the entries that are in cells.
+// cells returns the number of entries that are in cells.
 func cells(v *state.View) (n int) {
 	for i := range v.Entries {
 		if v.Entries[i].From != nil {
@@ -134,8 +134,8 @@ func cells(v *state.View) (n int) {
 	return n
 }
 
-// Observers makes one observer of several, which are told in this order. Those
-// that are nil are left out; of none it is nil.
+// Observers returns an observer that calls those in list, in order. It skips nil
+// observers. If no others are left, Observers returns nil.
 //
 //	middleware.Config{Observer: middleware.Observers(middleware.Log(nil), count)}
 func Observers(list ...func(context.Context, Event)) func(context.Context, Event) {

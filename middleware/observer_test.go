@@ -33,15 +33,15 @@ func TestLoadedSaysWhoCame(t *testing.T) {
 	require.Equal(t, middleware.EventLoaded, all[0].Kind)
 	require.Equal(t, session.Recognised, all[0].Reason)
 	require.Equal(t, committed[0].SessionID, all[0].SessionID)
-	require.Zero(t, all[0].Cells, "all of it is in the head")
-	require.InDelta(t, s.cookie().Size(), all[0].Bytes, 4, "name, =, value and what parts it from the next")
+	require.Zero(t, all[0].Cells, "all entries are in the head")
+	require.InDelta(t, s.cookie().Size(), all[0].Bytes, 4, "name, =, value and separator")
 
 	s.get("/set?user=eve")
 	s.events.forget()
 	s.get("/read")
 	loaded := s.events.of(middleware.EventLoaded)
 	require.Len(t, loaded, 1)
-	require.Equal(t, 1, loaded[0].Cells, "what was changed is in a cell")
+	require.Equal(t, 1, loaded[0].Cells, "the changed entry is in a cell")
 	require.InDelta(t, len(s.header()), loaded[0].Bytes, 4)
 }
 
@@ -52,13 +52,13 @@ func TestCommittedTellsSessionsApart(t *testing.T) {
 	}
 	c := s.events.of(middleware.EventCommitted)
 	require.Len(t, c, 4)
-	require.Equal(t, c[0].SessionID, c[1].SessionID, "a change goes on")
-	require.NotEqual(t, c[1].SessionID, c[2].SessionID, "a renewal does not")
+	require.Equal(t, c[0].SessionID, c[1].SessionID, "a change keeps the id")
+	require.NotEqual(t, c[1].SessionID, c[2].SessionID, "a renewal changes the id")
 	require.Equal(t, []int{1, 2, 1, 1}, []int{c[0].Set, c[1].Set, c[2].Set, c[3].Set}, "the change moves the head, too")
 	require.Equal(t, []int{0, 1, 2, 1}, []int{c[0].Expired, c[1].Expired, c[2].Expired, c[3].Expired})
 }
 
-// Every way in which a cookie is refused has its own name, in the event, in
+// Each reason for refusing a cookie has a name of its own, in the event, in
 // Session.Reason and in the event of the load.
 func TestEveryRefusalHasItsReason(t *testing.T) {
 	type situation struct {
@@ -97,7 +97,7 @@ func TestEveryRefusalHasItsReason(t *testing.T) {
 	}
 }
 
-// A cookie that was cut may be one whose other pieces are missing.
+// A cookie that was truncated may be one whose other pieces are missing.
 func TestCutCookiesAreTornOrTooShort(t *testing.T) {
 	s, name, value := loggedIn(t)
 	a := s.bare("/read", name+"="+value[:len(value)-8])
@@ -119,8 +119,8 @@ func TestReplacedSessionsAreSuperseded(t *testing.T) {
 	require.Equal(t, session.Recognised, s.events.of(middleware.EventLoaded)[0].Reason)
 }
 
-// A first read after the header means that a personal page may have left
-// without Vary and Cache-Control.
+// A first read after the header was sent is reported, because a personal page may
+// have been sent without Vary and Cache-Control.
 func TestFirstReadAfterTheHeader(t *testing.T) {
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(200)
@@ -134,8 +134,9 @@ func TestFirstReadAfterTheHeader(t *testing.T) {
 	require.Empty(t, s.events.of(middleware.EventLateChange))
 }
 
-// walk makes events of every kind, with values that must not be in them.
-func walk(t *testing.T) (all []middleware.Event, secrets []string) {
+// causeEveryEvent causes events of every kind. It returns them, and the values that
+// must not be in them.
+func causeEveryEvent(t *testing.T) (all []middleware.Event, secrets []string) {
 	const secret = "geheimnis-8472"
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r.Context())
@@ -145,7 +146,7 @@ func walk(t *testing.T) (all []middleware.Event, secrets []string) {
 			user.Set(s, secret)
 		case "/hijack":
 			user.Set(s, secret+"-hijacked")
-			byHand(t, w)
+			hijackAndRespond(t, w)
 		case "/large":
 			note.Set(s, secret+huge)
 		case "/odd":
@@ -181,7 +182,7 @@ func walk(t *testing.T) (all []middleware.Event, secrets []string) {
 }
 
 func TestEventsCarryNoValues(t *testing.T) {
-	all, secrets := walk(t)
+	all, secrets := causeEveryEvent(t)
 	seen := map[middleware.EventKind]bool{}
 	for _, e := range all {
 		seen[e.Kind] = true
@@ -195,7 +196,7 @@ func TestEventsCarryNoValues(t *testing.T) {
 		middleware.EventLoaded, middleware.EventRefused, middleware.EventCommitted, middleware.EventFailed,
 		middleware.EventLateChange, middleware.EventLateRead, middleware.EventUncached, middleware.EventHijacked,
 	} {
-		require.True(t, seen[kind], "the walk makes no %q event", kind)
+		require.True(t, seen[kind], "causeEveryEvent causes no %q event", kind)
 	}
 }
 
@@ -219,18 +220,18 @@ func panics(f func()) (did bool) {
 	return
 }
 
-// An observer, or a log handler behind it, may look for the session in its
-// context: there is none, rather than one that is locked.
+// An observer, or a log handler that it calls, may look for the session in its
+// context. It finds none, because the session is locked.
 func TestObserverCannotLockItselfOut(t *testing.T) {
 	var s *site
 	var tenants []any
 	observer := func(ctx context.Context, _ middleware.Event) {
 		if _, ok := session.Lookup(ctx); ok {
-			t.Error("the observer has the session, and would wait for itself")
+			t.Error("the observer can get the session, which would deadlock")
 		}
 		tenants = append(tenants, ctx.Value(tenant{}))
 		if !panics(func() { s.sessions.From(ctx) }) {
-			t.Error("the same, by Sessions.From")
+			t.Error("the observer can get the session by Sessions.From, which would deadlock")
 		}
 	}
 	s = newSite(t, func(w http.ResponseWriter, r *http.Request) {
@@ -244,5 +245,5 @@ func TestObserverCannotLockItselfOut(t *testing.T) {
 		})
 	}))
 	s.get("/login?user=ada")
-	require.Equal(t, []any{"inner", "outer", "outer"}, tenants, "of the load, the commit and the late change")
+	require.Equal(t, []any{"inner", "outer", "outer"}, tenants, "for the load, the commit and the late change")
 }

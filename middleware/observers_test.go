@@ -11,9 +11,9 @@ import (
 
 func TestObservers(t *testing.T) {
 	type observer = func(context.Context, middleware.Event)
-	var told []string
+	var got []string
 	as := func(name string) observer {
-		return func(_ context.Context, e middleware.Event) { told = append(told, name+" "+string(e.Kind)) }
+		return func(_ context.Context, e middleware.Event) { got = append(got, name+" "+string(e.Kind)) }
 	}
 	require.Nil(t, middleware.Observers())
 	require.Nil(t, middleware.Observers(nil, nil))
@@ -21,9 +21,9 @@ func TestObservers(t *testing.T) {
 	middleware.Observers(nil, as("only"), nil)(t.Context(), middleware.Event{Kind: middleware.EventLoaded})
 	list := []observer{as("first"), nil, as("second")}
 	both := middleware.Observers(list...)
-	list[0] = nil // the caller's slice is the caller's
+	list[0] = nil // Observers must not use the caller's slice
 	both(t.Context(), middleware.Event{Kind: middleware.EventLoaded})
-	require.Equal(t, []string{"only loaded", "first loaded", "second loaded"}, told)
+	require.Equal(t, []string{"only loaded", "first loaded", "second loaded"}, got)
 
 	a, b := &events{}, &events{}
 	s := newSite(t, app, config(func(c *middleware.Config) { c.Observer = middleware.Observers(a.observe, b.observe) }))

@@ -22,7 +22,8 @@ func mem(t testing.TB, now func() time.Time) *fallback.Memory {
 	return m
 }
 
-// T1: login, Save, then Destroy, in the response that begins a stored session.
+// A handler logs in, saves, and then destroys the session, in the response that
+// begins a stored session. The session must be gone.
 func TestDestroyAfterASaveEndsANewStoredSession(t *testing.T) {
 	for _, revocation := range []middleware.Revocation{middleware.RevocationOn, middleware.RevocationOff} {
 		for mode, size := range map[middleware.Mode]int{middleware.AlwaysStored: 10, middleware.Auto: 60_000} {
@@ -40,22 +41,24 @@ func TestDestroyAfterASaveEndsANewStoredSession(t *testing.T) {
 					s.Destroy() // a later check failed
 				})
 				seen, reason := a.sees(jar)
-				require.Empty(t, seen, "destroyed, and logged in (%v)", reason)
+				require.Empty(t, seen, "the destroyed session is back (%v)", reason)
 			})
 		}
 	}
 }
 
-// T2
+// An imported session in one stored cookie survives the other library's removal of
+// its own session.
 func TestImportIntoOneStoredCookie(t *testing.T) {
 	s, old := migrating(t, config(func(c *middleware.Config) { c.Cookie.FixedName, c.Fallback.Mode = true, middleware.AlwaysStored }))
 	require.Equal(t, "ada", s.who())
 	s.clock.advance(time.Minute)
-	delete(old.sessions, "token") // the other library's row goes
+	delete(old.sessions, "token") // the other library removes its session
 	require.Equal(t, "ada", s.who())
 }
 
-// T3: stateless importer, no store.
+// After a logout of an imported session, a late request with the old cookie does
+// not bring the session back. The importer has no state, and there is no store.
 func TestLogoutOfAnImportedSessionHoldsAgainstALateImport(t *testing.T) {
 	old := &oldLibrary{path: "/", sessions: map[string]*middleware.Imported{"token": {
 		Values: map[string]any{"user": "ada"}, Created: noon.Add(-time.Hour), Expires: noon.Add(9 * time.Hour)}}}
@@ -70,14 +73,14 @@ func TestLogoutOfAnImportedSessionHoldsAgainstALateImport(t *testing.T) {
 	require.NoError(t, err)
 	jar.land(lines)
 	seen, reason := a.sees(jar)
-	require.Empty(t, seen, "logged out, and back again (%v)", reason)
+	require.Empty(t, seen, "the session is back after its logout (%v)", reason)
 }
 
 type stateless struct{ *oldLibrary }
 
 func (stateless) Forget(context.Context, string) error { return nil }
 
-// T4
+// Pop in a prefetch keeps the value, also if the handler calls Save.
 func TestPopLeavesTheValueInAPrefetchThatSaves(t *testing.T) {
 	for name, do := range map[string]func(w http.ResponseWriter, r *http.Request){
 		"saved": func(w http.ResponseWriter, r *http.Request) {
@@ -102,38 +105,38 @@ func TestPopLeavesTheValueInAPrefetchThatSaves(t *testing.T) {
 			}))
 			s.get("/put?name=note&size=10")
 			s.get("/pop", "Sec-Purpose: prefetch")
-			require.Equal(t, "10", s.length("note"), "nobody has seen the flash")
+			require.Equal(t, "10", s.length("note"), "the visitor has not seen the flash message")
 		})
 	}
 }
 
-// T5: Renew, header, panic.
+// A renewal counts if the handler panics after the header was sent.
 func TestRenewalCountsWhereTheHandlerPanicsAfterTheHeader(t *testing.T) {
 	sites, _ := sharing(t, 2, asProgram(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/renew" {
 			session.From(r.Context()).Renew()
 			w.WriteHeader(200)
 			w.(http.Flusher).Flush()
-			panic(http.ErrAbortHandler) // as httputil.ReverseProxy where a copy fails
+			panic(http.ErrAbortHandler) // as httputil.ReverseProxy does if a copy fails
 		}
 		bindApp(w, r)
 	}))
 	s := sites[0]
 	s.get("/bind?user=ada")
 	before := s.header()
-	thief := s.rob()
+	thief := s.stealJar()
 	r, _ := http.NewRequest("GET", s.URL+"/renew", nil)
 	if response, err := s.client.Do(r); err == nil {
 		_, _ = io.Copy(io.Discard, response.Body) // until the server has ended the request
 		response.Body.Close()
 	}
-	require.NotEqual(t, before, s.header(), "the new one has arrived")
+	require.NotEqual(t, before, s.header(), "the renewed cookie was sent")
 	require.Equal(t, "ada", s.who())
 	after(s, time.Hour/4)
 	thief.requireEnded(sites...)
 }
 
-// slowStore honours its context, and is slow.
+// slowStore is slow, and returns early if its context ends.
 type slowStore struct {
 	fallback.Store
 	wait time.Duration
@@ -148,7 +151,9 @@ func (s slowStore) Load(ctx context.Context, id string) (fallback.Record, error)
 	return s.Store.Load(ctx, id)
 }
 
-// T6: a thief's own deadline trips the breaker for all, and the revocation is not asked for.
+// The deadline of a request must not count as an outage of the store. Otherwise an
+// attacker could use a short deadline to stop the replica from asking for
+// revocations.
 func TestADeadlineOfAVisitorsOwnIsNoOutage(t *testing.T) {
 	a := newAdversary(t, nil)
 	store := mem(t, a.clock.Now)
@@ -161,8 +166,9 @@ func TestADeadlineOfAVisitorsOwnIsNoOutage(t *testing.T) {
 	require.NoError(t, one.Revoke(context.Background(), id))
 	require.NoError(t, one.RevokeSubject(context.Background(), "ada"))
 
-	// The thief's first request ends its deadline in the handler (http.TimeoutHandler around
-	// the sessions and a slow body), the second one profits.
+	// The attacker's first request reaches its deadline in the handler, as with an
+	// http.TimeoutHandler around the sessions and a slow body. The second one must not
+	// profit.
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()
 	_, x := two.Begin(ctx, middleware.Request{Method: "POST", Cookies: []string{jar.header()}})
@@ -170,10 +176,10 @@ func TestADeadlineOfAVisitorsOwnIsNoOutage(t *testing.T) {
 
 	_, y := two.Begin(context.Background(), middleware.Request{Method: "POST", Cookies: []string{jar.header()}})
 	got, _ := user.Get(session.From(y))
-	require.Empty(t, got, "revoked, the store is up, and this request had all the time")
+	require.Empty(t, got, "the session is revoked, the store is up, and this request has no deadline")
 }
 
-// T8
+// Estimate works for a login without values.
 func TestEstimateOfALoginWithoutValues(t *testing.T) {
 	_, err := middleware.Estimate(middleware.Config{}, func(s *session.Session) { s.Login("ada") })
 	require.NoError(t, err)
@@ -185,7 +191,7 @@ type ring struct {
 	Map  map[string]any
 }
 
-// T10
+// A value that contains itself is an error, not an endless loop.
 func TestCyclicValuesAreAnError(t *testing.T) {
 	a := newAdversary(t, nil)
 	r := &ring{Name: "a"}

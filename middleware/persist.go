@@ -14,19 +14,19 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// maxWaits is how many timeouts of a call a write may wait for others.
+// maxWaits is the number of Fallback.Timeouts that a write may wait for other writers.
 const maxWaits = 4
 
-// persist decides what the response does, and does what the plan asks of the
-// store before the response says so. If another writer came first, the changes
-// are put on top of theirs. The view, if there is one, is the session as it
-// stands in the store now.
+// persist makes the plan for the response and writes the plan's record to the store.
+// If another request has changed the record, persist reloads it and applies the
+// changes again. The view that persist returns is the session as it is in the store
+// now, on which later changes build; it is nil if later changes are not possible.
 func (x *requestState) persist(ctx context.Context, o core.Outcome, r Response) (policy.Plan, *state.View, error) {
 	if drop, err := x.checkRenewal(ctx, o); drop || err != nil {
 		return policy.Plan{}, nil, err
 	}
 	x.bound = x.boundAt(ctx, o)
-	var until time.Time // from the first conflict on
+	var until time.Time // set at the first conflict
 	for try := 1; ; try++ {
 		p, err := x.decidePlan(o, r, try > 1)
 		if err != nil || p.Record == nil {
@@ -35,9 +35,9 @@ func (x *requestState) persist(ctx context.Context, o core.Outcome, r Response) 
 		err = x.storage().Save(ctx, p.Record, p.Old, p.New)
 		switch {
 		case err == nil:
-			return p, x.saved(ctx, p), nil
+			return p, x.afterSave(ctx, p), nil
 		case errors.Is(err, fallback.ErrTooLarge):
-			return policy.Plan{}, nil, x.refusedBySize(p.Record)
+			return policy.Plan{}, nil, x.recordTooLarge(p.Record)
 		case !errors.Is(err, fallback.ErrConflict):
 			return policy.Plan{}, nil, err
 		case try == 1:
@@ -46,17 +46,18 @@ func (x *requestState) persist(ctx context.Context, o core.Outcome, r Response) 
 			return policy.Plan{}, nil, records.Down(records.ErrBusy)
 		}
 		pause(ctx, try)
-		if o.View, err = x.again(ctx, p.Record, o.View); err != nil || o.View == nil {
-			return policy.Plan{}, nil, err // nil: logged out meanwhile; what overlaps is dropped by intent
+		if o.View, err = x.reloadRecord(ctx, p.Record, o.View); err != nil || o.View == nil {
+			return policy.Plan{}, nil, err // a nil view: logged out or renewed meanwhile, so the changes are dropped
 		}
 	}
 }
 
-var errDropped = errors.New("a part of the session that the request saw came too late, and is no longer there")
+var errDropped = errors.New("the session has lost entries that this request had read, because their cookies arrived too late; repeat the request")
 
-var errLostRow = errors.New("the session's record has gone while a request wrote to it")
+var errLostRow = errors.New("the session's record was removed from the store while a request wrote to it; check the store's expiry and eviction settings")
 
-// pause lets other writers finish. It is longer, the more there seem to be.
+// pause waits a random time, so that other writers can finish. The time grows with
+// the number of tries.
 func pause(ctx context.Context, try int) {
 	if try < 2 {
 		return
@@ -69,16 +70,17 @@ func pause(ctx context.Context, try int) {
 	}
 }
 
-// again loads what stands in the record after a conflict. The view is nil after
-// a logout or a renewal: what overlaps with those is dropped by intent.
-func (x *requestState) again(ctx context.Context, c *state.Cookie, seen *state.View) (*state.View, error) {
+// reloadRecord loads the record again after a conflict; loaded is the view that the
+// request has used so far. The new view is nil if the session was logged out or
+// renewed meanwhile: the request's changes are then dropped, which is not an error.
+func (x *requestState) reloadRecord(ctx context.Context, c *state.Cookie, loaded *state.View) (*state.View, error) {
 	rec, err := x.storage().Load(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	if rec == nil {
-		if !seen.Stored() {
-			return seen, nil // it was never there for this request
+		if !loaded.Stored() {
+			return loaded, nil // the request had found no record either
 		}
 		return nil, records.Down(errLostRow)
 	}
@@ -87,14 +89,15 @@ func (x *requestState) again(ctx context.Context, c *state.Cookie, seen *state.V
 		x.observe(ctx, Event{Kind: EventRefused, Reason: session.Reason(v.Reason()), SessionID: c.Root.ID()})
 		return nil, nil
 	}
-	if !v.Continues(seen) {
+	if !v.Continues(loaded) {
 		return nil, records.Down(errDropped)
 	}
 	return v, nil
 }
 
-// saved notes what the store holds now and what the response is to say of it.
-func (x *requestState) saved(ctx context.Context, p policy.Plan) *state.View {
+// afterSave keeps the plan's cookies for the response, and returns the view that
+// later changes build on; see persist.
+func (x *requestState) afterSave(ctx context.Context, p policy.Plan) *state.View {
 	s := x.storage()
 	s.unsent = append(s.unsent, p.Set...)
 	switch {
@@ -102,18 +105,19 @@ func (x *requestState) saved(ctx context.Context, p policy.Plan) *state.View {
 		x.observe(ctx, Event{Kind: EventSpilled, SessionID: p.Record.Root.ID(), Bytes: s.Record.Bytes})
 	case p.ToCookies:
 		x.observe(ctx, Event{Kind: EventReturned, SessionID: p.Record.Root.ID()})
-		return nil // it takes no late changes
+		return nil // later changes are not possible in cookies
 	}
 	return x.viewWith(s.Record)
 }
 
-// persistCookies does what a plan for the cookies asks of the store beside them.
+// persistCookies completes a plan that writes no record. If the plan prolongs the
+// session, persistCookies first prolongs the record.
 func (x *requestState) persistCookies(ctx context.Context, p policy.Plan, v *state.View, err error) (policy.Plan, *state.View, error) {
 	if err != nil {
 		return policy.Plan{}, nil, err
 	}
 	if p.Extend != nil && x.storage().Extend(ctx, p.Extend) != nil {
-		return policy.Plan{}, v, nil // the next request tries again; nothing may promise what the record does not keep
+		return policy.Plan{}, v, nil // the cookies must not outlive the record; the next request tries again
 	}
 	if p.Changes {
 		return p, nil, nil
@@ -121,9 +125,10 @@ func (x *requestState) persistCookies(ctx context.Context, p policy.Plan, v *sta
 	return p, storedView(v), nil
 }
 
-// clear removes what the committed plan has left behind in the store. None of it
-// is needed, so that a failure is only an event.
-func (x *requestState) clear(ctx context.Context) {
+// cleanUp ends, in the store and in the other library, the sessions that the
+// committed plan has replaced. The response does not depend on that, so a failure is
+// only an event.
+func (x *requestState) cleanUp(ctx context.Context) {
 	if x.pending == nil {
 		return
 	}
@@ -137,9 +142,9 @@ func (x *requestState) clear(ctx context.Context) {
 	}
 }
 
-// refusedBySize is what a store says of a record that is larger than its engine
-// takes.
-func (x *requestState) refusedBySize(c *state.Cookie) error {
+// recordTooLarge returns the error for a record that is larger than the store
+// accepts.
+func (x *requestState) recordTooLarge(c *state.Cookie) error {
 	n := len(c.Plaintext())
 	return &session.TooLargeError{Limit: session.LimitRecordBytes, Need: n, Session: n, Platform: string(x.sessions.Platform)}
 }

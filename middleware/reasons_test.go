@@ -14,7 +14,7 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// reasonsOf lists the reasons of the events of a kind.
+// reasonsOf returns the reasons of events.
 func reasonsOf(list []middleware.Event) (all []session.Reason) {
 	for _, e := range list {
 		all = append(all, e.Reason)
@@ -22,10 +22,10 @@ func reasonsOf(list []middleware.Event) (all []session.Reason) {
 	return all
 }
 
-// Each way in which a request can lack a session has its reason: the handler, the
-// observer, the operator and the log are told the same word.
+// Each way in which a request can lack a session has a reason. The handler, the
+// observer, the operator and the log get the same word.
 func TestEveryBrokenRequestHasItsReason(t *testing.T) {
-	for _, c := range nobody {
+	for _, c := range withoutSession {
 		t.Run(c.name, func(t *testing.T) {
 			b := c.make(t)
 			b.events.forget()
@@ -39,20 +39,20 @@ func TestEveryBrokenRequestHasItsReason(t *testing.T) {
 			loaded := b.events.of(middleware.EventLoaded)
 			require.Len(t, loaded, 1)
 			require.Equal(t, c.want, loaded[0].Reason)
-			told := reasonsOf(append(b.events.of(middleware.EventRefused), b.events.of(middleware.EventStore)...))
+			reported := reasonsOf(append(b.events.of(middleware.EventRefused), b.events.of(middleware.EventStore)...))
 			if c.want == session.Absent {
-				require.Empty(t, told)
+				require.Empty(t, reported)
 			} else {
-				require.Contains(t, told, c.want)
+				require.Contains(t, reported, c.want)
 			}
 			b.requireExplained(t, c.want, c.want)
 		})
 	}
 }
 
-// What is wrong beside a session that counts, or beside none, is told as well.
+// A refused cookie or record is reported even if the request has a session.
 func TestEveryRefusalBesideASession(t *testing.T) {
-	for _, c := range beside {
+	for _, c := range besideSession {
 		t.Run(c.name, func(t *testing.T) {
 			b := c.make(t)
 			b.events.forget()
@@ -64,7 +64,8 @@ func TestEveryRefusalBesideASession(t *testing.T) {
 	}
 }
 
-// requireExplained: the operator is told the reason, and of what was refused.
+// requireExplained checks that Explain returns the reason, and the reason of the
+// refused cookie or record.
 func (b broken) requireExplained(t *testing.T, reason, refused session.Reason) {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodGet, b.URL, nil)
@@ -85,8 +86,7 @@ func (b broken) requireExplained(t *testing.T, reason, refused session.Reason) {
 	}
 }
 
-// A request that is refused when it writes has its reason in the event of the
-// commit that failed.
+// A failed commit has its reason in EventFailed.
 func TestEveryFailedCommitHasItsReason(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -102,7 +102,7 @@ func TestEveryFailedCommitHasItsReason(t *testing.T) {
 			s, _ := onReplica(t, newRing(t), newRing(t))
 			return s, "/set?user=eve"
 		}},
-		{"no key seals", session.NoKey, func(t *testing.T) (*site, string) {
+		{"no key is active", session.NoKey, func(t *testing.T) (*site, string) {
 			s, _ := onReplica(t, newRing(t), nil)
 			return s, "/login?user=eve"
 		}},
@@ -111,7 +111,7 @@ func TestEveryFailedCommitHasItsReason(t *testing.T) {
 			store.fail(errors.New("connection refused"))
 			return s, "/put?name=a&size=60000"
 		}},
-		{"a renewal of what was revoked", session.Revoked, func(t *testing.T) (*site, string) {
+		{"a renewal of a revoked session", session.Revoked, func(t *testing.T) (*site, string) {
 			sites, _ := sharing(t, 2)
 			a, b := sites[0], sites[1]
 			a.get("/bind?user=ada")
@@ -143,24 +143,24 @@ func TestEveryFailedCommitHasItsReason(t *testing.T) {
 	require.Equal(t, session.LateChange, late[0].Reason)
 }
 
-// Between them the tests above have every reason that there is.
+// Together, the tests above cover every reason.
 func TestEveryReasonIsTested(t *testing.T) {
 	seen := []session.Reason{session.Recognised, session.TooLarge, session.NoKey, session.LateChange}
-	for _, c := range nobody {
+	for _, c := range withoutSession {
 		seen = append(seen, c.want)
 	}
-	for _, c := range beside {
+	for _, c := range besideSession {
 		seen = append(seen, c.want)
 	}
-	require.GreaterOrEqual(t, len(nobody)+len(beside), 40)
+	require.GreaterOrEqual(t, len(withoutSession)+len(besideSession), 40)
 	for _, reason := range session.Reasons() {
 		require.Contains(t, seen, reason)
 	}
 	require.Len(t, session.Reasons(), len(slices.Compact(slices.Sorted(slices.Values(session.Reasons())))))
 }
 
-// The state of a session under a retired key moves to the active one, and that
-// is an event of its own.
+// An event reports that a head which a retired key had sealed is now sealed by the
+// active key.
 func TestRotatedIsAnEvent(t *testing.T) {
 	old := newRing(t)
 	next, _, err := old.Rotate(noon, keyring.Policy{ActivateIn: -1, Overlap: 48 * time.Hour})

@@ -10,8 +10,7 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// storage returns the request's dealings with the store, allocating them on
-// first use.
+// storage returns the request's access to the store, allocating it on first use.
 func (x *requestState) storage() *stored {
 	if x.found.stored == nil {
 		x.found.stored = &stored{Access: records.Access{Client: &x.sessions.records, Listener: x}}
@@ -19,7 +18,7 @@ func (x *requestState) storage() *stored {
 	return x.found.stored
 }
 
-// StoreCall is told by the records.
+// StoreCall reports a call of the store. Package records calls it.
 func (x *requestState) StoreCall(ctx context.Context, c records.Call) {
 	e := Event{Kind: EventStore, Detail: c.Method, Bytes: c.Bytes, Duration: c.Duration, Err: c.Err}
 	if c.Err != nil {
@@ -28,17 +27,17 @@ func (x *requestState) StoreCall(ctx context.Context, c records.Call) {
 	x.observe(ctx, e)
 }
 
-// RecordRefused is told by the records.
+// RecordRefused reports a record that was refused. Package records calls it.
 func (x *requestState) RecordRefused(ctx context.Context, root *state.Root, bytes int, err error) {
 	x.observe(ctx, Event{Kind: EventRefused, Reason: refusalOf(err).reason, SessionID: root.ID(), Bytes: bytes})
 }
 
-// follow loads the record that the cookies refer to and merges it with them.
-func (x *requestState) follow(ctx context.Context) (*state.View, error) {
-	over := x.found.view.Winner
-	rec, err := x.storage().Load(ctx, over)
+// loadRecord loads the record that the cookies refer to and merges it with them.
+func (x *requestState) loadRecord(ctx context.Context) (*state.View, error) {
+	head := x.found.view.Winner
+	rec, err := x.storage().Load(ctx, head)
 	if err == nil {
-		err = x.checkRollback(ctx, rec, over)
+		err = x.checkRollback(ctx, rec, head)
 	}
 	if err == nil {
 		return x.viewWith(rec), nil
@@ -53,8 +52,8 @@ func (x *requestState) follow(ctx context.Context) (*state.View, error) {
 
 var errRolledBack = records.Down(errors.New(string(session.StoreRolledBack)))
 
-// checkRollback tells of a store that has lost what the cookies have seen. It is an
-// error where the configuration says so.
+// checkRollback reports a store that has lost writes: its record is older than the
+// revision in the cookies. That is an error only if the configuration says so.
 func (x *requestState) checkRollback(ctx context.Context, rec *records.Record, head *state.Cookie) error {
 	if rec == nil || rec.Revision.Number > head.Row.Number || rec.Revision == head.Row {
 		return nil
@@ -66,8 +65,9 @@ func (x *requestState) checkRollback(ctx context.Context, rec *records.Record, h
 	return nil
 }
 
-// viewWith is the session as the cookies and the record, if there is one, show
-// it. What this request has already saved and not yet sent counts as cookies.
+// viewWith returns the session merged from the cookies and the record. rec is nil if
+// there is no record. The cookies include those that this request has saved and not
+// yet sent.
 func (x *requestState) viewWith(rec *records.Record) *state.View {
 	found, s := x.found, x.storage()
 	s.SetRecord(rec)
@@ -92,8 +92,8 @@ func (x *requestState) viewWith(rec *records.Record) *state.View {
 	return v
 }
 
-// endGeneration marks a generation that a logout or a renewal has ended, so that
-// copies of its cookies are of no use.
+// endGeneration marks a generation as ended in the store, after a logout or a
+// renewal, so that copies of its cookies are refused.
 func (x *requestState) endGeneration(ctx context.Context, head *state.Cookie, end int64) {
 	x.storage().MarkEnded(ctx, head, end)
 	if x.sessions.revocable() {
@@ -101,10 +101,12 @@ func (x *requestState) endGeneration(ctx context.Context, head *state.Cookie, en
 	}
 }
 
-// markerEnd is how long the marker of a renewal stays in the record: as long as a
-// copy of the old cookies could be of use, from before the session was stored,
-// too. If no replica asks for sessions in cookies, a reference is worth nothing
-// without its record, and the marker only tells those in flight.
+// markerEnd returns the time until which the record keeps the marker of a renewal.
+// Because of the marker, copies of the old cookies are refused, even those from
+// before the session was stored. So the marker stays until those cookies expire.
+// Without revocation, the marker of a stored session stays only for requests in
+// flight: copies of its cookies are references, which are worthless without the
+// record.
 func (x *requestState) markerEnd(c *state.Cookie) int64 {
 	if c.Stored() && !x.sessions.revocable() {
 		return state.Millis(x.sessions.Clock()) + state.Settled
@@ -112,8 +114,8 @@ func (x *requestState) markerEnd(c *state.Cookie) int64 {
 	return c.End
 }
 
-// storedView is the view of a session of which nothing has changed if it is in
-// the store, and so takes late changes; else nil.
+// storedView returns v if the session is in the store, where it can be changed after
+// the header was sent; else nil.
 func storedView(v *state.View) *state.View {
 	if v == nil || v.Head == nil || !v.Stored() {
 		return nil

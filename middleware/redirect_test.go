@@ -14,12 +14,12 @@ import (
 	"github.com/carryon-go/carryon/middleware"
 )
 
-// landsElsewhere tells whether a browser that is on a page of this host would go
-// to another one, or run something, for a Location: what the URL standard
-// (url.spec.whatwg.org) makes of a relative reference. It leaves out tabs and
-// line ends wherever they are, and controls and spaces at both ends, and takes a
-// backslash for a slash.
-func landsElsewhere(location string) bool {
+// leavesHost reports whether a browser on a page of this host would leave the
+// host, or run a script, for a Location. It follows the URL standard
+// (url.spec.whatwg.org) for relative references: tabs and line ends are removed
+// anywhere, control characters and spaces at both ends, and a backslash counts as
+// a slash.
+func leavesHost(location string) bool {
 	s := strings.TrimFunc(location, func(c rune) bool { return c <= ' ' })
 	s = strings.NewReplacer("\t", "", "\n", "", "\r", "", `\`, "/").Replace(s)
 	return !strings.HasPrefix(s, "/") || strings.HasPrefix(s, "//")
@@ -27,15 +27,15 @@ func landsElsewhere(location string) bool {
 
 func TestTheModelOfABrowser(t *testing.T) {
 	for _, location := range []string{"//e.test", `/\e.test`, `\\e.test`, "/\t/e.test", "\x01//e.test", "https://e.test", "javascript:x", "e.test"} {
-		require.True(t, landsElsewhere(location), location)
+		require.True(t, leavesHost(location), location)
 	}
 	for _, location := range []string{"/", "/a//b", "/?u=//e.test", "/%2fe.test", "/.//e.test", "/@e.test"} {
-		require.False(t, landsElsewhere(location), location)
+		require.False(t, leavesHost(location), location)
 	}
 }
 
-// redirects are attacks on the parameter that a login redirects to, and what is
-// left of them: "" is that the program's own page is taken instead.
+// redirects are attacks on the parameter that a login redirects to, and the
+// results of Next. "" means that Next returns the program's own page.
 var redirects = map[string]struct{ next, want string }{
 	"another site":            {"https://evil.test/", ""},
 	"its scheme alone":        {"https:evil.test", ""},
@@ -101,13 +101,14 @@ func TestRedirectsStayHere(t *testing.T) {
 			}
 			a := s.get("/welcome?next=" + url.QueryEscape(test.next))
 			require.Equal(t, want, a.Header.Get("Location"))
-			require.False(t, landsElsewhere(a.Header.Get("Location")))
-			require.Empty(t, a.Header.Values("Set-Cookie"), "no field was smuggled in")
+			require.False(t, leavesHost(a.Header.Get("Location")))
+			require.Empty(t, a.Header.Values("Set-Cookie"), "the target cannot add a header field")
 		})
 	}
 }
 
-// The same where the form carries it, and where the parameter is there twice.
+// Next returns the same if the form has the parameter. If the query has one as well,
+// the form's value counts.
 func TestRedirectsStayHereByAnyWay(t *testing.T) {
 	s := newSite(t, guarded(middleware.Guard{Login: "/login"}))
 	post := func(query, body string) string {
@@ -121,11 +122,12 @@ func TestRedirectsStayHereByAnyWay(t *testing.T) {
 	}
 	require.Equal(t, "/a", post("", "next=/a"))
 	require.Equal(t, "/home", post("", "next=//evil.test"))
-	require.Equal(t, "/home", post("?next=/a", "next=//evil.test"), "the form's counts, as in FormValue")
+	require.Equal(t, "/home", post("?next=/a", "next=//evil.test"), "the form's value counts, as in FormValue")
 	require.Equal(t, "/home", post("?next=//evil.test&next=/a", ""))
 }
 
-// Whatever the text is made of, Next is the program's page or one of this host.
+// Whatever the parameter is, Next returns the program's page or a page of this
+// host.
 func TestNextNeverLandsElsewhere(t *testing.T) {
 	piece := rapid.OneOf(
 		rapid.SampledFrom([]string{"/", `\`, "//", "\t", "\n", "\r", " ", ".", "..", "@", ":", "?", "#", "%2f", "%5c", "%09", "%00",
@@ -135,14 +137,15 @@ func TestNextNeverLandsElsewhere(t *testing.T) {
 		next := strings.Join(rapid.SliceOfN(piece, 0, 8).Draw(t, "next"), "")
 		r := &http.Request{URL: &url.URL{Path: "/login", RawQuery: url.Values{"next": {next}}.Encode()}}
 		got := middleware.Next(r, "/home")
-		require.False(t, landsElsewhere(got), "%q leads to %q", next, got)
+		require.False(t, leavesHost(got), "%q leads to %q", next, got)
 		require.NotContains(t, got, "\r")
 		require.NotContains(t, got, "\n")
 		require.True(t, got == "/home" || got == next)
 	})
 }
 
-// A guard's own redirect takes the way back from the request line.
+// A guard's redirect contains only a path of this host, whatever the request line
+// is.
 func TestTheWayBackIsOfThisHost(t *testing.T) {
 	sessions, err := middleware.New(middleware.Config{Keys: newRing(t), Clock: func() time.Time { return noon }})
 	require.NoError(t, err)
@@ -161,7 +164,7 @@ func TestTheWayBackIsOfThisHost(t *testing.T) {
 		to, err := url.Parse(location)
 		require.NoError(t, err)
 		if next := to.Query().Get("next"); next != "" {
-			require.False(t, landsElsewhere(next), "%q?%q leads to %q", path, query, next)
+			require.False(t, leavesHost(next), "%q?%q leads to %q", path, query, next)
 		}
 	})
 }

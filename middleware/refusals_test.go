@@ -16,13 +16,13 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// broken is a request that something is wrong with, and where it is sent.
+// broken is a request with a fault, and the site that it is sent to.
 type broken struct {
 	*site
 	cookies []string // Cookie header lines
 }
 
-// sealedAs is a cookie whose seal is good, whatever is in it.
+// sealedAs returns a cookie with a valid seal around any plaintext.
 func sealedAs(t *testing.T, ring *keyring.Ring, b codec.Binding, plaintext string) string {
 	t.Helper()
 	value, err := codec.Seal(nil, ring.Active(noon), b, []byte(plaintext))
@@ -30,7 +30,7 @@ func sealedAs(t *testing.T, ring *keyring.Ring, b codec.Binding, plaintext strin
 	return "__Host-session." + b.Suffix + "=" + string(value)
 }
 
-// damaged is ada's one cookie, with its value changed.
+// damaged returns a request with ada's only cookie, its value changed.
 func damaged(change func(value string) string) func(t *testing.T) broken {
 	return func(t *testing.T) broken {
 		s, name, value := loggedIn(t, config(func(c *middleware.Config) { c.Formats = []codec.Format{second{}} }))
@@ -44,11 +44,11 @@ type second struct{}
 func (second) Number() byte  { return 2 }
 func (second) Overhead() int { return 72 }
 func (second) Sealer(func(string, int) []byte) (codec.Sealer, error) {
-	return nil, errors.New("it is of no key")
+	return nil, errors.New("no key has this format")
 }
 
-// piecemeal is the cookies of a session of several pieces, of which some come.
-func piecemeal(keep func(name string) bool) func(t *testing.T) broken {
+// withPieces returns a request with some of the pieces of a chunked session.
+func withPieces(keep func(name string) bool) func(t *testing.T) broken {
 	return func(t *testing.T) broken {
 		s := newSite(t, sized, config(wide))
 		s.put(9000)
@@ -62,9 +62,10 @@ func piecemeal(keep func(name string) bool) func(t *testing.T) broken {
 	}
 }
 
-// among is a shared program of two replicas, of which the first has a visitor
-// who is bound to "ada"; end ends something.
-func among(size int, end func(t *testing.T, a *site, store *watched)) func(t *testing.T) broken {
+// atSecondReplica returns a request to the second of two replicas of a program. The
+// visitor has logged in at the first replica, with the subject "ada". The function
+// end then ends the session.
+func atSecondReplica(size int, end func(t *testing.T, a *site, store *watched)) func(t *testing.T) broken {
 	return func(t *testing.T) broken {
 		sites, store := sharing(t, 2)
 		a := sites[0]
@@ -77,12 +78,13 @@ func among(size int, end func(t *testing.T, a *site, store *watched)) func(t *te
 	}
 }
 
-// stored is a session in the store, whose row something is done to.
+// stored returns a request with a session in the store, after do has changed the
+// session's row.
 func stored(do func(t *testing.T, s *site, store *watched, id string), options ...option) func(t *testing.T) broken {
 	return func(t *testing.T) broken {
 		s, store := storedSite(t, options...)
 		s.grow("large", 50_000)
-		do(t, s, store, store.the(t))
+		do(t, s, store, store.onlyRecord(t))
 		return broken{s, []string{s.header()}}
 	}
 }
@@ -91,7 +93,7 @@ func downWith(err error) func(*testing.T, *site, *watched, string) {
 	return func(_ *testing.T, _ *site, store *watched, _ string) { store.fail(err) }
 }
 
-// put has the store hold other bytes in a session's row.
+// put replaces the data of a session's row.
 func put(t *testing.T, store *watched, id string, data []byte) {
 	t.Helper()
 	rec, err := store.Store.Load(t.Context(), id)
@@ -101,7 +103,7 @@ func put(t *testing.T, store *watched, id string, data []byte) {
 	require.NoError(t, store.Store.Save(t.Context(), id, old, rec))
 }
 
-// imports is a request with another library's cookie.
+// imports returns a request with another library's cookie.
 func imports(old *middleware.Imported, err error, options ...option) func(t *testing.T) broken {
 	return func(t *testing.T) broken {
 		s, library := migrating(t, options...)
@@ -110,8 +112,8 @@ func imports(old *middleware.Imported, err error, options ...option) func(t *tes
 	}
 }
 
-// nobody are requests without a session, by why there is none.
-var nobody = []struct {
+// withoutSession lists requests without a session, by the reason.
+var withoutSession = []struct {
 	name string
 	want session.Reason
 	make func(t *testing.T) broken
@@ -119,15 +121,15 @@ var nobody = []struct {
 	{"no cookie", session.Absent, func(t *testing.T) broken { return broken{site: newSite(t, app)} }},
 	{"other cookies", session.Absent, func(t *testing.T) broken { return broken{newSite(t, app), []string{"a=1; b=2; session=x"}} }},
 	{"our name without a suffix", session.Absent, func(t *testing.T) broken { return broken{newSite(t, app), []string{"__Host-session=x"}} }},
-	{"a suffix that is none", session.Absent, func(t *testing.T) broken { return broken{newSite(t, app), []string{"__Host-session.ABC=x"}} }},
+	{"an invalid suffix", session.Absent, func(t *testing.T) broken { return broken{newSite(t, app), []string{"__Host-session.ABC=x"}} }},
 	{"a piece beyond the last", session.Absent, func(t *testing.T) broken { return broken{newSite(t, app), []string{"__Host-session.aaaaaaaaaa.64=x"}} }},
 
-	{"a character of no alphabet", session.Malformed, damaged(func(v string) string { return v[:20] + "!" + v[21:] })},
+	{"a character that is not base64url", session.Malformed, damaged(func(v string) string { return v[:20] + "!" + v[21:] })},
 	{"a space inside", session.Malformed, damaged(func(v string) string { return v[:20] + " " + v[21:] })},
 	{"percent-encoded", session.Malformed, damaged(func(v string) string { return v[:20] + "%2D" + v[23:] })},
 	{"standard base64", session.Malformed, damaged(func(v string) string { return v[:20] + "+" + v[21:] })},
 	{"spare bits", session.Malformed, func(t *testing.T) broken {
-		for user := "ada"; ; user += "a" { // until the length leaves some
+		for user := "ada"; ; user += "a" { // until the length leaves unused bits
 			s := newSite(t, app)
 			s.get("/login?user=" + user)
 			if c := s.cookie(); len(c.Value)%4 != 0 {
@@ -148,9 +150,9 @@ var nobody = []struct {
 	{"an empty value", session.Torn, damaged(func(string) string { return "" })},
 	{"cut", session.Torn, damaged(func(v string) string { return v[:len(v)-8] })},
 	{"half", session.Torn, damaged(func(v string) string { return v[:len(v)/2] })},
-	{"without its first piece", session.Torn, piecemeal(func(name string) bool { return strings.Count(name, ".") == 2 })},
-	{"without its middle piece", session.Torn, piecemeal(func(name string) bool { return !strings.HasSuffix(name, ".1") })},
-	{"without its last piece", session.Torn, piecemeal(func(name string) bool { return !strings.HasSuffix(name, ".2") })},
+	{"without its first piece", session.Torn, withPieces(func(name string) bool { return strings.Count(name, ".") == 2 })},
+	{"without its middle piece", session.Torn, withPieces(func(name string) bool { return !strings.HasSuffix(name, ".1") })},
+	{"without its last piece", session.Torn, withPieces(func(name string) bool { return !strings.HasSuffix(name, ".2") })},
 	{"a cell without its head", session.Torn, func(t *testing.T) broken {
 		s := newSite(t, storedApp)
 		s.grow("a", 900)
@@ -162,7 +164,7 @@ var nobody = []struct {
 	{"a head without the cell that it lists", session.Torn, func(t *testing.T) broken {
 		s := newSite(t, storedApp)
 		s.grow("a", 1000)
-		s.grow("a", 1010) // a large value leaves the head with its first change
+		s.grow("a", 1010) // the first change moves a large value from the head to a cell
 		s.jar.Evict(s.grow("a", 1020).Cookies()[0].Name)
 		require.Len(t, s.jar.All(), 1)
 		return broken{s, []string{s.header()}}
@@ -170,14 +172,14 @@ var nobody = []struct {
 	{"a cell without one that its writer saw", session.Torn, func(t *testing.T) broken {
 		s := newSite(t, storedApp)
 		s.grow("a", 10)
-		s.clock.advance(10 * time.Minute) // more than what clocks and requests in flight make up for
+		s.clock.advance(10 * time.Minute) // more than the margin for clocks and requests in flight
 		seen := s.grow("b", 10).Cookies()[1].Name
 		s.clock.advance(10 * time.Minute)
 		s.grow("c", 10)
 		require.True(t, s.jar.Evict(seen))
 		return broken{s, []string{s.header()}}
 	}},
-	{"a format to come", session.UnknownFormat, damaged(func(v string) string { return "B4" + v[2:] })},
+	{"a future format", session.UnknownFormat, damaged(func(v string) string { return "B4" + v[2:] })},
 	{"another key's format", session.WrongFormat, damaged(func(v string) string {
 		raw, _ := base64.RawURLEncoding.DecodeString(v)
 		raw[0] = 2
@@ -187,7 +189,7 @@ var nobody = []struct {
 		s, _, _ := loggedIn(t)
 		return broken{newSite(t, app), []string{s.header()}}
 	}},
-	{"a key that is made up", session.UnknownKey, damaged(func(v string) string { return v[:2] + "QUJD" + v[6:] })},
+	{"an invented key", session.UnknownKey, damaged(func(v string) string { return v[:2] + "QUJD" + v[6:] })},
 	{"a revoked key", session.DeadKey, func(t *testing.T) broken {
 		old := newRing(t)
 		revoked, _, err := old.Revoke(old.Active(noon).ID(), noon)
@@ -221,12 +223,12 @@ var nobody = []struct {
 		s, _, _ := loggedIn(t, config(func(c *middleware.Config) { c.Keys, c.Audience = ring, "staging" }))
 		return broken{newSite(t, app, config(func(c *middleware.Config) { c.Keys = ring })), []string{s.header()}}
 	}},
-	{"its time is over", session.Expired, func(t *testing.T) broken {
+	{"expired", session.Expired, func(t *testing.T) broken {
 		s, name, value := loggedIn(t)
 		s.clock.advance(24 * time.Hour)
 		return broken{s, []string{name + "=" + value}}
 	}},
-	{"the time of its own is over", session.Expired, func(t *testing.T) broken {
+	{"expired, by its own lifetime", session.Expired, func(t *testing.T) broken {
 		s := newSite(t, termsApp, lives(0, -1, 0))
 		s.get("/remember?d=1m")
 		header := s.header()
@@ -245,24 +247,24 @@ var nobody = []struct {
 		s.clock.advance(10 * time.Minute)
 		return broken{s, []string{s.header()}}
 	}},
-	{"logged out, and put back", session.LoggedOut, func(t *testing.T) broken {
+	{"a copy beside the logout marker", session.LoggedOut, func(t *testing.T) broken {
 		s, name, value := loggedIn(t)
 		s.get("/logout")
 		return broken{s, []string{s.header() + "; " + name + "=" + value}}
 	}},
-	{"a copy after the logout", session.LoggedOut, among(10, func(t *testing.T, a *site, _ *watched) { a.get("/logout") })},
-	{"a copy after the renewal", session.LoggedOut, among(10, func(t *testing.T, a *site, _ *watched) { a.get("/bind?user=ada") })},
-	{"a copy of a stored session after the logout", session.LoggedOut, among(60_000, func(t *testing.T, a *site, _ *watched) { a.get("/logout") })},
-	{"revoked by id", session.Revoked, among(10, func(t *testing.T, a *site, _ *watched) {
+	{"a copy after the logout", session.LoggedOut, atSecondReplica(10, func(t *testing.T, a *site, _ *watched) { a.get("/logout") })},
+	{"a copy after the renewal", session.LoggedOut, atSecondReplica(10, func(t *testing.T, a *site, _ *watched) { a.get("/bind?user=ada") })},
+	{"a copy of a stored session after the logout", session.LoggedOut, atSecondReplica(60_000, func(t *testing.T, a *site, _ *watched) { a.get("/logout") })},
+	{"revoked by id", session.Revoked, atSecondReplica(10, func(t *testing.T, a *site, _ *watched) {
 		require.NoError(t, a.sessions.Revoke(t.Context(), a.get("/id").body))
 	})},
-	{"revoked by id, stored", session.Revoked, among(60_000, func(t *testing.T, a *site, _ *watched) {
+	{"revoked by id, stored", session.Revoked, atSecondReplica(60_000, func(t *testing.T, a *site, _ *watched) {
 		require.NoError(t, a.sessions.Revoke(t.Context(), a.get("/id").body))
 	})},
-	{"revoked by subject", session.Revoked, among(10, func(t *testing.T, a *site, _ *watched) {
+	{"revoked by subject", session.Revoked, atSecondReplica(10, func(t *testing.T, a *site, _ *watched) {
 		require.NoError(t, a.sessions.RevokeSubject(t.Context(), "ada"))
 	})},
-	{"revoked by subject, stored", session.Revoked, among(60_000, func(t *testing.T, a *site, _ *watched) {
+	{"revoked by subject, stored", session.Revoked, atSecondReplica(60_000, func(t *testing.T, a *site, _ *watched) {
 		require.NoError(t, a.sessions.RevokeSubject(t.Context(), "ada"))
 	})},
 	{"too many", session.TooMany, func(t *testing.T) broken {
@@ -286,15 +288,15 @@ var nobody = []struct {
 		put(t, store, id, rec.Data)
 	})},
 	{"the store is down", session.StoreDown, stored(downWith(errors.New("connection refused")))},
-	{"the store is down, and that is absent", session.StoreDown, stored(downWith(errors.New("connection refused")),
+	{"the store is down, with OutageAbsent", session.StoreDown, stored(downWith(errors.New("connection refused")),
 		config(func(c *middleware.Config) { c.Fallback.Outage = middleware.OutageAbsent }))},
-	{"no store where one was", session.StoreDown, func(t *testing.T) broken {
+	{"the store was removed from the configuration", session.StoreDown, func(t *testing.T) broken {
 		ring := newRing(t)
 		s, _ := storedSite(t, config(func(c *middleware.Config) { c.Keys = ring }))
 		s.grow("large", 50_000)
 		return broken{newSite(t, app, config(func(c *middleware.Config) { c.Keys = ring })), []string{s.header()}}
 	}},
-	{"whether it was revoked cannot be told", session.StoreDown, func(t *testing.T) broken {
+	{"its revocation is unknown", session.StoreDown, func(t *testing.T) broken {
 		sites, store := sharing(t, 1, config(func(c *middleware.Config) { c.Fallback.Revocation = middleware.RevocationStrict }))
 		sites[0].get("/set?user=ada")
 		store.fail(errors.New("connection refused"))
@@ -303,9 +305,9 @@ var nobody = []struct {
 	}},
 }
 
-// A request in which something is wrong beside a session that counts, and what
-// is told of it.
-var beside = []struct {
+// besideSession lists requests that have a session and, besides, a cookie or record
+// that is refused, with the reason.
+var besideSession = []struct {
 	name string
 	want session.Reason
 	make func(t *testing.T) broken
@@ -315,23 +317,23 @@ var beside = []struct {
 		s.get("/login?user=grace")
 		return broken{s, []string{s.header() + "; " + name + "=" + value}}
 	}},
-	{"damage beside the good one", session.BadSeal, func(t *testing.T) broken {
+	{"a damaged cookie beside the good one", session.BadSeal, func(t *testing.T) broken {
 		s, name, value := loggedIn(t)
 		return broken{s, []string{"__Host-session.aaaaaaaaaa=" + value + "; " + name + "=" + value}}
 	}},
 	{"an unknown key's cookie beside the good one", session.UnknownKey, func(t *testing.T) broken {
 		s, name, value := loggedIn(t)
 		other, _, _ := loggedIn(t)
-		other.moveHome() // two programs with one name begin at one tag
+		other.moveToOwnTag() // two programs with one name begin their sessions at one tag
 		return broken{s, []string{other.header() + "; " + name + "=" + value}}
 	}},
-	{"another's garbage", session.Malformed, func(t *testing.T) broken {
+	{"an invalid cookie beside the good one", session.Malformed, func(t *testing.T) broken {
 		s, name, value := loggedIn(t)
 		return broken{s, []string{"__Host-session.aaaaaaaaaa=!!!" + value[:80] + "; " + name + "=" + value}}
 	}},
 	{"an older state in the store", session.StoreRolledBack, func(t *testing.T) broken { return rolledBack(t) }},
 	{"an import that fails", session.ImportFailed, imports(nil, errors.New("no answer"), config(func(c *middleware.Config) { c.Fallback.Outage = middleware.OutageAbsent }))},
-	{"an import that cannot be", session.ImportFailed, imports(nil, fmt.Errorf("%w: a channel", middleware.ErrCannotImport))},
+	{"an impossible import", session.ImportFailed, imports(nil, fmt.Errorf("%w: a channel", middleware.ErrCannotImport))},
 	{"an import of nothing", session.ImportFailed, imports(nil, nil)},
 	{"an import that does not encode", session.ImportFailed, imports(&middleware.Imported{Values: map[string]any{"c": make(chan int)}}, nil)},
 }

@@ -15,8 +15,9 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// within has one request run do, in a program that is else storedApp.
-func within(s *site, do func(w http.ResponseWriter, r *http.Request, v *session.Session)) (then func() answer) {
+// withHandler makes the next request of the visitor run do. All other requests run
+// storedApp.
+func withHandler(s *site, do func(w http.ResponseWriter, r *http.Request, v *session.Session)) (then func() answer) {
 	s.t.Helper()
 	next := s.Config.Handler
 	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -31,7 +32,8 @@ func within(s *site, do func(w http.ResponseWriter, r *http.Request, v *session.
 	return func() answer { s.t.Helper(); return s.get("/within") }
 }
 
-// In cookies Reload drops what the request has done, and shows what it brought.
+// In cookies, Reload drops the request's changes and shows the session as the
+// request carried it.
 func TestReloadDropsTheChanges(t *testing.T) {
 	for name, change := range map[string]func(v *session.Session){
 		"set":          func(v *session.Session) { user.Set(v, "eve") },
@@ -48,7 +50,7 @@ func TestReloadDropsTheChanges(t *testing.T) {
 			s, _ := storedSite(t)
 			s.get("/set?user=ada")
 			var id, name string
-			a := within(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
+			a := withHandler(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
 				before := v.ID()
 				change(v)
 				require.NoError(t, v.Reload(r.Context()))
@@ -59,7 +61,7 @@ func TestReloadDropsTheChanges(t *testing.T) {
 			})()
 			require.Equal(t, 200, a.StatusCode)
 			require.Equal(t, id, name)
-			require.Empty(t, a.Header.Values("Set-Cookie"), "there is nothing left to write")
+			require.Empty(t, a.Header.Values("Set-Cookie"), "there is no change left to write")
 			require.Equal(t, "ada", s.who())
 		})
 	}
@@ -69,7 +71,7 @@ func TestReloadBeforeAnythingElseLoads(t *testing.T) {
 	s, store := storedSite(t)
 	s.grow("large", 50_000)
 	store.since()
-	a := within(s, func(w http.ResponseWriter, r *http.Request, v *session.Session) {
+	a := withHandler(s, func(w http.ResponseWriter, r *http.Request, v *session.Session) {
 		require.NoError(t, v.Reload(r.Context()))
 		_, _ = io.WriteString(w, strings.Join(v.Names(), " "))
 	})()
@@ -77,23 +79,23 @@ func TestReloadBeforeAnythingElseLoads(t *testing.T) {
 	require.Equal(t, []string{"load"}, store.since())
 
 	s, store = storedSite(t)
-	a = within(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
+	a = withHandler(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
 		user.Set(v, "ada")
 		require.NoError(t, v.Reload(r.Context()))
 		require.True(t, v.IsNew())
 		require.Empty(t, v.ID())
 	})()
-	require.Empty(t, a.Header.Values("Set-Cookie"), "of a session that was never written nothing is left")
+	require.Empty(t, a.Header.Values("Set-Cookie"), "a session that was never written leaves no cookie")
 	require.Empty(t, store.since())
 }
 
-// A stored session is read again: what another request has written is there,
-// and what this one saved.
+// Reload reads a stored session again, with the changes that other requests and
+// this one have saved.
 func TestReloadReadsTheRecordAgain(t *testing.T) {
 	s, store := storedSite(t)
 	s.grow("large", 50_000)
 	header := s.header()
-	a := within(s, func(w http.ResponseWriter, r *http.Request, v *session.Session) {
+	a := withHandler(s, func(w http.ResponseWriter, r *http.Request, v *session.Session) {
 		user.Set(v, "saved")
 		require.NoError(t, v.Save(r.Context()))
 		require.Equal(t, 200, s.bare("/put?name=other&size=9", header).StatusCode)
@@ -105,16 +107,17 @@ func TestReloadReadsTheRecordAgain(t *testing.T) {
 		_, _ = io.WriteString(w, strings.Join(v.Names(), " "))
 	})()
 	require.Equal(t, "large other user", a.body)
-	require.NotEmpty(t, a.Header.Values("Set-Cookie"), "of the Save")
+	require.NotEmpty(t, a.Header.Values("Set-Cookie"), "for the Save")
 	require.Equal(t, "large other user", s.get("/names").body)
 }
 
-// Also after the header, where a stored session still takes changes.
+// Reload also works after the header was sent, when a stored session can still be
+// changed.
 func TestReloadAfterTheHeader(t *testing.T) {
 	s, _ := storedSite(t)
 	s.grow("large", 50_000)
 	header := s.header()
-	a := within(s, func(w http.ResponseWriter, r *http.Request, v *session.Session) {
+	a := withHandler(s, func(w http.ResponseWriter, r *http.Request, v *session.Session) {
 		_ = v.Names()
 		_, _ = io.WriteString(w, "header ")
 		require.NoError(t, http.NewResponseController(w).Flush())
@@ -129,7 +132,7 @@ func TestReloadAfterTheHeader(t *testing.T) {
 	require.Empty(t, s.events.of(middleware.EventLateRead))
 }
 
-// What a session in cookies has sent stays what it is.
+// A session in cookies stays as the response has sent it.
 func TestReloadAfterTheHeaderOfCookies(t *testing.T) {
 	for name, login := range map[string]func(v *session.Session){
 		"a change": func(v *session.Session) { user.Set(v, "eve") },
@@ -139,7 +142,7 @@ func TestReloadAfterTheHeaderOfCookies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, _ := storedSite(t, config(func(c *middleware.Config) { c.Fallback.Revocation = middleware.RevocationOn }))
 			s.get("/set?user=ada")
-			within(s, func(w http.ResponseWriter, r *http.Request, v *session.Session) {
+			withHandler(s, func(w http.ResponseWriter, r *http.Request, v *session.Session) {
 				login(v)
 				id := v.ID()
 				require.NoError(t, http.NewResponseController(w).Flush())
@@ -153,7 +156,7 @@ func TestReloadAfterTheHeaderOfCookies(t *testing.T) {
 	}
 }
 
-// A long response finds out that its session is over.
+// A handler that runs for long finds out by Reload that its session has ended.
 func TestReloadFindsTheEnd(t *testing.T) {
 	for want, end := range map[session.Reason]func(s *site, header, id string){
 		session.LoggedOut: func(s *site, header, _ string) { s.bare("/logout", header) },
@@ -167,14 +170,14 @@ func TestReloadFindsTheEnd(t *testing.T) {
 					s.get("/set?user=ada")
 					s.grow("data", size)
 					header := s.header()
-					a := within(s, func(w http.ResponseWriter, r *http.Request, v *session.Session) {
+					a := withHandler(s, func(w http.ResponseWriter, r *http.Request, v *session.Session) {
 						require.True(t, v.Has("user"))
 						id := v.ID()
 						if after {
 							require.NoError(t, http.NewResponseController(w).Flush())
 						}
 						require.NoError(t, v.Reload(r.Context()))
-						require.True(t, v.Has("user"), "nothing has happened yet")
+						require.True(t, v.Has("user"), "the session has not ended yet")
 						end(s, header, id)
 						s.clock.advance(11 * time.Second) // RevocationMaxAge
 						require.NoError(t, v.Reload(r.Context()))
@@ -189,18 +192,18 @@ func TestReloadFindsTheEnd(t *testing.T) {
 	}
 }
 
-// With an error everything is as it was, and the next Reload may help.
+// If Reload fails, the session stays as it was, and the next Reload may succeed.
 func TestReloadWhileTheStoreIsDown(t *testing.T) {
 	s, store := storedSite(t)
 	s.get("/set?user=ada")
 	s.grow("large", 50_000)
-	a := within(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
+	a := withHandler(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
 		user.Set(v, "eve")
 		store.fail(errors.New("down"))
 		require.ErrorIs(t, v.Reload(r.Context()), session.ErrStoreDown)
 		require.NoError(t, v.Err())
 		got, _ := user.Get(v)
-		require.Equal(t, "eve", got, "the change is still there")
+		require.Equal(t, "eve", got, "the change is kept")
 		store.fail(nil)
 	})()
 	require.Equal(t, 200, a.StatusCode)
@@ -210,11 +213,11 @@ func TestReloadWhileTheStoreIsDown(t *testing.T) {
 	s.get("/set?user=ada")
 	s.grow("large", 50_000)
 	store.fail(errors.New("down"))
-	a = within(s, func(w http.ResponseWriter, r *http.Request, v *session.Session) {
+	a = withHandler(s, func(w http.ResponseWriter, r *http.Request, v *session.Session) {
 		require.Error(t, v.Load(r.Context()))
 		require.Error(t, v.Reload(r.Context()))
 		store.fail(nil)
-		require.NoError(t, v.Reload(r.Context()), "it asks again")
+		require.NoError(t, v.Reload(r.Context()), "Reload asks the store again")
 		require.NoError(t, v.Load(r.Context()))
 		got, _ := user.Get(v)
 		_, _ = io.WriteString(w, got)
@@ -225,15 +228,16 @@ func TestReloadWhileTheStoreIsDown(t *testing.T) {
 	require.Equal(t, "eve", s.who())
 }
 
-// A revocation that could not be asked for is not asked again: who then looked
-// like nobody stays nobody for this request.
+// If the revocation status was unknown, a request treats its visitor as having no
+// session. Reload in the same request does not ask again and does not bring the
+// session back.
 func TestReloadDoesNotBringBackWhoMayBeRevoked(t *testing.T) {
 	s, store := storedSite(t, config(func(c *middleware.Config) {
 		c.Fallback.Revocation = middleware.RevocationStrict
 	}))
 	s.get("/set?user=ada")
 	store.fail(errors.New("down"))
-	a := within(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
+	a := withHandler(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
 		require.ErrorIs(t, v.Load(r.Context()), session.ErrStoreDown)
 		store.fail(nil)
 		require.ErrorIs(t, v.Reload(r.Context()), session.ErrStoreDown)
@@ -245,22 +249,22 @@ func TestReloadDoesNotBringBackWhoMayBeRevoked(t *testing.T) {
 func TestReloadOfARecordThatIsGone(t *testing.T) {
 	s, store := storedSite(t)
 	s.grow("large", 50_000)
-	within(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
+	withHandler(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
 		require.True(t, v.Has("large"))
-		require.NoError(t, store.Delete(r.Context(), store.the(t)))
+		require.NoError(t, store.Delete(r.Context(), store.onlyRecord(t)))
 		require.NoError(t, v.Reload(r.Context()))
 		require.Empty(t, v.Names())
 		require.Equal(t, session.RecordMissing, v.Reason())
 	})()
 }
 
-// Where the session has moved back into cookies and its row was emptied, the
-// state that was loaded is the newest that this request can know of.
+// If the session has moved back into cookies and its row was emptied, Reload keeps
+// the loaded state, because the request cannot know a newer one.
 func TestReloadOfARecordThatHasMoved(t *testing.T) {
 	s, _ := storedSite(t, config(func(c *middleware.Config) { c.Lifetimes.Idle = -1 }))
 	s.grow("keep", 50)
 	s.grow("large", 50_000)
-	a := within(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
+	a := withHandler(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
 		require.True(t, v.Has("keep"))
 		request := func(path string) { s.receive(s.bare(path, s.header())) }
 		request("/drop?name=large")
@@ -279,10 +283,10 @@ func TestReloadTellsOfARollback(t *testing.T) {
 	} {
 		s, store := storedSite(t, config(func(c *middleware.Config) { c.Fallback.Outage = outage }))
 		s.grow("large", 50_000)
-		id := store.the(t)
+		id := store.onlyRecord(t)
 		old, err := store.Store.Load(t.Context(), id)
 		require.NoError(t, err)
-		within(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
+		withHandler(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
 			note.Set(v, "saved")
 			require.NoError(t, v.Save(r.Context()))
 			require.NoError(t, store.Store.Delete(r.Context(), id))

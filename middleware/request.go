@@ -16,64 +16,67 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// Request is what a session needs of a request.
+// Request is the part of an HTTP request that a session needs.
 type Request struct {
-	Method  string   // as in HTTP; decides whether a touch may be written
-	Cookies []string // the Cookie field lines, any number
-	// Prefetch reports whether the browser asks ahead of the visitor (Sec-Purpose:
-	// prefetch). That is no use of the session, and a Pop leaves the value.
+	Method  string   // the HTTP method; responses to HEAD and OPTIONS do not renew the last-seen time
+	Cookies []string // the lines of the Cookie field, any number
+	// Prefetch reports whether the browser fetches the page before the visitor asks
+	// for it (Sec-Purpose: prefetch). A prefetch does not renew the last-seen time,
+	// and Pop does not remove the value.
 	Prefetch bool
 }
 
-// quiet reports whether the visitor may never see the response, so that it is no
-// place to renew the last-seen time.
+// quiet reports whether the visitor may never see the response. Such a response must
+// not renew the last-seen time.
 func (r *Request) quiet() bool {
 	return r.Prefetch || r.Method == http.MethodHead || r.Method == http.MethodOptions
 }
 
-// Response is what a session needs of the response that is about to begin.
+// Response is the part of an HTTP response that a session needs before the header
+// is written.
 type Response struct {
 	Status       int    // the status code
-	CacheControl string // as the program set it
-	prefetch     bool   // Request.Prefetch, looked up only where a response may have something to say
+	CacheControl string // the value that the program has set
+	prefetch     bool   // Request.Prefetch, if the adapter reads it only at the commit
 }
 
-// Fields is what the session adds to the response's header.
+// Fields are the header fields that the session adds to the response.
 type Fields struct {
 	SetCookie    []string // Set-Cookie lines, to be added in this order
 	Vary         bool     // add Cookie to Vary
-	CacheControl string   // replaces the program's, unless empty
+	CacheControl string   // replaces the program's value, unless empty
 }
 
-// Exchange is one request's session between Begin and Finish. It is also the
-// request's context. It is never reused, because goroutines of the handler may
-// hold it.
+// Exchange is the session of one request, from Begin to Finish. It is also the
+// request's context. An Exchange is never reused, because goroutines of the handler
+// may still hold it.
 type Exchange struct {
 	context.Context
 	sessions *Sessions
 	cookies  []string // Request.Cookies
 	session  session.Session
-	state    atomic.Pointer[requestState] // nil until there is something to keep; set under the core's lock
+	state    atomic.Pointer[requestState] // nil until first needed; set under the core's lock
 	done     bool                         // committed; under the core's lock
-	quiet    bool                         // the request's: see there
+	quiet    bool                         // Request.quiet
 	prefetch bool                         // Request.Prefetch
 }
 
+// core returns the session's internals.
 func (x *Exchange) core() *core.Core { return core.Of(&x.session) }
 
-// requestState is what an exchange has once the visitor brings a session, or is
-// to get one. Most requests of most sites never come so far.
+// requestState is the state of an exchange whose request carries a session or
+// begins one. Most requests of most sites do not need it.
 type requestState struct {
 	*Exchange
 	found   *loadResult  // nil before the load
-	pending *pendingPlan // what an early Save has left for the header to say; nil: nothing
+	pending *pendingPlan // saved, but not yet in a header; nil: nothing
 	bound   int64        // when a login binds its session (ms)
-	silent  bool         // no event is reported: the request is no visitor's
-	value   [1]string    // of Cache-Control in the header
+	silent  bool         // no events are reported, because no visitor sent the request
+	value   [1]string    // buffer for the value of Cache-Control
 	result  loadResult
 }
 
-// pendingPlan is a plan that has been saved, and what Finish is still to do.
+// pendingPlan is a plan that has been saved, and the work left for Finish.
 type pendingPlan struct {
 	policy.Plan
 	forget *legacy // another library's session that is no longer needed; nil: none
@@ -83,8 +86,8 @@ type pendingPlan struct {
 // lock is held, or no other goroutine has x.
 func (x *Exchange) ensureState() *requestState { return x.ensureStateFor(1) }
 
-// ensureStateFor is ensureState with room for about so many cookies, in one
-// allocation.
+// ensureStateFor is ensureState for a request with about the given number of
+// cookies. It allocates buffers for them together with the state.
 func (x *Exchange) ensureStateFor(cookies int) *requestState {
 	w := x.state.Load()
 	switch {
@@ -109,70 +112,71 @@ func (x *Exchange) ensureStateFor(cookies int) *requestState {
 // or the handler has returned.
 func (x *Exchange) committed() bool { return x.done || x.core().Passed() }
 
-// loadResult is what a load makes of a request, with room for the usual session
-// in one allocation.
+// loadResult is the result of a load, with buffers for the usual session in the same
+// allocation.
 type loadResult struct {
 	jar      cookiejar.Jar
-	groups   []groupFate // of jar.Groups
-	view     state.View  // of the cookies alone
-	stored   *stored     // what the store was asked; nil: nothing
-	legacy   *legacy     // another library's cookie; nil: none, or not looked for
-	refusals []refusal   // of the cookies that did not open
-	refused  []Refusal   // what else did not count, so far
-	merged   *state.View // what the load returned; nil before
-	scratch  *scratch    // room for several cookies; nil: none
+	groups   []openedGroup // one for each of jar.Groups
+	view     state.View    // merged from the cookies alone
+	stored   *stored       // nil: the store has not been used
+	legacy   *legacy       // another library's cookie; nil: none, or not looked for
+	refusals []refusal     // of the cookies that did not open
+	refused  []Refusal     // other refusals so far
+	merged   *state.View   // what the load returned; nil before
+	scratch  *scratch      // buffers for several cookies; nil: none
 
-	room struct {
+	buffers struct {
 		pieces  [1]cookiejar.Piece
 		groups  [1]cookiejar.Group
-		fates   [1]groupFate
+		opened  [1]openedGroup
 		cookies [1]*state.Cookie
 		first   state.Cookie
 		entries [4]state.Entry
-		jar     [2]policy.Group // for the decision
+		jar     [2]policy.Group // for Input.Jar
 	}
 }
 
-// scratch is the room that a session takes which has cells.
+// scratch is the buffers for a session that has cells.
 type scratch struct {
 	pieces  [4]cookiejar.Piece
 	groups  [4]cookiejar.Group
-	fates   [4]groupFate
+	opened  [4]openedGroup
 	cookies [4]*state.Cookie
 	cells   [3]state.Cookie
 	entries [8]state.Entry // of all cookies together
 }
 
-// groupFate is what came of opening the cookies of one tag.
-type groupFate struct {
-	cookie  *state.Cookie // nil if it did not open
-	foreign bool          // sealed for another program, or by a key that is not ours: left alone
-	unknown bool          // its key is not in the ring, but may be in a newer one
-	waste   bool          // no replica can ever open it
-	retired bool          // its key no longer seals
+// openedGroup is the result of opening the cookies of one tag.
+type openedGroup struct {
+	cookie     *state.Cookie // nil if it did not open
+	foreign    bool          // sealed for another program or by another program's key; must not be expired
+	unknown    bool          // its key is not in the ring, but may be in a newer one
+	unopenable bool          // no replica can ever open it
+	retired    bool          // its key no longer seals
 }
 
-// refusal is one group that did not open.
+// refusal is the reason why a group did not open.
 type refusal struct {
 	reason session.Reason
-	id     keyring.ID // of the key, where that is the reason
-	key    string     // the id as text
-	tag    string     // of the cookies
+	id     keyring.ID // the key's id, if the key is the reason
+	key    string     // id as text
+	tag    string     // the tag of the group's cookies
 }
 
-// stored is what one request knows of its session's record.
+// stored is a request's access to its session's record.
 type stored struct {
 	records.Access
-	unsent []*state.Cookie // of the response, which the record builds on already
+	unsent []*state.Cookie // cookies that the response will set; the saved record already includes them
 }
 
 // legacy is another library's cookie in a request.
 type legacy struct {
 	from     Importer
 	value    string
-	imported bool // the session is made of it
+	imported bool // the session comes from this cookie
 }
 
+// refusalOf returns the refusal for an error of opening or decoding a cookie.
 func refusalOf(err error) refusal {
 	r := refusal{reason: session.Malformed}
 	if e, ok := errors.AsType[*codec.Error](err); ok {
@@ -184,7 +188,8 @@ func refusalOf(err error) refusal {
 	return r
 }
 
-// Value lets the exchange be the request's context: one allocation for both.
+// Value returns the session if key is the one that [session.From] uses, and the
+// exchange if key is its Sessions. For all other keys it asks the parent context.
 func (x *Exchange) Value(key any) any {
 	switch k := key.(type) {
 	case core.ContextKey:
@@ -197,6 +202,7 @@ func (x *Exchange) Value(key any) any {
 	return x.Context.Value(key)
 }
 
+// exchange returns the exchange that m put into ctx, or nil.
 func (m *Sessions) exchange(ctx context.Context) *Exchange {
 	x, _ := ctx.Value(m).(*Exchange)
 	return x

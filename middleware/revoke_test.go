@@ -16,8 +16,7 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// bindApp is storedApp with /bind?user= (a login that says whose it is), /whose
-// and /id.
+// bindApp is storedApp with /bind?user= (a login with a subject), /whose and /id.
 func bindApp(w http.ResponseWriter, r *http.Request) {
 	s := session.From(r.Context())
 	switch r.URL.Path {
@@ -36,8 +35,8 @@ func bindApp(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// sharing is replicas of one program, with a ring, a clock and a store in common
-// and a memory of their own.
+// sharing returns replicas of one program. They share a ring, a clock and a store;
+// each has a cache of its own.
 func sharing(t *testing.T, n int, options ...option) (sites []*site, store *watched) {
 	t.Helper()
 	ring := newRing(t)
@@ -55,11 +54,11 @@ func sharing(t *testing.T, n int, options ...option) (sites []*site, store *watc
 	return sites, store
 }
 
-// with has a replica answer for another's visitor.
+// with sends a request to a replica with the cookies of another replica's visitor.
 func (s *site) with(path, header string) answer { return s.bare(path, header) }
 
-// A copy of the cookies dies with the logout, at this replica at once and at
-// another when what it knows is too old.
+// A logout ends all copies of the cookies: at this replica at once, and at another
+// when its cached status expires.
 func TestLogoutEndsCopies(t *testing.T) {
 	both(t, func(t *testing.T, grow int) {
 		sites, _ := sharing(t, 2)
@@ -75,13 +74,14 @@ func TestLogoutEndsCopies(t *testing.T) {
 		require.Equal(t, string(session.LoggedOut), refused.Header.Get("X-Reason"))
 		a.clock.advance(middleware.DefaultRevocationMaxAge)
 		require.Empty(t, b.with("/read", copied).body)
-		require.Empty(t, b.with("/get?name=a", copied).Header["Set-Cookie"], "nor does a read bring anything back")
+		require.Empty(t, b.with("/get?name=a", copied).Header["Set-Cookie"], "a read does not bring the session back")
 		b.with("/put?name=b&size=10", copied)
 		require.Empty(t, b.with("/read", copied).body)
 	})
 }
 
-// A cookie from before a login, as a fixation plants it, is of no use after it.
+// A cookie from before a login, as a session fixation plants it, is refused after
+// the login.
 func TestLoginEndsCopiesOfWhatWasBefore(t *testing.T) {
 	sites, _ := sharing(t, 1)
 	s := sites[0]
@@ -90,7 +90,7 @@ func TestLoginEndsCopiesOfWhatWasBefore(t *testing.T) {
 	s.get("/bind?user=ada")
 	require.Equal(t, "0", s.with("/get?name=a", planted).body)
 	require.Equal(t, "ada", s.who())
-	require.Equal(t, "10", s.length("a"), "the values came along")
+	require.Equal(t, "10", s.length("a"), "the login keeps the values")
 }
 
 func TestRevokeOneSession(t *testing.T) {
@@ -110,10 +110,10 @@ func TestRevokeOneSession(t *testing.T) {
 		require.Equal(t, string(session.Revoked), refused.Header.Get("X-Reason"))
 		a.clock.advance(middleware.DefaultRevocationMaxAge)
 		require.Equal(t, string(session.Revoked), b.with("/read", a.header()).Header.Get("X-Reason"))
-		require.Equal(t, "ada", b.who(), "the other session of ada's")
+		require.Equal(t, "ada", b.who(), "ada's other session")
 
 		a.get("/put?name=b&size=10")
-		require.Equal(t, "b", a.get("/names").body, "a new session, of nothing")
+		require.Equal(t, "b", a.get("/names").body, "a new session without the old entries")
 		require.NoError(t, a.sessions.Revoke(t.Context(), id), "again")
 	})
 }
@@ -125,7 +125,7 @@ func TestRevokeSubject(t *testing.T) {
 		s.get("/bind?user=ada")
 	}
 	c.get("/bind?user=grace")
-	b.grow("a", 60_000) // one of them is stored
+	b.grow("a", 60_000) // one of the sessions is stored
 	require.NoError(t, a.sessions.RevokeSubject(t.Context(), "ada"))
 
 	require.Equal(t, string(session.Revoked), a.get("/read").Header.Get("X-Reason"))
@@ -133,7 +133,7 @@ func TestRevokeSubject(t *testing.T) {
 	require.Equal(t, string(session.Revoked), b.get("/read").Header.Get("X-Reason"))
 	require.Equal(t, "grace", c.who())
 
-	// A login after it counts, at once and at every replica.
+	// A login after the revocation counts, at once and at every replica.
 	for _, s := range sites[:2] {
 		s.get("/bind?user=ada")
 		require.Equal(t, "ada", s.who())
@@ -145,8 +145,8 @@ func TestRevokeSubject(t *testing.T) {
 	require.Equal(t, "grace", c.who())
 }
 
-// A replica whose clock is behind still ends what one that is ahead has made,
-// and a login at a slow one counts right after a revocation by a fast one.
+// A replica whose clock is behind ends sessions of a replica whose clock is ahead.
+// A login at a slow replica counts right after a revocation by a fast one.
 func TestRevokeSubjectAndClocks(t *testing.T) {
 	sites, store := sharing(t, 1)
 	slow := sites[0]
@@ -168,8 +168,8 @@ func TestRevokeSubjectAndClocks(t *testing.T) {
 	require.Equal(t, "ada", at(29*time.Second).with("/read", slow.header()).body)
 }
 
-// The clocks of two replicas may be a minute apart: the slow one still ends what
-// the fast one has bound at this very moment.
+// The clocks of two replicas may be a minute apart. The slow one still ends a
+// session that the fast one has bound at the same moment.
 func TestRevokeSubjectAtTheLimitOfTheClocks(t *testing.T) {
 	sites, store := sharing(t, 1)
 	slow := sites[0]
@@ -182,7 +182,7 @@ func TestRevokeSubjectAtTheLimitOfTheClocks(t *testing.T) {
 	require.Equal(t, string(session.Revoked), slow.with("/read", fast.header()).Header.Get("X-Reason"))
 }
 
-// What is known is asked for once in a while, and not for every request.
+// The revocation status is cached, and not asked for with every request.
 func TestRevocationsAreCached(t *testing.T) {
 	sites, store := sharing(t, 1)
 	s := sites[0]
@@ -191,16 +191,16 @@ func TestRevocationsAreCached(t *testing.T) {
 	for range 20 {
 		require.Equal(t, "ada", s.who())
 	}
-	require.Equal(t, []string{"load"}, store.since(), "its id; its subject was asked for by the login")
+	require.Equal(t, []string{"load"}, store.since(), "for the id; the login has asked for the subject")
 	s.clock.advance(middleware.DefaultRevocationMaxAge)
 	for range 20 {
 		require.Equal(t, "ada", s.who())
 	}
-	require.Equal(t, []string{"load", "load"}, store.since(), "its id and its subject")
+	require.Equal(t, []string{"load", "load"}, store.since(), "for the id and the subject")
 	for range 20 {
 		s.get("/none")
 	}
-	require.Empty(t, store.since(), "nobody looked at the session")
+	require.Empty(t, store.since(), "no handler used the session")
 }
 
 func TestRevocationMaxAgeNegativeAsksForEachRequest(t *testing.T) {
@@ -217,7 +217,7 @@ func TestRevocationMaxAgeNegativeAsksForEachRequest(t *testing.T) {
 	require.Empty(t, b.with("/read", a.header()).body, "at once")
 }
 
-// A stored session's row says it all.
+// For a stored session, the record's row already has the revocation status.
 func TestStoredSessionsAreNotAskedForTwice(t *testing.T) {
 	sites, store := sharing(t, 1)
 	sites[0].grow("a", 60_000)
@@ -237,8 +237,8 @@ func TestRevocationOff(t *testing.T) {
 	require.Equal(t, "ada", s.with("/read", copied).body)
 }
 
-// While the store is down, sessions in cookies go on, and one that is known to
-// be revoked stays so; who rather refuses them says so.
+// While the store is down, sessions in cookies stay valid, and those known to be
+// revoked stay revoked. A program can configure that all are refused.
 func TestRevocationsWhileTheStoreIsDown(t *testing.T) {
 	sites, store := sharing(t, 1)
 	s := sites[0]
@@ -252,7 +252,7 @@ func TestRevocationsWhileTheStoreIsDown(t *testing.T) {
 	for range 10 {
 		require.Equal(t, "grace", s.who())
 	}
-	require.LessOrEqual(t, len(store.since()), 2, "a store that has failed is left alone for a second")
+	require.LessOrEqual(t, len(store.since()), 2, "a store that has failed is not called for a second")
 	require.Empty(t, s.with("/read", gone).body)
 	require.Equal(t, 200, s.get("/logout").StatusCode)
 	require.Empty(t, s.who())
@@ -262,7 +262,7 @@ func TestRevocationsWhileTheStoreIsDown(t *testing.T) {
 	s.get("/set?user=ada")
 	s.who()
 	store.fail(errors.New("connection refused"))
-	require.Equal(t, "ada", s.who(), "it is known for ten seconds")
+	require.Equal(t, "ada", s.who(), "the status is cached for ten seconds")
 	s.clock.advance(middleware.DefaultRevocationMaxAge)
 	require.Equal(t, http.StatusServiceUnavailable, s.get("/read").StatusCode)
 	store.fail(nil)
@@ -284,7 +284,8 @@ func TestRevokeNeedsAStoreThatAnswers(t *testing.T) {
 	require.ErrorIs(t, sites[0].sessions.RevokeSubject(t.Context(), "ada"), session.ErrStoreDown)
 }
 
-// A request that was under way when its session was ended brings nothing back.
+// A request that was in flight when its session was ended does not bring the
+// session back.
 func TestRevokedWhileARequestIsUnderWay(t *testing.T) {
 	both(t, func(t *testing.T, grow int) {
 		sites, store := sharing(t, 2)
@@ -298,7 +299,7 @@ func TestRevokedWhileARequestIsUnderWay(t *testing.T) {
 				require.NoError(t, b.sessions.Revoke(t.Context(), id))
 			}
 		})
-		a.grow("b", grow) // the stored one saves
+		a.grow("b", grow) // in the stored case this saves
 		store.interrupt(nil)
 		require.NoError(t, b.sessions.Revoke(t.Context(), id))
 		a.clock.advance(middleware.DefaultRevocationMaxAge)
@@ -313,7 +314,7 @@ func TestBind(t *testing.T) {
 	s.get("/put?name=a&size=5")
 	before := s.get("/id").body
 	s.get("/bind?user=ada")
-	require.NotEqual(t, before, s.get("/id").body, "no fixation")
+	require.NotEqual(t, before, s.get("/id").body, "the id has changed, which prevents fixation")
 	require.Equal(t, "ada true", s.get("/whose").body)
 	require.Equal(t, "5", s.length("a"))
 	s.get("/login?user=ada") // Renew
@@ -328,14 +329,14 @@ func TestBind(t *testing.T) {
 	require.Equal(t, http.StatusOK, s.get("/bind?user="+text(255)).StatusCode)
 }
 
-// A subject is sealed without a store as well, and costs nothing.
+// A subject is also sealed without a store, and takes no store call.
 func TestBindWithoutAStore(t *testing.T) {
 	s := newSite(t, bindApp)
 	s.get("/bind?user=ada")
 	require.Equal(t, "ada true", s.get("/whose").body)
 }
 
-// Two programs that share a store and their users' ids end each their own.
+// Two programs that share a store and user ids end only their own sessions.
 func TestSubjectsOfTwoAudiences(t *testing.T) {
 	sites, store := sharing(t, 1)
 	one := sites[0]
@@ -349,7 +350,7 @@ func TestSubjectsOfTwoAudiences(t *testing.T) {
 	require.Equal(t, "ada", two.who())
 }
 
-// Many requests of one session ask once.
+// Parallel requests of one session make one store call for its revocation status.
 func TestRevocationsAreAskedForOnceAtATime(t *testing.T) {
 	sites, store := sharing(t, 1)
 	s := sites[0]
@@ -375,17 +376,16 @@ func TestRevocationsAreAskedForOnceAtATime(t *testing.T) {
 			}
 		})
 	}
-	time.Sleep(50 * time.Millisecond) // for most of them to be waiting; fewer do no harm
+	time.Sleep(50 * time.Millisecond) // until most of them wait; the test is also right with fewer
 	close(arrived)
 	wg.Wait()
 	require.Equal(t, []string{"load"}, store.since())
 }
 
-// A store in memory that is full drops sessions, and never the word that one is
-// over.
+// A full memory store drops sessions, but never the marks of ended sessions.
 func TestAFullMemoryForgetsNoEnding(t *testing.T) {
 	sites, store := sharing(t, 2)
-	s, other := sites[0], sites[1] // the other one knows nothing but what is in the store
+	s, other := sites[0], sites[1] // the other one has nothing cached
 	memory, err := fallback.NewMemory(fallback.MemoryConfig{MaxBytes: 1 << 20, Clock: s.clock.Now})
 	require.NoError(t, err)
 	store.Store = memory

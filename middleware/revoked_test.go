@@ -17,23 +17,23 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// While the store is down, a replica goes by what it knows, whether that is of a
-// session or of a subject, and however old it is.
+// While the store is down, a replica uses the status of sessions and subjects that
+// it has cached, however old the status is.
 func TestStolenJarWhileTheStoreIsDown(t *testing.T) {
 	for revocation, refuse := range map[middleware.Revocation]bool{middleware.RevocationOn: false, middleware.RevocationStrict: true} {
 		t.Run(map[bool]string{false: "go on", true: "refuse"}[refuse], func(t *testing.T) {
 			sites, store := sharing(t, 2, config(func(c *middleware.Config) { c.Fallback.Revocation = revocation }))
 			a, b := sites[0], sites[1]
 			a.get("/bind?user=ada")
-			bySubject := a.rob()
+			bySubject := a.stealJar()
 			require.NoError(t, a.sessions.RevokeSubject(t.Context(), "ada"))
 			a.forget()
 			a.get("/bind?user=grace")
-			byID := a.rob()
+			byID := a.stealJar()
 			require.NoError(t, a.sessions.Revoke(t.Context(), a.get("/id").body))
 			a.forget()
 			a.get("/bind?user=emmy")
-			mine := a.rob()
+			mine := a.stealJar()
 
 			store.fail(errors.New("connection refused"))
 			for range 3 {
@@ -42,7 +42,7 @@ func TestStolenJarWhileTheStoreIsDown(t *testing.T) {
 				bySubject.visits(a, "/read")
 				require.Equal(t, string(session.Revoked), bySubject.answer.Header.Get("X-Reason"))
 				status := map[bool]int{false: 200, true: 503}[refuse]
-				require.Equal(t, status, mine.visits(a, "/read").answer.StatusCode, "who is not ended")
+				require.Equal(t, status, mine.visits(a, "/read").answer.StatusCode, "the status for a session that is not revoked")
 				require.Equal(t, status, mine.visits(b, "/read").answer.StatusCode)
 			}
 			store.fail(nil)
@@ -54,7 +54,7 @@ func TestStolenJarWhileTheStoreIsDown(t *testing.T) {
 	}
 }
 
-// An outage of which a request learns by asking is an event.
+// An outage that a request finds by asking for a revocation is an event.
 func TestGoingOnWithoutTheStoreIsAnEvent(t *testing.T) {
 	sites, store := sharing(t, 1)
 	a := sites[0]
@@ -64,33 +64,33 @@ func TestGoingOnWithoutTheStoreIsAnEvent(t *testing.T) {
 	a.events.forget()
 	require.Equal(t, "ada", a.who())
 	calls := a.events.of(middleware.EventStore)
-	require.Len(t, calls, 2, "each attempt is told")
+	require.Len(t, calls, 2, "each attempt is reported")
 	for _, call := range calls {
 		require.Equal(t, session.StoreDown, call.Reason)
 		require.ErrorContains(t, call.Err, "connection refused")
 	}
 }
 
-// A fail-over that loses the record of a revocation cannot make a replica forget
-// that has it; and a revocation that is sent again counts.
+// If a fail-over loses the record of a revocation, replicas that have it cached
+// still refuse the session. A revocation that is sent again counts everywhere.
 func TestRevocationThatAFailoverLoses(t *testing.T) {
 	sites, store := sharing(t, 2)
 	a, b := sites[0], sites[1]
 	a.get("/bind?user=ada")
-	stolen := a.rob()
+	stolen := a.stealJar()
 	require.NoError(t, a.sessions.RevokeSubject(t.Context(), "ada"))
 	require.NoError(t, store.Store.(*fallback.Memory).Clear(t.Context()))
 	after(a, time.Minute)
 	stolen.requireEnded(a)
-	require.Equal(t, "ada", stolen.who(b), "which has never heard of it")
+	require.Equal(t, "ada", stolen.who(b), "b has not cached the revocation")
 
 	require.NoError(t, a.sessions.RevokeSubject(t.Context(), "ada"))
 	after(a, middleware.DefaultRevocationMaxAge)
 	stolen.requireEnded(a, b)
 }
 
-// Logins and log-outs-everywhere at once: whatever was bound when the last
-// RevokeSubject began is over, and every login that began after it counts.
+// Logins and calls of RevokeSubject run in parallel. All sessions bound before the
+// last RevokeSubject began are ended, and every login that began after it counts.
 func TestLoginsAndRevocationsAtOnce(t *testing.T) {
 	sites, _ := sharing(t, 3)
 	ring := sites[0].sessions.Config.Keys
@@ -115,7 +115,7 @@ func TestLoginsAndRevocationsAtOnce(t *testing.T) {
 			early[i] = login(sites[i].sessions)
 		}
 		for i := range 3 {
-			wg.Go(func() { early[3+i] = login(sites[i].sessions) }) // at once with them: either is right
+			wg.Go(func() { early[3+i] = login(sites[i].sessions) }) // in parallel with the revocations: both results are right
 			wg.Go(func() {
 				if err := sites[i].sessions.RevokeSubject(t.Context(), "ada"); err != nil {
 					t.Errorf("a revocation failed: %v", err)
@@ -134,9 +134,9 @@ func TestLoginsAndRevocationsAtOnce(t *testing.T) {
 	}
 }
 
-// Whoever begins sessions without end drives out what a replica knows of others,
-// and wins nothing by it: it asks again, and with the store down it still has
-// what was ended.
+// A flood of new sessions drives the cached status of others out of a replica's
+// cache. The replica then asks the store again. With the store down, it still has
+// the status of the sessions that have ended.
 func TestFloodOfSessionsForgetsNoRevocation(t *testing.T) {
 	if testing.Short() {
 		t.Skip("skipped: 70,000 sessions take some seconds")
@@ -144,24 +144,24 @@ func TestFloodOfSessionsForgetsNoRevocation(t *testing.T) {
 	sites, store := sharing(t, 1, withoutIdle)
 	a := sites[0]
 	a.get("/bind?user=ada")
-	bySubject := a.rob()
+	bySubject := a.stealJar()
 	require.NoError(t, a.sessions.RevokeSubject(t.Context(), "ada"))
 	a.forget()
 	a.get("/set?user=grace")
-	byID := a.rob()
+	byID := a.stealJar()
 	a.get("/logout")
 
 	for range 70_000 {
 		cookie := direct(t, a.sessions, func(s *session.Session) { note.Set(s, "x") })
 		direct(t, a.sessions, func(s *session.Session) { note.Get(s) }, cookie)
 	}
-	store.fail(errors.New("connection refused")) // before anything is asked anew
+	store.fail(errors.New("connection refused")) // before any status is asked for again
 	after(a, time.Hour)
 	byID.requireEnded(a)
 	bySubject.requireEnded(a)
 }
 
-// direct does a request without a server, and returns the first cookie that its
+// direct sends a request without a server. It returns the first cookie that the
 // response sets, or "". It may run in goroutines of a test.
 func direct(t *testing.T, m *middleware.Sessions, do func(*session.Session), cookies ...string) string {
 	_, x := m.Begin(t.Context(), middleware.Request{Method: "GET", Cookies: cookies})
@@ -177,20 +177,20 @@ func direct(t *testing.T, m *middleware.Sessions, do func(*session.Session), coo
 	return pair
 }
 
-// A clock that is set back makes nothing younger.
+// A clock that is set back does not make a cached status newer.
 func TestRevocationsAndAClockThatIsSetBack(t *testing.T) {
 	sites, _ := sharing(t, 2, withoutIdle)
 	a, b := sites[0], sites[1]
 	after(a, time.Hour)
 	a.get("/bind?user=ada")
-	stolen := a.rob()
+	stolen := a.stealJar()
 	require.Equal(t, "ada", stolen.who(b))
 	require.NoError(t, a.sessions.Revoke(t.Context(), a.get("/id").body))
 	after(a, -20*time.Second)
 	stolen.requireEnded(b)
 }
 
-// A store that hangs, or panics, holds up no more than who asks it.
+// A store that hangs or panics affects only the requests that call it.
 func TestRevocationsAndAStoreThatHangs(t *testing.T) {
 	sites, store := sharing(t, 1, config(func(c *middleware.Config) { c.Fallback.Timeout = -1 }))
 	a := sites[0]
@@ -201,10 +201,10 @@ func TestRevocationsAndAStoreThatHangs(t *testing.T) {
 	defer cancel()
 	_, x := a.sessions.Begin(ctx, middleware.Request{Method: "GET", Cookies: []string{a.header()}})
 	name, _ := user.Get(session.From(x))
-	require.Equal(t, "ada", name, "it goes on at the request's own deadline")
+	require.Equal(t, "ada", name, "the request goes on at its own deadline")
 }
 
-// hanging is a store whose loads end with their context only.
+// hanging is a store whose loads end only with their context.
 type hanging struct{ fallback.Store }
 
 func (hanging) Load(ctx context.Context, _ string) (fallback.Record, error) {
@@ -217,21 +217,21 @@ func TestRevocationsAndAStoreThatPanics(t *testing.T) {
 	a := sites[0]
 	a.get("/set?user=ada")
 	after(a, time.Minute)
-	store.interrupt(func(string) { panic("a driver's mistake") })
+	store.interrupt(func(string) { panic("a fault of the driver") })
 	_, err := a.client.Post(a.URL+"/read", "", nil)
-	require.Error(t, err, "the server has ended the connection")
+	require.Error(t, err, "the server has closed the connection")
 	store.interrupt(nil)
 	after(a, time.Minute)
-	require.Equal(t, "ada", a.who(), "and nobody waits for that answer")
+	require.Equal(t, "ada", a.who(), "other requests do not wait for that answer")
 }
 
-// What would end nothing says so.
+// Revoking returns an error if it could not have an effect.
 func TestRevokeThatCannotCount(t *testing.T) {
 	sites, _ := sharing(t, 1)
 	m := sites[0].sessions
 	require.ErrorContains(t, m.RevokeSubject(t.Context(), ""), "1 to 255 bytes")
 	require.ErrorContains(t, m.RevokeSubject(t.Context(), text(256)), "1 to 255 bytes")
-	require.ErrorContains(t, m.Revoke(t.Context(), "AAAAAAAAAAAAAAAAAAAAAB"), "22 characters", "no id ends so")
+	require.ErrorContains(t, m.Revoke(t.Context(), "AAAAAAAAAAAAAAAAAAAAAB"), "22 characters", "no id ends with these bits")
 
 	memory, err := fallback.NewMemory(fallback.MemoryConfig{})
 	require.NoError(t, err)
@@ -241,11 +241,11 @@ func TestRevokeThatCannotCount(t *testing.T) {
 	require.ErrorContains(t, off.Revoke(t.Context(), "AAAAAAAAAAAAAAAAAAAAAA"), "RevocationOff")
 	stored, err := middleware.New(middleware.Config{Keys: keyring.Ephemeral(), Fallback: middleware.Fallback{Store: memory, Revocation: middleware.RevocationOff, Mode: middleware.AlwaysStored}})
 	require.NoError(t, err)
-	require.NoError(t, stored.Revoke(t.Context(), "AAAAAAAAAAAAAAAAAAAAAA"), "every session's row says it")
+	require.NoError(t, stored.Revoke(t.Context(), "AAAAAAAAAAAAAAAAAAAAAA"), "every session has a row with its status")
 }
 
-// What revoking writes is tiny, and lasts until the last session that it may
-// concern has ended.
+// The record of a revocation is tiny. It is kept until the last session that it
+// may concern has expired.
 func TestRecordsOfRevocations(t *testing.T) {
 	sites, store := sharing(t, 1)
 	a := sites[0]
@@ -257,7 +257,7 @@ func TestRecordsOfRevocations(t *testing.T) {
 	} {
 		store.ids = map[string]bool{}
 		require.NoError(t, end())
-		rec, err := store.Store.Load(t.Context(), store.the(t))
+		rec, err := store.Store.Load(t.Context(), store.onlyRecord(t))
 		require.NoError(t, err)
 		require.Less(t, len(rec.Data), 32, "end %d", i)
 		require.Equal(t, fallback.KindRevocation, rec.Kind)
@@ -267,14 +267,14 @@ func TestRecordsOfRevocations(t *testing.T) {
 	a.get("/bind?user=grace")
 	store.ids = map[string]bool{}
 	a.get("/logout")
-	rec, err := store.Store.Load(t.Context(), store.the(t))
+	rec, err := store.Store.Load(t.Context(), store.onlyRecord(t))
 	require.NoError(t, err)
 	require.Less(t, len(rec.Data), 300)
 	require.Equal(t, fallback.KindLoginEnd, rec.Kind)
-	require.Equal(t, fmt.Sprint(noon.Add(24*time.Hour+17*time.Minute)), fmt.Sprint(rec.Expires.UTC()), "the session's own end, and what clocks may differ by")
+	require.Equal(t, fmt.Sprint(noon.Add(24*time.Hour+17*time.Minute)), fmt.Sprint(rec.Expires.UTC()), "the session's own end plus the margin for clocks")
 }
 
-// What revoking asks of the store is told, and whose it was is not.
+// The store calls of a revocation are reported, without the subject.
 func TestRevokingIsTold(t *testing.T) {
 	sites, store := sharing(t, 1)
 	a := sites[0]

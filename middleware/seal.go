@@ -41,24 +41,24 @@ func (m *Sessions) appendSet(lines []string, key *keyring.Key, c *state.Cookie, 
 	return append(lines, cookiejar.UnsafeString(m.form.AppendAttributes(line, maxAge))), nil
 }
 
-// texts are sealed values that are cut into pieces, each a line of its own.
-var texts = sync.Pool{New: func() any { return new([]byte) }}
+// sealBuffers holds buffers for sealed values that are cut into pieces.
+var sealBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// appendPieces appends the lines of a cookie that takes several. A format that
-// adds less than is planned for may turn out to take one.
+// appendPieces appends the lines of a cookie that is planned to take several. It may
+// need only one, if its format adds fewer bytes than the plan assumes.
 func (m *Sessions) appendPieces(lines []string, key *keyring.Key, tag string, plaintext []byte, maxAge int64) ([]string, error) {
-	room := texts.Get().(*[]byte)
-	defer texts.Put(room)
-	text, err := m.formats.Seal(slices.Grow((*room)[:0], codec.SealedLen(len(plaintext))), key, m.binding(tag), plaintext)
+	buffer := sealBuffers.Get().(*[]byte)
+	defer sealBuffers.Put(buffer)
+	text, err := m.formats.Seal(slices.Grow((*buffer)[:0], codec.SealedLen(len(plaintext))), key, m.binding(tag), plaintext)
 	if err != nil {
 		return nil, err
 	}
-	*room = text
+	*buffer = text
 	return m.form.AppendPieces(lines, tag, text, m.sizer.PieceLimit, maxAge)
 }
 
-// appendSurplus expires what the request carried under a set cookie's tag beyond
-// its pieces: the rest of a longer value.
+// appendSurplus expires surplus pieces: the request carries them under c's tag, and
+// c's new value is shorter and does not need them.
 func (x *requestState) appendSurplus(lines []string, c *state.Cookie) []string {
 	if numbers := x.found.jar.PieceNumbers(c.Tag); numbers != 0 {
 		own := uint64(1)<<x.sessions.sizer.Of(c).Cookies - 1
@@ -67,8 +67,8 @@ func (x *requestState) appendSurplus(lines []string, c *state.Cookie) []string {
 	return lines
 }
 
-// seal makes the Set-Cookie lines of a plan: what is set first, because
-// truncation drops the tail.
+// seal returns the Set-Cookie lines of a plan. Lines that set cookies come first,
+// because truncation drops the tail.
 func (x *requestState) seal(p policy.Plan) ([]string, error) {
 	if len(p.Set) == 0 && len(p.Expire) == 0 {
 		return nil, nil
@@ -95,13 +95,14 @@ func (x *requestState) seal(p policy.Plan) ([]string, error) {
 	return lines, nil
 }
 
+// observeCommit reports the commit of a plan.
 func (x *requestState) observeCommit(ctx context.Context, p policy.Plan, out Fields) {
 	e := Event{Kind: EventCommitted, Set: len(p.Set), Expired: len(p.Expire)}
 	for _, line := range out.SetCookie {
 		e.Bytes += len(line)
 	}
-	if over := sessionOf(p, &x.found.view); over != nil {
-		e.SessionID = over.Root.ID()
+	if c := sessionOf(p, &x.found.view); c != nil {
+		e.SessionID = c.Root.ID()
 	}
 	x.observe(ctx, e)
 	if p.Whole {
@@ -112,7 +113,7 @@ func (x *requestState) observeCommit(ctx context.Context, p policy.Plan, out Fie
 	}
 }
 
-// rotates reports whether a plan replaces what a retired key has sealed.
+// rotates reports whether a plan replaces a cookie that a retired key has sealed.
 func (x *requestState) rotates(p policy.Plan) bool {
 	for i := range x.found.groups {
 		tag := x.found.jar.Groups[i].Tag

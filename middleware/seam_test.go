@@ -37,10 +37,11 @@ func TestCommitIsCalledOnce(t *testing.T) {
 	require.NoError(t, x.Finish(ctx))
 }
 
-// So it is where a request says nothing, which is found out in another way; a
-// page that somebody else would see otherwise varies all the same.
+// A request that does not use the session takes another path in Commit. There,
+// too, a second call fails, and Vary is set if the page could differ for other
+// visitors.
 func TestCommitOfNothingIsCalledOnce(t *testing.T) {
-	for name, read := range map[string]bool{"unasked": false, "read": true} {
+	for name, read := range map[string]bool{"unusedByRequest": false, "read": true} {
 		t.Run(name, func(t *testing.T) {
 			ctx, x := newSessions(t).Begin(t.Context(), middleware.Request{Method: http.MethodGet, Cookies: []string{"other=1; a__Host-session.b=2"}})
 			if read {
@@ -57,7 +58,7 @@ func TestCommitOfNothingIsCalledOnce(t *testing.T) {
 }
 
 func TestHandlerOfNothingVaries(t *testing.T) {
-	h := newSessions(t).Handler(http.HandlerFunc(caching)) // nobody observes
+	h := newSessions(t).Handler(http.HandlerFunc(caching)) // without an observer
 	for do, want := range map[string][]string{"": nil, "read": {"Cookie"}, "reason": {"Cookie"}, "delete": {"Cookie"}} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, at(do), nil))
@@ -78,12 +79,12 @@ func TestFinishTellsOfLateChanges(t *testing.T) {
 	require.ErrorIs(t, x.Finish(ctx), session.ErrLate)
 }
 
-// Begin does nothing: neither the clock nor the keys are asked, until the
-// session is.
+// Begin uses neither the clock nor the keys. They are first used when the session
+// is.
 func TestBeginIsLazy(t *testing.T) {
-	made := false // New looks at both
+	made := false // New uses both
 	m := newSessions(t, func(c *middleware.Config) {
-		c.Clock, c.Keys = func() time.Time { return unasked(made, noon) }, quietly(func() *keyring.Ring { return unasked(made, (*keyring.Ring)(nil)) })
+		c.Clock, c.Keys = func() time.Time { return unusedByRequest(made, noon) }, quietly(func() *keyring.Ring { return unusedByRequest(made, (*keyring.Ring)(nil)) })
 	})
 	made = true
 	ctx, x := m.Begin(t.Context(), middleware.Request{Method: http.MethodGet, Cookies: []string{"__Host-session.aaaaaaaaaa=x"}})
@@ -93,10 +94,10 @@ func TestBeginIsLazy(t *testing.T) {
 	require.NoError(t, x.Finish(ctx))
 }
 
-// unasked gives v to New, and must not be asked by a request.
-func unasked[T any](made bool, v T) T {
+// unusedByRequest returns v while New runs, and panics if a request uses it.
+func unusedByRequest[T any](made bool, v T) T {
 	if made {
-		panic("the clock or the keys are asked")
+		panic("a request has used the clock or the keys before the session")
 	}
 	return v
 }
@@ -105,7 +106,7 @@ type quietly func() *keyring.Ring
 
 func (f quietly) Ring(context.Context) *keyring.Ring { return f() }
 
-// A visitor who hangs up does not undo a write.
+// A visitor who disconnects does not undo a write.
 func TestCommitDoesNotNeedTheVisitor(t *testing.T) {
 	gone, leave := context.WithCancel(t.Context())
 	ctx, x := newSessions(t).Begin(gone, middleware.Request{Method: http.MethodPost})
@@ -114,10 +115,10 @@ func TestCommitDoesNotNeedTheVisitor(t *testing.T) {
 	fields, err := x.Commit(ctx, middleware.Response{Status: 200})
 	require.NoError(t, err)
 	require.Len(t, fields.SetCookie, 1)
-	require.ErrorIs(t, ctx.Err(), context.Canceled, "the context is the request's")
+	require.ErrorIs(t, ctx.Err(), context.Canceled, "Commit had the request's context")
 }
 
-// A panic in the middle of a commit leaves a session that can still be asked.
+// A panic during a commit leaves a session that can still be used.
 func TestPanickingObserver(t *testing.T) {
 	broken := false
 	m := newSessions(t, func(c *middleware.Config) {
@@ -136,8 +137,8 @@ func TestPanickingObserver(t *testing.T) {
 	require.Equal(t, "ada", name)
 }
 
-// FuzzCookieHeader: whatever a client sends, nobody is recognised, nothing
-// panics, and what is sent back can be sent.
+// FuzzCookieHeader sends any Cookie header. No visitor may be recognised, nothing
+// may panic, and the response's cookies must be valid.
 func FuzzCookieHeader(f *testing.F) {
 	m := newSessions(f)
 	ctx, x := m.Begin(context.Background(), middleware.Request{Method: http.MethodGet})
@@ -154,7 +155,7 @@ func FuzzCookieHeader(f *testing.F) {
 		ctx, x := m.Begin(context.Background(), middleware.Request{Method: http.MethodGet, Cookies: []string{one, two}})
 		s := session.From(ctx)
 		if who, ok := user.Get(s); ok && (who != "ada" || !strings.Contains(one+two, value[:40])) {
-			t.Fatalf("somebody is recognised: %q", who)
+			t.Fatalf("a visitor is recognised: %q", who)
 		}
 		s.Renew()
 		user.Set(s, "bob")

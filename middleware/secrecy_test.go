@@ -23,28 +23,28 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// ear hears all that an operator can: events, log lines at every level,
-// explanations and errors.
-type ear struct {
+// recorder records everything that an operator can see: events, log lines at every
+// level, explanations and errors.
+type recorder struct {
 	mu    sync.Mutex
-	heard strings.Builder
+	text  strings.Builder
 	kinds map[middleware.EventKind]bool
 	log   func(context.Context, middleware.Event)
 }
 
-func newEar() *ear {
-	e := &ear{kinds: map[middleware.EventKind]bool{}}
+func newRecorder() *recorder {
+	e := &recorder{kinds: map[middleware.EventKind]bool{}}
 	e.log = middleware.Log(slog.New(slog.NewTextHandler(e, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	return e
 }
 
-func (e *ear) Write(p []byte) (int, error) {
+func (e *recorder) Write(p []byte) (int, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.heard.Write(p)
+	return e.text.Write(p)
 }
 
-func (e *ear) observe(ctx context.Context, event middleware.Event) {
+func (e *recorder) observe(ctx context.Context, event middleware.Event) {
 	fmt.Fprintf(e, "%+v %#v %v\n", event, event, event.Err)
 	e.log(ctx, event)
 	e.mu.Lock()
@@ -52,14 +52,14 @@ func (e *ear) observe(ctx context.Context, event middleware.Event) {
 	e.kinds[event.Kind] = true
 }
 
-func (e *ear) String() string {
+func (e *recorder) String() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.heard.String()
+	return e.text.String()
 }
 
-// secretsOf are what must not be heard of a ring: its keys, as they are kept and
-// in other forms.
+// secretsOf returns the secrets of a ring: its keys, as they are stored and in
+// other encodings.
 func secretsOf(t *testing.T, ring *keyring.Ring) (all []string) {
 	t.Helper()
 	text, err := ring.Marshal()
@@ -75,7 +75,7 @@ func secretsOf(t *testing.T, ring *keyring.Ring) (all []string) {
 	return all
 }
 
-// rootsOf are the secrets of the sessions in cookies.
+// rootsOf returns the secrets of the sessions in cookies.
 func rootsOf(t *testing.T, ring *keyring.Ring, now time.Time, name, value string) (all []string) {
 	t.Helper()
 	_, suffix, _ := strings.Cut(name, ".")
@@ -86,7 +86,7 @@ func rootsOf(t *testing.T, ring *keyring.Ring, now time.Time, name, value string
 	f, err := state.Decode(plaintext)
 	require.NoError(t, err)
 	if f.Root == (state.Root{}) {
-		return nil // a cell knows its session's id, and no secret
+		return nil // a cell has its session's id and no secret
 	}
 	for _, secret := range [][]byte{f.Root[:], f.Root.RecordKey()} {
 		all = append(all, base64.RawURLEncoding.EncodeToString(secret)[:16], hex.EncodeToString(secret)[:20], fmt.Sprintf("%v", secret[:8]), string(secret[:8]))
@@ -94,14 +94,14 @@ func rootsOf(t *testing.T, ring *keyring.Ring, now time.Time, name, value string
 	return all
 }
 
-// A whole life of a program, everything that can go wrong included: nothing that
-// is told of it has a value, a cookie, a subject or a key in it.
+// A program runs through its whole life with all possible faults. Nothing that it
+// reports contains a value, a cookie, a subject or a key.
 func TestNothingThatIsToldIsSecret(t *testing.T) {
 	const value, subject = "geheimnis-8472", "subjekt-5591"
 	old := newRing(t)
 	ring, _, err := old.Rotate(noon, keyring.Policy{ActivateIn: -1, Overlap: 48 * time.Hour})
 	require.NoError(t, err)
-	keys, e := &replica{ring: old}, newEar()
+	keys, e := &replica{ring: old}, newRecorder()
 	sites, store := sharing(t, 2, config(func(c *middleware.Config) {
 		c.Keys, c.Observer = keys, e.observe
 		c.Migration.From, c.Migration.Until = []middleware.Importer{&oldLibrary{path: "/", down: fmt.Errorf("%w: x", middleware.ErrCannotImport),
@@ -129,7 +129,7 @@ func TestNothingThatIsToldIsSecret(t *testing.T) {
 	keys.set(ring, nil)
 	a.clock.advance(time.Minute)
 	visit(a, "/set?user="+value+"2", "/put?name=a&size=80000", "/put?name=big&size=2000000", "/late?name="+value)
-	stolen := a.rob()
+	stolen := a.stealJar()
 	for _, c := range stolen.jar.All() {
 		for i, damage := range []string{c.Value[:60] + "AAAA" + c.Value[64:], c.Value[:40], "!" + c.Value, c.Value + c.Value, value} {
 			b.bare("/set?user="+value, "__Host-session."+suffixOf(i)+"="+damage)
@@ -152,19 +152,19 @@ func TestNothingThatIsToldIsSecret(t *testing.T) {
 	visit(a, "/set?user="+value)
 	fmt.Fprintf(e, "%s%s", a.log, b.log)
 
-	told := e.String()
-	require.Greater(t, len(told), 20_000)
+	text := e.String()
+	require.Greater(t, len(text), 20_000)
 	for _, kind := range []middleware.EventKind{middleware.EventLoaded, middleware.EventRefused, middleware.EventCommitted, middleware.EventSpilled,
 		middleware.EventReturned, middleware.EventRotated, middleware.EventStore, middleware.EventFailed} {
-		require.True(t, e.kinds[kind], "the life has no %q event", kind)
+		require.True(t, e.kinds[kind], "the program has caused no %q event", kind)
 	}
 	require.Greater(t, len(secrets), 60)
 	for _, secret := range secrets {
-		require.NotContains(t, told, secret)
+		require.NotContains(t, text, secret)
 	}
 }
 
-// What is told of a store's calls, of a move and of a commit: sizes and durations.
+// The events of store calls, moves and commits have sizes and durations.
 func TestEventsTellSizesAndDurations(t *testing.T) {
 	s, _ := storedSite(t)
 	s.grow("a", 60_000)
@@ -177,7 +177,7 @@ func TestEventsTellSizesAndDurations(t *testing.T) {
 	}
 	require.Len(t, s.events.of(middleware.EventReturned), 1)
 
-	// The clock moves at each look, so that what lasts is seen to.
+	// The clock moves each time it is read, so that durations are not zero.
 	tick := &clock{now: noon}
 	slow, _ := storedSite(t, config(func(c *middleware.Config) {
 		c.Clock = func() time.Time { tick.advance(time.Millisecond); return tick.Now() }
@@ -193,8 +193,8 @@ func TestEventsTellSizesAndDurations(t *testing.T) {
 	}
 }
 
-// A client that sends garbage without end writes a line of each kind and reason
-// in ten seconds, whatever the garbage is.
+// A client that sends endless garbage causes one log line of each kind and reason
+// in ten seconds.
 func TestGarbageDoesNotFloodTheLog(t *testing.T) {
 	var lines lineCounter
 	s, name, value := loggedIn(t, config(func(c *middleware.Config) {
@@ -215,7 +215,7 @@ func TestGarbageDoesNotFloodTheLog(t *testing.T) {
 		user.Set(session.From(x), suffixOf(i))
 		_, _ = x.Commit(t.Context(), middleware.Response{Status: 200})
 	}
-	reasons := 12 // kinds and reasons that are a warning here, with room
+	reasons := 12 // an upper bound for the kinds and reasons that are warnings here
 	require.LessOrEqual(t, lines.n(), reasons*2, "a slow machine may take more than ten seconds")
 	require.Positive(t, lines.n())
 }

@@ -8,10 +8,11 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// Handler returns next with a session in every request's context; handlers get
-// it by [session.From]. A handler that never asks for it costs two allocations
-// and sends nothing of ours. Mounting the same Sessions again further in does
-// nothing; different ones nest.
+// Handler returns a handler that calls next with a session in the request's
+// context; next gets the session by [session.From]. If next never uses the
+// session, the cost is two allocations and the response is unchanged. Wrapping a
+// handler twice with the same Sessions has the effect of wrapping it once.
+// Different Sessions can be nested.
 func (m *Sessions) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if m.exchange(r.Context()) != nil {
@@ -24,33 +25,35 @@ func (m *Sessions) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// prefetch reads Sec-Purpose (a structured item that begins with a token).
+// prefetch reports whether Sec-Purpose says that the request is a prefetch. The
+// field is a structured item that begins with a token.
 func prefetch(lines []string) bool {
 	return len(lines) > 0 && strings.HasPrefix(lines[0], "prefetch")
 }
 
-// Loaded is Handler for routes that must not take a failed load for an absent
-// session: it loads the session before next runs, and answers by ErrorHandler
-// where that fails.
+// Loaded is [Sessions.Handler] for routes that must not treat a visitor whose
+// session failed to load as one without a session. It loads the session before
+// next runs. If the load fails, ErrorHandler answers and next does not run.
 func (m *Sessions) Loaded(next http.Handler) http.Handler {
 	return m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := m.From(r.Context()).Load(r.Context()); err != nil {
-			return // the commit at the handler's end answers
+			return // the commit fails too, and ErrorHandler answers
 		}
 		next.ServeHTTP(w, r)
 	}))
 }
 
-// From returns the session that this Sessions put into ctx, where several are
-// nested; it panics where there is none.
+// From returns the session that this Sessions put into ctx. Use it instead of
+// [session.From] if several Sessions are nested. It panics if ctx has no session
+// of this Sessions.
 func (m *Sessions) From(ctx context.Context) *session.Session {
 	if x := m.exchange(ctx); x != nil {
 		return &x.session
 	}
-	panic("carryon: Sessions.From: this context did not pass this Sessions' Handler; " +
-		"wrap the handler that serves this route, and pass r.Context() on")
+	panic("carryon: Sessions.From: the context has no session of this Sessions; " +
+		"wrap the route's handler with Sessions.Handler, and pass r.Context() on")
 }
 
-// Limits are the numbers in force: the platform's, and what Config.Limits
-// overrides. Adapters hold them against what their server takes.
+// Limits returns the limits in force: the platform's, and what Config.Limits
+// overrides. Adapters compare them with the limits of their server.
 func (m *Sessions) Limits() Limits { return m.limits }

@@ -26,7 +26,7 @@ const (
 	note session.Key[string] = "note"
 )
 
-// clock is a time that only a test moves.
+// clock is a clock that only a test moves.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -44,7 +44,7 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// events is an observer that remembers.
+// events is an observer that keeps the events.
 type events struct {
 	mu  sync.Mutex
 	all []middleware.Event
@@ -56,7 +56,7 @@ func (e *events) observe(_ context.Context, event middleware.Event) {
 	e.all = append(e.all, event)
 }
 
-// of lists the events of a kind; "" is all of them.
+// of returns the events of a kind; "" means all kinds.
 func (e *events) of(kind middleware.EventKind) (list []middleware.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -104,17 +104,17 @@ type site struct {
 	client   *http.Client
 }
 
-// setup is what the options of newSite change.
+// setup is the configuration of a site, which options change.
 type setup struct {
 	middleware.Config
 	http2   bool
-	program http.HandlerFunc                // in place of newSite's
+	program http.HandlerFunc                // instead of newSite's
 	outside func(http.Handler) http.Handler // between the server and the sessions
 }
 
 type option func(*setup)
 
-// asProgram serves another program than the one that newSite was given.
+// asProgram replaces the program that newSite was given.
 func asProgram(h http.HandlerFunc) option { return func(s *setup) { s.program = h } }
 
 func overHTTP2(s *setup) { s.http2 = true }
@@ -127,14 +127,14 @@ func outside(f func(http.Handler) http.Handler) option {
 	return func(s *setup) { s.outside = f }
 }
 
-// newRing has one key that is active at noon.
+// newRing returns a ring with one key, which is active at noon.
 func newRing(t testing.TB) *keyring.Ring {
 	ring, err := keyring.Generate(noon.Add(-time.Hour))
 	require.NoError(t, err)
 	return ring
 }
 
-// newSite serves h, and under /read the user's name, or 404 and the reason.
+// newSite serves h. Under /read it serves the user's name, or 404 and the reason.
 func newSite(t *testing.T, h http.HandlerFunc, options ...option) *site {
 	t.Helper()
 	s := &site{t: t, clock: &clock{now: noon}, events: &events{}, log: &logs{}}
@@ -193,13 +193,13 @@ func app(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answer is a response that has been read to its end.
+// answer is a response with its body.
 type answer struct {
 	*http.Response
 	body string
 }
 
-// request sends one request with the jar's cookies and header lines
+// request sends a request with the jar's cookies and the given header lines
 // ("Name: value").
 func (s *site) request(method, path string, lines ...string) answer {
 	s.t.Helper()
@@ -222,11 +222,11 @@ func (s *site) get(path string, lines ...string) answer {
 	return s.request(http.MethodGet, path, lines...)
 }
 
-// bare sends a request whose only cookies are these Cookie header lines, and
-// leaves the jar alone.
+// bare sends a request whose only cookies are the given Cookie header lines. It
+// neither uses nor changes the jar.
 func (s *site) bare(path string, cookies ...string) answer {
 	s.t.Helper()
-	client, other := *s.client, *s // a request may be under way
+	client, other := *s.client, *s // another request may use s.client
 	client.Jar, other.client = nil, &client
 	var lines []string
 	for _, c := range cookies {
@@ -235,21 +235,22 @@ func (s *site) bare(path string, cookies ...string) answer {
 	return other.get(path, lines...)
 }
 
-// who is the user's name as the next request sees it, "" for nobody.
+// who returns the user's name as the next request reads it, or "" if there is no
+// user.
 func (s *site) who() string {
 	s.t.Helper()
 	return s.get("/read").body
 }
 
-// moveHome has ada's session move from the tag at which all sessions begin to one
-// that no other program with the same name writes: by a write.
-func (s *site) moveHome() {
+// moveToOwnTag moves ada's session, by a write, from the tag at which all sessions
+// begin to a tag of its own, which no other program writes.
+func (s *site) moveToOwnTag() {
 	s.t.Helper()
 	s.get("/set?user=nobody")
 	s.get("/set?user=ada")
 }
 
-// cookie is the one cookie of the visitor's jar.
+// cookie returns the only cookie in the visitor's jar.
 func (s *site) cookie() *sessiontest.Stored {
 	s.t.Helper()
 	require.Len(s.t, s.jar.All(), 1)

@@ -7,16 +7,19 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// StatusOf returns the HTTP status that answers an error of a load or a commit,
-// for adapters and for a Config.ErrorHandler of one's own: 503 where a replica or
-// a store may recover ([session.ErrUnknownKey], [session.ErrNoKey],
-// [session.ErrStoreDown]), 409 where the session was ended meanwhile
-// ([session.ErrEnded]) and the visitor may send the request again, 429 where too
-// many parallel requests add entries to one session ([session.LimitNewEntries]),
-// and 500 otherwise.
+// StatusOf returns the HTTP status for an error of a load or a commit. Adapters and
+// a custom Config.ErrorHandler call it.
+//
+//   - 503 if a replica or a store may recover ([session.ErrUnknownKey],
+//     [session.ErrNoKey], [session.ErrStoreDown])
+//   - 409 if the session was ended meanwhile ([session.ErrEnded]); the visitor may
+//     send the request again
+//   - 429 if too many parallel requests add entries to one session
+//     ([session.LimitNewEntries])
+//   - 500 otherwise
 func StatusOf(err error) int {
-	for _, passing := range []error{session.ErrUnknownKey, session.ErrNoKey, session.ErrStoreDown} {
-		if errors.Is(err, passing) {
+	for _, temporary := range []error{session.ErrUnknownKey, session.ErrNoKey, session.ErrStoreDown} {
+		if errors.Is(err, temporary) {
 			return http.StatusServiceUnavailable
 		}
 	}
@@ -29,8 +32,8 @@ func StatusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
-// answerError is the default ErrorHandler. It says "try again" only where that
-// can help.
+// answerError is the default ErrorHandler. It asks the visitor to try again only if
+// that can help.
 func answerError(w http.ResponseWriter, _ *http.Request, err error) {
 	status := StatusOf(err)
 	text := http.StatusText(status) + ": the session could not be saved"
@@ -40,8 +43,8 @@ func answerError(w http.ResponseWriter, _ *http.Request, err error) {
 	http.Error(w, text, status)
 }
 
-// failure is the reason of a failed commit, where the list has one.
-func failure(err error) session.Reason {
+// failureReason returns the reason for a failed commit, or "" if no reason fits.
+func failureReason(err error) session.Reason {
 	ended, ok := errors.AsType[*endedError](err)
 	switch {
 	case ok:
@@ -58,7 +61,7 @@ func failure(err error) session.Reason {
 	return ""
 }
 
-// endedError is session.ErrEnded, and how.
+// endedError is session.ErrEnded with the reason why the session ended.
 type endedError struct{ reason session.Reason }
 
 func (e *endedError) Error() string { return session.ErrEnded.Error() + " (" + string(e.reason) + ")" }

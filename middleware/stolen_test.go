@@ -14,18 +14,19 @@ import (
 	"github.com/carryon-go/carryon/sessiontest"
 )
 
-// A thief has a copy of a visitor's cookies, and a browser of their own to keep
-// what the responses set.
+// thief is an attacker with a copy of a visitor's cookies, and with a browser that
+// keeps the cookies of responses.
 type thief struct {
 	t      *testing.T
 	jar    *sessiontest.Jar
 	answer answer
 }
 
-// rob copies the visitor's jar.
-func (s *site) rob() *thief { return &thief{t: s.t, jar: s.jar.Clone()} }
+// stealJar returns a thief with a copy of the visitor's jar.
+func (s *site) stealJar() *thief { return &thief{t: s.t, jar: s.jar.Clone()} }
 
-// visits asks a replica for a page, and keeps what it sets.
+// visits requests a page from a replica, and keeps the cookies that the response
+// sets.
 func (f *thief) visits(s *site, path string) *thief {
 	f.t.Helper()
 	f.answer = s.bare(path, f.jar.Header(""))
@@ -35,13 +36,14 @@ func (f *thief) visits(s *site, path string) *thief {
 	return f
 }
 
-// who is whom a replica takes the thief for.
+// who returns the user's name that a replica reads from the thief's cookies.
 func (f *thief) who(s *site) string {
 	f.t.Helper()
 	return f.visits(s, "/read").answer.body
 }
 
-// requireEnded: no replica, however late, takes the thief for the visitor.
+// requireEnded checks that no replica recognises the thief's cookies, at any later
+// time.
 func (f *thief) requireEnded(sites ...*site) {
 	f.t.Helper()
 	for _, s := range sites {
@@ -49,17 +51,18 @@ func (f *thief) requireEnded(sites ...*site) {
 	}
 }
 
-// after lets what the replicas know grow old, and more than that.
+// after advances the clock by d.
 func after(s *site, d time.Duration) { s.clock.advance(d) }
 
-// both runs a test with a session in one cookie and with one that is stored.
+// both runs a test with a session in one cookie and with a stored session.
 func both(t *testing.T, test func(t *testing.T, grow int)) {
 	for name, grow := range map[string]int{"cookies": 10, "stored": 60_000} {
 		t.Run(name, func(t *testing.T) { test(t, grow) })
 	}
 }
 
-// withoutIdle lets copies live until the absolute lifetime ends.
+// withoutIdle removes the idle timeout, so that copies stay valid until the
+// session expires.
 func withoutIdle(s *setup) { s.Lifetimes.Idle = -1 }
 
 func TestStolenJarAfterALogout(t *testing.T) {
@@ -68,13 +71,13 @@ func TestStolenJarAfterALogout(t *testing.T) {
 		a, b := sites[0], sites[1]
 		a.get("/bind?user=ada")
 		a.grow("a", grow)
-		stolen := a.rob()
+		stolen := a.stealJar()
 		require.Equal(t, "ada", stolen.who(b))
 		require.Equal(t, 200, a.get("/logout").StatusCode)
 		stolen.requireEnded(a)
 		after(a, middleware.DefaultRevocationMaxAge)
 		stolen.requireEnded(a, b)
-		for range 24 { // until its end, be it that nobody asked meanwhile
+		for range 24 { // until the session would expire, also without requests in between
 			after(a, time.Hour)
 			stolen.requireEnded(b)
 		}
@@ -87,7 +90,7 @@ func TestStolenJarAfterRevokeSubject(t *testing.T) {
 		a, b := sites[0], sites[1]
 		a.get("/bind?user=ada")
 		a.grow("a", grow)
-		stolen := a.rob()
+		stolen := a.stealJar()
 		require.Equal(t, "ada", stolen.who(b))
 		require.NoError(t, a.sessions.RevokeSubject(t.Context(), "ada"))
 		stolen.requireEnded(a)
@@ -101,8 +104,8 @@ func TestStolenJarAfterRevokeSubject(t *testing.T) {
 	})
 }
 
-// What a replica does not know yet, it does for RevocationMaxAge and no longer,
-// however often it is asked meanwhile.
+// A replica with a stale status accepts a stolen copy for RevocationMaxAge at
+// most, however often it is asked meanwhile.
 func TestStolenJarAtAStaleReplica(t *testing.T) {
 	for name, end := range map[string]func(s *site) error{
 		"logout":  func(s *site) error { s.get("/logout"); return nil },
@@ -113,12 +116,12 @@ func TestStolenJarAtAStaleReplica(t *testing.T) {
 			sites, _ := sharing(t, 2, config(func(c *middleware.Config) { c.Fallback.RevocationMaxAge = 4 * time.Second }))
 			a, b := sites[0], sites[1]
 			a.get("/bind?user=ada")
-			stolen := a.rob()
+			stolen := a.stealJar()
 			require.Equal(t, "ada", stolen.who(b))
 			require.NoError(t, end(a))
 			for range 3 {
 				after(a, time.Second)
-				require.Equal(t, "ada", stolen.who(b), "stale, as stated")
+				require.Equal(t, "ada", stolen.who(b), "the status is stale")
 			}
 			after(a, time.Second)
 			stolen.requireEnded(b)
@@ -126,8 +129,8 @@ func TestStolenJarAtAStaleReplica(t *testing.T) {
 	}
 }
 
-// A thief who meets a replica that does not know yet must not get a session out
-// of it that outlives the one that was ended.
+// A replica with a stale status must not renew a stolen session: the new session
+// would outlive the ended one.
 func TestStolenJarIsNotRenewedAtAStaleReplica(t *testing.T) {
 	both(t, func(t *testing.T, grow int) {
 		for name, end := range map[string]func(s *site) error{
@@ -142,7 +145,7 @@ func TestStolenJarIsNotRenewedAtAStaleReplica(t *testing.T) {
 					a, b := sites[0], sites[1]
 					a.get("/bind?user=ada")
 					a.grow("a", grow)
-					stolen := a.rob()
+					stolen := a.stealJar()
 					require.Equal(t, "ada", stolen.who(b))
 					require.NoError(t, end(a))
 					stolen.visits(b, way)
@@ -157,7 +160,8 @@ func TestStolenJarIsNotRenewedAtAStaleReplica(t *testing.T) {
 	})
 }
 
-// Nor by a request that was begun before the end and is held open until after it.
+// Nor does a request renew a stolen session if it began before the session's end
+// and commits after it.
 func TestStolenJarIsNotRenewedByARequestHeldOpen(t *testing.T) {
 	both(t, func(t *testing.T, grow int) {
 		for _, way := range []string{"renew", "bind"} {
@@ -187,13 +191,13 @@ func TestStolenJarIsNotRenewedByARequestHeldOpen(t *testing.T) {
 	})
 }
 
-// A login over a session that has been ended elsewhere a moment ago is refused
-// with an answer that says so, and goes through when it is sent again.
+// A login in a session that another replica has just ended gets an error with a
+// status that says so. The repeated login succeeds.
 func TestLoginOverASessionThatWasJustEnded(t *testing.T) {
 	sites, _ := sharing(t, 2)
 	a, b := sites[0], sites[1]
 	a.get("/bind?user=ada")
-	browser := a.rob()
+	browser := a.stealJar()
 	require.Equal(t, "ada", browser.who(b))
 	require.NoError(t, a.sessions.RevokeSubject(t.Context(), "ada"))
 	b.events.forget()
@@ -206,13 +210,13 @@ func TestLoginOverASessionThatWasJustEnded(t *testing.T) {
 	require.Equal(t, "ada", browser.who(a))
 }
 
-// Two logins at once, over a session that nobody is logged into: one counts,
-// and neither is refused.
+// Of two parallel logins in a session without a subject, one counts, and neither
+// gets an error.
 func TestTwoLoginsAtOnceOverAnAnonymousSession(t *testing.T) {
 	sites, _ := sharing(t, 2)
 	a, b := sites[0], sites[1]
 	a.grow("a", 10)
-	other := a.rob()
+	other := a.stealJar()
 	require.Equal(t, "10", other.visits(b, "/get?name=a").answer.body)
 	require.Equal(t, 200, a.get("/bind?user=ada").StatusCode)
 	require.Equal(t, 200, other.visits(b, "/bind?user=ada").answer.StatusCode)
@@ -220,7 +224,7 @@ func TestTwoLoginsAtOnceOverAnAnonymousSession(t *testing.T) {
 	require.Equal(t, "10", other.visits(a, "/get?name=a").answer.body)
 }
 
-// Programs renew ids in passing: those who do it at once get no error.
+// Some programs renew the id often. Parallel renewals get no error.
 func TestRenewalsAtOnce(t *testing.T) {
 	both(t, func(t *testing.T, grow int) {
 		sites, _ := sharing(t, 2)
@@ -246,7 +250,7 @@ func TestRenewalsAtOnce(t *testing.T) {
 	})
 }
 
-// How often the store is asked by what ends sessions, as docs/stores.md has it.
+// The store calls of renewals and logins are as docs/stores.md states.
 func TestStoreCallsOfRenewals(t *testing.T) {
 	sites, store := sharing(t, 1)
 	a := sites[0]
@@ -255,7 +259,7 @@ func TestStoreCallsOfRenewals(t *testing.T) {
 		a.get(path)
 		return len(store.since())
 	}
-	require.Equal(t, 1, calls("/bind?user=ada"), "over no session")
+	require.Equal(t, 1, calls("/bind?user=ada"), "without a session")
 	a.forget()
 	a.get("/set?user=ada")
 	for _, at := range []struct {
@@ -269,7 +273,7 @@ func TestStoreCallsOfRenewals(t *testing.T) {
 		a.who()
 		require.Equal(t, at.bind, calls("/bind?user=ada"))
 		a.who()
-		require.Equal(t, at.renew+1, calls("/terms"), "and for its subject")
+		require.Equal(t, at.renew+1, calls("/terms"), "the status of the subject is asked for, too")
 		a.who()
 		require.Equal(t, at.bind+1, calls("/bind?user=ada"))
 		a.who()
@@ -277,20 +281,21 @@ func TestStoreCallsOfRenewals(t *testing.T) {
 	}
 }
 
-// A copy from when the session was small, one from when it was in the store, and
-// one from after it came back: one logout ends them all, and so does a renewal.
+// Three copies of the cookies exist: from when the session was small, from when it
+// was in the store, and from after it moved back. One logout ends all three, and
+// so does a renewal.
 func TestStolenJarsOfAllAgesOfASession(t *testing.T) {
 	for _, end := range []string{"/logout", "/login?user=ada", "/bind?user=ada"} {
 		for name, grow := range map[string]int{"stored": 60_000, "back": 5} {
 			t.Run(name+end, func(t *testing.T) {
 				sites, _ := sharing(t, 3, withoutIdle)
-				a, b, unasked := sites[0], sites[1], sites[2]
+				a, b, unusedByRequest := sites[0], sites[1], sites[2]
 				a.get("/bind?user=ada")
-				small := a.rob()
+				small := a.stealJar()
 				a.grow("a", 60_000)
-				stored := a.rob()
+				stored := a.stealJar()
 				a.grow("a", grow)
-				last := a.rob()
+				last := a.stealJar()
 				a.get(end)
 				for _, d := range []time.Duration{middleware.DefaultRevocationMaxAge, 20 * time.Minute, 3 * time.Hour, 20 * time.Hour} {
 					after(a, d)
@@ -298,23 +303,23 @@ func TestStolenJarsOfAllAgesOfASession(t *testing.T) {
 					stored.requireEnded(a, b)
 					last.requireEnded(a, b)
 				}
-				small.requireEnded(unasked)
-				stored.requireEnded(unasked)
-				last.requireEnded(unasked)
+				small.requireEnded(unusedByRequest)
+				stored.requireEnded(unusedByRequest)
+				last.requireEnded(unusedByRequest)
 			})
 		}
 	}
 }
 
-// A logout of a browser that slept for longer than the idle timeout ends the copy
-// that was kept awake, too.
+// A logout in a browser that was inactive for longer than the idle timeout also
+// ends a copy that was kept in use.
 func TestStolenJarThatWasKeptAwake(t *testing.T) {
 	both(t, func(t *testing.T, grow int) {
 		sites, _ := sharing(t, 2)
 		a, b := sites[0], sites[1]
 		a.get("/bind?user=ada")
 		a.grow("a", grow)
-		stolen := a.rob()
+		stolen := a.stealJar()
 		for range 3 {
 			after(a, 70*time.Minute)
 			require.Equal(t, "ada", stolen.who(b))
@@ -325,7 +330,7 @@ func TestStolenJarThatWasKeptAwake(t *testing.T) {
 	})
 }
 
-// So does a logout of a browser that has lost a part of the session.
+// So does a logout in a browser that has lost some of the session's cookies.
 func TestStolenJarWhoseOwnerHasLostCookies(t *testing.T) {
 	sites, _ := sharing(t, 2)
 	a, b := sites[0], sites[1]
@@ -333,8 +338,8 @@ func TestStolenJarWhoseOwnerHasLostCookies(t *testing.T) {
 	after(a, 10*time.Minute)
 	cell := a.grow("a", 1500).Cookies()[1].Name
 	after(a, 10*time.Minute)
-	a.grow("b", 10) // by a writer that has seen a
-	stolen := a.rob()
+	a.grow("b", 10) // this write has seen a
+	stolen := a.stealJar()
 	require.Equal(t, "ada", stolen.who(b))
 	require.True(t, a.jar.Evict(cell))
 	require.Equal(t, string(session.Torn), a.get("/read").Header.Get("X-Reason"))

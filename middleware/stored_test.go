@@ -19,14 +19,15 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// watched is a store that counts its calls, can fail, and can be interrupted.
+// watched is a store that records its calls, and that a test can make fail or
+// interrupt.
 type watched struct {
 	fallback.Store
 	mu     sync.Mutex
 	calls  []string
 	ids    map[string]bool
 	down   error
-	before func(call string) // outside of the lock
+	before func(call string) // called without the lock
 }
 
 func (w *watched) note(call, id string) error {
@@ -63,7 +64,7 @@ func (w *watched) Touch(ctx context.Context, id string, expires time.Time) error
 	return w.Store.Touch(ctx, id, expires)
 }
 
-// since lists the calls since it was last asked.
+// since returns the calls since it was last called.
 func (w *watched) since() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -84,7 +85,8 @@ func (w *watched) interrupt(f func(call string)) {
 	w.before = f
 }
 
-// first calls f at the first call, also when f leads back to it.
+// first returns a function that calls f only the first time, also if f calls it
+// again.
 func first(f func()) func() {
 	var done atomic.Bool
 	return func() {
@@ -94,8 +96,8 @@ func first(f func()) func() {
 	}
 }
 
-// the is the one record that the store was ever asked for.
-func (w *watched) the(t *testing.T) string {
+// onlyRecord returns the id of the only record that the store was asked for.
+func (w *watched) onlyRecord(t *testing.T) string {
 	t.Helper()
 	require.Len(t, w.ids, 1)
 	for id := range w.ids {
@@ -104,8 +106,8 @@ func (w *watched) the(t *testing.T) string {
 	return ""
 }
 
-// storedSite is a site with a store: /put?name=&size= sets a value of so many
-// bytes, /get?name= tells its length, /names lists what there is.
+// storedSite is a site with a store. /put?name=&size= sets a value of the given
+// size, /get?name= returns its length, and /names lists the entries.
 func storedSite(t *testing.T, options ...option) (*site, *watched) {
 	t.Helper()
 	w := &watched{ids: map[string]bool{}}
@@ -113,7 +115,7 @@ func storedSite(t *testing.T, options ...option) (*site, *watched) {
 		memory, err := fallback.NewMemory(fallback.MemoryConfig{Clock: s.Clock})
 		require.NoError(t, err)
 		w.Store = memory
-		s.Fallback.Store, s.Fallback.Revocation = w, middleware.RevocationOff // revoke_test.go has its calls
+		s.Fallback.Store, s.Fallback.Revocation = w, middleware.RevocationOff // revoke_test.go tests the calls of revocations
 	}}, options...)...)
 	return s, w
 }
@@ -147,7 +149,7 @@ func storedApp(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// text is so many bytes that compress badly.
+// text returns text of the given size that compresses badly.
 func text(size int) string {
 	var b strings.Builder
 	for i := uint32(1); b.Len() < size; i++ {
@@ -161,17 +163,17 @@ func (s *site) grow(name string, size int) answer {
 	return s.get(fmt.Sprintf("/put?name=%s&size=%d", name, size))
 }
 
-// header is the Cookie header of the visitor's browser.
+// header returns the Cookie header of the visitor's browser.
 func (s *site) header() string { return s.jar.Header("") }
 
-// forget empties the browser.
+// forget removes all cookies from the browser.
 func (s *site) forget() {
 	for _, name := range s.jar.Names() {
 		s.jar.Evict(name)
 	}
 }
 
-// receive hands the browser a response that was asked for without it.
+// receive applies to the browser a response to a request that bare has sent.
 func (s *site) receive(a answer) {
 	for _, line := range a.Header.Values("Set-Cookie") {
 		require.True(s.t, s.jar.Set(line))
@@ -189,8 +191,8 @@ func TestLosingTheStoreLosesNoSmallSession(t *testing.T) {
 	store.fail(errors.New("down"))
 	require.Equal(t, "100", s.length("small"))
 	require.Equal(t, 200, s.grow("small", 200).StatusCode)
-	require.Equal(t, http.StatusServiceUnavailable, s.grow("large", 50_000).StatusCode, "it cannot grow now")
-	require.Equal(t, "200", s.length("small"), "and has lost nothing by trying")
+	require.Equal(t, http.StatusServiceUnavailable, s.grow("large", 50_000).StatusCode, "the session cannot grow now")
+	require.Equal(t, "200", s.length("small"), "the failed write has lost nothing")
 	store.fail(nil)
 	require.Equal(t, 200, s.grow("large", 50_000).StatusCode)
 	require.Equal(t, "200", s.length("small"))
@@ -205,7 +207,7 @@ func TestStoreDownIsNotLoggedOut(t *testing.T) {
 	require.NotContains(t, got.body, "down")
 	require.Equal(t, session.StoreDown, s.events.of(middleware.EventFailed)[0].Reason)
 	require.Equal(t, 503, s.grow("other", 10).StatusCode)
-	require.Len(t, s.jar.All(), 1, "the cookie stays")
+	require.Len(t, s.jar.All(), 1, "the cookie is kept")
 	store.fail(nil)
 	require.Equal(t, "50000", s.length("large"))
 }
@@ -218,7 +220,7 @@ func TestStoreDownMayBeAbsent(t *testing.T) {
 	got := s.get("/read")
 	require.Equal(t, http.StatusNotFound, got.StatusCode)
 	require.Equal(t, string(session.StoreDown), got.Header.Get("X-Reason"))
-	require.Equal(t, 503, s.grow("other", 10).StatusCode, "nothing may be written beside what cannot be read")
+	require.Equal(t, 503, s.grow("other", 10).StatusCode, "a session that cannot be read cannot be written")
 	require.Len(t, s.jar.All(), 1)
 	store.fail(nil)
 	require.Equal(t, "zhang", s.who())
@@ -232,7 +234,7 @@ func TestLogoutNeedsNoStore(t *testing.T) {
 	require.Equal(t, 200, s.get("/logout").StatusCode)
 	require.Equal(t, "0", s.length("large"), "this browser is logged out")
 	store.fail(nil)
-	require.Equal(t, "50000", s.bare("/get?name=large", stolen).body, "the store could not be told")
+	require.Equal(t, "50000", s.bare("/get?name=large", stolen).body, "the store was down, so the copy is still valid")
 }
 
 func TestLogoutEndsStolenCopies(t *testing.T) {
@@ -249,7 +251,8 @@ func TestLogoutEndsStolenCopies(t *testing.T) {
 	}
 }
 
-// The marker is put where the row was seen to stand, without asking again.
+// The marker of an ended session is written at the revision that was loaded,
+// without another load.
 func TestRoundTripsOfEndings(t *testing.T) {
 	for path, want := range map[string][]string{
 		"/logout":        {"load", "save"},
@@ -266,21 +269,21 @@ func TestRoundTripsOfEndings(t *testing.T) {
 func TestRecordMissing(t *testing.T) {
 	s, store := storedSite(t)
 	s.grow("large", 50_000)
-	require.NoError(t, store.Delete(t.Context(), store.the(t)))
+	require.NoError(t, store.Delete(t.Context(), store.onlyRecord(t)))
 	got := s.get("/read")
 	require.Equal(t, string(session.RecordMissing), got.Header.Get("X-Reason"))
 	require.Len(t, s.jar.All(), 1, "a read expires nothing")
-	require.Equal(t, 200, s.grow("small", 10).StatusCode, "the visitor begins anew")
+	require.Equal(t, 200, s.grow("small", 10).StatusCode, "the visitor begins a new session")
 	require.Equal(t, "10", s.length("small"))
 	require.Equal(t, "0", s.length("large"))
 	require.Len(t, s.jar.All(), 1)
 }
 
-// rollBack stores a session twice, and puts its record back to the first time.
+// rollBack stores a session twice, and then restores the first record.
 func rollBack(s *site, store *watched) {
 	s.t.Helper()
 	s.grow("large", 50_000)
-	id := store.the(s.t)
+	id := store.onlyRecord(s.t)
 	old, err := store.Store.Load(s.t.Context(), id)
 	require.NoError(s.t, err)
 	s.grow("large", 60_000)
@@ -306,15 +309,16 @@ func TestRollbackHasAName(t *testing.T) {
 		s.grow("large", 70_000)
 		s.events.forget()
 		require.Equal(t, "70000", s.length("large"))
-		require.Empty(t, s.events.of(middleware.EventRefused), "a write goes on above what the cookie has seen")
+		require.Empty(t, s.events.of(middleware.EventRefused), "a write gets a revision above the cookie's")
 	}
 }
 
-// Who can write to the database can destroy, put back and swap: never forge.
+// A writer of the database can destroy records, restore old ones and swap them,
+// but not forge one.
 func TestForeignRecordsDoNotOpen(t *testing.T) {
 	s, store := storedSite(t)
 	s.grow("large", 50_000)
-	id := store.the(t)
+	id := store.onlyRecord(t)
 	mine, err := store.Store.Load(t.Context(), id)
 	require.NoError(t, err)
 	s.forget()
@@ -341,14 +345,14 @@ func TestTouchProlongsTheRecord(t *testing.T) {
 		require.Equal(t, "50000", s.length("large"))
 	}
 	require.Equal(t, []string{"load", "load", "touch", "load", "load", "touch", "load", "load", "touch"}, store.since(),
-		"a touch where the cookie's time is due, and only then")
+		"a touch only when the cookie's last-seen time is due")
 	s.clock.advance(2*time.Hour + time.Minute)
 	require.Equal(t, "0", s.length("large"))
-	require.Empty(t, store.since(), "an idle session is over without the store being asked")
+	require.Empty(t, store.since(), "an idle session ends without a store call")
 }
 
-// What the row knows of the visitor is not asked once the cookies are idle: a write
-// whose response was lost is no reason not to touch them.
+// The last-seen time in the cookies decides when a session is touched, not the one
+// in the record. The record has a newer time if a response was lost.
 func TestTouchAfterALostResponse(t *testing.T) {
 	s, _ := storedSite(t)
 	s.grow("large", 50_000)
@@ -357,10 +361,11 @@ func TestTouchAfterALostResponse(t *testing.T) {
 	s.clock.advance(30 * time.Minute)
 	require.Equal(t, "50000", s.length("large"))
 	s.clock.advance(20 * time.Minute)
-	require.Equal(t, "50000", s.length("large"), "used 20 minutes ago, of two hours")
+	require.Equal(t, "50000", s.length("large"), "last used 20 minutes ago, with an idle timeout of two hours")
 }
 
-// Leftovers are no reason to miss a touch: the next use may come too late.
+// Obsolete cookies in the request do not prevent a touch. If they did, the next
+// request could come too late.
 func TestTouchBesideLeftovers(t *testing.T) {
 	s, store := storedSite(t)
 	var old []string
@@ -403,11 +408,11 @@ func TestEarlySave(t *testing.T) {
 	s.grow("large", 50_000)
 	store.since()
 	require.Equal(t, "false", s.get("/save?name=a").body)
-	require.Equal(t, []string{"load", "save"}, store.since(), "the commit has nothing to add but the reference")
+	require.Equal(t, []string{"load", "save"}, store.since(), "the commit adds only the reference")
 	require.Equal(t, "5", s.length("a"))
 	require.Len(t, s.jar.All(), 1)
 	s.forget()
-	require.Equal(t, "true", s.get("/save?name=a").body, "of a session that begins with it")
+	require.Equal(t, "true", s.get("/save?name=a").body, "Save begins the session")
 }
 
 func TestLateChangeOfAStoredSessionLands(t *testing.T) {
@@ -420,7 +425,7 @@ func TestLateChangeOfAStoredSessionLands(t *testing.T) {
 	require.Empty(t, s.events.of(middleware.EventLateChange))
 	s.get("/drop?name=large")
 	s.get("/late?name=b")
-	require.Equal(t, "0", s.length("b"), "in cookies it is lost, by name")
+	require.Equal(t, "0", s.length("b"), "a late change in cookies is lost and reported")
 	require.NotEmpty(t, s.events.of(middleware.EventLateChange))
 }
 
@@ -432,7 +437,8 @@ func TestTooLargeForTheStore(t *testing.T) {
 	require.Equal(t, "10", s.length("small"))
 }
 
-// A database and the key ring together open nothing: the key is in the cookies.
+// The database and the key ring together open no record, because the record's key
+// is in the cookies.
 func TestDumpAndRingOpenNothing(t *testing.T) {
 	s, store := storedSite(t)
 	s.get("/login?user=SECRET-NAME")

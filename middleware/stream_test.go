@@ -21,8 +21,9 @@ import (
 	"github.com/carryon-go/carryon/sessiontest"
 )
 
-// patience is for what must happen; no test waits for it unless it fails.
-const patience = 20 * time.Second
+// timeLimit is how long a test waits for something that must happen. A test takes
+// that long only if it fails.
+const timeLimit = 20 * time.Second
 
 func TestStreamCarriesTheCookieInFront(t *testing.T) {
 	overBoth(t, func(t *testing.T, protocol option) {
@@ -35,8 +36,8 @@ func TestStreamCarriesTheCookieInFront(t *testing.T) {
 				require.NoError(t, err)
 				require.NoError(t, http.NewResponseController(w).Flush())
 				select {
-				case <-arrived: // only then the next one is written
-				case <-time.After(patience):
+				case <-arrived: // the next one is written only after that
+				case <-time.After(timeLimit):
 					return
 				}
 			}
@@ -78,11 +79,12 @@ func TestSwitchingProtocolsCommits(t *testing.T) {
 	require.Equal(t, "raw", a.body)
 	require.Equal(t, "ada", s.who())
 	require.Len(t, s.events.of(middleware.EventLateChange), 1)
-	require.Empty(t, s.events.of(middleware.EventHijacked), "the cookies went out with the 101")
+	require.Empty(t, s.events.of(middleware.EventHijacked), "the cookies were sent with the 101")
 }
 
-// byHand hijacks, and writes a response with the header map's cookies.
-func byHand(t *testing.T, w http.ResponseWriter) {
+// hijackAndRespond hijacks the connection, and writes a response with the cookies of
+// the header map.
+func hijackAndRespond(t *testing.T, w http.ResponseWriter) {
 	conn, buf, err := w.(http.Hijacker).Hijack()
 	if err != nil {
 		t.Error(err)
@@ -99,7 +101,7 @@ func TestHijackLeavesTheCookiesInTheHeader(t *testing.T) {
 	late := make(chan error, 1)
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
 		login(r)
-		byHand(t, w)
+		hijackAndRespond(t, w)
 		note.Set(session.From(r.Context()), "too late")
 		late <- session.From(r.Context()).Err()
 	})
@@ -112,18 +114,18 @@ func TestHijackLeavesTheCookiesInTheHeader(t *testing.T) {
 }
 
 func TestHijackWithoutChangesIsSilent(t *testing.T) {
-	s := newSite(t, func(w http.ResponseWriter, r *http.Request) { byHand(t, w) })
+	s := newSite(t, func(w http.ResponseWriter, r *http.Request) { hijackAndRespond(t, w) })
 	a := s.get("/")
 	require.Equal(t, "by hand", a.body)
 	require.Empty(t, a.Header["Set-Cookie"])
 	require.Empty(t, s.events.of(""))
 }
 
-// After a hijack there is no response to replace: the failure is an event.
+// After a hijack, the response cannot be replaced, so a failed commit is an event.
 func TestHijackWithAFailedCommitIsAnEvent(t *testing.T) {
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
 		note.Set(session.From(r.Context()), huge)
-		byHand(t, w)
+		hijackAndRespond(t, w)
 	})
 	a := s.get("/")
 	require.Equal(t, "by hand", a.body)
@@ -131,7 +133,7 @@ func TestHijackWithAFailedCommitIsAnEvent(t *testing.T) {
 	require.Len(t, s.events.of(middleware.EventFailed), 1)
 }
 
-// HTTP/2 has no connection to give away; the handler can still answer.
+// In HTTP/2 a handler cannot hijack the connection; it can still answer.
 func TestHijackThatFailsLeavesTheSessionOpen(t *testing.T) {
 	var err error
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
@@ -148,7 +150,7 @@ func TestHijackThatFailsLeavesTheSessionOpen(t *testing.T) {
 
 func TestCloseNotifyTellsOfAVisitorWhoLeaves(t *testing.T) {
 	plain := func(next http.Handler) http.Handler { return next }
-	hidden := func(next http.Handler) http.Handler { // a wrapper that lacks the method
+	hidden := func(next http.Handler) http.Handler { // a wrapper without the method
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			next.ServeHTTP(struct{ http.ResponseWriter }{w}, r)
 		})
@@ -156,16 +158,16 @@ func TestCloseNotifyTellsOfAVisitorWhoLeaves(t *testing.T) {
 	for name, wrapper := range map[string]func(http.Handler) http.Handler{"server's": plain, "context's": hidden} {
 		t.Run(name, func(t *testing.T) {
 			overBoth(t, func(t *testing.T, protocol option) {
-				started, told := make(chan bool), make(chan bool, 1)
+				started, notified := make(chan bool), make(chan bool, 1)
 				s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
-					//lint:ignore SA1019 gin asks for it
+					//lint:ignore SA1019 gin needs it
 					gone := w.(http.CloseNotifier).CloseNotify()
 					close(started)
 					select {
 					case <-gone:
-						told <- true
-					case <-time.After(patience):
-						told <- false
+						notified <- true
+					case <-time.After(timeLimit):
+						notified <- false
 					}
 				}, protocol, outside(wrapper))
 				ctx, leave := context.WithCancel(t.Context())
@@ -174,14 +176,14 @@ func TestCloseNotifyTellsOfAVisitorWhoLeaves(t *testing.T) {
 				go func() { <-started; leave() }()
 				_, err = s.client.Do(r)
 				require.Error(t, err)
-				require.True(t, <-told)
+				require.True(t, <-notified)
 			})
 		})
 	}
 }
 
-// Goroutines that outlive their handler read what was there, and are told that
-// their changes come too late.
+// Goroutines that outlive their handler can read the session. Their changes are
+// refused and reported as late.
 func TestGoroutinesMayOutliveTheHandler(t *testing.T) {
 	overBoth(t, func(t *testing.T, protocol option) {
 		returned, result := make(chan bool), make(chan error, 8)
@@ -190,7 +192,7 @@ func TestGoroutinesMayOutliveTheHandler(t *testing.T) {
 			for range cap(result) {
 				go func() {
 					s := session.From(r.Context())
-					_, _ = user.Get(s) // beside the commit
+					_, _ = user.Get(s) // in parallel with the commit
 					<-returned
 					note.Set(s, "too late")
 					if name, _ := user.Get(s); name != "ada" {
@@ -209,9 +211,9 @@ func TestGoroutinesMayOutliveTheHandler(t *testing.T) {
 	})
 }
 
-// They may also save what lives in a store, and look at it, while the handler's
-// end clears away what a login has left there. The race detector watches, and
-// nothing that locks (a clock, an observer) may stand between.
+// Goroutines may also save a stored session while Finish cleans up after a login.
+// The race detector checks the accesses. A clock and an observer would lock, which
+// hides races, so the test uses neither.
 func TestGoroutinesMaySaveWhileTheHandlerEnds(t *testing.T) {
 	store, err := fallback.NewMemory(fallback.MemoryConfig{})
 	require.NoError(t, err)

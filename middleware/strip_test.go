@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A server behind a proxy gets the other cookies, in their order, and none of
-// the session's: neither whole nor in pieces.
+// A server behind a proxy gets all other cookies, in their order, and no piece of
+// a session cookie.
 func TestStripCookiesKeepsTheSessionFromTheUpstream(t *testing.T) {
 	s := newSite(t, app)
 	s.get("/set?user=ada")

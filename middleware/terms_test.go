@@ -12,8 +12,8 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// termsApp has /remember?d=, /idle?d= and /browser?ends=, and tells when the
-// session ends under /ends.
+// termsApp has the paths /remember?d=, /idle?d= and /browser?ends=, and /ends,
+// which returns when the session ends.
 func termsApp(w http.ResponseWriter, r *http.Request) {
 	s := session.From(r.Context())
 	d, _ := time.ParseDuration(r.FormValue("d"))
@@ -58,7 +58,7 @@ func TestSetLifetime(t *testing.T) {
 
 	for d, want := range map[string]string{"1000h": "720h0m0s - ", "1m": "1m0s - ", "-1h": "1s - ", "0": "1s - "} {
 		s := newSite(t, termsApp, remembers, lives(0, -1, 0))
-		s.get("/remember?d=" + d) // it also begins a session
+		s.get("/remember?d=" + d) // this also begins a session
 		require.Equal(t, want, s.get("/ends").body, d)
 	}
 	s = newSite(t, termsApp)
@@ -73,7 +73,7 @@ func TestSetIdleTimeout(t *testing.T) {
 	s.get("/idle?d=10m")
 	require.Equal(t, "24h0m0s 10m0s ", s.get("/ends").body)
 	s.clock.advance(5 * time.Minute)
-	require.NotEmpty(t, s.get("/read").Header["Set-Cookie"], "a touch, after half of it")
+	require.NotEmpty(t, s.get("/read").Header["Set-Cookie"], "a touch, after half of the idle timeout")
 	s.clock.advance(9 * time.Minute)
 	require.Equal(t, "ada", s.who())
 	s.clock.advance(10 * time.Minute)
@@ -92,7 +92,7 @@ func TestSetIdleTimeout(t *testing.T) {
 	s.get("/set?user=ada")
 	s.get("/idle?d=10m")
 	s.clock.advance(9 * time.Minute)
-	require.NotEmpty(t, s.get("/read").Header["Set-Cookie"], "a touch where the configuration has no idle limit")
+	require.NotEmpty(t, s.get("/read").Header["Set-Cookie"], "a touch, although the configuration has no idle limit")
 }
 
 func TestSetBrowserSession(t *testing.T) {
@@ -107,7 +107,7 @@ func TestSetBrowserSession(t *testing.T) {
 	require.Empty(t, s.who())
 }
 
-// Renew and Login keep the terms that a session was given.
+// Renew and Login keep the lifetimes that a session was given.
 func TestTermsOutliveARenewal(t *testing.T) {
 	s := newSite(t, termsApp, remembers)
 	s.get("/remember?d=240h")
@@ -116,8 +116,8 @@ func TestTermsOutliveARenewal(t *testing.T) {
 	require.Equal(t, "240h0m0s 30m0s ", s.get("/ends").body)
 }
 
-// Browsers keep a cookie for 400 days at most: no line asks for more, however
-// often a session is given a longer life.
+// Browsers keep a cookie for 400 days at most. No line asks for more, even if a
+// session's lifetime is set again and again.
 func TestNoCookieAsksForMoreThan400Days(t *testing.T) {
 	s := newSite(t, termsApp, lives(middleware.MaxLifetime, -1, 0))
 	for range 3 {

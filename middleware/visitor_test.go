@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What is set after Renew counts, whatever the old value was.
+// A value that is set after Renew counts, whatever the old value was.
 func TestRenewThenSetReplacesTheValue(t *testing.T) {
 	for _, next := range []string{"a", "guest", "z"} {
 		s := newSite(t, app)
@@ -18,7 +18,8 @@ func TestRenewThenSetReplacesTheValue(t *testing.T) {
 	}
 }
 
-// A visitor's browser has the cookies of analytics, of consent and of tests.
+// A visitor's other cookies, of analytics and consent for example, do not prevent
+// a login.
 func TestOtherCookiesDoNotStopALogin(t *testing.T) {
 	for _, n := range []int{10, 20, 30, 100} {
 		s := newSite(t, app)
@@ -35,7 +36,7 @@ func TestDeadKeyIsCleared(t *testing.T) {
 	old := newRing(t)
 	revoked, _, err := old.Revoke(old.Active(noon).ID(), noon)
 	require.NoError(t, err)
-	for name, before := range map[string]func(*site){"at the tag where all begin": func(*site) {}, "at tags of its own": (*site).moveHome} {
+	for name, before := range map[string]func(*site){"at the tag where all begin": func(*site) {}, "at tags of its own": (*site).moveToOwnTag} {
 		t.Run(name, func(t *testing.T) {
 			s, keys := onReplica(t, old, old)
 			before(s)
@@ -44,7 +45,7 @@ func TestDeadKeyIsCleared(t *testing.T) {
 			s.get("/set?user=grace")
 			require.Equal(t, "grace", s.who())
 			for _, c := range dead {
-				require.NotContains(t, s.header(), c.Value, "the next write clears it")
+				require.NotContains(t, s.header(), c.Value, "the next write expires it")
 			}
 			require.Len(t, s.jar.All(), 1)
 		})

@@ -29,8 +29,9 @@ func TestTimeoutHandlerThatDoesNotFire(t *testing.T) {
 	})
 }
 
-// slow waits for its time-out and goes on using the session, and, after the
-// time-out's page was answered, the response; it tells what came of that.
+// slow waits for its time-out, and then still uses the session. After the
+// time-out's page was sent, it also uses the response. It sends the error to
+// result.
 func slow(answered <-chan bool, result chan<- error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r.Context())
@@ -46,8 +47,8 @@ func slow(answered <-chan bool, result chan<- error) http.HandlerFunc {
 	}
 }
 
-// Outside, the time-out's page is not ours, and what the handler's goroutine
-// commits afterwards goes nowhere.
+// A TimeoutHandler around the sessions sends its own page, and a later commit of
+// the handler's goroutine has no effect.
 func TestTimeoutHandlerOutsideThatFires(t *testing.T) {
 	overBoth(t, func(t *testing.T, protocol option) {
 		answered, result := make(chan bool), make(chan error, 1)
@@ -63,8 +64,8 @@ func TestTimeoutHandlerOutsideThatFires(t *testing.T) {
 	})
 }
 
-// Inside, the time-out's page is a response like any other: it carries what
-// was changed before it.
+// A TimeoutHandler inside the sessions sends a page like any other, with the
+// changes that came before it.
 func TestTimeoutHandlerInsideThatFires(t *testing.T) {
 	overBoth(t, func(t *testing.T, protocol option) {
 		answered, result := make(chan bool), make(chan error, 1)
@@ -80,7 +81,7 @@ func TestTimeoutHandlerInsideThatFires(t *testing.T) {
 	})
 }
 
-// recovering notes what a panic brings out and what the header holds then.
+// recovering records the value of a panic and the header at that time.
 func recovering(caught *any, header *http.Header) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -137,7 +138,7 @@ func TestPanicReachesTheServer(t *testing.T) {
 	})
 }
 
-// A panic after the first byte changes nothing about what has been sent.
+// A panic after the first byte does not change the header, which was already sent.
 func TestPanicAfterTheHeader(t *testing.T) {
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
 		login(r)
@@ -179,7 +180,7 @@ func TestDifferentOnesNest(t *testing.T) {
 		inside := func(w http.ResponseWriter, r *http.Request) {
 			ctx := r.Context()
 			if session.From(ctx) != admin.From(ctx) || admin.From(ctx) == s.sessions.From(ctx) {
-				t.Error("From is not the innermost session, or the two are one")
+				t.Error("session.From is not the innermost session, or both Sessions have the same one")
 			}
 			if r.URL.Path == "/set" {
 				user.Set(admin.From(ctx), "root")
@@ -203,6 +204,6 @@ func TestDifferentOnesNest(t *testing.T) {
 func TestFromSaysWhichWiringIsMissing(t *testing.T) {
 	m, err := middleware.New(middleware.Config{Keys: newRing(t)})
 	require.NoError(t, err)
-	require.PanicsWithValue(t, "carryon: Sessions.From: this context did not pass this Sessions' Handler; "+
-		"wrap the handler that serves this route, and pass r.Context() on", func() { m.From(t.Context()) })
+	require.PanicsWithValue(t, "carryon: Sessions.From: the context has no session of this Sessions; "+
+		"wrap the route's handler with Sessions.Handler, and pass r.Context() on", func() { m.From(t.Context()) })
 }

@@ -9,39 +9,41 @@ import (
 	"net/http"
 )
 
-// writer commits the session before the first byte of the response, once. It
-// has what handlers look for and no more; the rest is behind Unwrap. It is the
-// exchange by another name, so that both are one allocation.
+// writer is the ResponseWriter that handlers get. It commits the session once,
+// before the first byte of the response. It implements the optional interfaces
+// that handlers commonly look for; the others are reached through Unwrap. The
+// writer contains the exchange, so that both are one allocation.
 type writer struct{ x httpExchange }
 
-// decision is what has become of a response's header.
-type decision struct {
-	err error // of the failed commit; every later call returns it
+// headerState is the state of a response's header.
+type headerState struct {
+	err error // the error of the failed commit, which every later call returns
 }
 
 var (
-	accepted = &decision{} // the commit went well
-	hijacked = &decision{} // the connection is the handler's
-	// unfinished stands while the commit runs, so that nothing gets out where it, or
-	// the ErrorHandler, panics and the handler goes on.
-	unfinished = &decision{errors.New("carryon: the session's commit panicked; nothing of the response may be sent")}
+	committed = &headerState{} // the commit has succeeded
+	hijacked  = &headerState{} // the handler has taken over the connection
+	// committing is the state while the commit runs. If the commit or the
+	// ErrorHandler panics and the handler recovers, nothing more is sent.
+	committing = &headerState{errors.New("carryon: the session's commit panicked, so the response is not sent; see the panic's stack trace")}
 )
 
-// begin commits, if that has not happened yet.
+// begin commits the session if it is not yet committed.
 func (w *writer) begin(status int) error {
 	x := &w.x
 	if x.header == nil {
-		x.header = unfinished
+		x.header = committing
 		if err := x.commit(status); err != nil {
-			x.header = &decision{err}
+			x.header = &headerState{err}
 		} else {
-			x.header = accepted
+			x.header = committed
 		}
 	}
 	return x.header.err
 }
 
-// err is that of the failed commit, if it has failed.
+// err returns the error of the commit, or nil if the commit has succeeded or has
+// not begun.
 func (w *writer) err() error {
 	if w.x.header == nil {
 		return nil
@@ -49,7 +51,7 @@ func (w *writer) err() error {
 	return w.x.header.err
 }
 
-// finish commits for a handler that has written nothing.
+// finish commits the session when the handler has returned.
 func (w *writer) finish() error {
 	if w.x.header == hijacked {
 		return nil
@@ -57,7 +59,8 @@ func (w *writer) finish() error {
 	return w.begin(http.StatusOK)
 }
 
-// Header returns the response's header; after a failed commit, one of nothing.
+// Header returns the response's header. After a failed commit it returns an empty
+// header that is not sent.
 func (w *writer) Header() http.Header {
 	if w.err() != nil {
 		return http.Header{}
@@ -65,9 +68,9 @@ func (w *writer) Header() http.Header {
 	return w.x.rw.Header()
 }
 
-// WriteHeader commits at the first final status, and at 101, after which there
-// is no other. Informational ones (103 Early Hints) go through untouched, and
-// so do impossible ones: the server panics, and a panic commits nothing.
+// WriteHeader commits at the first final status and at 101, which no other status
+// follows. Informational statuses (103 Early Hints) pass without a commit. So do
+// invalid ones: the server panics at them, and a panic commits nothing.
 func (w *writer) WriteHeader(status int) {
 	if status < 200 && status != http.StatusSwitchingProtocols || status > 999 {
 		if w.err() == nil {
@@ -96,8 +99,8 @@ func (w *writer) WriteString(s string) (int, error) {
 	return io.WriteString(w.x.rw, s)
 }
 
-// ReadFrom commits and copies, with the underlying writer's own copy (sendfile)
-// where it has one.
+// ReadFrom commits and copies r. It uses the underlying writer's ReadFrom
+// (sendfile) if there is one.
 func (w *writer) ReadFrom(r io.Reader) (int64, error) {
 	if err := w.begin(http.StatusOK); err != nil {
 		return 0, err
@@ -108,11 +111,11 @@ func (w *writer) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(struct{ io.Writer }{w.x.rw}, r)
 }
 
-// Flush is FlushError for those who ask for an http.Flusher.
+// Flush is FlushError for handlers that expect an http.Flusher.
 func (w *writer) Flush() { _ = w.FlushError() }
 
-// FlushError commits and flushes, but only where the underlying writer can:
-// a failed attempt must not close the session.
+// FlushError commits and flushes, but only if the underlying writer can flush: a
+// flush that fails must not commit the session.
 func (w *writer) FlushError() error {
 	if w.err() == nil && !canFlush(w.x.rw) {
 		return http.ErrNotSupported
@@ -123,6 +126,7 @@ func (w *writer) FlushError() error {
 	return http.NewResponseController(w.x.rw).Flush()
 }
 
+// canFlush reports whether rw, or a writer that it wraps, can flush.
 func canFlush(rw http.ResponseWriter) bool {
 	for {
 		switch t := rw.(type) {
@@ -136,8 +140,8 @@ func canFlush(rw http.ResponseWriter) bool {
 	}
 }
 
-// Hijack asks the underlying writer first and commits only if it succeeds, so
-// that a handler can still answer where it does not (HTTP/2).
+// Hijack hijacks the connection and then commits. If the underlying writer cannot
+// hijack (HTTP/2), nothing is committed and the handler can still answer.
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err := w.err(); err != nil {
 		return nil, nil, err
@@ -153,14 +157,14 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, buf, nil
 }
 
-// commitHijacked leaves the fields in the header map: whoever hijacked writes
-// the response by hand and may take them from there. There is no error page to
-// send any more, so a failed commit is an event.
+// commitHijacked leaves the fields in the header map. The handler writes the
+// response itself and can take them from there. An error page can no longer be
+// sent, so a failed commit is only an event.
 func (w *writer) commitHijacked() {
 	x := &w.x
 	fields, err := x.Commit(x, Response{Status: http.StatusSwitchingProtocols})
 	if err != nil {
-		return // observed by Commit
+		return // Commit has reported the error
 	}
 	x.apply(&fields, x.rw.Header())
 	if len(fields.SetCookie) > 0 {
@@ -168,8 +172,8 @@ func (w *writer) commitHijacked() {
 	}
 }
 
-// CloseNotify is for frameworks that still ask for it (gin's Stream panics
-// without).
+// CloseNotify implements http.CloseNotifier for frameworks that still need it:
+// without it, gin's Stream panics.
 //
 // Deprecated: use the request's context.
 func (w *writer) CloseNotify() <-chan bool {
@@ -181,5 +185,6 @@ func (w *writer) CloseNotify() <-chan bool {
 	return gone
 }
 
-// Unwrap is for http.ResponseController: deadlines and full duplex.
+// Unwrap returns the underlying writer, for http.ResponseController: deadlines and
+// full duplex.
 func (w *writer) Unwrap() http.ResponseWriter { return w.x.rw }

@@ -110,7 +110,7 @@ func TestEveryLateChangeIsNamed(t *testing.T) {
 		names = append(names, e.Detail)
 	}
 	require.Equal(t, []string{"Renew", "Destroy", "Clear", "Delete", "Pop", "Set"}, names)
-	require.Len(t, s.events.of(middleware.EventLateRead), 1, "its first read came after the header, too")
+	require.Len(t, s.events.of(middleware.EventLateRead), 1, "its first read was also after the header was sent")
 	require.Equal(t, "ada", s.who())
 }
 
@@ -147,7 +147,7 @@ func TestControllerReachesTheServer(t *testing.T) {
 		s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
 			c := http.NewResponseController(w)
 			errs = append(errs, c.EnableFullDuplex(), c.SetReadDeadline(time.Now().Add(time.Hour)), c.SetWriteDeadline(time.Now().Add(time.Hour)))
-			login(r) // none of these has begun the response
+			login(r) // none of these has started the response
 			errs = append(errs, c.Flush())
 		}, protocol)
 		s.get("/")
@@ -160,14 +160,14 @@ func TestWriteDeadlineCutsTheResponse(t *testing.T) {
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
 		require.NoError(t, http.NewResponseController(w).SetWriteDeadline(time.Now().Add(-time.Second)))
 		login(r)
-		_, _ = io.WriteString(w, "never arrives")
+		_, _ = io.WriteString(w, "never sent")
 	})
 	_, err := s.client.Get(s.URL)
 	require.Error(t, err)
 	require.Empty(t, s.jar.All())
 }
 
-// A writer that cannot flush leaves the session open when it is asked to.
+// If the underlying writer cannot flush, a flush does not commit the session.
 func TestFlushThatFailsDoesNotCommit(t *testing.T) {
 	var err error
 	s := newSite(t, func(w http.ResponseWriter, r *http.Request) {
@@ -184,7 +184,7 @@ func TestFlushThatFailsDoesNotCommit(t *testing.T) {
 	require.Equal(t, "ada", s.who())
 }
 
-// copying counts how often a handler's copy reached the underlying writer whole.
+// copying counts the calls of the underlying writer's ReadFrom.
 type copying struct {
 	http.ResponseWriter
 	copies, writes int
@@ -214,7 +214,7 @@ func TestCopyIsTheServersOwn(t *testing.T) {
 		})
 	}))
 	require.Len(t, s.get("/").body, 1<<20)
-	require.Equal(t, 1, c.copies, "sendfile starts here")
+	require.Equal(t, 1, c.copies, "the whole copy goes to ReadFrom")
 	require.Zero(t, c.writes)
 	require.Equal(t, "ada", s.who())
 }
@@ -246,8 +246,8 @@ func TestUntouchedResponseIsAsTheHandlerMadeIt(t *testing.T) {
 	})
 }
 
-// What a handler parses into the request is cleaned up by the server, and what
-// a router notes on it is read by middleware outside.
+// The outer request gets the parsed form, whose files the server removes, and the
+// router's pattern, which outer middleware reads.
 func TestRequestOutsideLearnsWhatHappenedInside(t *testing.T) {
 	var pattern string
 	var form bool

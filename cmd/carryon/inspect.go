@@ -43,7 +43,7 @@ func inspect(u *ui, args []string) error {
 	set.StringVar(&in.base, "name", "", "show only the session cookies with the base name `BASE`, such as __Host-session; by default, show all that look like session cookies")
 	set.StringVar(&in.audience, "audience", "", "open the cookies for the audience `A`; use the program's Config.Audience")
 	set.BoolVar(&in.values, "values", false, "show the values of the session's entries, which may be secret")
-	set.DurationVar(&in.idle, "idle", middleware.DefaultIdleTimeout, "use the idle timeout `D`, the program's Config.IdleTimeout; a negative one means no timeout")
+	set.DurationVar(&in.idle, "idle", middleware.DefaultIdleTimeout, "use the idle timeout `D`, the program's Config.Lifetimes.Idle; a negative one means no timeout")
 	if _, err := u.parse(set, args, 0); err != nil {
 		return err
 	}

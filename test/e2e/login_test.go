@@ -118,7 +118,7 @@ func complaints(p *program) string {
 }
 
 // advice is the warning for cookies whose key is not in the ring.
-var advice = regexp.MustCompile(`.* WARN carryon: a visitor brought a session cookie that is sealed by a key which is not in the ring.*\n`)
+var advice = regexp.MustCompile(`.* WARN carryon: a request has a session cookie whose key is not in the ring.*\n`)
 
 func TestFlippedCharacterLogsOut(t *testing.T) {
 	browser.Each(t, func(t *testing.T, b browser.Browser) {
