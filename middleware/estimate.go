@@ -60,25 +60,20 @@ func Estimate(c Config, fill func(*session.Session)) (Footprint, error) {
 	if err != nil {
 		return Footprint{}, err
 	}
-	var out Footprint
-	err = outcomeOf(fill, func(o core.Outcome) { out = m.footprint(o) })
-	return out, err
-}
-
-// outcomeOf calls use with what fill changes in an absent session.
-func outcomeOf(fill func(*session.Session), use func(core.Outcome)) error {
 	var x core.Core
 	x.Init(nobody{})
 	fill((*session.Session)(&x))
-	return x.Commit(func(o core.Outcome) (*state.View, error) {
+	var out Footprint
+	err = x.Commit(func(o core.Outcome) (*state.View, error) {
 		if o.Err == nil && !o.Writes {
 			return nil, errors.New("carryon: there is no session to estimate; set a value")
 		}
 		if o.Err == nil {
-			use(o)
+			out = m.footprint(o)
 		}
 		return nil, o.Err
 	})
+	return out, err
 }
 
 func (s *settings) footprint(o core.Outcome) Footprint {
