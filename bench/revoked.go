@@ -53,7 +53,8 @@ func NewRevoked(subjects, sessions int) (*Revoked, error) {
 		return nil, err
 	}
 	r.store.Store = memory
-	r.config = middleware.Config{Keys: ring, Fallback: middleware.Fallback{Store: &r.store}, Clock: r.clock, Lifetimes: middleware.Lifetimes{Idle: -1, Max: middleware.MaxLifetime}}
+	r.config = middleware.Config{Keys: ring, Fallback: middleware.Fallback{Store: &r.store}, Clock: r.clock,
+		Lifetimes: middleware.Lifetimes{Idle: -1, Max: middleware.MaxLifetime}}
 	before := heap()
 	m, err := middleware.New(r.config)
 	if err != nil {

@@ -1,7 +1,6 @@
 package middleware
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +13,8 @@ import (
 	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/internal/cookiejar"
 	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/internal/policy"
+	"github.com/carryon-go/carryon/internal/state"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/session"
 )
@@ -173,21 +174,16 @@ var limitFields = map[session.Limit]string{
 }
 
 // checkRoom refuses limits with which every write would fail: a session of one
-// entry of one byte must be able to begin and to change. A configuration must have
-// no other fault.
+// entry of one byte must be able to begin. Where it can, it can also change. A
+// configuration must have no other fault.
 func (s *settings) checkRoom(f *faults) {
 	if own := s.limits.CookieBytes - s.sizer.PieceLimit(0); s.sizer.PieceLimit(0) < minPiece {
 		f.add(true, "Limits.CookieBytes", "%d is too small: name and attributes of a cookie take %d of it, and a value needs %d; "+
 			"raise it to at least %d, or shorten the name, the path or the domain", s.limits.CookieBytes, own, minPiece, own+minPiece)
 		return
 	}
-	var err error
-	_ = outcomeOf(func(v *session.Session) { session.Key[bool]("a").Set(v, true) }, func(o core.Outcome) {
-		if _, err = s.estimated(s.input(o)); err == nil {
-			out := s.footprint(o)
-			err = cmp.Or(out.BeginErr, out.ChangeErr)
-		}
-	})
+	smallest := &state.Changes{Root: state.Root{1}, Ops: []state.Op{{Name: "a", Value: []byte{0}}}}
+	_, err := policy.Decide(s.input(core.Outcome{View: &state.View{Verdict: state.Absent}, Changes: smallest, Writes: true}))
 	if e, ok := errors.AsType[*session.TooLargeError](err); ok {
 		f.add(true, limitFields[e.Limit], "%d is too small: even a session of one byte needs %d; raise it", e.Max, e.Need)
 	}

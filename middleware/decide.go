@@ -50,7 +50,8 @@ func (m *Sessions) decide(in *policy.Input) (p policy.Plan, err error) {
 func (s *settings) input(o core.Outcome) *policy.Input {
 	return &policy.Input{View: o.View, Changes: o.Changes, Writes: o.Writes, Now: state.Millis(s.Clock()), ID: state.NewWriteID(),
 		Lifetime: s.lifetime, MaxLifetime: s.Lifetimes.Max.Milliseconds(), Browser: s.Cookie.BrowserSession, Idle: s.idle, Touch: s.touch,
-		Audience: s.Audience, Sizer: s.sizer, Limits: s.policyLimits(), FixedName: s.Cookie.FixedName, Mode: policy.Mode(s.Fallback.Mode), Store: s.Fallback.Store != nil, Revocable: s.revocable()}
+		Audience: s.Audience, Sizer: s.sizer, Limits: s.policyLimits(), FixedName: s.Cookie.FixedName,
+		Mode: policy.Mode(s.Fallback.Mode), Store: s.Fallback.Store != nil, Revocable: s.revocable()}
 }
 
 // policyLimits returns the limits as the policy takes them.

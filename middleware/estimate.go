@@ -60,26 +60,21 @@ func Estimate(c Config, fill func(*session.Session)) (Footprint, error) {
 	if err != nil {
 		return Footprint{}, err
 	}
-	var out Footprint
-	err = outcomeOf(fill, func(o core.Outcome) { out = m.footprint(o) })
-	return out, err
-}
-
-// outcomeOf calls use with what fill changes in an absent session.
-func outcomeOf(fill func(*session.Session), use func(core.Outcome)) error {
 	s := new(session.Session)
 	x := core.Of(s)
 	x.Init(noSession{})
 	fill(s)
-	return x.Commit(func(o core.Outcome) (*state.View, error) {
+	var out Footprint
+	err = x.Commit(func(o core.Outcome) (*state.View, error) {
 		if o.Err == nil && !o.Writes {
 			return nil, errors.New("carryon: there is no session to estimate, because fill has set no value; set one")
 		}
 		if o.Err == nil {
-			use(o)
+			out = m.footprint(o)
 		}
 		return nil, o.Err
 	})
+	return out, err
 }
 
 // footprint returns the footprint of the session that o writes.

@@ -38,25 +38,26 @@ func (s *settings) warnOfOverlap() {
 }
 
 func (s *settings) fill() {
-	if s.Cookie.Path == "" {
-		s.Cookie.Path = "/"
+	c, l, b := &s.Cookie, &s.Lifetimes, &s.Fallback
+	if c.Path == "" {
+		c.Path = "/"
 	}
-	if s.Cookie.Name == "" {
-		s.Cookie.Name = s.defaultName()
+	if c.Name == "" {
+		c.Name = s.defaultName()
 	}
-	if s.Cookie.SameSite == 0 || s.Cookie.SameSite == http.SameSiteDefaultMode {
-		s.Cookie.SameSite = http.SameSiteLaxMode
+	if c.SameSite == 0 || c.SameSite == http.SameSiteDefaultMode {
+		c.SameSite = http.SameSiteLaxMode
 	}
-	s.Lifetimes.Absolute = orDefault(s.Lifetimes.Absolute, DefaultLifetime)
-	s.Lifetimes.Idle = orDefault(s.Lifetimes.Idle, DefaultIdleTimeout)
-	s.Lifetimes.TouchAfter = orDefault(s.Lifetimes.TouchAfter, s.Lifetimes.Idle/2)
-	s.lifetime = s.Lifetimes.Absolute.Milliseconds()
-	s.idle = max(s.Lifetimes.Idle.Milliseconds(), 0)
-	s.touch = max(s.Lifetimes.TouchAfter.Milliseconds(), 0)
-	s.timeout = max(orDefault(s.Fallback.Timeout, DefaultStoreTimeout), 0)
-	s.staleness = max(orDefault(s.Fallback.RevocationMaxAge, DefaultRevocationMaxAge), 0)
-	if isNil(s.Fallback.Store) {
-		s.Fallback.Store = nil
+	l.Absolute = orDefault(l.Absolute, DefaultLifetime)
+	l.Idle = orDefault(l.Idle, DefaultIdleTimeout)
+	l.TouchAfter = orDefault(l.TouchAfter, l.Idle/2)
+	s.lifetime = l.Absolute.Milliseconds()
+	s.idle = max(l.Idle.Milliseconds(), 0)
+	s.touch = max(l.TouchAfter.Milliseconds(), 0)
+	s.timeout = max(orDefault(b.Timeout, DefaultStoreTimeout), 0)
+	s.staleness = max(orDefault(b.RevocationMaxAge, DefaultRevocationMaxAge), 0)
+	if isNil(b.Store) {
+		b.Store = nil
 	}
 	if s.ErrorHandler == nil {
 		s.ErrorHandler = answerError
@@ -73,11 +74,11 @@ func (s *settings) fill() {
 		platform, _ = Default.Limits() // the platform is the only fault then
 	}
 	s.limits = s.Limits.withDefaults(platform)
-	if s.Cookie.Partitioned {
+	if c.Partitioned {
 		s.limits.RequestBytes = min(s.limits.RequestBytes, partitionBytes)
 	}
-	s.form = cookiejar.LineFormat{Name: s.Cookie.Name, Fixed: s.Cookie.FixedName,
-		Attributes: cookiejar.Attributes(s.Cookie.Path, s.Cookie.Domain, !s.Cookie.DangerouslyAllowPlainHTTP, s.Cookie.SameSite, s.Cookie.Partitioned, s.Cookie.Priority)}
+	s.form = cookiejar.LineFormat{Name: c.Name, Fixed: c.FixedName,
+		Attributes: cookiejar.Attributes(c.Path, c.Domain, !c.DangerouslyAllowPlainHTTP, c.SameSite, c.Partitioned, c.Priority)}
 	s.sizer = policy.Sizer{Name: s.form.NameLen(), Attributes: s.form.MaxAttributes(), CookieBytes: s.limits.CookieBytes}
 }
 
