@@ -104,7 +104,7 @@ func buildCarryon(d Data, change func(*middleware.Config)) (*Site, error) {
 			d.Cart, _ = cartKey.Get(s)
 			dump(w, d)
 		}),
-		Stored: config.Mode == middleware.AlwaysStored,
+		Stored: config.Fallback.Mode == middleware.AlwaysStored,
 	}
 	if !site.Stored {
 		site.Seal, site.Open, err = sealAlone(d, config)

@@ -53,7 +53,7 @@ func NewRevoked(subjects, sessions int) (*Revoked, error) {
 		return nil, err
 	}
 	r.store.Store = memory
-	r.config = middleware.Config{Keys: ring, Fallback: &r.store, Clock: r.clock, IdleTimeout: -1, MaxLifetime: middleware.MaxLifetime}
+	r.config = middleware.Config{Keys: ring, Fallback: middleware.Fallback{Store: &r.store}, Clock: r.clock, Lifetimes: middleware.Lifetimes{Idle: -1, Max: middleware.MaxLifetime}}
 	before := heap()
 	m, err := middleware.New(r.config)
 	if err != nil {
@@ -115,7 +115,7 @@ type Load struct {
 // clock.
 func (r *Revoked) Run(t Traffic, span time.Duration) (Load, error) {
 	config := r.config
-	config.RevocationMaxAge = t.MaxAge
+	config.Fallback.RevocationMaxAge = t.MaxAge
 	before := heap()
 	m, err := middleware.New(config)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 
 // stored stores every session in the store, whatever its size.
 func stored(store fallback.Store) func(*middleware.Config) {
-	return func(c *middleware.Config) { c.Fallback, c.Mode = store, middleware.AlwaysStored }
+	return func(c *middleware.Config) { c.Fallback.Store, c.Fallback.Mode = store, middleware.AlwaysStored }
 }
 
 func buildInMemory(d Data) (*Site, error) {

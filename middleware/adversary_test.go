@@ -125,7 +125,7 @@ func remove(name string) func(*session.Session) {
 // A logout may find the session idle while a touch that keeps it alive is still in
 // flight. The touch must not bring the session back when it arrives.
 func TestDestroyOfAnIdleSessionHoldsAgainstALateTouch(t *testing.T) {
-	a := newAdversary(t, func(c *middleware.Config) { c.IdleTimeout, c.TouchAfter = time.Hour, time.Minute })
+	a := newAdversary(t, func(c *middleware.Config) { c.Lifetimes.Idle, c.Lifetimes.TouchAfter = time.Hour, time.Minute })
 	jar := cookies{}
 	a.ask(jar, set("user", "ada"))
 	a.clock.advance(time.Hour - time.Second)
@@ -198,7 +198,7 @@ func TestCrossSiteRequestsDoNotDisplace(t *testing.T) {
 // A sibling domain may plant a cookie that this program cannot open, again and
 // again. Logouts beside such a cookie must not add a logout marker each time.
 func TestLogoutMarksDoNotPileUp(t *testing.T) {
-	a, other := newAdversary(t, func(c *middleware.Config) { c.Name = "plain" }), newAdversary(t, func(c *middleware.Config) { c.Name = "plain" })
+	a, other := newAdversary(t, func(c *middleware.Config) { c.Cookie.Name = "plain" }), newAdversary(t, func(c *middleware.Config) { c.Cookie.Name = "plain" })
 	jar, planted := cookies{}, cookies{}
 	a.ask(jar, set("user", "ada"))
 	other.ask(planted, set("user", "eve"))

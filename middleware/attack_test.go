@@ -123,10 +123,10 @@ func TestOtherProgramsCookiesDoNotOpen(t *testing.T) {
 	shared := config(func(c *middleware.Config) { c.Keys = ring })
 	s, name, value := loggedIn(t, shared)
 	for what, change := range map[string]func(c *middleware.Config){
-		"name":            func(c *middleware.Config) { c.Name = "__Host-admin" },
-		"prefix":          func(c *middleware.Config) { c.Name = "__Secure-session" },
+		"name":            func(c *middleware.Config) { c.Cookie.Name = "__Host-admin" },
+		"prefix":          func(c *middleware.Config) { c.Cookie.Name = "__Secure-session" },
 		"audience":        func(c *middleware.Config) { c.Audience = "staging" },
-		"shifted lengths": func(c *middleware.Config) { c.Name, c.Audience = "session", "__Host-" },
+		"shifted lengths": func(c *middleware.Config) { c.Cookie.Name, c.Audience = "session", "__Host-" },
 	} {
 		other := newSite(t, app, shared, config(change))
 		other.get("/login?user=eve")
@@ -143,7 +143,7 @@ func TestOtherProgramsCookiesDoNotOpen(t *testing.T) {
 func TestProgramsOnOneHostDoNotDisturbOneAnother(t *testing.T) {
 	ring := newRing(t)
 	for what, change := range map[string]func(c *middleware.Config){
-		"name":     func(c *middleware.Config) { c.Name = "__Host-session2" },
+		"name":     func(c *middleware.Config) { c.Cookie.Name = "__Host-session2" },
 		"audience": func(c *middleware.Config) { c.Audience = "other" },
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -27,8 +27,8 @@ func (b *backend) Load(ctx context.Context) (*state.View, error) {
 	if ctx == nil {
 		ctx = b.Context
 	}
-	cookies, found := cookiejar.EstimateGroups(b.cookies, b.sessions.Name)
-	if !found && b.state.Load() == nil && b.sessions.Observer == nil && len(b.sessions.Import) == 0 {
+	cookies, found := cookiejar.EstimateGroups(b.cookies, b.sessions.Cookie.Name)
+	if !found && b.state.Load() == nil && b.sessions.Observer == nil && len(b.sessions.Migration.From) == 0 {
 		return nil, nil // a load would find nothing, and there is no observer to report it to
 	}
 	return b.exchange().ensureStateFor(cookies).load(ctx)
@@ -71,7 +71,7 @@ func (b *backend) LateChange(what string) {
 // milliseconds.
 func (b *backend) Lifetimes() (now, lifetime, longest int64) {
 	m := b.sessions
-	return state.Millis(m.Clock()), m.lifetime, m.MaxLifetime.Milliseconds()
+	return state.Millis(m.Clock()), m.lifetime, m.Lifetimes.Max.Milliseconds()
 }
 
 // Clamped reports that a lifetime was outside of the permitted range.

@@ -30,7 +30,7 @@ func TestNothingRunsBetweenRequests(t *testing.T) {
 	require.NoError(t, err)
 	store, err := fallback.NewMemory(fallback.MemoryConfig{})
 	require.NoError(t, err)
-	for _, config := range []middleware.Config{{Keys: keys}, {Keys: keys, Fallback: store, Mode: middleware.AlwaysStored}} {
+	for _, config := range []middleware.Config{{Keys: keys}, {Keys: keys, Fallback: middleware.Fallback{Store: store, Mode: middleware.AlwaysStored}}} {
 		sessions, err := middleware.New(config)
 		require.NoError(t, err)
 		h := sessions.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,29 +13,58 @@ import (
 
 	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/internal/cookiejar"
+	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/session"
 )
 
-// check lists every fault. A configuration that a browser would refuse is one.
-func (s *settings) check() error {
-	var faults []error
-	fault := func(bad bool, format string, args ...any) {
-		if bad {
-			faults = append(faults, fmt.Errorf("carryon: "+format, args...))
-		}
+// ConfigError is one fault of a [Config]. The error of [New] joins all faults of a
+// configuration: errors.As finds the first, and the Unwrap() []error of the joined
+// error lists them.
+type ConfigError struct {
+	// Field is the path of the field in Config, such as "Cookie.Name".
+	Field string
+	// Problem says what is wrong and what to write instead.
+	Problem string
+	// Err is the cause, if another package found the fault; else nil.
+	Err error
+}
+
+// Error names the field and says what to write instead.
+func (e *ConfigError) Error() string { return "carryon: Config." + e.Field + ": " + e.Problem }
+
+// Unwrap returns the cause, if there is one.
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// faults collects the faults of a configuration.
+type faults []error
+
+// add adds a fault of a field if bad is true.
+func (f *faults) add(bad bool, field, format string, args ...any) {
+	if !bad {
+		return
 	}
-	fault(isNil(s.Keys), "Config.Keys is nil; open a ring with keyring.Open, or use keyring.Ephemeral() in development")
-	s.checkFormats(fault)
-	s.checkName(fault)
-	s.checkScope(fault)
-	s.checkTimes(fault)
-	s.checkImport(fault)
-	fault(s.Mode < Auto || s.Mode > AlwaysStored, "Config.Mode %d is none of Auto, AlwaysCookies and AlwaysStored", s.Mode)
-	fault(s.Mode == AlwaysStored && isNil(s.Fallback), "Config.Mode needs a store, and Config.Fallback is nil; set it")
+	err := fmt.Errorf(format, args...)
+	*f = append(*f, &ConfigError{Field: field, Problem: err.Error(), Err: errors.Unwrap(err)})
+}
+
+// check returns all faults. A configuration that a browser would refuse is one.
+func (s *settings) check() error {
+	var f faults
+	f.add(isNil(s.Keys), "Keys", "it is nil; open a ring with keyring.Open, or use keyring.Ephemeral() in development")
+	s.checkFormats(&f)
+	s.checkName(&f)
+	s.checkScope(&f)
+	s.checkLifetimes(&f)
+	s.checkFallback(&f)
+	s.checkMigration(&f)
 	_, known := s.Platform.Limits()
-	fault(!known, "Config.Platform %q is not one of %v", s.Platform, Platforms())
-	faults = append(faults, s.limits.faults()...)
-	return errors.Join(faults...)
+	f.add(!known, "Platform", "%q is not one of %v", s.Platform, Platforms())
+	s.limits.check(&f)
+	if len(f) == 0 {
+		s.checkRoom(&f)
+	}
+	return errors.Join(f...)
 }
 
 // isNil also finds the nil pointer of a variable that nobody has filled yet.
@@ -44,10 +74,10 @@ func isNil(field any) bool {
 }
 
 // checkFormats makes the formats, and holds the ring against them.
-func (s *settings) checkFormats(fault func(bool, string, ...any)) {
+func (s *settings) checkFormats(f *faults) {
 	var err error
 	if s.formats, err = codec.NewFormats(s.Formats...); err != nil {
-		fault(true, "Config.Formats: %w", err)
+		f.add(true, "Formats", "%w", err)
 		return
 	}
 	if isNil(s.Keys) {
@@ -61,45 +91,111 @@ func (s *settings) checkFormats(fault func(bool, string, ...any)) {
 	} else {
 		err = check(s.Keys.Ring(context.Background()))
 	}
-	if err != nil {
-		fault(true, "Config.Keys and Config.Formats: %w", err)
+	f.add(err != nil, "Keys", "the ring does not suit Config.Formats: %w", err)
+}
+
+func (s *settings) checkName(f *faults) {
+	const field = "Cookie.Name"
+	c := &s.Cookie
+	f.add(!isToken(c.Name), field, "%q is not a cookie name (RFC 6265: letters, digits and !#$%%&'*+-^_`|~)", c.Name)
+	f.add(strings.Contains(c.Name, "."), field, "%q contains a dot, which is reserved for the suffix; leave it out", c.Name)
+	f.add(len(c.Name) > 64, field, "it has %d bytes; 64 is the most, because it is sent with every cookie", len(c.Name))
+	host, secure := hasPrefix(c.Name, "__Host-"), hasPrefix(c.Name, "__Secure-") || hasPrefix(c.Name, "__Http-")
+	f.add(host && (c.Domain != "" || c.Path != "/"), field,
+		"browsers refuse \"__Host-\" with a Domain or a Path other than \"/\", as in %q; use \"__Secure-\"", c.Name)
+	f.add((host || secure) && c.DangerouslyAllowPlainHTTP, field,
+		"browsers refuse the prefix of %q without Secure; drop the prefix or Cookie.DangerouslyAllowPlainHTTP", c.Name)
+}
+
+func (s *settings) checkScope(f *faults) {
+	const none = http.SameSiteNoneMode
+	c := &s.Cookie
+	f.add(!strings.HasPrefix(c.Path, "/") || !isAttribute(c.Path) || len(c.Path) > 1024, "Cookie.Path",
+		"it must begin with \"/\", have at most 1024 bytes, and no semicolon or control character")
+	f.add(c.Domain != "" && !isDomain(c.Domain), "Cookie.Domain", "%q is not a host name; give it without scheme, port and path", c.Domain)
+	f.add(c.SameSite < http.SameSiteDefaultMode || c.SameSite > none, "Cookie.SameSite", "%d is not one of http.SameSite…Mode", c.SameSite)
+	f.add(c.SameSite == none && c.DangerouslyAllowPlainHTTP, "Cookie.SameSite",
+		"browsers refuse None without Secure; drop Cookie.DangerouslyAllowPlainHTTP")
+	f.add(c.Partitioned && c.DangerouslyAllowPlainHTTP, "Cookie.Partitioned",
+		"browsers refuse it without Secure; drop Cookie.DangerouslyAllowPlainHTTP")
+	f.add(!slices.Contains([]string{"", "Low", "Medium", "High"}, c.Priority), "Cookie.Priority", "%q is none of Low, Medium and High", c.Priority)
+}
+
+func (s *settings) checkLifetimes(f *faults) {
+	l := &s.Lifetimes
+	f.add(l.Absolute < 0, "Lifetimes.Absolute", "it is negative; 0 means %v, at most %v", DefaultLifetime, MaxLifetime)
+	f.add(l.Absolute > 0 && l.Absolute < time.Second, "Lifetimes.Absolute", "it is %v; cookies count in whole seconds", l.Absolute)
+	f.add(l.Absolute > MaxLifetime, "Lifetimes.Absolute", "it is %v, but browsers keep a cookie for at most %v", l.Absolute, MaxLifetime)
+	f.add(l.Max < 0 || l.Max > 0 && l.Max < l.Absolute, "Lifetimes.Max", "it is %v, less than Absolute (%v); 0 means the same", l.Max, l.Absolute)
+	f.add(l.Max > MaxLifetime, "Lifetimes.Max", "it is %v, but browsers keep a cookie for at most %v", l.Max, MaxLifetime)
+	f.add(l.Idle > 0 && l.Idle < time.Second, "Lifetimes.Idle",
+		"it is %v, at least a second is needed; 0 means %v, negative no idle limit", l.Idle, DefaultIdleTimeout)
+	f.add(l.Idle > 0 && l.TouchAfter >= l.Idle, "Lifetimes.TouchAfter",
+		"%v must be shorter than Idle (%v), or sessions in use would end", l.TouchAfter, l.Idle)
+}
+
+func (s *settings) checkFallback(f *faults) {
+	b := &s.Fallback
+	f.add(b.Mode < Auto || b.Mode > AlwaysStored, "Fallback.Mode", "%d is none of Auto, AlwaysCookies and AlwaysStored", b.Mode)
+	f.add(b.Mode == AlwaysStored && isNil(b.Store), "Fallback.Mode", "it needs a store, and Config.Fallback.Store is nil; set it")
+	f.add(b.Outage < OutageRefuse || b.Outage > OutageStrict, "Fallback.Outage",
+		"%d is none of OutageRefuse, OutageAbsent and OutageStrict", b.Outage)
+	f.add(b.Revocation < RevocationOn || b.Revocation > RevocationOff, "Fallback.Revocation",
+		"%d is none of RevocationOn, RevocationStrict and RevocationOff", b.Revocation)
+}
+
+// checkMigration refuses a migration that never ends, and one that cannot tell the
+// two libraries' cookies apart.
+func (s *settings) checkMigration(f *faults) {
+	g := &s.Migration
+	f.add(len(g.From) > 0 && g.Until.IsZero(), "Migration.Until",
+		"it is not set, but Migration.From is; say until when sessions of the other library are taken over")
+	for i, from := range g.From {
+		field := fmt.Sprintf("Migration.From[%d]", i)
+		if isNil(from) {
+			f.add(true, field, "it is nil; leave it out, or give it an importer")
+			continue
+		}
+		name := from.Cookie().Name
+		f.add(!isToken(name), field, "its cookie is called %q, which is no cookie name", name)
+		_, ours := cookiejar.ParsePair(name+"=x", s.Cookie.Name, s.Cookie.FixedName)
+		f.add(ours, field, "it reads the cookie %q, which is one of ours; choose another Config.Cookie.Name", name)
 	}
 }
 
-func (s *settings) checkName(fault func(bool, string, ...any)) {
-	fault(!isToken(s.Name), "Config.Name %q is not a cookie name (RFC 6265: letters, digits and !#$%%&'*+-^_`|~)", s.Name)
-	fault(strings.Contains(s.Name, "."), "Config.Name %q has a dot, which parts the name from its suffix; leave it out", s.Name)
-	fault(len(s.Name) > 64, "Config.Name has %d bytes; 64 is the most, for it is sent with every cookie", len(s.Name))
-	host, secure := hasPrefix(s.Name, "__Host-"), hasPrefix(s.Name, "__Secure-") || hasPrefix(s.Name, "__Http-")
-	fault(host && (s.Domain != "" || s.Path != "/"),
-		"Config.Name %q: browsers refuse \"__Host-\" with a Domain or a Path other than \"/\"; use \"__Secure-\"", s.Name)
-	fault((host || secure) && s.DangerouslyAllowPlainHTTP,
-		"Config.Name %q: browsers refuse this prefix without Secure; drop the prefix or DangerouslyAllowPlainHTTP", s.Name)
+// limitFields are the fields of Config by the limit that they set.
+var limitFields = map[session.Limit]string{
+	session.LimitCookieBytes:    "Limits.CookieBytes",
+	session.LimitCookies:        "Limits.Cookies",
+	session.LimitRequestBytes:   "Limits.RequestBytes",
+	session.LimitResponseBytes:  "Limits.ResponseBytes",
+	session.LimitSetCookieLines: "Limits.SetCookieLines",
 }
 
-func (s *settings) checkScope(fault func(bool, string, ...any)) {
-	fault(!strings.HasPrefix(s.Path, "/") || !isAttribute(s.Path) || len(s.Path) > 1024,
-		"Config.Path must begin with \"/\", have at most 1024 bytes, and no semicolon or control character")
-	fault(s.Domain != "" && !isDomain(s.Domain), "Config.Domain %q is not a host name; give it without scheme, port and path", s.Domain)
-	fault(s.SameSite < http.SameSiteDefaultMode || s.SameSite > http.SameSiteNoneMode, "Config.SameSite %d is not one of http.SameSite…Mode", s.SameSite)
-	fault(s.Partitioned && s.DangerouslyAllowPlainHTTP, "Config.Partitioned: browsers refuse it without Secure; drop DangerouslyAllowPlainHTTP")
-	fault(!slices.Contains([]string{"", "Low", "Medium", "High"}, s.Priority), "Config.Priority %q is none of Low, Medium and High", s.Priority)
-	fault(s.SameSite == http.SameSiteNoneMode && s.DangerouslyAllowPlainHTTP,
-		"Config.SameSite is None, which browsers refuse without Secure; drop DangerouslyAllowPlainHTTP")
+// checkRoom refuses limits with which every write would fail: a session of one
+// entry of one byte must be able to begin and to change. A configuration must have
+// no other fault.
+func (s *settings) checkRoom(f *faults) {
+	if own := s.limits.CookieBytes - s.sizer.PieceLimit(0); s.sizer.PieceLimit(0) < minPiece {
+		f.add(true, "Limits.CookieBytes", "%d is too small: name and attributes of a cookie take %d of it, and a value needs %d; "+
+			"raise it to at least %d, or shorten the name, the path or the domain", s.limits.CookieBytes, own, minPiece, own+minPiece)
+		return
+	}
+	var err error
+	_ = outcomeOf(func(v *session.Session) { session.Key[bool]("a").Set(v, true) }, func(o core.Outcome) {
+		if _, err = s.estimated(s.input(o)); err == nil {
+			out := s.footprint(o)
+			err = cmp.Or(out.BeginErr, out.ChangeErr)
+		}
+	})
+	if e, ok := errors.AsType[*session.TooLargeError](err); ok {
+		f.add(true, limitFields[e.Limit], "%d is too small: even a session of one byte needs %d; raise it", e.Max, e.Need)
+	}
 }
 
-func (s *settings) checkTimes(fault func(bool, string, ...any)) {
-	fault(s.Lifetime < 0, "Config.Lifetime is negative; 0 means %v, at most %v", DefaultLifetime, MaxLifetime)
-	fault(s.Lifetime > 0 && s.Lifetime < time.Second, "Config.Lifetime is %v; cookies count in whole seconds", s.Lifetime)
-	fault(s.Lifetime > MaxLifetime, "Config.Lifetime is %v, but browsers keep a cookie for at most %v", s.Lifetime, MaxLifetime)
-	fault(s.Config.MaxLifetime < 0 || s.Config.MaxLifetime > 0 && s.Config.MaxLifetime < s.Lifetime,
-		"Config.MaxLifetime is %v, less than Lifetime (%v); 0 means the same", s.Config.MaxLifetime, s.Lifetime)
-	fault(s.Config.MaxLifetime > MaxLifetime, "Config.MaxLifetime is %v, but browsers keep a cookie for at most %v", s.Config.MaxLifetime, MaxLifetime)
-	fault(s.IdleTimeout > 0 && s.IdleTimeout < time.Second,
-		"Config.IdleTimeout is %v, at least a second is needed; 0 means %v, negative no idle limit", s.IdleTimeout, DefaultIdleTimeout)
-	fault(s.IdleTimeout > 0 && s.TouchAfter >= s.IdleTimeout,
-		"Config.TouchAfter (%v) must be shorter than IdleTimeout (%v), or sessions in use would end", s.TouchAfter, s.IdleTimeout)
-}
+// minPiece is the least room for a value that a cookie must have: with it, a session
+// of one byte takes one cookie.
+const minPiece = 200
 
 func hasPrefix(s, prefix string) bool {
 	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)
@@ -131,21 +227,4 @@ func isDomain(s string) bool {
 
 func notHost(r rune) bool {
 	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-')
-}
-
-// checkImport refuses a migration that never ends, and one that cannot tell the
-// two libraries' cookies apart.
-func (s *settings) checkImport(fault func(bool, string, ...any)) {
-	fault(len(s.Import) > 0 && s.ImportUntil.IsZero(),
-		"Config.Import is set and Config.ImportUntil is not; say until when sessions of the other library are taken over")
-	for i, from := range s.Import {
-		if isNil(from) {
-			fault(true, "Config.Import[%d] is nil", i)
-			continue
-		}
-		name := from.Cookie().Name
-		fault(!isToken(name), "Config.Import[%d] has %q for its cookie's name, which no cookie has", i, name)
-		_, ours := cookiejar.ParsePair(name+"=x", s.Name, s.FixedName)
-		fault(ours, "Config.Import[%d] reads the cookie %q, which is one of ours; choose another Config.Name", i, name)
-	}
 }

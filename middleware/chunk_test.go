@@ -229,7 +229,7 @@ func TestOtherCookiesCount(t *testing.T) {
 }
 
 func TestFixedName(t *testing.T) {
-	s := newSite(t, sized, config(func(c *middleware.Config) { c.Name, c.FixedName = "__session", true }))
+	s := newSite(t, sized, config(func(c *middleware.Config) { c.Cookie.Name, c.Cookie.FixedName = "__session", true }))
 	s.put(500)
 	require.Equal(t, []string{"__session"}, s.jar.Names())
 	s.get("/note?v=kept")

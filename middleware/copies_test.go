@@ -25,7 +25,7 @@ func TestStolenCopyIsOfNoUseAfterOddOrders(t *testing.T) {
 			for i := range 7 * 7 * 7 * 7 {
 				a := newAdversary(t, nil)
 				store := mem(t, a.clock.Now)
-				with := func(c *middleware.Config) { c.Fallback, c.Mode = store, mode }
+				with := func(c *middleware.Config) { c.Fallback.Store, c.Fallback.Mode = store, mode }
 				a.sessions = a.replica(a.clock.Now, with)
 				other := a.replica(a.clock.Now, with)
 				jar := cookies{}

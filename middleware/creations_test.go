@@ -178,7 +178,9 @@ func TestEntriesCreatedAtOnceGoIntoTheStore(t *testing.T) {
 	require.NoError(t, err)
 	for name, mode := range map[string]middleware.Mode{"auto": middleware.Auto, "always stored": middleware.AlwaysStored} {
 		t.Run(name, func(t *testing.T) {
-			a := newAdversary(t, func(c *middleware.Config) { c.Fallback, c.Mode, c.WithoutRevocation = memory, mode, true })
+			a := newAdversary(t, func(c *middleware.Config) {
+				c.Fallback.Store, c.Fallback.Mode, c.Fallback.Revocation = memory, mode, middleware.RevocationOff
+			})
 			jar := cookies{}
 			a.ask(jar, set("user", "ada"))
 			a.ask(jar, set("user", "grace"))

@@ -21,7 +21,7 @@ func (x *requestState) decidePlan(o core.Outcome, r Response, conflict bool) (po
 	in.Bound, in.MayTouch, in.Late, in.Conflict = x.bound, mayTouch(x.quiet, r), x.committed(), conflict
 	in.Others = policy.Size{Cookies: x.found.jar.Others, Request: x.found.jar.OthersBytes}
 	in.Jar = x.groups(&in.Others)
-	if m.Fallback != nil {
+	if m.Fallback.Store != nil {
 		in.RowTag = fallback.Revision{}.Next().Tag
 	}
 	if o.Changes.Destroyed {
@@ -49,8 +49,8 @@ func (m *Sessions) decide(in *policy.Input) (p policy.Plan, err error) {
 // determine it.
 func (s *settings) input(o core.Outcome) *policy.Input {
 	return &policy.Input{View: o.View, Changes: o.Changes, Writes: o.Writes, Now: state.Millis(s.Clock()), ID: state.NewWriteID(),
-		Lifetime: s.lifetime, MaxLifetime: s.MaxLifetime.Milliseconds(), Browser: s.BrowserSession, Idle: s.idle, Touch: s.touch,
-		Audience: s.Audience, Sizer: s.sizer, Limits: s.policyLimits(), FixedName: s.FixedName, Mode: policy.Mode(s.Mode), Store: s.Fallback != nil, Revocable: s.revocable()}
+		Lifetime: s.lifetime, MaxLifetime: s.Lifetimes.Max.Milliseconds(), Browser: s.Cookie.BrowserSession, Idle: s.idle, Touch: s.touch,
+		Audience: s.Audience, Sizer: s.sizer, Limits: s.policyLimits(), FixedName: s.Cookie.FixedName, Mode: policy.Mode(s.Fallback.Mode), Store: s.Fallback.Store != nil, Revocable: s.revocable()}
 }
 
 // policyLimits returns the limits as the policy takes them.

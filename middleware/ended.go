@@ -46,9 +46,9 @@ func (x *requestState) applyStatus(v *state.View, status records.Status, err err
 		if status.LoggedOut {
 			v.Verdict = state.LoggedOut
 		}
-	case err != nil && x.sessions.RefuseIfRevocationUnknown:
+	case err != nil && x.sessions.Fallback.Revocation == RevocationStrict:
 		v.End(state.StoreDown)
-		if x.sessions.AbsentIfStoreDown {
+		if x.sessions.Fallback.Outage == OutageAbsent {
 			return nil
 		}
 		return err

@@ -29,7 +29,7 @@ type Footprint struct {
 	Largest string // the name of the largest entry
 
 	// Stored reports whether a session that begins with all entries is kept in
-	// Config.Fallback, and the cookies hold a reference.
+	// Config.Fallback.Store, and the cookies hold a reference.
 	Stored bool
 	// Whole reports whether a change writes the session whole. Of two changes that
 	// overlap, the last response then counts.
@@ -60,21 +60,26 @@ func Estimate(c Config, fill func(*session.Session)) (Footprint, error) {
 	if err != nil {
 		return Footprint{}, err
 	}
+	var out Footprint
+	err = outcomeOf(fill, func(o core.Outcome) { out = m.footprint(o) })
+	return out, err
+}
+
+// outcomeOf calls use with what fill changes in an absent session.
+func outcomeOf(fill func(*session.Session), use func(core.Outcome)) error {
 	s := new(session.Session)
 	x := core.Of(s)
 	x.Init(noSession{})
 	fill(s)
-	var out Footprint
-	err = x.Commit(func(o core.Outcome) (*state.View, error) {
+	return x.Commit(func(o core.Outcome) (*state.View, error) {
 		if o.Err == nil && !o.Writes {
 			return nil, errors.New("carryon: there is no session to estimate, because fill has set no value; set one")
 		}
 		if o.Err == nil {
-			out = m.footprint(o)
+			use(o)
 		}
 		return nil, o.Err
 	})
-	return out, err
 }
 
 // footprint returns the footprint of the session that o writes.

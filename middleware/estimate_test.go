@@ -24,9 +24,9 @@ func TestEstimateIsWhatHappens(t *testing.T) {
 		for _, n := range []int{10, 700, 1500, 2400, 3700, 6000, 11000, 25_000, 40_000} {
 			for name, change := range map[string]func(*middleware.Config){
 				"in cookies":   func(*middleware.Config) {},
-				"with a store": func(c *middleware.Config) { c.Fallback, c.WithoutRevocation = memory, true },
+				"with a store": func(c *middleware.Config) { c.Fallback.Store, c.Fallback.Revocation = memory, middleware.RevocationOff },
 				"always stored": func(c *middleware.Config) {
-					c.Fallback, c.WithoutRevocation, c.Mode = memory, true, middleware.AlwaysStored
+					c.Fallback.Store, c.Fallback.Revocation, c.Fallback.Mode = memory, middleware.RevocationOff, middleware.AlwaysStored
 				},
 				"with few lines": func(c *middleware.Config) { c.Limits.SetCookieLines = 2 },
 			} {
@@ -39,7 +39,7 @@ func TestEstimateIsWhatHappens(t *testing.T) {
 
 func TestEstimateOfOneCookie(t *testing.T) {
 	for _, n := range []int{10, 700, 2400, 3700, 40_000} {
-		estimateOne(t, fmt.Sprint(n, " bytes in one cookie"), n, func(c *middleware.Config) { c.FixedName = true })
+		estimateOne(t, fmt.Sprint(n, " bytes in one cookie"), n, func(c *middleware.Config) { c.Cookie.FixedName = true })
 	}
 }
 

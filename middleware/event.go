@@ -50,7 +50,7 @@ const (
 	// their size. Either the program's other cookies have grown, or many requests
 	// in several processes created entries at once.
 	EventOverBudget EventKind = "over budget"
-	// EventClamped: the program chose a lifetime longer than Config.MaxLifetime or
+	// EventClamped: the program chose a lifetime longer than Config.Lifetimes.Max or
 	// shorter than a second; the nearest permitted lifetime was used. Detail is the
 	// method, Duration the lifetime that the program chose.
 	EventClamped EventKind = "lifetime clamped"

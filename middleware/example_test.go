@@ -40,22 +40,24 @@ func ExampleNew() {
 		log.Fatal(err)
 	}
 	_, err = middleware.New(middleware.Config{
-		Keys:        ring,
-		Lifetime:    30 * 24 * time.Hour,
-		IdleTimeout: -1, // no idle limit
+		Keys: ring,
+		Lifetimes: middleware.Lifetimes{
+			Absolute: 30 * 24 * time.Hour,
+			Idle:     -1, // no idle limit
+		},
 	})
 	fmt.Println(err)
 
 	// New reports all faults at once.
-	_, err = middleware.New(middleware.Config{Name: "my.session", Lifetime: -time.Hour})
+	_, err = middleware.New(middleware.Config{Cookie: middleware.Cookie{Name: "my.session"}, Lifetimes: middleware.Lifetimes{Absolute: -time.Hour}})
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		fmt.Println(line)
 	}
 	// Output:
 	// <nil>
-	// carryon: Config.Keys is nil; open a ring with keyring.Open, or use keyring.Ephemeral() in development
-	// carryon: Config.Name "my.session" has a dot, which parts the name from its suffix; leave it out
-	// carryon: Config.Lifetime is negative; 0 means 24h0m0s, at most 9600h0m0s
+	// carryon: Config.Keys: it is nil; open a ring with keyring.Open, or use keyring.Ephemeral() in development
+	// carryon: Config.Cookie.Name: "my.session" contains a dot, which is reserved for the suffix; leave it out
+	// carryon: Config.Lifetimes.Absolute: it is negative; 0 means 24h0m0s, at most 9600h0m0s
 }
 
 func ExampleSessions_Handler() {
@@ -219,7 +221,7 @@ func ExampleConfig_fallback() {
 	}
 	sessions, err := middleware.New(middleware.Config{
 		Keys:     ring,
-		Fallback: store,
+		Fallback: middleware.Fallback{Store: store},
 		Observer: func(_ context.Context, e middleware.Event) {
 			if e.Kind == middleware.EventSpilled || e.Kind == middleware.EventReturned {
 				fmt.Println("the session has", e.Kind)

@@ -2,13 +2,18 @@ package middleware
 
 import (
 	"net/http"
+	"strings"
+	"time"
 
+	"github.com/carryon-go/carryon/internal/cookiejar"
+	"github.com/carryon-go/carryon/internal/policy"
+	"github.com/carryon-go/carryon/internal/state"
 	"github.com/carryon-go/carryon/session"
 )
 
 // Explanation says how one request's session was found, for an operator who is
-// asked why a visitor was not recognised. It holds names and numbers, and no
-// values, cookies or secrets.
+// asked why a visitor was not recognised, and for a page that helps with debugging.
+// It holds names and numbers, and no values, cookies or secrets.
 type Explanation struct {
 	// Reason is why there is no session; [session.Recognised] where there is one.
 	Reason session.Reason
@@ -19,31 +24,155 @@ type Explanation struct {
 	Refused []Refusal
 	// Err is why the session could not be loaded; nil where it was, or is absent.
 	Err error
-	// Description is what the request carried.
-	Description
+	// Cookies are what the request carried of this session, and of older ones
+	// that are not cleared away yet, in the order of the Cookie header.
+	Cookies []CookieReport
+	// Record is what stands in the store for the session, as this request last
+	// loaded or saved it; nil if the session is not there.
+	Record *RecordReport
+	// StoreCalls is how many calls of the store this request has made so far. A
+	// call is one round trip, except for the few for which the store says
+	// otherwise.
+	StoreCalls int
+	// Limits are the numbers in effect: the platform's, and those that Config
+	// overrides.
+	Limits Limits
+	// Used is how much of Limits this request takes, counted as a write counts
+	// it: its largest session cookie, its cookies and its Cookie header, the
+	// program's own included. What only a response shows is 0.
+	Used Limits
 }
 
 // Refusal is one cookie or record that did not count.
 type Refusal struct {
 	Reason session.Reason
 	KeyID  string // 8 hex digits, where a key is the reason
-	Tag    string // of the cookie, if it is one cookie's; see [Cookie]
+	Tag    string // of the cookie, if it is one cookie's; see [CookieReport]
 	Err    error  // of an importer or a store
 }
 
-// Explain loads the session of a request as its handler would, and tells what
-// came of each of its cookies. It changes nothing and answers nothing, but may ask
-// the store and the ring's source. The request need not have passed the Handler.
+// RecordReport is a session's record in the store.
+type RecordReport struct {
+	ID      string    // under which the store has it: a hash, of no use without the cookies
+	Number  uint64    // of its revision; it grows by one with each write
+	Bytes   int       // sealed
+	Expires time.Time // when the store may drop it
+	Entries []string  // the names that have a value in it, sorted
+}
+
+// CookieReport is one sealed value, in one cookie or chunked over several.
+type CookieReport struct {
+	// Tag is what follows the base name: of "__Host-session.k7m2qv5xyd" it is
+	// "k7m2qv5xyd". It is empty with [Cookie.FixedName].
+	Tag string
+	// Kind is "head" (the session as of some time), "reference" (to the record
+	// in the store), "cell" (one entry that was written later), "logout", "seen"
+	// (when the visitor was last seen), or "" if it did not open; the session's
+	// Reason may then say why.
+	Kind string
+	// Counts reports whether the session is made of this cookie. A cookie that
+	// does not count belongs to an older session, or holds an older value.
+	Counts bool
+	// Entries are the names whose present value is from this cookie, sorted.
+	Entries []string
+	// Pieces is how many cookies it takes, and Bytes what these take of the
+	// Cookie header: names, values and separators.
+	Pieces, Bytes int
+}
+
+// Explain reports how the session of a request was found, and what came of each of
+// its cookies. Changes that a handler has not saved are not in it.
+//
+// If the request has passed the Handler, Explain uses the session there, and loads it
+// if need be, like a read. Else it loads the session as a handler would: it then
+// answers nothing and reports no events, but may ask the store and the ring's source.
+// It changes nothing.
 func (m *Sessions) Explain(r *http.Request) Explanation {
-	var out Explanation
-	_, x := m.Begin(r.Context(), Request{Method: r.Method, Cookies: r.Header["Cookie"]})
-	x.ensureState().listen = func(e Event) {
-		if e.Kind == EventRefused || e.Kind == EventStore && e.Err != nil {
-			out.Refused = append(out.Refused, Refusal{Reason: e.Reason, KeyID: e.KeyID, Tag: e.tag, Err: e.Err})
+	x := m.exchange(r.Context())
+	if x == nil {
+		_, x = m.Begin(r.Context(), Request{Method: r.Method, Cookies: r.Header["Cookie"]})
+		x.ensureState().silent = true
+	}
+	v := x.core().View()
+	e := Explanation{Reason: session.Reason(v.Reason()), Err: x.core().LoadErr(), Limits: m.limits}
+	if v.Head != nil {
+		e.SessionID = v.Head.Root.ID()
+	}
+	x.core().Locked(func() { x.explain(&e, v) }) // a goroutine of the handler's may save meanwhile
+	return e
+}
+
+func (x *Exchange) explain(e *Explanation, v *state.View) {
+	found := x.loadResult()
+	for i := range found.jar.Groups {
+		var c *state.Cookie
+		if i < len(found.groups) {
+			c = found.groups[i].cookie
+		}
+		e.Cookies = append(e.Cookies, reportOf(v, &found.jar.Groups[i], c))
+	}
+	e.Used = x.sessions.used(&found.jar)
+	e.Refused = found.allRefused()
+	if s := found.stored; s != nil {
+		e.StoreCalls, e.Record = s.Calls, s.report(v)
+	}
+}
+
+// loadResult is that of the load, or what the request carries if nothing was
+// loaded.
+func (x *Exchange) loadResult() *loadResult {
+	if w := x.state.Load(); w != nil && w.found != nil {
+		return w.found
+	}
+	found := &loadResult{}
+	found.jar.Read(x.cookies, x.sessions.Cookie.Name, x.sessions.Cookie.FixedName)
+	return found
+}
+
+func (s *stored) report(v *state.View) *RecordReport {
+	if s.Record == nil || v.Head == nil || !v.Stored() {
+		return nil
+	}
+	c := s.Record.Content
+	r := &RecordReport{ID: c.Root.RecordID(), Number: s.Record.Revision.Number, Bytes: s.Record.Bytes, Expires: s.Record.Expires}
+	for i := range c.Entries {
+		if c.Entries[i].Live() {
+			r.Entries = append(r.Entries, strings.Clone(c.Entries[i].Name))
 		}
 	}
-	out.Err = x.session.Load(x)
-	out.Reason, out.SessionID = x.session.Reason(), x.session.ID()
-	out.Description = m.Describe(x)
+	return r
+}
+
+// reportOf says what a group of cookies is, and whether it counts. Names are
+// copied: they would keep the whole opened cookie alive.
+func reportOf(v *state.View, g *cookiejar.Group, c *state.Cookie) CookieReport {
+	out := CookieReport{Tag: strings.Clone(g.Tag), Pieces: g.Count, Bytes: g.Bytes}
+	if c == nil {
+		return out
+	}
+	out.Kind = c.Kind.String()
+	if c.Kind == state.Head && c.Stored() {
+		out.Kind = "reference"
+	}
+	own := v.Winner != nil && (v.Head != nil || c.Kind == state.Logout) && (c.Root == v.Winner.Root || c.Gen == v.Winner.Root.GenID())
+	out.Counts = own && (c.Kind == state.Seen || c == v.Winner)
+	for i := range v.Entries {
+		e := &v.Entries[i]
+		from := e.From == c || e.From == nil && c == v.Winner && !v.Stored()
+		out.Counts = out.Counts || e.From == c
+		if from && e.Live() {
+			out.Entries = append(out.Entries, strings.Clone(e.Name))
+		}
+	}
 	return out
+}
+
+// used is what a request's cookies take, by the rules of the policy.
+func (m *Sessions) used(j *cookiejar.Jar) Limits {
+	l := Limits{Cookies: min(j.Others, m.limits.Cookies/2) + len(j.Pieces), RequestBytes: j.OthersBytes + j.Bytes}
+	for i := range j.Pieces {
+		p := &j.Pieces[i]
+		l.CookieBytes = max(l.CookieBytes, m.form.NameLen()+policy.Digits(p.Index)+1+len(p.Value)+m.form.MaxAttributes())
+	}
+	return l
 }

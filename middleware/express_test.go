@@ -21,8 +21,8 @@ import (
 //	resave             nothing to do: a request without changes writes nothing,
 //	                   and parallel writes do not undo each other
 //	saveUninitialized  the program sets a value if there is no session yet
-//	rolling            IdleTimeout is maxAge, and TouchAfter is below 0; without
-//	                   rolling, Lifetime is maxAge, and there is no idle limit
+//	rolling            Idle is maxAge, and TouchAfter is below 0; without
+//	                   rolling, Absolute is maxAge, and there is no idle limit
 //	unset              Destroy, or Reload for "keep"
 //	maxAge             see rolling; null is BrowserSession
 type express struct {
@@ -41,11 +41,11 @@ const visited session.Key[bool] = "visited"
 func (e express) configure(c *middleware.Config) {
 	age := e.maxAge
 	if e.maxAge == 0 {
-		c.BrowserSession, age = true, rowLife
+		c.Cookie.BrowserSession, age = true, rowLife
 	}
-	c.Lifetime, c.IdleTimeout = age, -1
+	c.Lifetimes.Absolute, c.Lifetimes.Idle = age, -1
 	if e.rolling {
-		c.Lifetime, c.IdleTimeout, c.TouchAfter = middleware.MaxLifetime, age, -1
+		c.Lifetimes.Absolute, c.Lifetimes.Idle, c.Lifetimes.TouchAfter = middleware.MaxLifetime, age, -1
 	}
 }
 
@@ -98,7 +98,7 @@ type expressVisit struct {
 func (e express) visit(t *testing.T, mode middleware.Mode) *expressVisit {
 	s, store := storedSite(t, asProgram(e.program), config(func(c *middleware.Config) {
 		e.configure(c)
-		c.Mode = mode
+		c.Fallback.Mode = mode
 	}))
 	return &expressVisit{site: s, express: e, store: store, began: noon.Add(10 * time.Minute)}
 }
@@ -280,7 +280,9 @@ func TestNothingToSaveSetsNoCookie(t *testing.T) {
 		for _, mode := range []middleware.Mode{middleware.Auto, middleware.AlwaysStored} {
 			t.Run(name, func(t *testing.T) {
 				s, store := storedSite(t, asProgram(func(_ http.ResponseWriter, r *http.Request) { do(session.From(r.Context())) }),
-					config(func(c *middleware.Config) { c.Mode, c.TouchAfter, c.WithoutRevocation = mode, -1, false }))
+					config(func(c *middleware.Config) {
+						c.Fallback.Mode, c.Lifetimes.TouchAfter, c.Fallback.Revocation = mode, -1, middleware.RevocationOn
+					}))
 				a := s.get("/")
 				require.Equal(t, 200, a.StatusCode)
 				require.Empty(t, a.Header.Values("Set-Cookie"))
@@ -295,7 +297,7 @@ func TestNothingToSaveSetsNoCookie(t *testing.T) {
 func TestRollingWithAThreshold(t *testing.T) {
 	for threshold, want := range map[time.Duration]int{-1: 60, 10 * time.Minute: 6, 0: 1, 59 * time.Minute: 1} {
 		for _, mode := range []middleware.Mode{middleware.AlwaysCookies, middleware.AlwaysStored} {
-			s, store := storedSite(t, lives(24*hour, 2*hour, threshold), config(func(c *middleware.Config) { c.Mode = mode }))
+			s, store := storedSite(t, lives(24*hour, 2*hour, threshold), config(func(c *middleware.Config) { c.Fallback.Mode = mode }))
 			s.get("/set?user=ada")
 			store.since()
 			set := 0

@@ -83,7 +83,7 @@ func TestLifetimesThatAreNotPermittedAreTold(t *testing.T) {
 			}
 			expires = s.Expires()
 		}
-		permit := config(func(c *middleware.Config) { c.MaxLifetime = 30 * 24 * time.Hour })
+		permit := config(func(c *middleware.Config) { c.Lifetimes.Max = 30 * 24 * time.Hour })
 		s := newSite(t, program, permit)
 		s.get("/login")
 		require.Equal(t, noon.Add(want), expires, "before it is sealed")
@@ -164,7 +164,7 @@ func TestDestroyAndSetDoesNotEscapeARevocation(t *testing.T) {
 	memory, err := fallback.NewMemory(fallback.MemoryConfig{Clock: func() time.Time { return noon }})
 	require.NoError(t, err)
 	ring := newRing(t)
-	share := config(func(c *middleware.Config) { c.Keys, c.Fallback = ring, memory })
+	share := config(func(c *middleware.Config) { c.Keys, c.Fallback.Store = ring, memory })
 	program := func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r.Context())
 		if r.URL.Path == "/restart" {
@@ -219,7 +219,7 @@ func TestPopLeavesTheValueInAPrefetch(t *testing.T) {
 // In fixed-name mode, a cookie that a sibling domain has planted in front does not
 // win over a newer one.
 func TestFixedNameTakesTheNewest(t *testing.T) {
-	s := newSite(t, app, config(func(c *middleware.Config) { c.FixedName = true }))
+	s := newSite(t, app, config(func(c *middleware.Config) { c.Cookie.FixedName = true }))
 	s.get("/login?user=ada")
 	old := s.header()
 	s.clock.advance(time.Minute)

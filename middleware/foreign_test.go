@@ -91,6 +91,6 @@ func TestForeignCookieIsAdvisedOnOnce(t *testing.T) {
 	for range 3 {
 		s.get("/read")
 	}
-	require.Equal(t, 1, strings.Count(log.String(), "give one of the two a different Config.Name"), log.String())
+	require.Equal(t, 1, strings.Count(log.String(), "give one of the two a different Config.Cookie.Name"), log.String())
 	require.Contains(t, log.String(), "name=__Host-session")
 }

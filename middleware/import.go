@@ -22,9 +22,9 @@ import (
 )
 
 // findLegacy returns the other library's cookie in the request, or nil. If there are
-// several, the first importer in Config.Import counts.
+// several, the first importer in Config.Migration.From counts.
 func (x *requestState) findLegacy() *legacy {
-	for _, from := range x.sessions.Import {
+	for _, from := range x.sessions.Migration.From {
 		name := from.Cookie().Name
 		for _, line := range x.cookies {
 			for pair := range strings.SplitSeq(line, ";") {
@@ -54,7 +54,7 @@ func (x *requestState) importLegacy(ctx context.Context, v *state.View, now time
 	switch {
 	case err != nil:
 		x.observe(ctx, Event{Kind: EventRefused, Reason: session.ImportFailed, Err: err})
-		if m.AbsentIfStoreDown || errors.Is(err, ErrCannotImport) {
+		if m.Fallback.Outage == OutageAbsent || errors.Is(err, ErrCannotImport) {
 			x.found.legacy = nil // so that the cookie stays, for an importer that can read it
 			return nil
 		}
@@ -97,7 +97,7 @@ func (m *Sessions) importedHead(key *keyring.Key, l *legacy, got *Imported, now 
 		return nil, err
 	}
 	return &state.Cookie{Kind: state.Head, Root: state.Root(hash[:32]), Born: born, Floor: born, Orphan: true, Created: created, End: end,
-		Browser: m.BrowserSession, Entries: entries, Since: state.Millis(now), SeenAt: state.Millis(now)}, nil
+		Browser: m.Cookie.BrowserSession, Entries: entries, Since: state.Millis(now), SeenAt: state.Millis(now)}, nil
 }
 
 // importSlot is the key's slot for the secret that importHash uses.
@@ -113,7 +113,7 @@ func (m *Sessions) importHash(key *keyring.Key, l *legacy) []byte {
 	for part := byte(1); part <= 2; part++ {
 		mac := hmac.New(sha256.New, secret)
 		mac.Write([]byte{part})
-		for _, s := range []string{m.Audience, m.Name, l.from.Cookie().Name, l.value} {
+		for _, s := range []string{m.Audience, m.Cookie.Name, l.from.Cookie().Name, l.value} {
 			mac.Write(binary.BigEndian.AppendUint32(nil, uint32(len(s))))
 			mac.Write([]byte(s))
 		}
@@ -155,7 +155,7 @@ func (x *requestState) legacyObsolete(o core.Outcome, p policy.Plan, r Response)
 		return false
 	case o.Changes.Destroyed:
 		return true
-	case x.sessions.KeepImported:
+	case x.sessions.Migration.Keep:
 		return false
 	case o.Changes.Renewed && p.Changes:
 		return true
@@ -200,5 +200,5 @@ func (x *requestState) forget(ctx context.Context, l *legacy) {
 
 // imports reports whether other libraries' sessions are still imported.
 func (s *settings) imports(now time.Time) bool {
-	return len(s.Import) > 0 && now.Before(s.ImportUntil)
+	return len(s.Migration.From) > 0 && now.Before(s.Migration.Until)
 }

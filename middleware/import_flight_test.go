@@ -52,7 +52,7 @@ func TestWriteOfARequestThatWasHeldDuringTheImport(t *testing.T) {
 	for name, looksFirst := range map[string]bool{"it has read the session": true, "it has not": false} {
 		for mode, sized := range map[middleware.Mode]int{middleware.AlwaysCookies: 10, middleware.Auto: 50_000, middleware.AlwaysStored: 10} {
 			t.Run(fmt.Sprintf("%s, mode %d", name, mode), func(t *testing.T) {
-				s, old, resume := held(t, looksFirst, config(func(c *middleware.Config) { c.Mode = mode }))
+				s, old, resume := held(t, looksFirst, config(func(c *middleware.Config) { c.Fallback.Mode = mode }))
 				require.Equal(t, 200, s.grow("b", sized).StatusCode, "B")
 				require.Equal(t, "ada", s.who(), "C")
 				s.clock.advance(settled - time.Second)
@@ -87,7 +87,7 @@ func TestImportedTimesAreBounded(t *testing.T) {
 		"it begins and ends in ages": {time.Hour, 2000 * 24 * time.Hour, 0, middleware.MaxLifetime},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, old := migrating(t, config(func(c *middleware.Config) { c.IdleTimeout = -1 }), asProgram(func(w http.ResponseWriter, r *http.Request) {
+			s, old := migrating(t, config(func(c *middleware.Config) { c.Lifetimes.Idle = -1 }), asProgram(func(w http.ResponseWriter, r *http.Request) {
 				s := session.From(r.Context())
 				fmt.Fprint(w, s.Created().Sub(noon), " ", s.Expires().Sub(noon))
 			}))
@@ -115,8 +115,8 @@ func TestImportedIDsFollowFromEveryPart(t *testing.T) {
 	imported := func(audience, name, cookie, value string) string {
 		old := &oldLibrary{sessions: map[string]*middleware.Imported{value: {Values: map[string]any{"user": "ada"}, Created: noon}}}
 		s := newSite(t, app, config(func(c *middleware.Config) {
-			c.Keys, c.Audience, c.Name = ring, audience, name
-			c.Import, c.ImportUntil = []middleware.Importer{renamed{old, cookie}}, noon.Add(time.Hour)
+			c.Keys, c.Audience, c.Cookie.Name = ring, audience, name
+			c.Migration.From, c.Migration.Until = []middleware.Importer{renamed{old, cookie}}, noon.Add(time.Hour)
 		}))
 		s.bare("/read", cookie+"="+value)
 		events := s.events.of(middleware.EventImported)

@@ -58,7 +58,7 @@ func migrating(t *testing.T, options ...option) (*site, *oldLibrary) {
 		Created: noon.Add(-time.Hour), Expires: noon.Add(9 * time.Hour),
 	}}}
 	s, _ := storedSite(t, append([]option{config(func(c *middleware.Config) {
-		c.Import, c.ImportUntil = []middleware.Importer{old}, noon.Add(30*24*time.Hour)
+		c.Migration.From, c.Migration.Until = []middleware.Importer{old}, noon.Add(30*24*time.Hour)
 	})}, options...)...)
 	s.jar.Put("old", "token")
 	return s, old
@@ -139,7 +139,7 @@ func TestImportByRequestsAtOnce(t *testing.T) {
 // A session that takes several cookies is written as the state that all parallel
 // imports write, with each change in a cell.
 func TestImportOfSeveralCookies(t *testing.T) {
-	s, old := migrating(t, config(wide), config(func(c *middleware.Config) { c.Fallback, c.Limits.RequestBytes = nil, 40_000 }))
+	s, old := migrating(t, config(wide), config(func(c *middleware.Config) { c.Fallback.Store, c.Limits.RequestBytes = nil, 40_000 }))
 	old.sessions["token"].Values["blob"] = text(6_000)
 	one, two := s.bare("/put?name=a&size=10", "old=token"), s.bare("/put?name=b&size=10", "old=token")
 	require.Equal(t, 200, one.StatusCode)
@@ -152,7 +152,7 @@ func TestImportOfSeveralCookies(t *testing.T) {
 func TestImportedSessionEndsWithALogout(t *testing.T) {
 	for _, first := range []string{"/read", "/none"} {
 		for _, keep := range []bool{false, true} {
-			s, old := migrating(t, config(func(c *middleware.Config) { c.KeepImported = keep }))
+			s, old := migrating(t, config(func(c *middleware.Config) { c.Migration.Keep = keep }))
 			copied := s.header()
 			s.get(first)
 			require.Equal(t, 200, s.get("/logout").StatusCode)
@@ -233,7 +233,7 @@ func TestImportFromAStoreThatIsDown(t *testing.T) {
 	old.down = nil
 	require.Equal(t, "ada", s.who())
 
-	s, old = migrating(t, config(func(c *middleware.Config) { c.AbsentIfStoreDown = true }))
+	s, old = migrating(t, config(func(c *middleware.Config) { c.Fallback.Outage = middleware.OutageAbsent }))
 	old.down = errors.New("connection refused")
 	require.Equal(t, 404, s.get("/read").StatusCode)
 	require.True(t, s.has("old"))
@@ -267,7 +267,7 @@ func TestImportEnds(t *testing.T) {
 }
 
 func TestKeepImported(t *testing.T) {
-	s, old := migrating(t, config(func(c *middleware.Config) { c.KeepImported = true }))
+	s, old := migrating(t, config(func(c *middleware.Config) { c.Migration.Keep = true }))
 	for range 3 {
 		require.Equal(t, "ada", s.who())
 		s.clock.advance(settled)
@@ -282,7 +282,7 @@ func TestKeepImported(t *testing.T) {
 // A large session is imported into the store.
 func TestImportIntoTheStore(t *testing.T) {
 	for _, mode := range []middleware.Mode{middleware.Auto, middleware.AlwaysStored} {
-		s, old := migrating(t, config(func(c *middleware.Config) { c.Mode = mode }))
+		s, old := migrating(t, config(func(c *middleware.Config) { c.Fallback.Mode = mode }))
 		old.sessions["token"].Values["blob"] = text(50_000)
 		other := s.bare("/put?name=b&size=20", "old=token")
 		require.Equal(t, "50000", s.length("blob"))
@@ -297,7 +297,7 @@ func TestImportIntoTheStore(t *testing.T) {
 
 // A session that does not fit stays in the old library and can be read.
 func TestImportOfWhatDoesNotFit(t *testing.T) {
-	s, old := migrating(t, config(func(c *middleware.Config) { c.Fallback = nil }))
+	s, old := migrating(t, config(func(c *middleware.Config) { c.Fallback.Store = nil }))
 	old.sessions["token"].Values["blob"] = text(50_000)
 	for range 2 {
 		require.Equal(t, "50000", s.length("blob"))
@@ -362,13 +362,13 @@ func TestImportIsCheckedByNew(t *testing.T) {
 		change func(*middleware.Config)
 		want   string
 	}{
-		"no end":   {func(c *middleware.Config) { c.ImportUntil = time.Time{} }, "Config.ImportUntil is not"},
-		"nil":      {func(c *middleware.Config) { c.Import = append(c.Import, nil) }, "Config.Import[1] is nil"},
-		"our name": {func(c *middleware.Config) { c.Name, c.FixedName = "old", true }, "which is one of ours"},
-		"no name":  {func(c *middleware.Config) { c.Import = []middleware.Importer{nameless{}} }, "which no cookie has"},
+		"no end":   {func(c *middleware.Config) { c.Migration.Until = time.Time{} }, "Config.Migration.Until: it is not set"},
+		"nil":      {func(c *middleware.Config) { c.Migration.From = append(c.Migration.From, nil) }, "Config.Migration.From[1]: it is nil"},
+		"our name": {func(c *middleware.Config) { c.Cookie.Name, c.Cookie.FixedName = "old", true }, "which is one of ours"},
+		"no name":  {func(c *middleware.Config) { c.Migration.From = []middleware.Importer{nameless{}} }, "which is no cookie name"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := middleware.Config{Keys: newRing(t), Import: []middleware.Importer{&oldLibrary{}}, ImportUntil: noon}
+			c := middleware.Config{Keys: newRing(t), Migration: middleware.Migration{From: []middleware.Importer{&oldLibrary{}}, Until: noon}}
 			test.change(&c)
 			_, err := middleware.New(c)
 			require.ErrorContains(t, err, test.want)
@@ -383,7 +383,7 @@ func (nameless) Cookie() http.Cookie { return http.Cookie{} }
 // The importers of two libraries are called in order.
 func TestImportersAreAskedInOrder(t *testing.T) {
 	second := &oldLibrary{sessions: map[string]*middleware.Imported{"token": {Values: map[string]any{"user": "eve"}}}}
-	s, _ := migrating(t, config(func(c *middleware.Config) { c.Import = append(c.Import, second) }))
+	s, _ := migrating(t, config(func(c *middleware.Config) { c.Migration.From = append(c.Migration.From, second) }))
 	require.Equal(t, "ada", s.who())
 	require.Zero(t, second.asked)
 }

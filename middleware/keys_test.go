@@ -225,7 +225,7 @@ func TestNewWarnsOfAShortOverlap(t *testing.T) {
 	require.NoError(t, err)
 	for lifetime, want := range map[time.Duration]bool{0: true, 2 * time.Hour: true, time.Hour: false, time.Minute: false} {
 		var log strings.Builder
-		_, err := middleware.New(middleware.Config{Keys: short, Lifetime: lifetime, Clock: func() time.Time { return noon },
+		_, err := middleware.New(middleware.Config{Keys: short, Lifetimes: middleware.Lifetimes{Absolute: lifetime}, Clock: func() time.Time { return noon },
 			Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		require.NoError(t, err)
 		require.Equal(t, want, strings.Contains(log.String(), "logged out before their time"), "%v: %s", lifetime, log.String())

@@ -16,7 +16,9 @@ import (
 )
 
 func lives(lifetime, idle, touch time.Duration) option {
-	return config(func(c *middleware.Config) { c.Lifetime, c.IdleTimeout, c.TouchAfter = lifetime, idle, touch })
+	return config(func(c *middleware.Config) {
+		c.Lifetimes.Absolute, c.Lifetimes.Idle, c.Lifetimes.TouchAfter = lifetime, idle, touch
+	})
 }
 
 // keepForever makes the browser ignore Max-Age, as an attacker would. The server
@@ -168,7 +170,7 @@ func TestReplayAfterExpiry(t *testing.T) {
 }
 
 func TestBrowserSessionHasNoMaxAge(t *testing.T) {
-	s := newSite(t, app, config(func(c *middleware.Config) { c.BrowserSession = true }))
+	s := newSite(t, app, config(func(c *middleware.Config) { c.Cookie.BrowserSession = true }))
 	a := s.get("/set?user=ada")
 	require.NotContains(t, a.Header.Get("Set-Cookie"), "Max-Age")
 	s.clock.advance(time.Hour)
@@ -224,17 +226,17 @@ func TestCookieAttributes(t *testing.T) {
 		want   string
 	}{
 		"default": {func(*middleware.Config) {}, "__Host-session.", "Max-Age=86400; Path=/; Secure; HttpOnly; SameSite=Lax"},
-		"strict": {func(c *middleware.Config) { c.SameSite = http.SameSiteStrictMode }, "__Host-session.",
+		"strict": {func(c *middleware.Config) { c.Cookie.SameSite = http.SameSiteStrictMode }, "__Host-session.",
 			"Max-Age=86400; Path=/; Secure; HttpOnly; SameSite=Strict"},
-		"none": {func(c *middleware.Config) { c.SameSite = http.SameSiteNoneMode }, "__Host-session.",
+		"none": {func(c *middleware.Config) { c.Cookie.SameSite = http.SameSiteNoneMode }, "__Host-session.",
 			"Max-Age=86400; Path=/; Secure; HttpOnly; SameSite=None"},
-		"default mode": {func(c *middleware.Config) { c.SameSite = http.SameSiteDefaultMode }, "__Host-session.",
+		"default mode": {func(c *middleware.Config) { c.Cookie.SameSite = http.SameSiteDefaultMode }, "__Host-session.",
 			"Max-Age=86400; Path=/; Secure; HttpOnly; SameSite=Lax"},
-		"domain": {func(c *middleware.Config) { c.Domain = "example.com" }, "__Secure-session.",
+		"domain": {func(c *middleware.Config) { c.Cookie.Domain = "example.com" }, "__Secure-session.",
 			"Max-Age=86400; Path=/; Domain=example.com; Secure; HttpOnly; SameSite=Lax"},
-		"path": {func(c *middleware.Config) { c.Path = "/app" }, "__Secure-session.",
+		"path": {func(c *middleware.Config) { c.Cookie.Path = "/app" }, "__Secure-session.",
 			"Max-Age=86400; Path=/app; Secure; HttpOnly; SameSite=Lax"},
-		"plain http": {func(c *middleware.Config) { c.DangerouslyAllowPlainHTTP = true; c.Logger = quiet }, "session.",
+		"plain http": {func(c *middleware.Config) { c.Cookie.DangerouslyAllowPlainHTTP = true; c.Logger = quiet }, "session.",
 			"Max-Age=86400; Path=/; HttpOnly; SameSite=Lax"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -254,7 +256,7 @@ func TestCookieAttributes(t *testing.T) {
 // Every line has the configured attributes, also lines that expire a cookie.
 func TestAttributes(t *testing.T) {
 	s := newSite(t, app, config(func(c *middleware.Config) {
-		c.SameSite, c.Partitioned, c.Priority = http.SameSiteNoneMode, true, "High"
+		c.Cookie.SameSite, c.Cookie.Partitioned, c.Cookie.Priority = http.SameSiteNoneMode, true, "High"
 	}))
 	for _, path := range []string{"/set?user=ada", "/logout"} {
 		for _, line := range s.get(path).Header["Set-Cookie"] {
@@ -268,7 +270,7 @@ func TestAttributes(t *testing.T) {
 func TestSessionsSideBySide(t *testing.T) {
 	clock := &clock{now: noon}
 	shared := func(name string) *middleware.Sessions {
-		m, err := middleware.New(middleware.Config{Keys: newRing(t), Name: name, Clock: clock.Now})
+		m, err := middleware.New(middleware.Config{Keys: newRing(t), Cookie: middleware.Cookie{Name: name}, Clock: clock.Now})
 		require.NoError(t, err)
 		return m
 	}

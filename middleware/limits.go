@@ -1,7 +1,6 @@
 package middleware
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/carryon-go/carryon/internal/cookiejar"
@@ -147,18 +146,14 @@ func (l Limits) withDefaults(base Limits) Limits {
 	return l
 }
 
-// faults returns an error for each limit that is outside the permitted range.
-func (l Limits) faults() (all []error) {
+// check adds a fault for each limit that is outside the permitted range.
+func (l Limits) check(f *faults) {
 	check := func(name string, n, least, most int) {
-		if n < least || n > most {
-			all = append(all, fmt.Errorf("carryon: Config.Limits.%s is %d; it must be from %d to %d, or 0 for the platform's limit",
-				name, n, least, most))
-		}
+		f.add(n < least || n > most, "Limits."+name, "%d must be from %d to %d, or 0 for the platform's limit", n, least, most)
 	}
 	check("CookieBytes", l.CookieBytes, 512, 4096)
 	check("Cookies", l.Cookies, 1, 150)
 	check("RequestBytes", l.RequestBytes, 512, cookiejar.MaxBytes)
 	check("ResponseBytes", l.ResponseBytes, 512, 250_000)
 	check("SetCookieLines", l.SetCookieLines, 1, 64)
-	return all
 }

@@ -22,7 +22,7 @@ func (x *requestState) load(ctx context.Context) (*state.View, error) {
 	found := &x.result
 	x.found = found
 	found.useBuffers()
-	found.jar.Read(x.cookies, m.Name, m.FixedName)
+	found.jar.Read(x.cookies, m.Cookie.Name, m.Cookie.FixedName)
 	l := loading{m: m, now: start, found: found}
 	if len(found.jar.Groups) > 0 {
 		l.ring = m.Keys.Ring(ctx)
@@ -48,7 +48,8 @@ func (x *requestState) load(ctx context.Context) (*state.View, error) {
 	if err == nil {
 		err = x.refuseRevoked(ctx, v)
 	}
-	if m.Observer != nil || x.listen != nil {
+	found.merged = v
+	if m.Observer != nil && !x.silent {
 		x.observeLoad(ctx, v, m.Clock().Sub(start))
 	}
 	return v, err
@@ -163,8 +164,8 @@ func (l *loading) reopenAll() {
 func (m *Sessions) adviseOnForeign(id keyring.ID) {
 	m.foreign.Do(func() {
 		m.Logger.Warn("carryon: a request has a session cookie whose key is not in the ring: another program on this host uses the same "+
-			"Config.Name, or the ring was replaced; if there is another program, give one of the two a different Config.Name",
-			"name", m.Name, "key", id.String())
+			"Config.Cookie.Name, or the ring was replaced; if there is another program, give one of the two a different Config.Cookie.Name",
+			"name", m.Cookie.Name, "key", id.String())
 	})
 }
 
@@ -255,7 +256,7 @@ func (l *loading) open(g *cookiejar.Group, piece func(i int) (string, bool)) (op
 
 // binding returns the context that a seal authenticates besides the content.
 func (m *Sessions) binding(tag string) codec.Binding {
-	return codec.Binding{Audience: m.Audience, Base: m.Name, Suffix: tag}
+	return codec.Binding{Audience: m.Audience, Base: m.Cookie.Name, Suffix: tag}
 }
 
 // reload returns the session as it is now: expired or revoked meanwhile, or changed

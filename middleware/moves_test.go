@@ -153,7 +153,7 @@ func spilling(t *testing.T) (*adversary, cookies) {
 	a := newAdversary(t, func(c *middleware.Config) {
 		memory, err := fallback.NewMemory(fallback.MemoryConfig{Clock: c.Clock})
 		require.NoError(t, err)
-		c.Fallback = memory
+		c.Fallback.Store = memory
 	})
 	jar := cookies{}
 	a.ask(jar, set("a", text(12_000)))
@@ -202,7 +202,7 @@ func TestModesMove(t *testing.T) {
 	require.NoError(t, err)
 	ring := newRing(t)
 	in := func(mode middleware.Mode) *site {
-		return newSite(t, storedApp, config(func(c *middleware.Config) { c.Keys, c.Mode, c.Fallback = ring, mode, memory }))
+		return newSite(t, storedApp, config(func(c *middleware.Config) { c.Keys, c.Fallback.Mode, c.Fallback.Store = ring, mode, memory }))
 	}
 	stored, cookies := in(middleware.AlwaysStored), in(middleware.AlwaysCookies)
 	cookies.jar = stored.jar
@@ -236,7 +236,7 @@ func TestMoveBackWhoseResponseIsLost(t *testing.T) {
 
 // The same with one cookie: its name stays what it was.
 func TestMoveBackWhoseResponseIsLostUnderAFixedName(t *testing.T) {
-	s, _ := storedSite(t, config(func(c *middleware.Config) { c.Name, c.FixedName = "__session", true }))
+	s, _ := storedSite(t, config(func(c *middleware.Config) { c.Cookie.Name, c.Cookie.FixedName = "__session", true }))
 	s.grow("a", 5000)
 	before := s.header()
 	s.grow("a", 10)

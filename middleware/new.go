@@ -19,12 +19,12 @@ func New(c Config) (*Sessions, error) {
 		return nil, err
 	}
 	s.warnOfOverlap()
-	if c.DangerouslyAllowPlainHTTP {
+	if c.Cookie.DangerouslyAllowPlainHTTP {
 		s.Logger.Warn("carryon: sessions travel over plain HTTP, where anyone on the network path can read and plant them; " +
-			"unset Config.DangerouslyAllowPlainHTTP outside of development")
+			"unset Config.Cookie.DangerouslyAllowPlainHTTP outside of development")
 	}
-	return &Sessions{settings: s, records: records.Client{Store: s.Fallback, Timeout: s.timeout, Idle: s.idle, Clock: s.Clock,
-		Audience: s.Audience, Name: s.Name}}, nil
+	return &Sessions{settings: s, records: records.Client{Store: s.Fallback.Store, Timeout: s.timeout, Idle: s.idle, Clock: s.Clock,
+		Audience: s.Audience, Name: s.Cookie.Name}}, nil
 }
 
 // warnOfOverlap says so where a key of the ring opens for less long than a session
@@ -32,31 +32,31 @@ func New(c Config) (*Sessions, error) {
 // was rotated in a hurry must not keep the next replica from starting.
 func (s *settings) warnOfOverlap() {
 	ring := s.Keys.Ring(context.Background())
-	if err := ring.CheckLifetime(s.Clock(), max(s.Lifetime, s.MaxLifetime)); err != nil {
+	if err := ring.CheckLifetime(s.Clock(), max(s.Lifetimes.Absolute, s.Lifetimes.Max)); err != nil {
 		s.Logger.Warn("carryon: visitors who stay away for long are logged out before their time: " + err.Error())
 	}
 }
 
 func (s *settings) fill() {
-	if s.Path == "" {
-		s.Path = "/"
+	if s.Cookie.Path == "" {
+		s.Cookie.Path = "/"
 	}
-	if s.Name == "" {
-		s.Name = s.defaultName()
+	if s.Cookie.Name == "" {
+		s.Cookie.Name = s.defaultName()
 	}
-	if s.SameSite == 0 || s.SameSite == http.SameSiteDefaultMode {
-		s.SameSite = http.SameSiteLaxMode
+	if s.Cookie.SameSite == 0 || s.Cookie.SameSite == http.SameSiteDefaultMode {
+		s.Cookie.SameSite = http.SameSiteLaxMode
 	}
-	s.Lifetime = orDefault(s.Lifetime, DefaultLifetime)
-	s.IdleTimeout = orDefault(s.IdleTimeout, DefaultIdleTimeout)
-	s.TouchAfter = orDefault(s.TouchAfter, s.IdleTimeout/2)
-	s.lifetime = s.Lifetime.Milliseconds()
-	s.idle = max(s.IdleTimeout.Milliseconds(), 0)
-	s.touch = max(s.TouchAfter.Milliseconds(), 0)
-	s.timeout = max(orDefault(s.StoreTimeout, DefaultStoreTimeout), 0)
-	s.staleness = max(orDefault(s.RevocationMaxAge, DefaultRevocationMaxAge), 0)
-	if isNil(s.Fallback) {
-		s.Fallback = nil
+	s.Lifetimes.Absolute = orDefault(s.Lifetimes.Absolute, DefaultLifetime)
+	s.Lifetimes.Idle = orDefault(s.Lifetimes.Idle, DefaultIdleTimeout)
+	s.Lifetimes.TouchAfter = orDefault(s.Lifetimes.TouchAfter, s.Lifetimes.Idle/2)
+	s.lifetime = s.Lifetimes.Absolute.Milliseconds()
+	s.idle = max(s.Lifetimes.Idle.Milliseconds(), 0)
+	s.touch = max(s.Lifetimes.TouchAfter.Milliseconds(), 0)
+	s.timeout = max(orDefault(s.Fallback.Timeout, DefaultStoreTimeout), 0)
+	s.staleness = max(orDefault(s.Fallback.RevocationMaxAge, DefaultRevocationMaxAge), 0)
+	if isNil(s.Fallback.Store) {
+		s.Fallback.Store = nil
 	}
 	if s.ErrorHandler == nil {
 		s.ErrorHandler = answerError
@@ -68,13 +68,16 @@ func (s *settings) fill() {
 		s.Logger = slog.Default()
 	}
 	s.failures = &eventLog{logger: s.Logger, now: s.Clock}
-	platform, _ := s.Platform.Limits()
+	platform, known := s.Platform.Limits()
+	if !known {
+		platform, _ = Default.Limits() // the platform is the only fault then
+	}
 	s.limits = s.Limits.withDefaults(platform)
-	if s.Partitioned {
+	if s.Cookie.Partitioned {
 		s.limits.RequestBytes = min(s.limits.RequestBytes, partitionBytes)
 	}
-	s.form = cookiejar.LineFormat{Name: s.Name, Fixed: s.FixedName,
-		Attributes: cookiejar.Attributes(s.Path, s.Domain, !s.DangerouslyAllowPlainHTTP, s.SameSite, s.Partitioned, s.Priority)}
+	s.form = cookiejar.LineFormat{Name: s.Cookie.Name, Fixed: s.Cookie.FixedName,
+		Attributes: cookiejar.Attributes(s.Cookie.Path, s.Cookie.Domain, !s.Cookie.DangerouslyAllowPlainHTTP, s.Cookie.SameSite, s.Cookie.Partitioned, s.Cookie.Priority)}
 	s.sizer = policy.Sizer{Name: s.form.NameLen(), Attributes: s.form.MaxAttributes(), CookieBytes: s.limits.CookieBytes}
 }
 
@@ -91,9 +94,9 @@ func orDefault(d, def time.Duration) time.Duration {
 
 func (s *settings) defaultName() string {
 	switch {
-	case s.DangerouslyAllowPlainHTTP:
+	case s.Cookie.DangerouslyAllowPlainHTTP:
 		return "session"
-	case s.Domain != "" || s.Path != "/":
+	case s.Cookie.Domain != "" || s.Cookie.Path != "/":
 		return "__Secure-session"
 	}
 	return DefaultName

@@ -13,14 +13,10 @@ import (
 // observe reports an event of the request.
 func (x *Exchange) observe(ctx context.Context, e Event) {
 	w := x.state.Load()
-	if w != nil && w.found != nil && !x.committed() && (e.Kind == EventRefused || e.Err != nil) {
-		if w.found.reported == nil {
-			w.found.reported = make(map[session.Reason]bool, 1)
-		}
-		w.found.reported[e.Reason] = true
+	if w != nil && w.found != nil && w.found.merged == nil && (e.Kind == EventRefused || e.Err != nil) {
+		w.found.refused = append(w.found.refused, Refusal{Reason: e.Reason, KeyID: e.KeyID, Tag: e.tag, Err: e.Err})
 	}
-	if w != nil && w.listen != nil {
-		w.listen(e)
+	if w != nil && w.silent {
 		return
 	}
 	x.sessions.report(observed{ctx, x}, e)
@@ -72,15 +68,9 @@ func isFailure(e Event) bool {
 
 // observeLoad reports each cookie that was refused, and then the load itself.
 func (x *requestState) observeLoad(ctx context.Context, v *state.View, took time.Duration) {
-	for _, r := range x.found.refusals {
-		x.observe(ctx, Event{Kind: EventRefused, Reason: r.reason, KeyID: r.key, tag: r.tag})
+	for _, e := range x.found.refusedByLoad() {
+		x.observe(ctx, e)
 	}
-	for _, c := range v.Cookies {
-		if c.Kind == state.Head && v.Winner != nil && c.Root != v.Winner.Root {
-			x.observe(ctx, Event{Kind: EventRefused, Reason: session.Superseded, SessionID: c.Root.ID(), tag: c.Tag})
-		}
-	}
-	x.observeVerdict(ctx, v)
 	if j := &x.found.jar; j.Bytes > 0 && j.Bytes+j.OthersBytes > x.sessions.limits.RequestBytes {
 		x.observe(ctx, Event{Kind: EventOverBudget, Reason: session.TooLarge, Bytes: j.Bytes + j.OthersBytes})
 	}
@@ -91,6 +81,50 @@ func (x *requestState) observeLoad(ctx context.Context, v *state.View, took time
 	x.observe(ctx, e)
 }
 
+// refusedByLoad returns an event for each cookie that did not count. If there is no
+// session for another reason, an event for that reason follows: for example the
+// session was ended, its record is missing, or there are too many cookies.
+func (f *loadResult) refusedByLoad() (all []Event) {
+	v := f.merged
+	for _, r := range f.refusals {
+		all = append(all, Event{Kind: EventRefused, Reason: r.reason, KeyID: r.key, tag: r.tag})
+	}
+	for _, c := range v.Cookies {
+		if c.Kind == state.Head && v.Winner != nil && c.Root != v.Winner.Root {
+			all = append(all, Event{Kind: EventRefused, Reason: session.Superseded, SessionID: c.Root.ID(), tag: c.Tag})
+		}
+	}
+	reason := session.Reason(v.Reason())
+	if f.jar.TooMany {
+		reason = session.TooMany
+	}
+	reported := func(reason session.Reason) bool {
+		return slices.ContainsFunc(all, func(e Event) bool { return e.Reason == reason }) ||
+			slices.ContainsFunc(f.refused, func(r Refusal) bool { return r.Reason == reason })
+	}
+	if reason == session.Recognised || reason == session.Absent || reported(reason) || reason == session.StoreDown && reported(session.StoreRolledBack) {
+		return all
+	}
+	e := Event{Kind: EventRefused, Reason: reason}
+	if v.Winner != nil {
+		e.SessionID = v.Winner.Root.ID()
+	}
+	return append(all, e)
+}
+
+// allRefused returns the cookies and records that did not count, in the order in
+// which the load found them.
+func (f *loadResult) allRefused() []Refusal {
+	if f.merged == nil {
+		return nil
+	}
+	all := slices.Clone(f.refused)
+	for _, e := range f.refusedByLoad() {
+		all = append(all, Refusal{Reason: e.Reason, KeyID: e.KeyID, Tag: e.tag, Err: e.Err})
+	}
+	return all
+}
+
 // cells returns the number of entries that are in cells.
 func cells(v *state.View) (n int) {
 	for i := range v.Entries {
@@ -99,26 +133,6 @@ func cells(v *state.View) (n int) {
 		}
 	}
 	return n
-}
-
-// observeVerdict reports why there is no session if no event has reported the reason
-// yet: for example the session was ended, its record is missing, or there are too
-// many cookies.
-func (x *requestState) observeVerdict(ctx context.Context, v *state.View) {
-	reason := session.Reason(v.Reason())
-	if x.found.jar.TooMany {
-		reason = session.TooMany
-	}
-	reported := x.found.reported
-	if reason == session.Recognised || reason == session.Absent || reported[reason] ||
-		reason == session.StoreDown && reported[session.StoreRolledBack] {
-		return
-	}
-	e := Event{Kind: EventRefused, Reason: reason}
-	if v.Winner != nil {
-		e.SessionID = v.Winner.Root.ID()
-	}
-	x.observe(ctx, e)
 }
 
 // Observers returns an observer that calls those in list, in order. It skips nil

@@ -25,12 +25,12 @@ func mem(t testing.TB, now func() time.Time) *fallback.Memory {
 // A handler logs in, saves, and then destroys the session, in the response that
 // begins a stored session. The session must be gone.
 func TestDestroyAfterASaveEndsANewStoredSession(t *testing.T) {
-	for _, without := range []bool{false, true} {
+	for _, revocation := range []middleware.Revocation{middleware.RevocationOn, middleware.RevocationOff} {
 		for mode, size := range map[middleware.Mode]int{middleware.AlwaysStored: 10, middleware.Auto: 60_000} {
-			t.Run(fmt.Sprint(without, mode), func(t *testing.T) {
+			t.Run(fmt.Sprint(revocation, mode), func(t *testing.T) {
 				a := newAdversary(t, nil)
 				m := a.replica(a.clock.Now, func(c *middleware.Config) {
-					c.Fallback, c.Mode, c.WithoutRevocation = mem(t, a.clock.Now), mode, without
+					c.Fallback.Store, c.Fallback.Mode, c.Fallback.Revocation = mem(t, a.clock.Now), mode, revocation
 				})
 				a.sessions = m
 				jar := cookies{}
@@ -50,7 +50,7 @@ func TestDestroyAfterASaveEndsANewStoredSession(t *testing.T) {
 // An imported session in one stored cookie survives the other library's removal of
 // its own session.
 func TestImportIntoOneStoredCookie(t *testing.T) {
-	s, old := migrating(t, config(func(c *middleware.Config) { c.FixedName, c.Mode = true, middleware.AlwaysStored }))
+	s, old := migrating(t, config(func(c *middleware.Config) { c.Cookie.FixedName, c.Fallback.Mode = true, middleware.AlwaysStored }))
 	require.Equal(t, "ada", s.who())
 	s.clock.advance(time.Minute)
 	delete(old.sessions, "token") // the other library removes its session
@@ -63,7 +63,7 @@ func TestLogoutOfAnImportedSessionHoldsAgainstALateImport(t *testing.T) {
 	old := &oldLibrary{path: "/", sessions: map[string]*middleware.Imported{"token": {
 		Values: map[string]any{"user": "ada"}, Created: noon.Add(-time.Hour), Expires: noon.Add(9 * time.Hour)}}}
 	a := newAdversary(t, func(c *middleware.Config) {
-		c.Import, c.ImportUntil = []middleware.Importer{stateless{old}}, noon.Add(time.Hour)
+		c.Migration.From, c.Migration.Until = []middleware.Importer{stateless{old}}, noon.Add(time.Hour)
 	})
 	jar := cookies{"old": "token"}
 	late := open(a.sessions, jar, func(s *session.Session) { s.Names() })
@@ -96,7 +96,7 @@ func TestPopLeavesTheValueInAPrefetchThatSaves(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, _ := storedSite(t, config(func(c *middleware.Config) { c.Mode = middleware.AlwaysStored }), asProgram(func(w http.ResponseWriter, r *http.Request) {
+			s, _ := storedSite(t, config(func(c *middleware.Config) { c.Fallback.Mode = middleware.AlwaysStored }), asProgram(func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Path == "/pop" {
 					do(w, r)
 					return
@@ -157,7 +157,7 @@ func (s slowStore) Load(ctx context.Context, id string) (fallback.Record, error)
 func TestADeadlineOfAVisitorsOwnIsNoOutage(t *testing.T) {
 	a := newAdversary(t, nil)
 	store := mem(t, a.clock.Now)
-	with := func(c *middleware.Config) { c.Fallback = slowStore{store, 2 * time.Millisecond} }
+	with := func(c *middleware.Config) { c.Fallback.Store = slowStore{store, 2 * time.Millisecond} }
 	one, two := a.replica(a.clock.Now, with), a.replica(a.clock.Now, with)
 	a.sessions = one
 	jar := cookies{}

@@ -30,7 +30,7 @@ func TestEveryBrokenRequestHasItsReason(t *testing.T) {
 			b := c.make(t)
 			b.events.forget()
 			a := b.bare("/read", b.cookies...)
-			down := c.want == session.StoreDown && !b.sessions.AbsentIfStoreDown
+			down := c.want == session.StoreDown && b.sessions.Fallback.Outage != middleware.OutageAbsent
 			if down {
 				require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
 			} else {

@@ -44,7 +44,7 @@ func (x *requestState) loadRecord(ctx context.Context) (*state.View, error) {
 	}
 	v := x.viewWith(nil)
 	v.End(state.StoreDown)
-	if x.sessions.AbsentIfStoreDown {
+	if x.sessions.Fallback.Outage == OutageAbsent {
 		err = nil
 	}
 	return v, err
@@ -59,7 +59,7 @@ func (x *requestState) checkRollback(ctx context.Context, rec *records.Record, h
 		return nil
 	}
 	x.observe(ctx, Event{Kind: EventRefused, Reason: session.StoreRolledBack, SessionID: head.Root.ID()})
-	if x.sessions.RefuseRolledBack {
+	if x.sessions.Fallback.Outage == OutageStrict {
 		return errRolledBack
 	}
 	return nil

@@ -215,8 +215,8 @@ var withoutSession = []struct {
 	{"the wrong base name", session.BadSeal, func(t *testing.T) broken {
 		ring := newRing(t)
 		s, name, value := loggedIn(t, config(func(c *middleware.Config) { c.Keys = ring }))
-		other := newSite(t, app, config(func(c *middleware.Config) { c.Keys, c.Name = ring, "__Host-admin" }))
-		return broken{other, []string{"__Host-admin" + strings.TrimPrefix(name, s.sessions.Name) + "=" + value}}
+		other := newSite(t, app, config(func(c *middleware.Config) { c.Keys, c.Cookie.Name = ring, "__Host-admin" }))
+		return broken{other, []string{"__Host-admin" + strings.TrimPrefix(name, s.sessions.Cookie.Name) + "=" + value}}
 	}},
 	{"another audience", session.BadSeal, func(t *testing.T) broken {
 		ring := newRing(t)
@@ -288,8 +288,8 @@ var withoutSession = []struct {
 		put(t, store, id, rec.Data)
 	})},
 	{"the store is down", session.StoreDown, stored(downWith(errors.New("connection refused")))},
-	{"the store is down, with AbsentIfStoreDown", session.StoreDown, stored(downWith(errors.New("connection refused")),
-		config(func(c *middleware.Config) { c.AbsentIfStoreDown = true }))},
+	{"the store is down, with OutageAbsent", session.StoreDown, stored(downWith(errors.New("connection refused")),
+		config(func(c *middleware.Config) { c.Fallback.Outage = middleware.OutageAbsent }))},
 	{"the store was removed from the configuration", session.StoreDown, func(t *testing.T) broken {
 		ring := newRing(t)
 		s, _ := storedSite(t, config(func(c *middleware.Config) { c.Keys = ring }))
@@ -297,7 +297,7 @@ var withoutSession = []struct {
 		return broken{newSite(t, app, config(func(c *middleware.Config) { c.Keys = ring })), []string{s.header()}}
 	}},
 	{"its revocation is unknown", session.StoreDown, func(t *testing.T) broken {
-		sites, store := sharing(t, 1, config(func(c *middleware.Config) { c.RefuseIfRevocationUnknown = true }))
+		sites, store := sharing(t, 1, config(func(c *middleware.Config) { c.Fallback.Revocation = middleware.RevocationStrict }))
 		sites[0].get("/set?user=ada")
 		store.fail(errors.New("connection refused"))
 		sites[0].clock.advance(time.Minute)
@@ -332,7 +332,7 @@ var besideSession = []struct {
 		return broken{s, []string{"__Host-session.aaaaaaaaaa=!!!" + value[:80] + "; " + name + "=" + value}}
 	}},
 	{"an older state in the store", session.StoreRolledBack, func(t *testing.T) broken { return rolledBack(t) }},
-	{"an import that fails", session.ImportFailed, imports(nil, errors.New("no answer"), config(func(c *middleware.Config) { c.AbsentIfStoreDown = true }))},
+	{"an import that fails", session.ImportFailed, imports(nil, errors.New("no answer"), config(func(c *middleware.Config) { c.Fallback.Outage = middleware.OutageAbsent }))},
 	{"an impossible import", session.ImportFailed, imports(nil, fmt.Errorf("%w: a channel", middleware.ErrCannotImport))},
 	{"an import of nothing", session.ImportFailed, imports(nil, nil)},
 	{"an import that does not encode", session.ImportFailed, imports(&middleware.Imported{Values: map[string]any{"c": make(chan int)}}, nil)},

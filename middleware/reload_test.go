@@ -140,7 +140,7 @@ func TestReloadAfterTheHeaderOfCookies(t *testing.T) {
 		"another":  func(v *session.Session) { v.Destroy(); user.Set(v, "eve") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, _ := storedSite(t, config(func(c *middleware.Config) { c.WithoutRevocation = false }))
+			s, _ := storedSite(t, config(func(c *middleware.Config) { c.Fallback.Revocation = middleware.RevocationOn }))
 			s.get("/set?user=ada")
 			withHandler(s, func(w http.ResponseWriter, r *http.Request, v *session.Session) {
 				login(v)
@@ -166,7 +166,7 @@ func TestReloadFindsTheEnd(t *testing.T) {
 		for _, size := range []int{10, 50_000} {
 			for _, after := range []bool{false, true} {
 				t.Run(string(want), func(t *testing.T) {
-					s, _ := storedSite(t, config(func(c *middleware.Config) { c.WithoutRevocation = false }))
+					s, _ := storedSite(t, config(func(c *middleware.Config) { c.Fallback.Revocation = middleware.RevocationOn }))
 					s.get("/set?user=ada")
 					s.grow("data", size)
 					header := s.header()
@@ -233,7 +233,7 @@ func TestReloadWhileTheStoreIsDown(t *testing.T) {
 // session back.
 func TestReloadDoesNotBringBackWhoMayBeRevoked(t *testing.T) {
 	s, store := storedSite(t, config(func(c *middleware.Config) {
-		c.WithoutRevocation, c.RefuseIfRevocationUnknown = false, true
+		c.Fallback.Revocation = middleware.RevocationStrict
 	}))
 	s.get("/set?user=ada")
 	store.fail(errors.New("down"))
@@ -261,7 +261,7 @@ func TestReloadOfARecordThatIsGone(t *testing.T) {
 // If the session has moved back into cookies and its row was emptied, Reload keeps
 // the loaded state, because the request cannot know a newer one.
 func TestReloadOfARecordThatHasMoved(t *testing.T) {
-	s, _ := storedSite(t, config(func(c *middleware.Config) { c.IdleTimeout = -1 }))
+	s, _ := storedSite(t, config(func(c *middleware.Config) { c.Lifetimes.Idle = -1 }))
 	s.grow("keep", 50)
 	s.grow("large", 50_000)
 	a := withHandler(s, func(_ http.ResponseWriter, r *http.Request, v *session.Session) {
@@ -278,8 +278,10 @@ func TestReloadOfARecordThatHasMoved(t *testing.T) {
 }
 
 func TestReloadTellsOfARollback(t *testing.T) {
-	for _, refuse := range []bool{false, true} {
-		s, store := storedSite(t, config(func(c *middleware.Config) { c.RefuseRolledBack = refuse }))
+	for outage, refuse := range map[middleware.Outage]bool{
+		middleware.OutageRefuse: false, middleware.OutageAbsent: false, middleware.OutageStrict: true,
+	} {
+		s, store := storedSite(t, config(func(c *middleware.Config) { c.Fallback.Outage = outage }))
 		s.grow("large", 50_000)
 		id := store.onlyRecord(t)
 		old, err := store.Store.Load(t.Context(), id)

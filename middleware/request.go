@@ -71,7 +71,7 @@ type requestState struct {
 	found   *loadResult  // nil before the load
 	pending *pendingPlan // saved, but not yet in a header; nil: nothing
 	bound   int64        // when a login binds its session (ms)
-	listen  func(Event)  // gets the events instead of the Observer, unless nil
+	silent  bool         // no event is reported, because the request is not a visitor's
 	value   [1]string    // buffer for the value of Cache-Control
 	result  loadResult
 }
@@ -120,9 +120,10 @@ type loadResult struct {
 	view     state.View    // merged from the cookies alone
 	stored   *stored       // nil: the store has not been used
 	legacy   *legacy       // another library's cookie; nil: none, or not looked for
-	refusals []refusal
-	reported map[session.Reason]bool // the reasons that events have had so far; nil: none
-	scratch  *scratch                // buffers for several cookies; nil: none
+	refusals []refusal     // of the cookies that did not open
+	refused  []Refusal     // other refusals so far
+	merged   *state.View   // the load's result; nil before
+	scratch  *scratch      // buffers for several cookies; nil: none
 
 	buffers struct {
 		pieces  [1]cookiejar.Piece

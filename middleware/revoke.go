@@ -10,10 +10,11 @@ import (
 )
 
 // errNothingRevoked is the error of revoking without a store.
-var errNothingRevoked = errors.New("carryon: revocations are kept in Config.Fallback, which is nil; set it to a store that all replicas share")
+var errNothingRevoked = errors.New("carryon: revocations are kept in Config.Fallback.Store, which is nil; set it to a store that all replicas share")
 
 // errRevocationOff is the error of revoking if no replica would ask the store.
-var errRevocationOff = errors.New("carryon: Config.WithoutRevocation is set, so no replica asks whether sessions in cookies have been revoked; unset it on every replica")
+var errRevocationOff = errors.New("carryon: Config.Fallback.Revocation is RevocationOff, so no replica asks whether sessions in cookies have been revoked; " +
+	"leave it out on every replica")
 
 // Revoke ends the session with the given public id ([session.Session.ID]). All
 // copies of its cookies are then refused, whether the session is in cookies or in
@@ -21,15 +22,15 @@ var errRevocationOff = errors.New("carryon: Config.WithoutRevocation is set, so 
 // login. It is not an error if there is no such session.
 //
 // After Revoke has returned, this replica refuses the session at once, and other
-// replicas within Config.RevocationMaxAge. If the store could not be written, the
-// error is [session.ErrStoreDown] (wrapped), and the session is probably still
-// valid: call Revoke again. For how durable a store's writes are, see
-// docs/stores.md.
+// replicas within Config.Fallback.RevocationMaxAge. If the store could not be
+// written, the error is [session.ErrStoreDown] (wrapped), and the session is
+// probably still valid: call Revoke again. For how durable a store's writes are,
+// see docs/stores.md.
 func (m *Sessions) Revoke(ctx context.Context, id string) error {
-	if m.Fallback == nil {
+	if m.Fallback.Store == nil {
 		return errNothingRevoked
 	}
-	if m.WithoutRevocation && m.Mode != AlwaysStored {
+	if m.Fallback.Revocation == RevocationOff && m.Fallback.Mode != AlwaysStored {
 		return errRevocationOff
 	}
 	if raw, err := base64.RawURLEncoding.Strict().DecodeString(id); err != nil || len(raw) != 16 || len(id) != 22 {
@@ -47,7 +48,7 @@ func (m *Sessions) storage(ctx context.Context) *stored {
 }
 
 // latestEnd returns the latest time until which a browser may keep a cookie that is
-// set now, under any Config.Lifetime.
+// set now, under any Config.Lifetimes.Absolute.
 func (m *Sessions) latestEnd() time.Time {
 	return m.Clock().Add(MaxLifetime + state.Settled*time.Millisecond)
 }
@@ -55,13 +56,13 @@ func (m *Sessions) latestEnd() time.Time {
 // RevokeSubject ends all sessions that were bound to the subject
 // ([session.Session.Login]) before now: "log out everywhere". It counts for every
 // session that is loaded later: at this replica at once, and at others within
-// Config.RevocationMaxAge. Later logins are not affected, even if the replicas'
-// clocks differ. Its errors are those of [Sessions.Revoke].
+// Config.Fallback.RevocationMaxAge. Later logins are not affected, even if the
+// replicas' clocks differ. Its errors are those of [Sessions.Revoke].
 func (m *Sessions) RevokeSubject(ctx context.Context, subject string) error {
-	if m.Fallback == nil {
+	if m.Fallback.Store == nil {
 		return errNothingRevoked
 	}
-	if m.WithoutRevocation {
+	if m.Fallback.Revocation == RevocationOff {
 		return errRevocationOff
 	}
 	if len(subject) == 0 || len(subject) > state.MaxSubject {

@@ -41,12 +41,12 @@ func sharing(t *testing.T, n int, options ...option) (sites []*site, store *watc
 	t.Helper()
 	ring := newRing(t)
 	first, store := storedSite(t, append([]option{config(func(c *middleware.Config) {
-		c.Keys, c.WithoutRevocation = ring, false
+		c.Keys, c.Fallback.Revocation = ring, middleware.RevocationOn
 	}), asProgram(bindApp)}, options...)...)
 	sites = append(sites, first)
 	for range n - 1 {
 		s := newSite(t, bindApp, append([]option{config(func(c *middleware.Config) {
-			c.Keys, c.Clock, c.Fallback = ring, first.clock.Now, store
+			c.Keys, c.Clock, c.Fallback.Store = ring, first.clock.Now, store
 		})}, options...)...)
 		s.clock = first.clock
 		sites = append(sites, s)
@@ -152,7 +152,7 @@ func TestRevokeSubjectAndClocks(t *testing.T) {
 	slow := sites[0]
 	at := func(d time.Duration) *site {
 		s := newSite(t, bindApp, config(func(c *middleware.Config) {
-			c.Keys, c.Fallback = slow.sessions.Config.Keys, store
+			c.Keys, c.Fallback.Store = slow.sessions.Config.Keys, store
 			c.Clock = func() time.Time { return slow.clock.Now().Add(d) }
 		}))
 		return s
@@ -174,7 +174,7 @@ func TestRevokeSubjectAtTheLimitOfTheClocks(t *testing.T) {
 	sites, store := sharing(t, 1)
 	slow := sites[0]
 	fast := newSite(t, bindApp, config(func(c *middleware.Config) {
-		c.Keys, c.Fallback = slow.sessions.Config.Keys, store
+		c.Keys, c.Fallback.Store = slow.sessions.Config.Keys, store
 		c.Clock = func() time.Time { return slow.clock.Now().Add(time.Minute) }
 	}))
 	fast.get("/bind?user=ada")
@@ -204,7 +204,7 @@ func TestRevocationsAreCached(t *testing.T) {
 }
 
 func TestRevocationMaxAgeNegativeAsksForEachRequest(t *testing.T) {
-	sites, store := sharing(t, 2, config(func(c *middleware.Config) { c.RevocationMaxAge = -1 }))
+	sites, store := sharing(t, 2, config(func(c *middleware.Config) { c.Fallback.RevocationMaxAge = -1 }))
 	a, b := sites[0], sites[1]
 	a.get("/set?user=ada")
 	require.Equal(t, "ada", b.with("/read", a.header()).body)
@@ -226,8 +226,8 @@ func TestStoredSessionsAreNotAskedForTwice(t *testing.T) {
 	require.Equal(t, []string{"load"}, store.since())
 }
 
-func TestWithoutRevocation(t *testing.T) {
-	sites, store := sharing(t, 1, config(func(c *middleware.Config) { c.WithoutRevocation = true }))
+func TestRevocationOff(t *testing.T) {
+	sites, store := sharing(t, 1, config(func(c *middleware.Config) { c.Fallback.Revocation = middleware.RevocationOff }))
 	s := sites[0]
 	s.get("/bind?user=ada")
 	s.who()
@@ -257,7 +257,7 @@ func TestRevocationsWhileTheStoreIsDown(t *testing.T) {
 	require.Equal(t, 200, s.get("/logout").StatusCode)
 	require.Empty(t, s.who())
 
-	sites, store = sharing(t, 1, config(func(c *middleware.Config) { c.RefuseIfRevocationUnknown = true }))
+	sites, store = sharing(t, 1, config(func(c *middleware.Config) { c.Fallback.Revocation = middleware.RevocationStrict }))
 	s = sites[0]
 	s.get("/set?user=ada")
 	s.who()
@@ -341,7 +341,7 @@ func TestSubjectsOfTwoAudiences(t *testing.T) {
 	sites, store := sharing(t, 1)
 	one := sites[0]
 	two := newSite(t, bindApp, config(func(c *middleware.Config) {
-		c.Keys, c.Audience, c.Fallback, c.Clock = keyring.Ephemeral(), "two", store, one.clock.Now
+		c.Keys, c.Audience, c.Fallback.Store, c.Clock = keyring.Ephemeral(), "two", store, one.clock.Now
 	}))
 	one.get("/bind?user=ada")
 	two.get("/bind?user=ada")

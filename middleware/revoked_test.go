@@ -20,9 +20,9 @@ import (
 // While the store is down, a replica uses the status of sessions and subjects that
 // it has cached, however old the status is.
 func TestStolenJarWhileTheStoreIsDown(t *testing.T) {
-	for name, refuse := range map[string]bool{"go on": false, "refuse": true} {
-		t.Run(name, func(t *testing.T) {
-			sites, store := sharing(t, 2, config(func(c *middleware.Config) { c.RefuseIfRevocationUnknown = refuse }))
+	for revocation, refuse := range map[middleware.Revocation]bool{middleware.RevocationOn: false, middleware.RevocationStrict: true} {
+		t.Run(map[bool]string{false: "go on", true: "refuse"}[refuse], func(t *testing.T) {
+			sites, store := sharing(t, 2, config(func(c *middleware.Config) { c.Fallback.Revocation = revocation }))
 			a, b := sites[0], sites[1]
 			a.get("/bind?user=ada")
 			bySubject := a.stealJar()
@@ -96,7 +96,7 @@ func TestLoginsAndRevocationsAtOnce(t *testing.T) {
 	ring := sites[0].sessions.Config.Keys
 	for i, skew := range []time.Duration{-29 * time.Second, 0, 29 * time.Second} {
 		now := sites[0].clock
-		m, err := middleware.New(middleware.Config{Keys: ring, Fallback: sites[0].sessions.Fallback,
+		m, err := middleware.New(middleware.Config{Keys: ring, Fallback: middleware.Fallback{Store: sites[0].sessions.Fallback.Store},
 			Clock: func() time.Time { return now.Now().Add(skew) }})
 		require.NoError(t, err)
 		sites[i].sessions = m
@@ -192,7 +192,7 @@ func TestRevocationsAndAClockThatIsSetBack(t *testing.T) {
 
 // A store that hangs or panics affects only the requests that call it.
 func TestRevocationsAndAStoreThatHangs(t *testing.T) {
-	sites, store := sharing(t, 1, config(func(c *middleware.Config) { c.StoreTimeout = -1 }))
+	sites, store := sharing(t, 1, config(func(c *middleware.Config) { c.Fallback.Timeout = -1 }))
 	a := sites[0]
 	a.get("/set?user=ada")
 	after(a, time.Minute)
@@ -235,11 +235,11 @@ func TestRevokeThatCannotCount(t *testing.T) {
 
 	memory, err := fallback.NewMemory(fallback.MemoryConfig{})
 	require.NoError(t, err)
-	off, err := middleware.New(middleware.Config{Keys: keyring.Ephemeral(), Fallback: memory, WithoutRevocation: true})
+	off, err := middleware.New(middleware.Config{Keys: keyring.Ephemeral(), Fallback: middleware.Fallback{Store: memory, Revocation: middleware.RevocationOff}})
 	require.NoError(t, err)
-	require.ErrorContains(t, off.RevokeSubject(t.Context(), "ada"), "WithoutRevocation")
-	require.ErrorContains(t, off.Revoke(t.Context(), "AAAAAAAAAAAAAAAAAAAAAA"), "WithoutRevocation")
-	stored, err := middleware.New(middleware.Config{Keys: keyring.Ephemeral(), Fallback: memory, WithoutRevocation: true, Mode: middleware.AlwaysStored})
+	require.ErrorContains(t, off.RevokeSubject(t.Context(), "ada"), "RevocationOff")
+	require.ErrorContains(t, off.Revoke(t.Context(), "AAAAAAAAAAAAAAAAAAAAAA"), "RevocationOff")
+	stored, err := middleware.New(middleware.Config{Keys: keyring.Ephemeral(), Fallback: middleware.Fallback{Store: memory, Revocation: middleware.RevocationOff, Mode: middleware.AlwaysStored}})
 	require.NoError(t, err)
 	require.NoError(t, stored.Revoke(t.Context(), "AAAAAAAAAAAAAAAAAAAAAA"), "every session has a row with its status")
 }

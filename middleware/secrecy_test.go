@@ -104,7 +104,7 @@ func TestNothingThatIsToldIsSecret(t *testing.T) {
 	keys, e := &replica{ring: old}, newRecorder()
 	sites, store := sharing(t, 2, config(func(c *middleware.Config) {
 		c.Keys, c.Observer = keys, e.observe
-		c.Import, c.ImportUntil = []middleware.Importer{&oldLibrary{path: "/", down: fmt.Errorf("%w: x", middleware.ErrCannotImport),
+		c.Migration.From, c.Migration.Until = []middleware.Importer{&oldLibrary{path: "/", down: fmt.Errorf("%w: x", middleware.ErrCannotImport),
 			sessions: map[string]*middleware.Imported{}}}, noon.Add(time.Hour)
 	}))
 	a, b := sites[0], sites[1]

@@ -63,7 +63,7 @@ func both(t *testing.T, test func(t *testing.T, grow int)) {
 
 // withoutIdle removes the idle timeout, so that copies stay valid until the
 // session expires.
-func withoutIdle(s *setup) { s.IdleTimeout = -1 }
+func withoutIdle(s *setup) { s.Lifetimes.Idle = -1 }
 
 func TestStolenJarAfterALogout(t *testing.T) {
 	both(t, func(t *testing.T, grow int) {
@@ -113,7 +113,7 @@ func TestStolenJarAtAStaleReplica(t *testing.T) {
 		"subject": func(s *site) error { return s.sessions.RevokeSubject(context.Background(), "ada") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			sites, _ := sharing(t, 2, config(func(c *middleware.Config) { c.RevocationMaxAge = 4 * time.Second }))
+			sites, _ := sharing(t, 2, config(func(c *middleware.Config) { c.Fallback.RevocationMaxAge = 4 * time.Second }))
 			a, b := sites[0], sites[1]
 			a.get("/bind?user=ada")
 			stolen := a.stealJar()

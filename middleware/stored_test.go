@@ -115,7 +115,7 @@ func storedSite(t *testing.T, options ...option) (*site, *watched) {
 		memory, err := fallback.NewMemory(fallback.MemoryConfig{Clock: s.Clock})
 		require.NoError(t, err)
 		w.Store = memory
-		s.Fallback, s.WithoutRevocation = w, true // revoke_test.go tests the calls of revocations
+		s.Fallback.Store, s.Fallback.Revocation = w, middleware.RevocationOff // revoke_test.go tests the calls of revocations
 	}}, options...)...)
 	return s, w
 }
@@ -213,7 +213,7 @@ func TestStoreDownIsNotLoggedOut(t *testing.T) {
 }
 
 func TestStoreDownMayBeAbsent(t *testing.T) {
-	s, store := storedSite(t, config(func(c *middleware.Config) { c.AbsentIfStoreDown = true }))
+	s, store := storedSite(t, config(func(c *middleware.Config) { c.Fallback.Outage = middleware.OutageAbsent }))
 	s.get("/login?user=zhang")
 	s.grow("large", 50_000)
 	store.fail(errors.New("down"))
@@ -292,8 +292,10 @@ func rollBack(s *site, store *watched) {
 }
 
 func TestRollbackHasAName(t *testing.T) {
-	for _, refuse := range []bool{false, true} {
-		s, store := storedSite(t, config(func(c *middleware.Config) { c.RefuseRolledBack = refuse }))
+	for outage, refuse := range map[middleware.Outage]bool{
+		middleware.OutageRefuse: false, middleware.OutageAbsent: false, middleware.OutageStrict: true,
+	} {
+		s, store := storedSite(t, config(func(c *middleware.Config) { c.Fallback.Outage = outage }))
 		rollBack(s, store)
 		got := s.get("/get?name=large")
 		refused := s.events.of(middleware.EventRefused)
@@ -384,7 +386,7 @@ func TestTouchBesideLeftovers(t *testing.T) {
 }
 
 func TestAlwaysStored(t *testing.T) {
-	s, store := storedSite(t, config(func(c *middleware.Config) { c.Mode = middleware.AlwaysStored }))
+	s, store := storedSite(t, config(func(c *middleware.Config) { c.Fallback.Mode = middleware.AlwaysStored }))
 	s.get("/login?user=zhang")
 	require.Equal(t, []string{"save"}, store.since())
 	require.Equal(t, "zhang", s.who())
@@ -398,7 +400,7 @@ func TestReferenceWithoutAStore(t *testing.T) {
 	s.grow("large", 50_000)
 	bare := newSite(t, storedApp, config(func(c *middleware.Config) { c.Keys = s.sessions.Keys }))
 	require.Equal(t, 503, bare.bare("/get?name=large", s.header()).StatusCode)
-	require.ErrorContains(t, bare.events.of(middleware.EventFailed)[0].Err, "Config.Fallback is nil")
+	require.ErrorContains(t, bare.events.of(middleware.EventFailed)[0].Err, "Config.Fallback.Store is nil")
 }
 
 func TestEarlySave(t *testing.T) {

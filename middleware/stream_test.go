@@ -219,7 +219,7 @@ func TestGoroutinesMaySaveWhileTheHandlerEnds(t *testing.T) {
 	require.NoError(t, err)
 	ring, err := keyring.Generate(time.Now())
 	require.NoError(t, err)
-	m, err := middleware.New(middleware.Config{Keys: ring, Fallback: store, Mode: middleware.AlwaysStored})
+	m, err := middleware.New(middleware.Config{Keys: ring, Fallback: middleware.Fallback{Store: store, Mode: middleware.AlwaysStored}})
 	require.NoError(t, err)
 	var all sync.WaitGroup
 	h := m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -229,7 +229,7 @@ func TestGoroutinesMaySaveWhileTheHandlerEnds(t *testing.T) {
 				for i := range 20 {
 					note.Set(session.From(r.Context()), strconv.Itoa(i))
 					_ = session.From(r.Context()).Save(t.Context())
-					m.Describe(r.Context())
+					m.Explain(r)
 				}
 			})
 		}

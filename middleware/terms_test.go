@@ -38,7 +38,7 @@ func termsApp(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func remembers(s *setup) { s.MaxLifetime = 30 * 24 * time.Hour }
+func remembers(s *setup) { s.Lifetimes.Max = 30 * 24 * time.Hour }
 
 func TestSetLifetime(t *testing.T) {
 	s := newSite(t, termsApp, remembers, lives(0, -1, 0))
@@ -127,9 +127,9 @@ func TestNoCookieAsksForMoreThan400Days(t *testing.T) {
 		require.Equal(t, "ada", s.who())
 	}
 	for _, change := range []func(c *middleware.Config){
-		func(c *middleware.Config) { c.Lifetime = middleware.MaxLifetime + time.Second },
-		func(c *middleware.Config) { c.MaxLifetime = middleware.MaxLifetime + time.Second },
-		func(c *middleware.Config) { c.Lifetime, c.MaxLifetime = time.Hour, time.Minute },
+		func(c *middleware.Config) { c.Lifetimes.Absolute = middleware.MaxLifetime + time.Second },
+		func(c *middleware.Config) { c.Lifetimes.Max = middleware.MaxLifetime + time.Second },
+		func(c *middleware.Config) { c.Lifetimes.Absolute, c.Lifetimes.Max = time.Hour, time.Minute },
 	} {
 		c := middleware.Config{Keys: newRing(t)}
 		change(&c)

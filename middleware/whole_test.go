@@ -39,7 +39,7 @@ func withStore(t *testing.T, mode middleware.Mode) func(*middleware.Config) {
 	return func(c *middleware.Config) {
 		memory, err := fallback.NewMemory(fallback.MemoryConfig{Clock: c.Clock})
 		require.NoError(t, err)
-		c.Fallback, c.Mode, c.WithoutRevocation = memory, mode, true
+		c.Fallback.Store, c.Fallback.Mode, c.Fallback.Revocation = memory, mode, middleware.RevocationOff
 	}
 }
 
@@ -123,10 +123,10 @@ func TestAutoWithAStoreWritesNothingWhole(t *testing.T) {
 }
 
 func TestModesThatNeedAStoreSaySo(t *testing.T) {
-	_, err := middleware.New(middleware.Config{Keys: newRing(t), Mode: middleware.AlwaysStored})
-	require.ErrorContains(t, err, "Config.Mode needs a store")
+	_, err := middleware.New(middleware.Config{Keys: newRing(t), Fallback: middleware.Fallback{Mode: middleware.AlwaysStored}})
+	require.ErrorContains(t, err, "Config.Fallback.Mode: it needs a store")
 	for _, mode := range []middleware.Mode{-1, middleware.AlwaysStored + 1} {
-		_, err := middleware.New(middleware.Config{Keys: newRing(t), Mode: mode})
+		_, err := middleware.New(middleware.Config{Keys: newRing(t), Fallback: middleware.Fallback{Mode: mode}})
 		require.ErrorContains(t, err, "none of Auto, AlwaysCookies and AlwaysStored")
 	}
 }

@@ -174,7 +174,7 @@ func TestMountedTwiceIsOneSession(t *testing.T) {
 
 func TestDifferentOnesNest(t *testing.T) {
 	overBoth(t, func(t *testing.T, protocol option) {
-		admin, err := middleware.New(middleware.Config{Keys: newRing(t), Name: "__Host-admin"})
+		admin, err := middleware.New(middleware.Config{Keys: newRing(t), Cookie: middleware.Cookie{Name: "__Host-admin"}})
 		require.NoError(t, err)
 		var s *site
 		inside := func(w http.ResponseWriter, r *http.Request) {

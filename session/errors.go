@@ -48,7 +48,7 @@ type Limit string
 
 // The limits.
 const (
-	// LimitCookieBytes: one cookie (Config.FixedName keeps the session in one).
+	// LimitCookieBytes: one cookie (Config.Cookie.FixedName keeps the session in one).
 	LimitCookieBytes Limit = "cookie bytes"
 	// LimitCookies: the number of cookies in one request (Limits.Cookies).
 	LimitCookies Limit = "cookies"

@@ -139,7 +139,7 @@ func (s *Session) Delete(name string) { s.core().Delete(name) }
 
 // IdleExpires returns when the session ends if it is not used again. It is zero for
 // a new session, or without an idle timeout. A session in use can end earlier by
-// up to Config.TouchAfter, because not every request renews the last-seen time.
+// up to Config.Lifetimes.TouchAfter, because not every request renews the last-seen time.
 func (s *Session) IdleExpires() time.Time {
 	if end := s.core().IdleEnd(); end != 0 {
 		return state.Time(end)
@@ -164,13 +164,13 @@ func (s *Session) Renew() { s.core().Renew() }
 func (s *Session) Login(subject string) { s.core().Login([]byte(subject)) }
 
 // SetLifetime sets this session's absolute lifetime, from now, in place of
-// Config.Lifetime: "remember me". The minimum is a second, and the maximum is
-// Config.MaxLifetime, or Config.Lifetime if that is longer. Values outside that
+// Config.Lifetimes.Absolute: "remember me". The minimum is a second, and the maximum is
+// Config.Lifetimes.Max, or Config.Lifetimes.Absolute if that is longer. Values outside that
 // range are clamped, with an event and a log line. SetLifetime also renews the
 // session, so call it at login.
 func (s *Session) SetLifetime(d time.Duration) { s.core().SetLifetime(d) }
 
-// SetIdleTimeout sets this session's idle timeout, in place of Config.IdleTimeout:
+// SetIdleTimeout sets this session's idle timeout, in place of Config.Lifetimes.Idle:
 // at least a second, or negative for none. It also renews the session.
 func (s *Session) SetIdleTimeout(d time.Duration) {
 	s.core().SetTerms("SetIdleTimeout", func(t *state.Terms) {
@@ -182,7 +182,7 @@ func (s *Session) SetIdleTimeout(d time.Duration) {
 }
 
 // SetBrowserSession sets whether browsers forget this session's cookies when they
-// are closed, in place of Config.BrowserSession. Many browsers restore such cookies
+// are closed, in place of Config.Cookie.BrowserSession. Many browsers restore such cookies
 // together with their windows, so the lifetime still counts. It also renews the
 // session.
 func (s *Session) SetBrowserSession(ends bool) {

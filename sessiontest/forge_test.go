@@ -24,7 +24,7 @@ func newSessions(t testing.TB, change func(c *middleware.Config)) (*middleware.S
 	require.NoError(t, err)
 	memory, err := fallback.NewMemory(fallback.MemoryConfig{Clock: clock.Now})
 	require.NoError(t, err)
-	c := middleware.Config{Keys: ring, Clock: clock.Now, Fallback: memory}
+	c := middleware.Config{Keys: ring, Clock: clock.Now, Fallback: middleware.Fallback{Store: memory}}
 	if change != nil {
 		change(&c)
 	}
@@ -86,7 +86,7 @@ func TestJarForgesAndReads(t *testing.T) {
 }
 
 func TestForgeFailsTheTestForWhatDoesNotFit(t *testing.T) {
-	sessions, _ := newSessions(t, func(c *middleware.Config) { c.Fallback = nil })
+	sessions, _ := newSessions(t, func(c *middleware.Config) { c.Fallback.Store = nil })
 	inner := &fatalT{TB: t}
 	func() {
 		defer func() { _ = recover() }()

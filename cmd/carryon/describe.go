@@ -137,7 +137,7 @@ func (d description) valueText(value []byte, how func([]byte) string) string {
 }
 
 // counts reports whether the library uses a cookie, and for which entries.
-func counts(c *middleware.Cookie) (lines []line) {
+func counts(c *middleware.CookieReport) (lines []line) {
 	if c == nil || c.Kind == "" {
 		return nil
 	}

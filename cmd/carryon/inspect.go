@@ -92,7 +92,7 @@ func (u *ui) paste() (string, error) {
 // a form.
 type program struct {
 	base    string
-	fixed   bool // Config.FixedName: one cookie of exactly that name
+	fixed   bool // Config.Cookie.FixedName: one cookie of exactly that name
 	cookies []cookie
 	jar     cookiejar.Jar
 	found   middleware.Explanation
@@ -202,7 +202,7 @@ func (in *inspection) reportProgram(w io.Writer, p *program) {
 	if in.ring != nil {
 		title := printable(p.base) + ", all together"
 		if p.fixed {
-			title = printable(p.base) + ", as Config.FixedName"
+			title = printable(p.base) + ", as Config.Cookie.FixedName"
 		}
 		fmt.Fprintf(w, "\n%s\n", title)
 		printLines(w, p.verdict())

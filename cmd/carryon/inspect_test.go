@@ -216,7 +216,7 @@ func TestPieceThatIsLeftOverDoesNotSpoilTheValue(t *testing.T) {
 // one.
 func TestOfSeveralCookiesOfAFixedNameTheNewestIsShown(t *testing.T) {
 	ring := sealingRing(t)
-	v, err := newVisitor(ring, func(c *middleware.Config) { c.FixedName = true })
+	v, err := newVisitor(ring, func(c *middleware.Config) { c.Cookie.FixedName = true })
 	require.NoError(t, err)
 	require.NoError(t, v.step("set:old=20"))
 	older := v.header()
@@ -236,7 +236,7 @@ func TestHeadThatCameBackFromTheStoreSaysWhenItsEntriesWereWritten(t *testing.T)
 	ring := sealingRing(t)
 	v, err := newVisitor(ring, func(c *middleware.Config) {
 		var err error
-		c.Fallback, err = fallback.NewMemory(fallback.MemoryConfig{MaxBytes: 1 << 20, Clock: c.Clock})
+		c.Fallback.Store, err = fallback.NewMemory(fallback.MemoryConfig{MaxBytes: 1 << 20, Clock: c.Clock})
 		require.NoError(t, err)
 	})
 	require.NoError(t, err)

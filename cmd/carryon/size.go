@@ -29,7 +29,7 @@ func size(u *ui, args []string) error {
 	set := u.flags()
 	var c middleware.Config
 	n := set.Int("bytes", 0, "measure one entry of `N` random bytes instead of a SESSION")
-	set.StringVar(&c.Name, "name", "", "base `NAME` of the cookie; default __Host-session")
+	set.StringVar(&c.Cookie.Name, "name", "", "base `NAME` of the cookie; default __Host-session")
 	platform := set.String("platform", "", "show only the platform `NAME`: "+strings.Join(platformNames(), ", "))
 	rest, err := u.parse(set, args, -1)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 func (in *inspection) explain(p *program) {
 	sessions, err := middleware.New(middleware.Config{
 		Keys: in.ring, Formats: []codec.Format{xchacha.New(), securecookieformat.New()},
-		Name: p.base, FixedName: p.fixed, Audience: in.audience, IdleTimeout: in.idle,
+		Cookie: middleware.Cookie{Name: p.base, FixedName: p.fixed}, Audience: in.audience, Lifetimes: middleware.Lifetimes{Idle: in.idle},
 		Clock: in.now, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -29,8 +29,8 @@ func (in *inspection) explain(p *program) {
 
 // cookie returns how the library judges the cookies of a tag. It is nil if the
 // library was not asked, or if there are no such cookies.
-func (p *program) cookie(tag string) *middleware.Cookie {
-	i := slices.IndexFunc(p.found.Cookies, func(c middleware.Cookie) bool { return c.Tag == tag })
+func (p *program) cookie(tag string) *middleware.CookieReport {
+	i := slices.IndexFunc(p.found.Cookies, func(c middleware.CookieReport) bool { return c.Tag == tag })
 	if i < 0 {
 		return nil
 	}

@@ -113,17 +113,17 @@ func visit(ts *testscript.TestScript, _ bool, args []string) {
 			what, arg, _ := strings.Cut(word, ":")
 			switch what {
 			case "name":
-				c.Name = arg
+				c.Cookie.Name = arg
 			case "audience":
 				c.Audience = arg
 			case "fixed":
-				c.FixedName = true
+				c.Cookie.FixedName = true
 			case "browser":
-				c.BrowserSession = true
+				c.Cookie.BrowserSession = true
 			case "store":
-				c.Fallback, err = fallback.NewMemory(fallback.MemoryConfig{MaxBytes: 1 << 20, Clock: c.Clock})
+				c.Fallback.Store, err = fallback.NewMemory(fallback.MemoryConfig{MaxBytes: 1 << 20, Clock: c.Clock})
 				ts.Check(err)
-				c.Mode = middleware.AlwaysStored
+				c.Fallback.Mode = middleware.AlwaysStored
 			default:
 				steps = append(steps, word)
 			}

@@ -69,7 +69,7 @@ func run(ctx context.Context) error {
 	}
 	c := o.Config(keys)
 	if store != nil {
-		c.Fallback = store
+		c.Fallback.Store = store
 		o.Store, _, _ = strings.Cut(os.Getenv("CARRYON_STORE"), ":")
 	}
 	sessions, err := middleware.New(c)

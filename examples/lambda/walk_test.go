@@ -171,7 +171,7 @@ func reference(t *testing.T, text string, stored bool) *visitor {
 	o := playground.Options{Name: middleware.DefaultName, Limits: roomy, Lifetime: middleware.DefaultLifetime, Idle: middleware.DefaultIdleTimeout}
 	c := o.Config(ring)
 	if stored {
-		c.Fallback, err = fallback.NewMemory(fallback.MemoryConfig{})
+		c.Fallback.Store, err = fallback.NewMemory(fallback.MemoryConfig{})
 		require.NoError(t, err)
 	}
 	sessions, err := middleware.New(c)

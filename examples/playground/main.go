@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -25,7 +26,8 @@ import (
 // options holds the flags.
 type options struct {
 	playground.Options
-	addr, keys, store, mode string
+	addr, keys, store string
+	mode              middleware.Mode
 }
 
 func main() {
@@ -39,10 +41,10 @@ func main() {
 	flag.StringVar(&o.Limits, "limits", "", "`platform` whose limits apply, one of "+platformNames()+" (default: the library's)")
 	flag.BoolVar(&o.FixedName, "fixed-name", false, "one cookie with exactly the name; the last response wins")
 	flag.StringVar(&o.store, "store", os.Getenv("CARRYON_STORE"), "`address` of the store for sessions that are too large for cookies: "+storeForms+" (default: $CARRYON_STORE, or none)")
-	flag.StringVar(&o.mode, "mode", "auto", "where sessions live: `auto`, cookies or stored")
+	choice(&o.mode, "mode", "where sessions live", modes)
 	flag.DurationVar(&o.StoreTimeout, "store-timeout", middleware.DefaultStoreTimeout, "how long a call of the store may take (negative: as long as the request)")
-	flag.BoolVar(&o.AbsentIfDown, "absent-if-store-down", false, "treat visitors whose store is unreachable as having no session, instead of responding 503")
-	flag.BoolVar(&o.WithoutRevocation, "without-revocation", false, "do not ask the store whether sessions in cookies have been ended")
+	choice(&o.Outage, "outage", "what visitors get while the store is down", outages)
+	choice(&o.Revocation, "revocation", "whether to ask the store if sessions in cookies have been ended", revocations)
 	flag.DurationVar(&o.Revocations, "revocation-max-age", middleware.DefaultRevocationMaxAge, "how old the knowledge about ended sessions may be (negative: always ask the store)")
 	flag.Parse()
 
@@ -59,10 +61,6 @@ func run(ctx context.Context, o options) error {
 	if _, ok := middleware.Platform(o.Limits).Limits(); !ok {
 		return fmt.Errorf("-limits %q names no platform; choose one of %s", o.Limits, platformNames())
 	}
-	mode, ok := modes[o.mode]
-	if !ok {
-		return fmt.Errorf("-mode must be one of auto, cookies and stored, not %q", o.mode)
-	}
 	keys, err := openKeys(ctx, o.keys)
 	if err != nil {
 		return err
@@ -74,7 +72,7 @@ func run(ctx context.Context, o options) error {
 	defer func() { _ = done() }()
 	o.Store = storeName(o.store)
 	c := o.Config(keys)
-	c.Fallback, c.Mode = store, mode
+	c.Fallback.Store, c.Fallback.Mode = store, o.mode
 	sessions, err := middleware.New(c)
 	if err != nil {
 		return err
@@ -92,6 +90,27 @@ func openKeys(ctx context.Context, file string) (keyring.Provider, error) {
 		return keyring.Ephemeral(), nil
 	}
 	return keyring.Open(ctx, keyring.File(file))
+}
+
+// The words of the flags, in the order of the library's values; the first is the
+// default.
+var (
+	modes       = []string{"auto", "cookies", "stored"}
+	outages     = []string{"refuse", "absent", "strict"}
+	revocations = []string{"on", "strict", "off"}
+)
+
+// choice defines a flag that takes one of some words.
+func choice[T ~int](value *T, name, usage string, words []string) {
+	list := strings.Join(words, ", ")
+	flag.Func(name, usage+", one `of` "+list+" (default: "+words[0]+")", func(word string) error {
+		i := slices.Index(words, word)
+		if i < 0 {
+			return fmt.Errorf("it must be one of %s", list)
+		}
+		*value = T(i)
+		return nil
+	})
 }
 
 // platformNames lists the values of -limits.

@@ -18,10 +18,17 @@ func TestUnknownPlatformIsNamed(t *testing.T) {
 	require.ErrorContains(t, err, "apigateway, ")
 }
 
-func TestModesAreTakenByTheirNames(t *testing.T) {
-	require.Equal(t, map[string]middleware.Mode{"auto": middleware.Auto,
-		"cookies": middleware.AlwaysCookies, "stored": middleware.AlwaysStored}, modes)
-	require.ErrorContains(t, run(t.Context(), options{mode: "somewhere"}), `must be one of auto, cookies and stored, not "somewhere"`)
+func TestChoicesStandInTheOrderOfTheLibrarysValues(t *testing.T) {
+	require.Equal(t, []string{"auto", "cookies", "stored"}, modes)
+	require.Equal(t, "auto", modes[middleware.Auto])
+	require.Equal(t, "cookies", modes[middleware.AlwaysCookies])
+	require.Equal(t, "stored", modes[middleware.AlwaysStored])
+	require.Equal(t, "refuse", outages[middleware.OutageRefuse])
+	require.Equal(t, "absent", outages[middleware.OutageAbsent])
+	require.Equal(t, "strict", outages[middleware.OutageStrict])
+	require.Equal(t, "on", revocations[middleware.RevocationOn])
+	require.Equal(t, "strict", revocations[middleware.RevocationStrict])
+	require.Equal(t, "off", revocations[middleware.RevocationOff])
 }
 
 // Browsers open connections in advance and may never use them.

@@ -83,7 +83,7 @@ func TestSessionsInMongo(t *testing.T) {
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = done() })
 		c := o.Config(ring)
-		c.Fallback = store
+		c.Fallback.Store = store
 		sessions, err := middleware.New(c)
 		require.NoError(t, err)
 		return playground.New(sessions, o)

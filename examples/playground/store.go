@@ -19,7 +19,6 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/fallback/redisstore"
 	"github.com/carryon-go/carryon/fallback/sqlstore"
-	"github.com/carryon-go/carryon/middleware"
 )
 
 // storeForms lists the forms of -store.
@@ -189,13 +188,6 @@ func redisOptions(address string) (*redis.UniversalOptions, error) {
 		o.Addrs, o.DB = addresses, 0
 	}
 	return o, nil
-}
-
-// modes holds the values of -mode.
-var modes = map[string]middleware.Mode{
-	"auto":    middleware.Auto,
-	"cookies": middleware.AlwaysCookies,
-	"stored":  middleware.AlwaysStored,
 }
 
 // storeName returns the name of -store for the page: only its kind.

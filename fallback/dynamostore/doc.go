@@ -10,7 +10,7 @@
 //
 // Use [ClientOptions]. By default the SDK waits without limit for an answer,
 // pauses up to 2 seconds before it repeats a throttled request, and keeps 10
-// idle connections. Config.StoreTimeout ends a call in any case.
+// idle connections. Config.Fallback.Timeout ends a call in any case.
 //
 // Create the client once at startup, not for each request. In a Lambda, create
 // it outside of the handler: connections survive a freeze, and the SDK drops
@@ -62,7 +62,7 @@
 //
 //	Load           a read unit for every 4 KB of the record, at least 1
 //	Save           a write unit for every 1 KB, at least 1; where it conflicts, too
-//	Touch          the same as a Save of that record: Config.TouchAfter makes it seldom
+//	Touch          the same as a Save of that record: Config.Lifetimes.TouchAfter makes it seldom
 //	Delete         a write unit for every 1 KB of what it deletes, at least 1
 //	Len            a read unit for every 4 KB of the table
 //	Clear          the same, and a write unit for every 1 KB of the table
@@ -108,9 +108,9 @@
 //	specialKeys,            none: values are CBOR, sealed before the store sees them
 //	skipThrowMissing...
 //	AWSRegion, AWSConfig... config.LoadDefaultConfig, of the SDK
-//	touchAfter              Config.TouchAfter, decided without asking DynamoDB
+//	touchAfter              Config.Lifetimes.TouchAfter, decided without asking DynamoDB
 //	  (connect-dynamodb-session)
-//	ttl                     Config.Lifetime and Config.IdleTimeout
+//	ttl                     Config.Lifetimes.Absolute and Config.Lifetimes.Idle
 //	all, ids                none: ids are hashes and the data is sealed
 //	length, clear           [Store.Len], [Store.Clear]
 package dynamostore

@@ -81,14 +81,14 @@
 //	client, clientPromise   the first argument of [New]: a collection of your client,
 //	                        which stays yours to disconnect
 //	dbName, collectionName  the same: client.Database(name).Collection(name)
-//	ttl                     Config.Lifetime and Config.IdleTimeout; not the store's
+//	ttl                     Config.Lifetimes.Absolute and Config.Lifetimes.Idle; not the store's
 //	                        to decide
 //	autoRemove "native"     [Store.Migrate], or what [Schema] prints: a TTL index
 //	autoRemove "interval",  none: MongoDB removes by itself. Without the index
 //	autoRemoveInterval      nothing is removed, and nothing expired is found
 //	autoRemove "disabled"   leave Migrate out
 //	createAutoRemoveIdx     as autoRemove
-//	touchAfter              Config.TouchAfter, decided from the cookie alone
+//	touchAfter              Config.Lifetimes.TouchAfter, decided from the cookie alone
 //	timestamps              none: Session.Created has one of them, sealed
 //	stringify, serialize,   none: values are CBOR, sealed before the store sees them
 //	unserialize

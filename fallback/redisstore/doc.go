@@ -67,9 +67,9 @@
 //
 //	client          the first argument of [New], of any kind: see NewClient
 //	prefix          Options.Prefix; "carryon:" where connect-redis has "sess:"
-//	ttl             Config.Lifetime and Config.IdleTimeout; not the store's to decide
+//	ttl             Config.Lifetimes.Absolute and Config.Lifetimes.Idle; not the store's to decide
 //	disableTTL      none: each key expires, and so does each session
-//	disableTouch    Config.IdleTimeout below 0. Config.TouchAfter touches rarely,
+//	disableTouch    Config.Lifetimes.Idle below 0. Config.Lifetimes.TouchAfter touches rarely,
 //	                without asking Redis whether it is time
 //	serializer      none: values are CBOR, sealed before the store sees them
 //	scanCount       none: [Store.Len] and [Store.Clear] scan by themselves

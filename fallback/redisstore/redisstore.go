@@ -36,7 +36,7 @@ type Options struct {
 
 	// ReplicaTimeout is how long a write waits for the replicas, in whole
 	// milliseconds; 0 means 500 ms. It should be less than half of
-	// Config.StoreTimeout.
+	// Config.Fallback.Timeout.
 	ReplicaTimeout time.Duration
 
 	// Clock returns the current time; nil means time.Now.

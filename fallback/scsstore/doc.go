@@ -37,7 +37,7 @@
 // Load is one Find. Save and Touch are a Find and a Commit. Delete is one
 // Delete. A scs.CtxStore gets the context. Any other store cannot be
 // interrupted: a call takes as long as the engine needs, even beyond
-// Config.StoreTimeout. The context is checked before each step.
+// Config.Fallback.Timeout. The context is checked before each step.
 //
 // For Len and Clear, the engine sends all its records. If the scs store cannot
 // list (see scs.IterableStore and scs.IterableCtxStore), the error is

@@ -23,7 +23,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	_, err = middleware.New(middleware.Config{Keys: keys, Fallback: store})
+	_, err = middleware.New(middleware.Config{Keys: keys, Fallback: middleware.Fallback{Store: store}})
 	fmt.Println(err)
 	// Output: <nil>
 }

@@ -58,8 +58,8 @@
 //	schema.columnNames                     none: the columns are the store's own
 //	createTableIfMissing,                  [Store.Migrate], or what [Schema] prints
 //	createDatabaseTable
-//	ttl, expiration                        Config.Lifetime and Config.IdleTimeout
-//	disableTouch                           Config.IdleTimeout below 0; Config.TouchAfter
+//	ttl, expiration                        Config.Lifetimes.Absolute and Config.Lifetimes.Idle
+//	disableTouch                           Config.Lifetimes.Idle below 0; Config.Lifetimes.TouchAfter
 //	                                       touches rarely, without asking the database
 //	pruneSessionInterval, clearExpired,    Options.SweepEvery and SweepBatch: expired rows
 //	checkExpirationInterval                are removed by Saves, without a timer. Or [Store.Sweep]

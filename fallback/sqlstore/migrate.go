@@ -17,7 +17,7 @@ const (
 	migrateTries = 6
 
 	// ddlLock is how long DDL waits for a lock. Statements queued behind it
-	// wait equally long, so it must be shorter than Config.StoreTimeout.
+	// wait equally long, so it must be shorter than Config.Fallback.Timeout.
 	ddlLock = "500ms"
 
 	// largeTable is the maximum size in bytes of a PostgreSQL table to which

@@ -41,7 +41,7 @@ type Call struct {
 }
 
 // ErrNoStore reports that a session is in a store, but no store is configured.
-var ErrNoStore = errors.New("Config.Fallback is nil, but the visitor's session was put into a store; configure the same one on every replica")
+var ErrNoStore = errors.New("Config.Fallback.Store is nil, but the visitor's session was put into a store; configure the same one on every replica")
 
 // ErrBusy reports that a write met [MaxTries] conflicts.
 var ErrBusy = errors.New("too many requests write to one session at once; send fewer writes of one session at a time")

@@ -44,7 +44,7 @@ const maxCached = 1 << 15
 const failureBackoff = time.Second
 
 // errPanicked is the error for requests that wait for a load that panics.
-var errPanicked = Down(errors.New("Config.Fallback panicked"))
+var errPanicked = Down(errors.New("the store of Config.Fallback panicked"))
 
 // lookup returns a row's status from the cache if that is younger than age, else
 // from load. An ended session is never loaded again, because it stays ended. With

@@ -110,7 +110,7 @@ func TestHandlerThatNeverAsksIsCheap(t *testing.T) {
 // Tests a group, nesting, and mounting the same Sessions twice.
 func TestGroupsAndNesting(t *testing.T) {
 	inner, err := middleware.New(middleware.Config{
-		Keys: keyring.Ephemeral(), Name: "__Host-admin", Limits: fibersession.Limits("", fibersession.ReadBufferSize),
+		Keys: keyring.Ephemeral(), Cookie: middleware.Cookie{Name: "__Host-admin"}, Limits: fibersession.Limits("", fibersession.ReadBufferSize),
 	})
 	require.NoError(t, err)
 	s := newSite(t, setup{}, func(app *fiber.App) {

@@ -68,7 +68,7 @@ func TestFailedCommitLeavesNobodyTheConnection(t *testing.T) {
 // The response ends the stored record that a renewal replaces: a copy of the
 // earlier cookies opens nothing.
 func TestRenewalEndsWhatIsStored(t *testing.T) {
-	s := newSite(t, setup{config: middleware.Config{Fallback: newFaulty(t), Mode: middleware.AlwaysStored}}, func(app *fiber.App) {
+	s := newSite(t, setup{config: middleware.Config{Fallback: middleware.Fallback{Store: newFaulty(t), Mode: middleware.AlwaysStored}}}, func(app *fiber.App) {
 		app.Get("/renew", func(c fiber.Ctx) error {
 			session.From(c).Renew()
 			return nil
@@ -101,7 +101,7 @@ func TestPrefetchIsNoVisit(t *testing.T) {
 	ring, err := keyring.Generate(clock())
 	require.NoError(t, err)
 	sessions, err := middleware.New(middleware.Config{
-		Keys: ring, Clock: clock, IdleTimeout: time.Hour, TouchAfter: time.Minute,
+		Keys: ring, Clock: clock, Lifetimes: middleware.Lifetimes{Idle: time.Hour, TouchAfter: time.Minute},
 		Limits: fibersession.Limits(middleware.Default, fibersession.ReadBufferSize),
 	})
 	require.NoError(t, err)

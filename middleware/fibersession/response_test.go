@@ -175,7 +175,7 @@ func TestFailedCommitHasANameAndAStatus(t *testing.T) {
 	var seen error
 	store := newFaulty(t)
 	s := newSite(t, setup{
-		config: middleware.Config{Fallback: store, Mode: middleware.AlwaysStored},
+		config: middleware.Config{Fallback: middleware.Fallback{Store: store, Mode: middleware.AlwaysStored}},
 		fiber: fiber.Config{ErrorHandler: func(c fiber.Ctx, err error) error {
 			seen = err
 			return fiber.DefaultErrorHandler(c, err)

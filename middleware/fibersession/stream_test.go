@@ -71,7 +71,7 @@ func TestStream(t *testing.T) {
 
 func TestStreamOfAStoredSession(t *testing.T) {
 	arrived, ended := make(chan bool), make(chan error, 1)
-	config := middleware.Config{Fallback: newFaulty(t), Mode: middleware.AlwaysStored}
+	config := middleware.Config{Fallback: middleware.Fallback{Store: newFaulty(t), Mode: middleware.AlwaysStored}}
 	s := newSite(t, setup{config: config}, func(app *fiber.App) { app.Get("/events", events(arrived, ended, true)) })
 	s.get("/login")
 	readEvents(t, s, arrived)

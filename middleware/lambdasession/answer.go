@@ -15,7 +15,7 @@ import (
 // cookies.
 var errOneCookie = errors.New("the response has more than one Set-Cookie, and the load balancer sends one only; answered 502: " +
 	"set the target group's attribute lambda.multi_value_headers.enabled to true, " +
-	"or use middleware.Config.FixedName with a store, and set no other cookies")
+	"or use middleware.Config.Cookie.FixedName with a store, and set no other cookies")
 
 // answer converts a response to the type that the event's platform expects.
 func (f *function) answer(ctx context.Context, p *parts, r *response) any {

@@ -52,6 +52,6 @@
 // attribute lambda.multi_value_headers.enabled is true. Set it to true,
 // because sessions need more than one. Otherwise a response with several
 // Set-Cookie lines becomes a 502, a log line names the attribute, and the
-// visitor's cookies are unchanged. A session with middleware.Config.FixedName
+// visitor's cookies are unchanged. A session with middleware.Config.Cookie.FixedName
 // and a store always needs only one.
 package lambdasession

@@ -75,7 +75,7 @@ func newSite(t *testing.T, common ...attribute.KeyValue) *site {
 	memory, err := fallback.NewMemory(fallback.MemoryConfig{})
 	require.NoError(t, err)
 	s := &site{t: t, reader: reader, store: &breakable{Store: memory}}
-	sessions, err := middleware.New(middleware.Config{Keys: ring, Observer: observe, Fallback: s.store, WithoutRevocation: true})
+	sessions, err := middleware.New(middleware.Config{Keys: ring, Observer: observe, Fallback: middleware.Fallback{Store: s.store, Revocation: middleware.RevocationOff}})
 	require.NoError(t, err)
 	s.Server = httptest.NewServer(sessions.Handler(http.HandlerFunc(app)))
 	t.Cleanup(s.Close)

@@ -321,7 +321,7 @@ func TestNetHTTPCookieJar(t *testing.T) {
 		t.Run(name(platform), func(t *testing.T) {
 			clock := &notes.Clock{}
 			site := notes.New(t, middleware.Config{Keys: newRing(t), Platform: platform, Clock: clock.Now,
-				DangerouslyAllowPlainHTTP: true, Logger: slog.New(slog.DiscardHandler)}) // that jar sends Secure cookies over TLS only
+				Cookie: middleware.Cookie{DangerouslyAllowPlainHTTP: true}, Logger: slog.New(slog.DiscardHandler)}) // that jar sends Secure cookies over TLS only
 			v := newVisitor(t, site)
 			jar, err := cookiejar.New(nil)
 			require.NoError(t, err)

@@ -86,17 +86,17 @@ func TestAuthRequest(t *testing.T) {
 		whole      bool // every write must show
 	}{
 		{"one line, cells", "one line", false, func(*middleware.Config) {}, false},
-		{"one line, stored", "one line", false, func(c *middleware.Config) { c.Mode = middleware.AlwaysStored }, true},
-		{"one line, fixed name", "one line", false, func(c *middleware.Config) { c.FixedName = true }, true},
+		{"one line, stored", "one line", false, func(c *middleware.Config) { c.Fallback.Mode = middleware.AlwaysStored }, true},
+		{"one line, fixed name", "one line", false, func(c *middleware.Config) { c.Cookie.FixedName = true }, true},
 		{"all lines, nginx 1.22", "all lines", false, func(*middleware.Config) {}, false},
 		{"all lines, nginx 1.23", "all lines", true, func(c *middleware.Config) { c.Limits.SetCookieLines = 4 }, true},
-		{"all lines, nginx 1.23, stored", "all lines", true, func(c *middleware.Config) { c.Mode = middleware.AlwaysStored }, true},
+		{"all lines, nginx 1.23, stored", "all lines", true, func(c *middleware.Config) { c.Fallback.Mode = middleware.AlwaysStored }, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			clock := &notes.Clock{}
 			c := middleware.Config{Keys: newRing(t), Platform: middleware.Nginx, Clock: clock.Now}
-			if test.config(&c); c.Mode == middleware.AlwaysStored {
-				c.Fallback = newMemory(t)
+			if test.config(&c); c.Fallback.Mode == middleware.AlwaysStored {
+				c.Fallback.Store = newMemory(t)
 			}
 			site := notes.New(t, c)
 			limits, _ := middleware.Nginx.Limits()
@@ -155,7 +155,7 @@ func TestAuthRequestWithOneLineOfSeveral(t *testing.T) {
 		t.Run(fmt.Sprint("stored ", stored), func(t *testing.T) {
 			c := middleware.Config{Keys: newRing(t), Platform: middleware.Nginx}
 			if stored {
-				c.Mode, c.Fallback = middleware.AlwaysStored, newMemory(t)
+				c.Fallback.Mode, c.Fallback.Store = middleware.AlwaysStored, newMemory(t)
 			}
 			site := notes.New(t, c)
 			v := newVisitor(t, site)

@@ -167,9 +167,9 @@ func TestJarIsBoundedBehindProxies(t *testing.T) {
 
 func (k kind) site(t *testing.T, platform middleware.Platform) (*notes.Site, *notes.Clock) {
 	clock := &notes.Clock{}
-	c := middleware.Config{Keys: newRing(t), Platform: platform, Clock: clock.Now, Mode: k.mode}
+	c := middleware.Config{Keys: newRing(t), Platform: platform, Clock: clock.Now, Fallback: middleware.Fallback{Mode: k.mode}}
 	if k.store {
-		c.Fallback = newMemory(t)
+		c.Fallback.Store = newMemory(t)
 	}
 	return notes.New(t, c), clock
 }

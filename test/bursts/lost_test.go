@@ -77,9 +77,9 @@ var racing = []struct {
 func newRace(t *testing.T, i int) *race {
 	how := racing[i]
 	r := &race{clock: &notes.Clock{}, size: how.size, failed: make(chan error, 100)}
-	c := middleware.Config{Keys: newRing(t), Platform: how.platform, Mode: how.mode, Clock: r.clock.Now, Lifetime: 400 * 24 * time.Hour}
+	c := middleware.Config{Keys: newRing(t), Platform: how.platform, Fallback: middleware.Fallback{Mode: how.mode}, Clock: r.clock.Now, Lifetimes: middleware.Lifetimes{Absolute: 400 * 24 * time.Hour}}
 	if how.store {
-		c.Fallback = newMemory(t)
+		c.Fallback.Store = newMemory(t)
 	}
 	for range replicas {
 		r.sites = append(r.sites, notes.New(t, c))

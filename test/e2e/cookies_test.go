@@ -17,9 +17,9 @@ import (
 // kinds are four sessions on one host, with one ring.
 var kinds = map[string]middleware.Config{
 	"host":  {},
-	"admin": {Path: "/admin", Name: "__Secure-admin", SameSite: http.SameSiteStrictMode},
-	"site":  {Domain: "app.test", Name: "__Secure-site"},
-	"frame": {Name: "__Host-frame", SameSite: http.SameSiteNoneMode, Partitioned: true, Priority: "High"},
+	"admin": {Cookie: middleware.Cookie{Path: "/admin", Name: "__Secure-admin", SameSite: http.SameSiteStrictMode}},
+	"site":  {Cookie: middleware.Cookie{Domain: "app.test", Name: "__Secure-site"}},
+	"frame": {Cookie: middleware.Cookie{Name: "__Host-frame", SameSite: http.SameSiteNoneMode, Partitioned: true, Priority: "High"}},
 }
 
 // newSideBySide serves /in?of=KIND&name= and /out?of=KIND. Every other page

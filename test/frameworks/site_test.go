@@ -103,13 +103,13 @@ func newSite(t *testing.T, f framework) *site {
 	store, err := fallback.NewMemory(fallback.MemoryConfig{Clock: s.clock})
 	require.NoError(t, err)
 	config := middleware.Config{
-		Keys: ring, Fallback: store, Clock: s.clock, Observer: s.observe,
+		Keys: ring, Fallback: middleware.Fallback{Store: store}, Clock: s.clock, Observer: s.observe,
 		Limits: middleware.Limits{RequestBytes: 14_336}, // for a Fiber app that reads 16 KiB
 	}
 	s.program = &program{arrived: make(chan bool), ended: make(chan error, 1)}
 	s.sessions, err = middleware.New(config)
 	require.NoError(t, err)
-	config.Name = "__Host-admin"
+	config.Cookie.Name = "__Host-admin"
 	s.admin, err = middleware.New(config)
 	require.NoError(t, err)
 	s.backend = serveBackend(t)

@@ -95,7 +95,7 @@ func (h *hostedVisitor) get(path string) (int, string) {
 }
 
 func TestFirebaseHosting(t *testing.T) {
-	h := newHosted(t, middleware.Config{Name: "__session", FixedName: true})
+	h := newHosted(t, middleware.Config{Cookie: middleware.Cookie{Name: "__session", FixedName: true}})
 	h.jar.Put("_ga", "of another program")
 	for _, step := range []struct{ path, want string }{
 		{"/login", "ada 0"}, {"/", "ada 0"}, {"/room?n=1000", "ada 1000"}, {"/", "ada 1000"}, {"/logout", " 0"}, {"/", " 0"},
@@ -109,7 +109,7 @@ func TestFirebaseHosting(t *testing.T) {
 
 // With one cookie per session, larger values are refused or moved to a store.
 func TestFirebaseHostingAndLargeSessions(t *testing.T) {
-	h := newHosted(t, middleware.Config{Name: "__session", FixedName: true})
+	h := newHosted(t, middleware.Config{Cookie: middleware.Cookie{Name: "__session", FixedName: true}})
 	h.get("/login")
 	status, _ := h.get("/room?n=5000")
 	require.Equal(t, http.StatusInternalServerError, status)
@@ -118,7 +118,7 @@ func TestFirebaseHostingAndLargeSessions(t *testing.T) {
 
 	store, err := fallback.NewMemory(fallback.MemoryConfig{})
 	require.NoError(t, err)
-	h = newHosted(t, middleware.Config{Name: "__session", FixedName: true, Fallback: store})
+	h = newHosted(t, middleware.Config{Cookie: middleware.Cookie{Name: "__session", FixedName: true}, Fallback: middleware.Fallback{Store: store}})
 	h.get("/login")
 	for _, n := range []string{"5000", "10"} {
 		_, body = h.get("/room?n=" + n)
@@ -132,7 +132,7 @@ func TestFirebaseHostingAndLargeSessions(t *testing.T) {
 // Without FixedName no visitor stays logged in, because Firebase Hosting
 // removes the cookies.
 func TestFirebaseHostingWithoutFixedName(t *testing.T) {
-	h := newHosted(t, middleware.Config{Name: "__session"})
+	h := newHosted(t, middleware.Config{Cookie: middleware.Cookie{Name: "__session"}})
 	h.get("/login")
 	require.NotEmpty(t, h.jar.Names())
 	_, body := h.get("/")

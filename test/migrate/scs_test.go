@@ -20,7 +20,7 @@ import (
 )
 
 func config(from middleware.Importer) middleware.Config {
-	return middleware.Config{Keys: keyring.Ephemeral(), Import: []middleware.Importer{from}, ImportUntil: time.Now().Add(time.Hour)}
+	return middleware.Config{Keys: keyring.Ephemeral(), Migration: middleware.Migration{From: []middleware.Importer{from}, Until: time.Now().Add(time.Hour)}}
 }
 
 // scsBefore is the program with scs.

@@ -82,7 +82,7 @@ const settled = 18 * time.Minute
 func newer(t *testing.T, observe func(middleware.Event), from ...middleware.Importer) *httptest.Server {
 	t.Helper()
 	sessions, err := middleware.New(middleware.Config{
-		Keys: keyring.Ephemeral(), Import: from, ImportUntil: clock.Now().Add(24 * time.Hour), Clock: clock.Now,
+		Keys: keyring.Ephemeral(), Migration: middleware.Migration{From: from, Until: clock.Now().Add(24 * time.Hour)}, Clock: clock.Now,
 		Observer: func(_ context.Context, e middleware.Event) { observe(e) },
 	})
 	require.NoError(t, err)

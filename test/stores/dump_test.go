@@ -94,7 +94,7 @@ const first, second = "FIRST!SECRET!", "SECOND!SECRET!"
 func steal(t *testing.T, store fallback.Store, dump func() []row) {
 	ring, err := keyring.Generate(time.Now().Add(-time.Minute))
 	require.NoError(t, err)
-	sessions, err := middleware.New(middleware.Config{Keys: ring, Fallback: store})
+	sessions, err := middleware.New(middleware.Config{Keys: ring, Fallback: middleware.Fallback{Store: store}})
 	require.NoError(t, err)
 	handler, jar := sessions.Handler(http.HandlerFunc(keep)), &sessiontest.Jar{}
 	ask := func(path string) { jar.Do(handler, jar.Request("GET", path, nil)) }

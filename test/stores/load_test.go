@@ -77,8 +77,8 @@ func newSite(t testing.TB, mode middleware.Mode, store fallback.Store) *site {
 	s := &site{refused: map[session.Reason]int{}}
 	var replicas [2]http.Handler
 	for i := range replicas {
-		sessions, err := middleware.New(middleware.Config{Keys: keys, Fallback: store, Mode: mode,
-			StoreTimeout: 400 * time.Millisecond, TouchAfter: -1, Observer: s.observe})
+		sessions, err := middleware.New(middleware.Config{Keys: keys, Fallback: middleware.Fallback{Store: store, Mode: mode,
+			Timeout: 400 * time.Millisecond}, Lifetimes: middleware.Lifetimes{TouchAfter: -1}, Observer: s.observe})
 		require.NoError(t, err)
 		replicas[i] = sessions.Handler(http.HandlerFunc(serve))
 	}

@@ -92,7 +92,7 @@ func newWire(t *testing.T, proxy *turns, open func(clock func() time.Time) fallb
 	clock := func() time.Time { return w.now }
 	keys, err := keyring.Generate(w.now)
 	require.NoError(t, err)
-	sessions, err := middleware.New(middleware.Config{Keys: keys, Fallback: open(clock), Clock: clock, StoreTimeout: patience})
+	sessions, err := middleware.New(middleware.Config{Keys: keys, Fallback: middleware.Fallback{Store: open(clock), Timeout: patience}, Clock: clock})
 	require.NoError(t, err)
 	w.handler = sessions.Handler(http.HandlerFunc(wireApp))
 	return w

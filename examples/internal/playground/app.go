@@ -30,17 +30,19 @@ type Options struct {
 
 	Lifetime, Idle, Touch     time.Duration
 	StoreTimeout, Revocations time.Duration
-	AbsentIfDown              bool
-	WithoutRevocation         bool
+	Outage                    middleware.Outage
+	Revocation                middleware.Revocation
 }
 
 // Config returns the configuration for these options.
 func (o Options) Config(keys keyring.Provider) middleware.Config {
 	return middleware.Config{
-		Keys: keys, Name: o.Name, FixedName: o.FixedName, Platform: middleware.Platform(o.Limits),
-		Lifetime: o.Lifetime, IdleTimeout: o.Idle, TouchAfter: o.Touch,
-		StoreTimeout: o.StoreTimeout, AbsentIfStoreDown: o.AbsentIfDown,
-		WithoutRevocation: o.WithoutRevocation, RevocationMaxAge: o.Revocations,
+		Keys: keys, Cookie: middleware.Cookie{Name: o.Name, FixedName: o.FixedName}, Platform: middleware.Platform(o.Limits),
+		Lifetimes: middleware.Lifetimes{Absolute: o.Lifetime, Idle: o.Idle, TouchAfter: o.Touch},
+		Fallback: middleware.Fallback{
+			Timeout: o.StoreTimeout, Outage: o.Outage,
+			Revocation: o.Revocation, RevocationMaxAge: o.Revocations,
+		},
 		Observer:     middleware.Log(nil),
 		ErrorHandler: answerError,
 	}

@@ -40,7 +40,7 @@ type cookie struct {
 	Bytes int    `json:"bytes"` // name + value
 }
 
-// A record is the session's record in the store, as in middleware.Record.
+// A record is the session's record in the store, as in middleware.RecordReport.
 type record struct {
 	ID       string    `json:"id"`       // a hash
 	Bytes    int       `json:"bytes"`    // sealed
@@ -49,7 +49,7 @@ type record struct {
 	Entries  []string  `json:"entries"` // names whose values are from it
 }
 
-// A group is a sealed value in one or more cookies, as in middleware.Cookie.
+// A group is a sealed value in one or more cookies, as in middleware.CookieReport.
 type group struct {
 	Tag     string   `json:"tag"`
 	Kind    string   `json:"kind"`    // head, reference, cell, logout or seen; "" if it did not open
@@ -82,7 +82,7 @@ func (a *app) look(r *http.Request, s *session.Session) picture {
 		ID: s.ID(), New: s.IsNew(), Created: timeOrNil(s.Created()), Expires: timeOrNil(s.Expires()),
 		Names: append([]string{}, s.Names()...), Cookies: []cookie{}, Groups: []group{},
 	}
-	d := a.sessions.Describe(r.Context())
+	d := a.sessions.Explain(r)
 	for _, c := range d.Cookies {
 		p.Groups = append(p.Groups, group{c.Tag, c.Kind, c.Counts, append([]string{}, c.Entries...), c.Pieces, c.Bytes})
 		p.Chunks += c.Pieces
@@ -103,19 +103,19 @@ func (a *app) look(r *http.Request, s *session.Session) picture {
 	return p
 }
 
-func mode(s *session.Session, d middleware.Description) string {
+func mode(s *session.Session, d middleware.Explanation) string {
 	switch {
 	case s.IsNew():
 		return ""
 	case d.Record != nil:
 		return "stored"
-	case slices.ContainsFunc(d.Cookies, func(c middleware.Cookie) bool { return c.Pieces > 1 }):
+	case slices.ContainsFunc(d.Cookies, func(c middleware.CookieReport) bool { return c.Pieces > 1 }):
 		return "chunked"
 	}
 	return "inline"
 }
 
-func (a *app) budget(id string, d middleware.Description) budget {
+func (a *app) budget(id string, d middleware.Explanation) budget {
 	b := budget{
 		Platform:       a.platform,
 		CookieBytes:    share{d.Limits.CookieBytes, &d.Used.CookieBytes},

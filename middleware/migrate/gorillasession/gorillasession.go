@@ -4,10 +4,10 @@
 //	store := sessions.NewCookieStore(authKey, encryptKey) // as the program had it
 //	old, err := gorillasession.New(gorillasession.Config{Name: "app", Codecs: store.Codecs})
 //	…
-//	middleware.Config{
-//		Import:      []middleware.Importer{old},
-//		ImportUntil: time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC),
-//	}
+//	middleware.Config{Migration: middleware.Migration{
+//		From:  []middleware.Importer{old},
+//		Until: time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC),
+//	}}
 //
 // The package links gorilla/securecookie, but not gorilla/sessions. Without
 // the latter, use securecookie.CodecsFromPairs(authKey, encryptKey). Register

@@ -3,10 +3,10 @@
 //
 //	old, err := scssession.New(scssession.Config{Store: sessionManager.Store})
 //	…
-//	middleware.Config{
-//		Import:      []middleware.Importer{old},
-//		ImportUntil: time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC),
-//	}
+//	middleware.Config{Migration: middleware.Migration{
+//		From:  []middleware.Importer{old},
+//		Until: time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC),
+//	}}
 //
 // The package does not link scs: the interfaces here accept any of its stores
 // and codecs. Register the same types with encoding/gob as before. The row is

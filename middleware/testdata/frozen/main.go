@@ -32,7 +32,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	sessions, err := middleware.New(middleware.Config{Keys: keys, Fallback: store})
+	sessions, err := middleware.New(middleware.Config{Keys: keys, Fallback: middleware.Fallback{Store: store}})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -46,33 +46,37 @@ func Example_program() {
 
 func Example_cookie() {
 	sessions, err := middleware.New(middleware.Config{
-		Keys:        keys,
-		Name:        "__Secure-app", // name
-		Domain:      "app.example",  // cookie.domain
-		Path:        "/shop",        // cookie.path
-		SameSite:    http.SameSiteNoneMode,
-		Partitioned: true,   // cookie.partitioned
-		Priority:    "High", // cookie.priority
+		Keys: keys,
+		Cookie: middleware.Cookie{
+			Name:        "__Secure-app", // name
+			Domain:      "app.example",  // cookie.domain
+			Path:        "/shop",        // cookie.path
+			SameSite:    http.SameSiteNoneMode,
+			Partitioned: true,   // cookie.partitioned
+			Priority:    "High", // cookie.priority
+		},
 	})
 	must(err)
 	header := demo.Header(sessions, func(s *session.Session) { views.Set(s, 1) })
 	_, attributes, _ := strings.Cut(header.Get("Set-Cookie"), "; ")
 	show(attributes)
 
-	_, err = middleware.New(middleware.Config{Keys: keys, Name: "__Host-app", Path: "/shop"})
+	_, err = middleware.New(middleware.Config{Keys: keys, Cookie: middleware.Cookie{Name: "__Host-app", Path: "/shop"}})
 	fmt.Println(err) // a browser would drop this cookie without a word
 	// Output:
 	// Max-Age=86400; Path=/shop; Domain=app.example; Secure; HttpOnly; SameSite=None; Partitioned; Priority=High
-	// carryon: Config.Name "__Host-app": browsers refuse "__Host-" with a Domain or a Path other than "/"; use "__Secure-"
+	// carryon: Config.Cookie.Name: browsers refuse "__Host-" with a Domain or a Path other than "/", as in "__Host-app"; use "__Secure-"
 }
 
 func Example_maxAge() {
 	sessions, err := middleware.New(middleware.Config{
-		Keys:           keys,
-		Lifetime:       24 * time.Hour,      // the longest, however much it is used
-		IdleTimeout:    2 * time.Hour,       // what maxAge is with rolling
-		BrowserSession: true,                // maxAge: null
-		MaxLifetime:    30 * 24 * time.Hour, // what a handler may ask for
+		Keys:   keys,
+		Cookie: middleware.Cookie{BrowserSession: true}, // maxAge: null
+		Lifetimes: middleware.Lifetimes{
+			Absolute: 24 * time.Hour,      // the longest, however much it is used
+			Idle:     2 * time.Hour,       // what maxAge is with rolling
+			Max:      30 * 24 * time.Hour, // what a handler may ask for
+		},
 	})
 	must(err)
 	login := func(w http.ResponseWriter, r *http.Request) {
@@ -94,10 +98,12 @@ func Example_maxAge() {
 
 func Example_rolling() {
 	config := middleware.Config{
-		Keys:        keys,
-		IdleTimeout: time.Hour,              // maxAge
-		TouchAfter:  10 * time.Minute,       // negative: each response, as with rolling: true
-		Lifetime:    middleware.MaxLifetime, // 400 days; less is safer
+		Keys: keys,
+		Lifetimes: middleware.Lifetimes{
+			Idle:       time.Hour,              // maxAge
+			TouchAfter: 10 * time.Minute,       // negative: each response, as with rolling: true
+			Absolute:   middleware.MaxLifetime, // 400 days; less is safer
+		},
 	}
 	clock := &sessiontest.Clock{}
 	config.Clock = clock.Now
@@ -163,9 +169,11 @@ func Example_store() {
 		panic(err)
 	}
 	sessions, err := middleware.New(middleware.Config{
-		Keys:     keys,
-		Fallback: store,
-		Mode:     middleware.AlwaysStored, // leave it out: then only what does not fit the cookies
+		Keys: keys,
+		Fallback: middleware.Fallback{
+			Store: store,
+			Mode:  middleware.AlwaysStored, // leave it out: then only what does not fit the cookies
+		},
 	})
 	must(err)
 	visit(&sessiontest.Jar{}, serve(sessions, func(w http.ResponseWriter, r *http.Request) {
@@ -211,7 +219,9 @@ func Example_several() {
 	shop, err := middleware.New(middleware.Config{Keys: keys})
 	must(err)
 	admin, err := middleware.New(middleware.Config{
-		Keys: keys, Name: "__Secure-admin", Path: "/admin", Lifetime: time.Hour, SameSite: http.SameSiteStrictMode,
+		Keys:      keys,
+		Cookie:    middleware.Cookie{Name: "__Secure-admin", Path: "/admin", SameSite: http.SameSiteStrictMode},
+		Lifetimes: middleware.Lifetimes{Absolute: time.Hour},
 	})
 	must(err)
 	mux := http.NewServeMux()

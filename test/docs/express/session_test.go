@@ -43,7 +43,7 @@ func Example_regenerate() {
 func Example_save() {
 	store, err := fallback.NewMemory(fallback.MemoryConfig{})
 	must(err)
-	sessions := newSessions(middleware.Config{Fallback: store})
+	sessions := newSessions(middleware.Config{Fallback: middleware.Fallback{Store: store}})
 	report := func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r.Context())
 		flash.Set(s, "the report was made")
@@ -65,7 +65,7 @@ func Example_save() {
 func Example_reload() {
 	store, err := fallback.NewMemory(fallback.MemoryConfig{})
 	must(err)
-	sessions := newSessions(middleware.Config{Fallback: store, RevocationMaxAge: -1})
+	sessions := newSessions(middleware.Config{Fallback: middleware.Fallback{Store: store, RevocationMaxAge: -1}})
 	news := func(yield func(string) bool) {
 		_ = yield("first") && sessions.RevokeSubject(context.Background(), "u1") == nil && yield("second")
 	}
@@ -87,7 +87,7 @@ func Example_reload() {
 }
 
 func Example_id() {
-	sessions := newSessions(middleware.Config{Lifetime: time.Hour})
+	sessions := newSessions(middleware.Config{Lifetimes: middleware.Lifetimes{Absolute: time.Hour}})
 	about := func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r.Context())
 		id := s.ID()                        // req.sessionID: safe to log, opens nothing
@@ -105,7 +105,7 @@ func Example_id() {
 func Example_all() {
 	store, err := fallback.NewMemory(fallback.MemoryConfig{})
 	must(err)
-	sessions := newSessions(middleware.Config{Fallback: store})
+	sessions := newSessions(middleware.Config{Fallback: middleware.Fallback{Store: store}})
 	ctx := context.Background()
 	phone, laptop := &sessiontest.Jar{}, &sessiontest.Jar{}
 	for _, browser := range []*sessiontest.Jar{phone, laptop} {

@@ -166,9 +166,9 @@ func Example_options() {
 		Path: "/", MaxAge: 3600, Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode,
 	}
 	app, err := middleware.New(middleware.Config{
-		Keys:     keys,
-		Lifetime: time.Hour, // sealed inside, and enforced
-		SameSite: http.SameSiteStrictMode,
+		Keys:      keys,
+		Lifetimes: middleware.Lifetimes{Absolute: time.Hour}, // sealed inside, and enforced
+		Cookie:    middleware.Cookie{SameSite: http.SameSiteStrictMode},
 	})
 	must(err)
 	header := demo.Header(app, func(s *session.Session) { cart.Set(s, 1) })
@@ -187,10 +187,10 @@ func Example_remember() {
 	newRemember := func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r.Context())
 		user.Set(s, "ada")
-		s.SetLifetime(30 * 24 * time.Hour) // up to Config.MaxLifetime
+		s.SetLifetime(30 * 24 * time.Hour) // up to Config.Lifetimes.Max
 		s.SetIdleTimeout(-1)
 	}
-	app := newSessions(middleware.Config{MaxLifetime: middleware.MaxLifetime})
+	app := newSessions(middleware.Config{Lifetimes: middleware.Lifetimes{Max: middleware.MaxLifetime}})
 	browser := &sessiontest.Jar{}
 	visit(browser, http.HandlerFunc(oldRemember), "POST", "/")
 	visit(browser, serve(app, newRemember), "POST", "/")
@@ -210,7 +210,7 @@ func Example_large() {
 	if err != nil {
 		panic(err)
 	}
-	app, err := middleware.New(middleware.Config{Keys: keys, Fallback: large})
+	app, err := middleware.New(middleware.Config{Keys: keys, Fallback: middleware.Fallback{Store: large}})
 	must(err)
 	show(files != nil)
 	browser := &sessiontest.Jar{}

@@ -159,13 +159,17 @@ func Example_options() {
 		http.Error(w, "please try again", http.StatusServiceUnavailable)
 	}
 	app, err := middleware.New(middleware.Config{
-		Keys:           keys,
-		Lifetime:       12 * time.Hour,
-		IdleTimeout:    20 * time.Minute,
-		TouchAfter:     -1, // as there: the idle end moves with each request; leave it out for every 10 minutes
-		Name:           "__Host-id",
-		SameSite:       http.SameSiteStrictMode,
-		BrowserSession: true,
+		Keys: keys,
+		Lifetimes: middleware.Lifetimes{
+			Absolute:   12 * time.Hour,
+			Idle:       20 * time.Minute,
+			TouchAfter: -1, // as there: the idle end moves with each request; leave it out for every 10 minutes
+		},
+		Cookie: middleware.Cookie{
+			Name:           "__Host-id",
+			SameSite:       http.SameSiteStrictMode,
+			BrowserSession: true,
+		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			http.Error(w, "please try again", http.StatusServiceUnavailable)
 		},
@@ -185,9 +189,11 @@ func Example_store() {
 		panic(err)
 	}
 	app, err := middleware.New(middleware.Config{
-		Keys:     keys,
-		Fallback: store,
-		Mode:     middleware.AlwaysStored, // leave it out: then only what does not fit the cookies
+		Keys: keys,
+		Fallback: middleware.Fallback{
+			Store: store,
+			Mode:  middleware.AlwaysStored, // leave it out: then only what does not fit the cookies
+		},
 	})
 	must(err)
 	browser := &sessiontest.Jar{}
@@ -204,11 +210,11 @@ func Example_remember() {
 	}
 	newRemember := func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r.Context())
-		s.SetBrowserSession(false)         // where Config.BrowserSession is true
-		s.SetLifetime(30 * 24 * time.Hour) // up to Config.MaxLifetime
+		s.SetBrowserSession(false)         // where Config.Cookie.BrowserSession is true
+		s.SetLifetime(30 * 24 * time.Hour) // up to Config.Lifetimes.Max
 		user.Set(s, "ada")
 	}
-	app := newSessions(middleware.Config{MaxLifetime: middleware.MaxLifetime, BrowserSession: true, IdleTimeout: -1})
+	app := newSessions(middleware.Config{Lifetimes: middleware.Lifetimes{Max: middleware.MaxLifetime, Idle: -1}, Cookie: middleware.Cookie{BrowserSession: true}})
 	browser := &sessiontest.Jar{}
 	visit(browser, manager.LoadAndSave(http.HandlerFunc(oldRemember)), "POST", "/")
 	visit(browser, serve(app, newRemember), "POST", "/")
@@ -233,7 +239,7 @@ func Example_everywhere() {
 	must(err)
 	store, err := scsstore.New(memstore.NewWithCleanupInterval(0), scsstore.Options{})
 	must(err)
-	app := newSessions(middleware.Config{Fallback: store})
+	app := newSessions(middleware.Config{Fallback: middleware.Fallback{Store: store}})
 	laptop := &sessiontest.Jar{}
 	login := func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r.Context())

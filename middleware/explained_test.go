@@ -16,10 +16,10 @@ import (
 )
 
 // look is what a request with the jar's cookies finds.
-func look(t *testing.T, m *middleware.Sessions, jar *sessiontest.Jar) middleware.Description {
+func look(t *testing.T, m *middleware.Sessions, jar *sessiontest.Jar) middleware.Explanation {
 	t.Helper()
 	ctx, x := m.Begin(t.Context(), middleware.Request{Method: http.MethodHead, Cookies: []string{jar.Header("")}})
-	d := m.Describe(ctx)
+	d := m.Explain((&http.Request{}).WithContext(ctx))
 	fields, err := x.Commit(ctx, middleware.Response{Status: 200})
 	require.NoError(t, err)
 	require.Empty(t, fields.SetCookie, "looking changes nothing")
@@ -51,7 +51,7 @@ func readOnly(s *session.Session) { s.Names() }
 func newJar() *sessiontest.Jar { return &sessiontest.Jar{Clock: func() time.Time { return noon }} }
 
 // kinds lists what a request's cookies are, and which count.
-func kinds(d middleware.Description) (all []string) {
+func kinds(d middleware.Explanation) (all []string) {
 	for _, c := range d.Cookies {
 		counts := map[bool]string{true: " counts", false: ""}[c.Counts]
 		all = append(all, strings.TrimSpace(c.Kind+" "+strings.Join(c.Entries, "+"))+counts)
@@ -59,7 +59,7 @@ func kinds(d middleware.Description) (all []string) {
 	return all
 }
 
-func TestDescribeNothing(t *testing.T) {
+func TestExplainNothing(t *testing.T) {
 	m := newSessions(t, func(c *middleware.Config) { c.Platform, c.Limits.Cookies = middleware.Nginx, 13 })
 	d := look(t, m, &sessiontest.Jar{})
 	require.Empty(t, d.Cookies)
@@ -72,7 +72,7 @@ func TestDescribeNothing(t *testing.T) {
 }
 
 // Every name is listed with the cookie that its present value is from.
-func TestDescribeHeadAndCells(t *testing.T) {
+func TestExplainHeadAndCells(t *testing.T) {
 	m, jar := newSessions(t), newJar()
 	write(t, m, jar, fill("big", 1200))()
 	require.Equal(t, []string{"head big counts"}, kinds(look(t, m, jar)))
@@ -94,7 +94,7 @@ func TestDescribeHeadAndCells(t *testing.T) {
 	require.Equal(t, len(jar.Header(""))+len("; "), d.Used.RequestBytes)
 }
 
-func TestDescribeChunks(t *testing.T) {
+func TestExplainChunks(t *testing.T) {
 	m, jar := newSessions(t, wide), newJar()
 	write(t, m, jar, fill("big", 11000))()
 	jar.Put("other", "cookie")
@@ -107,11 +107,11 @@ func TestDescribeChunks(t *testing.T) {
 
 	jar.Evict("__Host-session." + d.Cookies[0].Tag + ".2")
 	d = look(t, m, jar)
-	require.Equal(t, []middleware.Cookie{{Tag: d.Cookies[0].Tag, Pieces: 3, Bytes: d.Cookies[0].Bytes}}, d.Cookies)
+	require.Equal(t, []middleware.CookieReport{{Tag: d.Cookies[0].Tag, Pieces: 3, Bytes: d.Cookies[0].Bytes}}, d.Cookies)
 }
 
 // What belongs to an older session, or holds an older value, does not count.
-func TestDescribeWhatDoesNotCount(t *testing.T) {
+func TestExplainWhatDoesNotCount(t *testing.T) {
 	now := &clock{now: noon}
 	m := newSessions(t, func(c *middleware.Config) { c.Clock = now.Now })
 	jar := newJar()
@@ -132,7 +132,7 @@ func TestDescribeWhatDoesNotCount(t *testing.T) {
 }
 
 // A touch of a session whose head is costly to set again has a cookie of its own.
-func TestDescribeSeen(t *testing.T) {
+func TestExplainSeen(t *testing.T) {
 	now := &clock{now: noon}
 	m := newSessions(t, func(c *middleware.Config) { c.Clock = now.Now })
 	jar := newJar()
@@ -142,11 +142,13 @@ func TestDescribeSeen(t *testing.T) {
 	require.ElementsMatch(t, []string{"head big counts", "seen counts"}, kinds(look(t, m, jar)))
 }
 
-func TestDescribeReferenceAndRecord(t *testing.T) {
+func TestExplainReferenceAndRecord(t *testing.T) {
 	now := &clock{now: noon}
 	memory, err := fallback.NewMemory(fallback.MemoryConfig{Clock: now.Now})
 	require.NoError(t, err)
-	m := newSessions(t, func(c *middleware.Config) { c.Clock, c.Fallback, c.WithoutRevocation = now.Now, memory, true })
+	m := newSessions(t, func(c *middleware.Config) {
+		c.Clock, c.Fallback.Store, c.Fallback.Revocation = now.Now, memory, middleware.RevocationOff
+	})
 	jar := newJar()
 	write(t, m, jar, fill("big", 60_000))()
 	write(t, m, jar, fill("small", 60))()
@@ -163,15 +165,15 @@ func TestDescribeReferenceAndRecord(t *testing.T) {
 	require.Equal(t, stored.Expires, d.Record.Expires)
 }
 
-func TestDescribeFixedName(t *testing.T) {
-	m, jar := newSessions(t, func(c *middleware.Config) { c.FixedName = true }), newJar()
+func TestExplainFixedName(t *testing.T) {
+	m, jar := newSessions(t, func(c *middleware.Config) { c.Cookie.FixedName = true }), newJar()
 	write(t, m, jar, fill("big", 100))()
-	require.Equal(t, []middleware.Cookie{{Kind: "head", Counts: true, Entries: []string{"big"}, Pieces: 1,
+	require.Equal(t, []middleware.CookieReport{{Kind: "head", Counts: true, Entries: []string{"big"}, Pieces: 1,
 		Bytes: len(jar.Header("")) + len("; ")}}, look(t, m, jar).Cookies)
 }
 
-// A description is shown to people: nothing of the values or cookies is in it.
-func TestDescribeKeepsSecrets(t *testing.T) {
+// An explanation is shown to people: nothing of the values or cookies is in it.
+func TestExplainKeepsSecrets(t *testing.T) {
 	m, jar := newSessions(t), newJar()
 	write(t, m, jar, func(s *session.Session) { user.Set(s, "ada") })()
 	write(t, m, jar, func(s *session.Session) { user.Set(s, "ada lovelace") })()
@@ -184,9 +186,53 @@ func TestDescribeKeepsSecrets(t *testing.T) {
 	}
 }
 
-func TestDescribeWithoutHandlerPanics(t *testing.T) {
+// A handler that asks gets what its own load has found, whether anyone observes it.
+func TestExplainUsesTheSessionOfTheHandler(t *testing.T) {
+	for name, observed := range map[string]bool{"observed": true, "unobserved": false} {
+		t.Run(name, func(t *testing.T) {
+			store, told := &watched{ids: map[string]bool{}, Store: mem(t, func() time.Time { return noon })}, &events{}
+			m := newSessions(t, func(c *middleware.Config) {
+				c.Fallback.Store, c.Fallback.Mode = store, middleware.AlwaysStored
+				if c.Logger = quiet; observed {
+					c.Observer = told.observe
+				}
+			})
+			jar := newJar()
+			write(t, m, jar, fill("big", 1000))()
+			jar.Put("__Host-session.aaaaaaaaaa", strings.Repeat("A", 200))
+			outside := m.Explain(&http.Request{Header: http.Header{"Cookie": {jar.Header("")}}})
+			require.Equal(t, session.Recognised, outside.Reason)
+			require.Len(t, outside.Refused, 1)
+			require.Equal(t, "aaaaaaaaaa", outside.Refused[0].Tag)
+			require.Equal(t, 1, outside.StoreCalls)
+			told.forget()
+			store.since()
+
+			ctx, x := m.Begin(t.Context(), middleware.Request{Method: http.MethodGet, Cookies: []string{jar.Header("")}})
+			r := (&http.Request{}).WithContext(ctx)
+			require.Len(t, session.From(ctx).Names(), 1)
+			for range 2 {
+				require.Equal(t, outside, m.Explain(r))
+			}
+			session.From(ctx).Renew()
+			require.NoError(t, session.From(ctx).Save(ctx))
+			renewed := m.Explain(r)
+			require.Equal(t, outside.Refused, renewed.Refused, "what was found stays found")
+			require.NotEqual(t, outside.SessionID, renewed.SessionID)
+			_, err := x.Commit(ctx, middleware.Response{Status: 200})
+			require.NoError(t, err)
+			require.Len(t, told.of(middleware.EventLoaded), map[bool]int{true: 1}[observed], "one load")
+		})
+	}
+}
+
+// The session of one Sessions is not the other's.
+func TestExplainOfAnotherHandler(t *testing.T) {
 	m, other := newSessions(t), newSessions(t)
+	jar := newJar()
+	write(t, m, jar, fill("big", 100))()
 	ctx, _ := other.Begin(t.Context(), middleware.Request{})
-	require.PanicsWithValue(t, "carryon: Sessions.Describe: this context did not pass this Sessions' Handler; "+
-		"wrap the handler that serves this route, and pass r.Context() on", func() { m.Describe(ctx) })
+	r := (&http.Request{Header: http.Header{"Cookie": {jar.Header("")}}}).WithContext(ctx)
+	require.Equal(t, session.Recognised, m.Explain(r).Reason)
+	require.Equal(t, session.Absent, other.Explain(r).Reason)
 }
