@@ -29,7 +29,7 @@ type Footprint struct {
 	Largest string // the name of the largest entry
 
 	// Stored reports whether a session that begins with all entries is kept in
-	// Config.Fallback, and the cookies hold a reference.
+	// Config.Fallback.Store, and the cookies hold a reference.
 	Stored bool
 	// Whole reports whether a change writes the session whole. Of two changes that
 	// overlap, the last response then counts.

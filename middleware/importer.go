@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// An Importer reads the sessions of another library; see [Migration]. The
-// packages under middleware/migrate have importers for several libraries. An
-// Importer must be safe for concurrent use.
+// An Importer reads the sessions of another library; see [Migration]. The packages
+// under middleware/migrate have importers for several libraries. An Importer must
+// be safe for concurrent use.
 type Importer interface {
 	// Cookie returns the name, Path and Domain of the other library's cookie. All
 	// three must be those with which the cookie was set, because a browser removes a

@@ -81,9 +81,9 @@ func (x *requestState) observeLoad(ctx context.Context, v *state.View, took time
 	x.observe(ctx, e)
 }
 
-// refusedByLoad returns an event for each cookie that did not count. A last event
-// has the reason why there is no session, unless an earlier one has it: for example
-// the session was ended, its record is missing, or there are too many cookies.
+// refusedByLoad returns an event for each cookie that did not count. If there is no
+// session for another reason, an event for that reason follows: for example the
+// session was ended, its record is missing, or there are too many cookies.
 func (f *loadResult) refusedByLoad() (all []Event) {
 	v := f.merged
 	for _, r := range f.refusals {
@@ -112,7 +112,8 @@ func (f *loadResult) refusedByLoad() (all []Event) {
 	return append(all, e)
 }
 
-// allRefused returns what did not count, in the order in which it was noticed.
+// allRefused returns the cookies and records that did not count, in the order in
+// which the load found them.
 func (f *loadResult) allRefused() []Refusal {
 	if f.merged == nil {
 		return nil

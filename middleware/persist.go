@@ -14,7 +14,7 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// maxWaits is the number of Fallback.Timeouts that a write may wait for other writers.
+// maxWaits is the number of store timeouts that a write may wait for other writers.
 const maxWaits = 4
 
 // persist makes the plan for the response and writes the plan's record to the store.

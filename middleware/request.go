@@ -71,7 +71,7 @@ type requestState struct {
 	found   *loadResult  // nil before the load
 	pending *pendingPlan // saved, but not yet in a header; nil: nothing
 	bound   int64        // when a login binds its session (ms)
-	silent  bool         // no events are reported, because no visitor sent the request
+	silent  bool         // no event is reported, because the request is not a visitor's
 	value   [1]string    // buffer for the value of Cache-Control
 	result  loadResult
 }
@@ -122,7 +122,7 @@ type loadResult struct {
 	legacy   *legacy       // another library's cookie; nil: none, or not looked for
 	refusals []refusal     // of the cookies that did not open
 	refused  []Refusal     // other refusals so far
-	merged   *state.View   // what the load returned; nil before
+	merged   *state.View   // the load's result; nil before
 	scratch  *scratch      // buffers for several cookies; nil: none
 
 	buffers struct {

@@ -13,7 +13,8 @@ import (
 var errNothingRevoked = errors.New("carryon: revocations are kept in Config.Fallback.Store, which is nil; set it to a store that all replicas share")
 
 // errRevocationOff is the error of revoking if no replica would ask the store.
-var errRevocationOff = errors.New("carryon: Config.Fallback.Revocation is RevocationOff, so no replica asks whether sessions in cookies have been revoked; set RevocationOn on every replica")
+var errRevocationOff = errors.New("carryon: Config.Fallback.Revocation is RevocationOff, so no replica asks whether sessions in cookies have been revoked; " +
+	"leave it out on every replica")
 
 // Revoke ends the session with the given public id ([session.Session.ID]). All
 // copies of its cookies are then refused, whether the session is in cookies or in
@@ -21,10 +22,10 @@ var errRevocationOff = errors.New("carryon: Config.Fallback.Revocation is Revoca
 // login. It is not an error if there is no such session.
 //
 // After Revoke has returned, this replica refuses the session at once, and other
-// replicas within Config.Fallback.RevocationMaxAge. If the store could not be written, the
-// error is [session.ErrStoreDown] (wrapped), and the session is probably still
-// valid: call Revoke again. For how durable a store's writes are, see
-// docs/stores.md.
+// replicas within Config.Fallback.RevocationMaxAge. If the store could not be
+// written, the error is [session.ErrStoreDown] (wrapped), and the session is
+// probably still valid: call Revoke again. For how durable a store's writes are,
+// see docs/stores.md.
 func (m *Sessions) Revoke(ctx context.Context, id string) error {
 	if m.Fallback.Store == nil {
 		return errNothingRevoked
@@ -55,8 +56,8 @@ func (m *Sessions) latestEnd() time.Time {
 // RevokeSubject ends all sessions that were bound to the subject
 // ([session.Session.Login]) before now: "log out everywhere". It counts for every
 // session that is loaded later: at this replica at once, and at others within
-// Config.Fallback.RevocationMaxAge. Later logins are not affected, even if the replicas'
-// clocks differ. Its errors are those of [Sessions.Revoke].
+// Config.Fallback.RevocationMaxAge. Later logins are not affected, even if the
+// replicas' clocks differ. Its errors are those of [Sessions.Revoke].
 func (m *Sessions) RevokeSubject(ctx context.Context, subject string) error {
 	if m.Fallback.Store == nil {
 		return errNothingRevoked
