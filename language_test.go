@@ -40,10 +40,7 @@ var plain = []string{
 	"internal/records/",
 	"internal/state/",
 	"keyring/",
-	"middleware/fibersession/",
-	"middleware/lambdasession/",
-	"middleware/migrate/",
-	"middleware/otelsession/",
+	"middleware/",
 	"sessiontest/",
 	"test/",
 }

@@ -68,13 +68,13 @@ func (s *settings) check() error {
 	return errors.Join(f...)
 }
 
-// isNil also finds the nil pointer of a variable that nobody has filled yet.
+// isNil reports whether a field is nil, or holds a nil pointer.
 func isNil(field any) bool {
 	v := reflect.ValueOf(field)
 	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
-// checkFormats makes the formats, and holds the ring against them.
+// checkFormats creates the formats and checks that they suit the ring.
 func (s *settings) checkFormats(f *faults) {
 	var err error
 	if s.formats, err = codec.NewFormats(s.Formats...); err != nil {
@@ -88,7 +88,7 @@ func (s *settings) checkFormats(f *faults) {
 	if live, ok := s.Keys.(interface {
 		Require(check func(*keyring.Ring) error) error
 	}); ok {
-		err = live.Require(check) // a reloaded ring that this program cannot use is refused, too
+		err = live.Require(check) // also for rings that are reloaded later
 	} else {
 		err = check(s.Keys.Ring(context.Background()))
 	}
@@ -145,12 +145,12 @@ func (s *settings) checkFallback(f *faults) {
 		"%d is none of RevocationOn, RevocationStrict and RevocationOff", b.Revocation)
 }
 
-// checkMigration refuses a migration that never ends, and one that cannot tell the
-// two libraries' cookies apart.
+// checkMigration refuses a migration without an end, and importers whose cookies have
+// the names of ours.
 func (s *settings) checkMigration(f *faults) {
 	g := &s.Migration
 	f.add(len(g.From) > 0 && g.Until.IsZero(), "Migration.Until",
-		"it is not set, but Migration.From is; say until when sessions of the other library are taken over")
+		"it is not set, but Migration.From is; set the time at which the imports end")
 	for i, from := range g.From {
 		field := fmt.Sprintf("Migration.From[%d]", i)
 		if isNil(from) {
@@ -158,7 +158,7 @@ func (s *settings) checkMigration(f *faults) {
 			continue
 		}
 		name := from.Cookie().Name
-		f.add(!isToken(name), field, "its cookie is called %q, which is no cookie name", name)
+		f.add(!isToken(name), field, "its cookie has the name %q, which is not a cookie name", name)
 		_, ours := cookiejar.ParsePair(name+"=x", s.Cookie.Name, s.Cookie.FixedName)
 		f.add(ours, field, "it reads the cookie %q, which is one of ours; choose another Config.Cookie.Name", name)
 	}
@@ -173,9 +173,9 @@ var limitFields = map[session.Limit]string{
 	session.LimitSetCookieLines: "Limits.SetCookieLines",
 }
 
-// checkRoom refuses limits with which every write would fail: a session of one
-// entry of one byte must be able to begin. Where it can, it can also change. A
-// configuration must have no other fault.
+// checkRoom refuses limits with which every write would fail: a session with one
+// entry of one byte must be able to begin. If it can begin, it can also change. The
+// configuration must not have other faults.
 func (s *settings) checkRoom(f *faults) {
 	if own := s.limits.CookieBytes - s.sizer.PieceLimit(0); s.sizer.PieceLimit(0) < minPiece {
 		f.add(true, "Limits.CookieBytes", "%d is too small: name and attributes of a cookie take %d of it, and a value needs %d; "+
@@ -189,8 +189,8 @@ func (s *settings) checkRoom(f *faults) {
 	}
 }
 
-// minPiece is the least room for a value that a cookie must have: with it, a session
-// of one byte takes one cookie.
+// minPiece is the minimum length of a value in a cookie. A session of one byte then
+// takes one cookie.
 const minPiece = 200
 
 func hasPrefix(s, prefix string) bool {

@@ -21,25 +21,25 @@ const (
 	DefaultLifetime     = 24 * time.Hour
 	DefaultIdleTimeout  = 2 * time.Hour
 	DefaultStoreTimeout = 2 * time.Second
-	// MaxLifetime is what browsers keep a cookie at most (RFC 6265bis section 5.5).
+	// MaxLifetime is the longest time for which browsers keep a cookie (RFC 6265bis
+	// section 5.5).
 	MaxLifetime = 400 * 24 * time.Hour
 )
 
-// Config says how sessions are kept. Only Keys is required; the zero value of
-// every other field is a safe default.
+// Config configures [Sessions]. Only Keys is required. The zero value of every other
+// field is a safe default.
 type Config struct {
-	// Keys is the ring that seals and opens: *keyring.Keys, or a fixed
-	// *keyring.Ring in tests. Required.
+	// Keys provides the key ring that encrypts and decrypts sessions: a
+	// *keyring.Keys, or a *keyring.Ring in tests. Required.
 	Keys keyring.Provider
 
-	// Formats are the sealed forms beside format 1 that a key of the ring may call
-	// for: those of codec/xchacha and codec/securecookieformat. A key says which is
-	// its own; what the program does not have here is refused, by New for the ring
-	// of that time.
+	// Formats are the formats that keys of the ring may use in addition to format 1:
+	// those of codec/xchacha and codec/securecookieformat. Each key names its format.
+	// New, and each reload of the ring, refuse a ring with a format that is missing.
 	Formats []codec.Format
 
-	// Audience parts programs (or staging and production) that share a key
-	// ring: a session sealed for one audience does not open for another.
+	// Audience separates programs that share a key ring, such as staging and
+	// production: a session of one audience does not open for another.
 	Audience string
 
 	// Cookie sets the name and the attributes of the session's cookies.
@@ -48,11 +48,11 @@ type Config struct {
 	// Lifetimes sets when sessions end.
 	Lifetimes Lifetimes
 
-	// Platform names what stands between the browser and the program, for its
-	// limits on headers; "" means [Default].
+	// Platform names the proxy or service in front of the program. It sets Limits to
+	// that platform's. "" means [Default].
 	Platform Platform
 
-	// Limits overrides single numbers of the platform's.
+	// Limits overrides limits of the platform. A field that is 0 does not.
 	Limits Limits
 
 	// Fallback sets the store for sessions that do not fit their cookies, and how
@@ -62,20 +62,20 @@ type Config struct {
 	// Migration takes over the sessions of another library.
 	Migration Migration
 
-	// ErrorHandler answers a request whose session could not be loaded or
-	// written: nothing of the handler's response has been sent. The default
-	// sends the status of [StatusOf] as plain text without details.
+	// ErrorHandler answers a request whose session could not be loaded or written.
+	// Nothing of the handler's response has been sent. The default sends the status
+	// of [StatusOf] as plain text without details.
 	ErrorHandler func(w http.ResponseWriter, r *http.Request, err error)
 
-	// Observer is told what happened; it must not block. The session is not in
-	// its context: it is locked while most events happen. Nil costs a branch.
+	// Observer is called for each event. It must not block. Its context does not
+	// carry the session, which is locked during most events.
 	Observer func(ctx context.Context, e Event)
 
-	// Logger gets the warnings of New and, without an Observer, failures: one
-	// line of each kind and reason in ten seconds. Nil means slog.Default().
+	// Logger logs warnings of New and, if there is no Observer, failures: one line in
+	// ten seconds for each kind and reason. Nil means slog.Default().
 	Logger *slog.Logger
 
-	// Clock is the time; nil means time.Now.
+	// Clock returns the current time. Nil means time.Now.
 	Clock func() time.Time
 }
 
@@ -83,120 +83,123 @@ type Config struct {
 // is the safest that browsers offer: "__Host-session", Secure, HttpOnly and
 // SameSite=Lax.
 type Cookie struct {
-	// Name is the base name of the cookies, an RFC 6265 token without dots;
-	// "" means "__Host-session", or "__Secure-session" where Domain or a Path
-	// other than "/" is set (a browser would refuse "__Host-" there).
+	// Name is the base name of the cookies: an RFC 6265 token without dots. "" means
+	// "__Host-session", or "__Secure-session" if Domain or a Path other than "/" is
+	// set, because browsers then refuse "__Host-".
 	Name string
 
 	// Path is the cookies' Path attribute; "" means "/".
 	Path string
 
-	// Domain is the cookies' Domain attribute. The default, "", keeps them to
-	// this very host. With a domain, every subdomain can read and set them.
+	// Domain is the cookies' Domain attribute. "" restricts the cookies to this host.
+	// With a domain, every subdomain can read and set them.
 	Domain string
 
-	// SameSite is Lax where it is 0. None lets other sites send the cookies.
+	// SameSite is the cookies' SameSite attribute; 0 means Lax. With None, requests
+	// from other sites carry the cookies.
 	SameSite http.SameSite
 
-	// Partitioned keeps the cookies apart by the site that embeds the page (CHIPS):
-	// for a program that runs in other sites' frames, with SameSite None. Browsers
-	// keep 10,240 bytes of them for a site, so that Limits.RequestBytes is at most
-	// that.
+	// Partitioned gives the cookies a separate jar for each site that embeds the page
+	// (CHIPS). Use it with SameSite None for a program in other sites' frames.
+	// Browsers keep at most 10,240 bytes of partitioned cookies, so
+	// Limits.RequestBytes is at most that.
 	Partitioned bool
 
-	// Priority is "Low", "Medium" or "High": which cookies Chromium drops first
-	// where a site has too many. "" leaves it to the browser.
+	// Priority is the cookies' Priority attribute: "Low", "Medium", "High", or "" for
+	// none. If a site has too many cookies, Chromium drops those of low priority
+	// first.
 	Priority string
 
-	// BrowserSession makes cookies that browsers forget when they are closed
-	// (no Max-Age); many browsers bring them back with their windows.
+	// BrowserSession omits Max-Age, so that browsers forget the cookies when they are
+	// closed. Many browsers restore such cookies together with their windows.
 	BrowserSession bool
 
-	// FixedName names the session's one cookie exactly Name, for platforms that
-	// pass only one cookie (Firebase Hosting: "__session"). The last response
-	// then wins: parallel writers undo one another, a slow response can undo a
-	// logout, and there are no chunks. Prefer anything else.
+	// FixedName keeps the session in one cookie whose name is exactly Name, for
+	// platforms that pass on only one cookie (Firebase Hosting: "__session"). The
+	// last response then wins: parallel writes undo each other, a slow response can
+	// undo a logout, and nothing is chunked. Avoid it where you can.
 	FixedName bool
 
-	// DangerouslyAllowPlainHTTP drops Secure and the name's prefix, so that anyone
-	// on the network path can read and plant sessions. Development rarely needs
-	// it: Chromium and Firefox accept the safe default on http://localhost and
-	// http://127.0.0.1; Safari and many other clients do not.
+	// DangerouslyAllowPlainHTTP omits Secure and the name's prefix, so that anyone on
+	// the network path can read and plant sessions. Development rarely needs it:
+	// Chromium and Firefox accept Secure cookies on http://localhost and
+	// http://127.0.0.1. Safari and many other clients do not.
 	DangerouslyAllowPlainHTTP bool
 }
 
-// Lifetimes sets when sessions end. The zero value ends a session 24 h after it
-// began, or 2 h after its last use.
+// Lifetimes sets when sessions end. With the zero value a session ends 24 hours
+// after it began, or 2 hours after its last use.
 type Lifetimes struct {
-	// Absolute is how long a session lives, however much it is used; 0 means
-	// 24 h, at most 400 days. It is sealed into the session when that begins.
+	// Absolute is the time after which a session ends even if it is in use. 0 means
+	// 24 hours; the maximum is 400 days. It is sealed into each session when the
+	// session begins.
 	Absolute time.Duration
 
-	// Max is the longest that a program may choose for one session
-	// ([session.Session.SetLifetime]); 0 means Absolute, at most 400 days.
+	// Max is the longest lifetime that [session.Session.SetLifetime] accepts. 0 means
+	// Absolute; the maximum is 400 days.
 	Max time.Duration
 
-	// Idle is how long a session lives without being used; 0 means 2 h,
-	// negative no idle limit.
+	// Idle is the time after which a session ends if it is not used. 0 means 2 hours,
+	// and a negative value means no idle timeout.
 	Idle time.Duration
 
-	// TouchAfter is how old the last-seen time must be before a response that
-	// changes nothing renews it; 0 means half of Idle, negative every request.
-	// A session can end this much before Idle is over.
+	// TouchAfter is the age at which a response without changes renews the session's
+	// last-seen time. 0 means half of Idle, and a negative value means every
+	// request. A session in use can end this much before Idle is over.
 	TouchAfter time.Duration
 }
 
-// Fallback sets the store for sessions that do not fit their cookies, and how it
-// is used. The zero value has no store: a session that is too large is
+// Fallback sets the store for sessions that do not fit their cookies, and how it is
+// used. With the zero value there is no store: a write that does not fit fails with
 // [session.ErrTooLarge].
 type Fallback struct {
-	// Store keeps the sessions: fallback.NewMemory for one process, or a store of
-	// the packages under fallback for several. What it keeps is sealed with a key
-	// that only the visitor's cookies hold. Nil, the default, is no store.
+	// Store is a fallback.Memory for one process, or a store of a package under
+	// fallback for several. Each record is encrypted with a secret that only the
+	// visitor's cookies contain. Nil means no store.
 	Store fallback.Store
 
-	// Mode says where sessions live; 0 means [Auto].
+	// Mode selects where sessions are kept; 0 means [Auto].
 	Mode Mode
 
-	// Timeout bounds each call of Store; 0 means 2 s, negative the request's own
-	// deadline only. A write that must wait for other writers of the same session
-	// takes at most four times as long. A visitor who hangs up stops a load, but
-	// never a write.
+	// Timeout limits each call of Store. 0 means 2 seconds, and a negative value
+	// means only the request's own deadline. A write that waits for other writers of
+	// the same session takes at most four times as long. A canceled request stops a
+	// load but never a write.
 	Timeout time.Duration
 
-	// Outage says what happens to a visitor while Store cannot tell their session;
-	// 0 means [OutageRefuse].
+	// Outage selects what happens to visitors with a stored session while Store
+	// fails; 0 means [OutageRefuse].
 	Outage Outage
 
-	// Revocation says whether sessions in cookies can be ended before their time;
-	// 0 means [RevocationOn].
+	// Revocation selects whether sessions in cookies can be ended before they
+	// expire; 0 means [RevocationOn].
 	Revocation Revocation
 
-	// RevocationMaxAge is how old what a replica knows of revocations may be; 0
-	// means 10 s, negative that the store is asked for every request.
+	// RevocationMaxAge is the longest time for which a replica relies on what it has
+	// read about a session's revocation. 0 means 10 seconds, and a negative value
+	// means that every request reads the store.
 	RevocationMaxAge time.Duration
 }
 
-// Migration takes over the sessions of another library, so that nobody is logged
-// out when a program moves to Carryon. The zero value takes over none.
+// Migration imports the sessions of another library, so that visitors stay logged in
+// when a program moves to Carryon. The zero value imports none.
 type Migration struct {
-	// From lists the other libraries' sessions that are taken over: the first whose
-	// cookie a request carries is asked where that carries no cookie of ours. What
-	// it gives is the visitor's session from then on, under the id, the times and
-	// the rules of this configuration. It is written with the next response that may
-	// set a cookie; the old cookie goes, and the importer forgets the session, when a request
-	// shows that ours has arrived, and at once with Renew and Destroy.
+	// From lists the importers. If a request carries no cookie of Carryon, the first
+	// importer whose cookie it carries reads the session. The imported session gets
+	// an id and lifetimes of this configuration. The next response that may set
+	// cookies writes it. The old cookie is expired, and the importer forgets the old
+	// session, when a request shows that the new cookie has arrived, or at once with
+	// Renew, Login and Destroy.
 	From []Importer
 
-	// Until is when the migration ends; required with From. A good time is
-	// the longest lifetime of the old sessions after the start. Then the importers
-	// can be removed; until they are, they cost nothing.
+	// Until is when the imports end; required with From. Choose the start of the
+	// migration plus the longest lifetime of the old sessions. After it the importers
+	// are not used and can be removed.
 	Until time.Time
 
-	// Keep leaves the old cookie and the old session where they are until
-	// Destroy, so that a program that goes back to the other library finds its
-	// visitors logged in as they were before. An old cookie that was stolen stays
-	// of use as long: it is for the first days of a migration.
+	// Keep keeps the old cookie and the old session until Destroy, so that visitors
+	// are still logged in if the program returns to the other library. A stolen old
+	// cookie also stays valid, so use Keep only for the first days of a migration.
 	Keep bool
 }
 
@@ -208,15 +211,15 @@ type settings struct {
 	idle      int64         // ms, 0: none
 	touch     int64         // ms
 	timeout   time.Duration // of a store call; 0: none
-	staleness time.Duration // of what is known of revocations
+	staleness time.Duration // maximum age of known revocation statuses
 	limits    Limits
-	failures  *eventLog // told of failures where there is no Observer
+	failures  *eventLog // logs failures if there is no Observer
 	form      cookiejar.LineFormat
 	sizer     policy.Sizer
 }
 
-// Sessions keeps the sessions of one cookie name. Make one with [New] and
-// share it; it is immutable and safe for concurrent use.
+// Sessions is the middleware for the sessions of one cookie name. Create it with
+// [New]. It is immutable and safe for concurrent use.
 type Sessions struct {
 	settings
 	records  records.Client
@@ -224,10 +227,10 @@ type Sessions struct {
 	foreign  sync.Once // the advice on cookies of other programs
 }
 
-// revocable reports whether sessions can be ended from elsewhere.
+// revocable reports whether the store keeps revocations of sessions in cookies.
 func (s *settings) revocable() bool {
 	return s.Fallback.Store != nil && s.Fallback.Revocation != RevocationOff
 }
 
-// DefaultRevocationMaxAge is how old what a replica knows of revocations may be.
+// DefaultRevocationMaxAge is the default of [Fallback.RevocationMaxAge].
 const DefaultRevocationMaxAge = 10 * time.Second

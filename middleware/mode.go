@@ -1,6 +1,6 @@
 package middleware
 
-// Mode says where sessions live.
+// Mode selects where sessions are kept.
 type Mode int
 
 const (
@@ -11,19 +11,19 @@ const (
 	// have no room for a cell each is written whole: of writes that overlap, the
 	// last response counts ([EventWhole]).
 	Auto Mode = iota
-	// AlwaysCookies keeps every session in the cookies. The store is read only
-	// for sessions that another configuration has left there. They come back
-	// when they are next written, or are too large.
+	// AlwaysCookies keeps every session in the cookies. The store is read only for
+	// sessions that another configuration has put there. They move to the cookies
+	// with their next write, which fails if they are too large.
 	AlwaysCookies
-	// AlwaysStored keeps every session in the store and a reference in the
-	// cookies: the classic server-side session. Sessions that are in cookies move
-	// when they are next written.
+	// AlwaysStored keeps every session in the store and a reference in the cookies:
+	// the classic server-side session. Sessions in cookies move to the store with
+	// their next write.
 	AlwaysStored
 )
 
-// Outage says what happens to visitors while the store cannot tell their session.
-// It concerns sessions in the store, and sessions of another library that an
-// [Importer] cannot read now. Sessions in cookies go on.
+// Outage selects what happens to visitors while the store fails. It applies to
+// sessions in the store, and to sessions of another library that an [Importer]
+// cannot read at the moment. Sessions in cookies are not affected.
 type Outage int
 
 const (
@@ -33,17 +33,17 @@ const (
 	// because a fail-over or a backup has lost writes, the visitor gets that older
 	// state, and [EventRefused] with [session.StoreRolledBack] reports it.
 	OutageRefuse Outage = iota
-	// OutageAbsent treats the visitor as one without a session. Their cookies stay,
-	// and a write is refused with [session.ErrStoreDown], except for Renew and
-	// Destroy. The visitor gets an older state as with OutageRefuse.
+	// OutageAbsent treats visitors with a stored session as having none. Their
+	// cookies stay, and a write is refused with [session.ErrStoreDown], except for
+	// Renew, Login and Destroy. The visitor gets an older state as with OutageRefuse.
 	OutageAbsent
 	// OutageStrict is OutageRefuse, and refuses an older state of the session, too.
 	OutageStrict
 )
 
-// Revocation says whether sessions that are in cookies can be ended before their
-// time, and what happens to their visitors while the store cannot tell whether
-// they have been ended. Without a store, time alone ends them.
+// Revocation selects whether sessions in cookies can be ended before they expire,
+// and what happens to their visitors while the store fails. Without a store,
+// sessions end only when they expire.
 type Revocation int
 
 const (
@@ -57,8 +57,8 @@ const (
 	// RevocationStrict is RevocationOn, but while the store does not answer, sessions
 	// in cookies are treated as [Fallback.Outage] treats those in the store.
 	RevocationStrict
-	// RevocationOff asks the store for no session in cookies and writes no logout of
-	// one: a copy of its cookies works until its time is over. Sessions in the store
+	// RevocationOff neither reads nor writes revocations of sessions in cookies: a
+	// copy of the cookies works until the session expires. Sessions in the store
 	// still end at a logout, but not by their subject.
 	RevocationOff
 )

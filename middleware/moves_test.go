@@ -161,8 +161,8 @@ func spilling(t *testing.T) (*adversary, cookies) {
 	return a, jar
 }
 
-// The session has moved into a row, and the response that was to say so is lost.
-// Who writes next finds the row, and may not build on it in cookies alone.
+// A session moved to the store, and the response with the reference was lost.
+// The next write finds the row and must not continue it in cookies alone.
 func TestWriterMeetsARowThatNoCookieNames(t *testing.T) {
 	a, jar := spilling(t)
 	a.ask(maps.Clone(jar), set("b", text(10_000)))

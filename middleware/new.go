@@ -27,13 +27,13 @@ func New(c Config) (*Sessions, error) {
 		Audience: s.Audience, Name: s.Cookie.Name}}, nil
 }
 
-// warnOfOverlap says so where a key of the ring opens for less long than a session
-// lives. It is no error: the ring changes while the program runs, and one that
-// was rotated in a hurry must not keep the next replica from starting.
+// warnOfOverlap logs a warning if a key of the ring expires before the sessions that
+// it seals. That is not an error: the ring can change while the program runs, and a
+// ring that was rotated in a hurry must not keep a replica from starting.
 func (s *settings) warnOfOverlap() {
 	ring := s.Keys.Ring(context.Background())
 	if err := ring.CheckLifetime(s.Clock(), max(s.Lifetimes.Absolute, s.Lifetimes.Max)); err != nil {
-		s.Logger.Warn("carryon: visitors who stay away for long are logged out before their time: " + err.Error())
+		s.Logger.Warn("carryon: some sessions end before their lifetime: " + err.Error())
 	}
 }
 
@@ -71,7 +71,7 @@ func (s *settings) fill() {
 	s.failures = &eventLog{logger: s.Logger, now: s.Clock}
 	platform, known := s.Platform.Limits()
 	if !known {
-		platform, _ = Default.Limits() // the platform is the only fault then
+		platform, _ = Default.Limits() // so that the limits are not faults, too
 	}
 	s.limits = s.Limits.withDefaults(platform)
 	if c.Partitioned {
@@ -82,8 +82,8 @@ func (s *settings) fill() {
 	s.sizer = policy.Sizer{Name: s.form.NameLen(), Attributes: s.form.MaxAttributes(), CookieBytes: s.limits.CookieBytes}
 }
 
-// partitionBytes is what Chromium keeps of the partitioned cookies of one site
-// under another: 10 KiB, names and values counted.
+// partitionBytes is Chromium's limit for the partitioned cookies of one site under
+// another site: 10 KiB of names and values.
 const partitionBytes = 10 << 10
 
 func orDefault(d, def time.Duration) time.Duration {

@@ -14,7 +14,7 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// many is a session of so many entries that they have no room for a cookie each.
+// many begins a session with 40 entries, which have no room for a cookie each.
 func many(t *testing.T, change func(*middleware.Config)) (a *adversary, jar cookies, told *events) {
 	told = &events{}
 	a = newAdversary(t, func(c *middleware.Config) {
@@ -141,7 +141,7 @@ func TestClearOfManyEntriesIsNotToldAsWhole(t *testing.T) {
 	require.Empty(t, told.of(middleware.EventWhole))
 }
 
-// othersOf are the cookies of other programs that come to about so many bytes.
+// othersOf returns cookies of other programs that take about that number of bytes.
 func othersOf(bytes int) cookies {
 	all := cookies{}
 	for i := 0; bytes > 0; i++ {
