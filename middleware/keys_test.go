@@ -228,7 +228,7 @@ func TestNewWarnsOfAShortOverlap(t *testing.T) {
 		_, err := middleware.New(middleware.Config{Keys: short, Lifetimes: middleware.Lifetimes{Absolute: lifetime}, Clock: func() time.Time { return noon },
 			Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		require.NoError(t, err)
-		require.Equal(t, want, strings.Contains(log.String(), "logged out before their time"), "%v: %s", lifetime, log.String())
+		require.Equal(t, want, strings.Contains(log.String(), "some sessions end before their lifetime"), "%v: %s", lifetime, log.String())
 		if want {
 			require.Contains(t, log.String(), ring.Active(noon).ID().String())
 		}
