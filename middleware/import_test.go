@@ -365,7 +365,7 @@ func TestImportIsCheckedByNew(t *testing.T) {
 		"no end":   {func(c *middleware.Config) { c.Migration.Until = time.Time{} }, "Config.Migration.Until: it is not set"},
 		"nil":      {func(c *middleware.Config) { c.Migration.From = append(c.Migration.From, nil) }, "Config.Migration.From[1]: it is nil"},
 		"our name": {func(c *middleware.Config) { c.Cookie.Name, c.Cookie.FixedName = "old", true }, "which is one of ours"},
-		"no name":  {func(c *middleware.Config) { c.Migration.From = []middleware.Importer{nameless{}} }, "which is no cookie name"},
+		"no name":  {func(c *middleware.Config) { c.Migration.From = []middleware.Importer{nameless{}} }, "which is not a cookie name"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := middleware.Config{Keys: newRing(t), Migration: middleware.Migration{From: []middleware.Importer{&oldLibrary{}}, Until: noon}}
