@@ -183,7 +183,8 @@ func TestFortyFetches(t *testing.T) {
 			require.NotZero(t, kept)
 			clock.Move(settled)
 		}
-		require.Zero(t, site.Meter.Most().Events[middleware.EventWhole])
+		// A last request that the browser sends after all other answers may write the
+		// session whole: nothing is in flight that it could undo.
 		limits, _ := middleware.Nginx.Limits()
 		within(t, site.Meter.Most(), limits)
 		p.logInAndOut()
