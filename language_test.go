@@ -36,11 +36,13 @@ var plain = []string{
 	"fallback/",
 	"imports_test.go",
 	"internal/cookiejar/",
+	"internal/core/",
 	"internal/policy/",
 	"internal/records/",
 	"internal/state/",
 	"keyring/",
 	"middleware/",
+	"session/",
 	"sessiontest/",
 	"test/",
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// discreet is the text of an encoder's or decoder's error without what it may
-// quote of the value: types and fields are shown, other people's words are not.
+// discreet returns the text of an encoder's or decoder's error without quotes from the
+// value. It keeps names of types and fields.
 func discreet(err error) string {
 	switch e := err.(type) {
 	case *cbor.UnmarshalTypeError: // it may go on with the number or the text

@@ -78,7 +78,7 @@ func TestWhatDoesNotDecodeGivesTheZeroValue(t *testing.T) {
 	require.False(t, s.Has("user"), "Pop removes it all the same")
 }
 
-// What no longer decodes is reported to who asks, and fails no commit.
+// A value that does not decode is reported to its reader and does not fail the commit.
 func TestWhatDoesNotDecodeFailsNoCommit(t *testing.T) {
 	v := newVisitor(t)
 	v.visit(func(s *session.Session) { text.Set(s, "seven"); count.Set(s, 1) })
@@ -96,8 +96,8 @@ func TestWhatDoesNotDecodeFailsNoCommit(t *testing.T) {
 	})
 }
 
-// An update of what does not decode would begin anew from nothing: it is refused,
-// and the value stays. A program that wants that deletes it first.
+// An update of a value that does not decode is refused, because it would start over
+// from nothing. The value stays. A program can delete it first.
 func TestUpdateOfWhatDoesNotDecodeIsRefused(t *testing.T) {
 	v := newVisitor(t)
 	v.visit(func(s *session.Session) { text.Set(s, "seven"); count.Set(s, 1) })
@@ -122,7 +122,7 @@ func TestUpdateOfWhatDoesNotDecodeIsRefused(t *testing.T) {
 	v.visit(func(s *session.Session) { sessiontest.Holds(t, s, wrong, 1) })
 }
 
-// The backend is told of each value that does not decode, by name.
+// Each value that does not decode is reported to the backend by name.
 func TestWhatDoesNotDecodeIsTold(t *testing.T) {
 	b := &stub{}
 	s, _ := stubbed(t, b)

@@ -179,7 +179,7 @@ func ExampleSession_Renew() {
 	// []
 }
 
-// What is set after Destroy begins a new session in the same response.
+// Values that are set after Destroy begin a new session in the same response.
 func ExampleSession_Destroy() {
 	s := fresh(sessiontest.With(user, User{Name: "张三"}))
 	s.Destroy()
@@ -188,7 +188,8 @@ func ExampleSession_Destroy() {
 	// Output: true [flash]
 }
 
-// Whoever must not take a store's outage for "nobody is logged in" loads first.
+// A handler that must not mistake an outage of the store for a visitor without a
+// login calls Load first.
 func ExampleSession_Load() {
 	s := fresh(sessiontest.LoadError(errors.New("the store is down")))
 	if err := s.Load(context.Background()); err != nil {

@@ -2,12 +2,12 @@ package session
 
 import "github.com/carryon-go/carryon/internal/state"
 
-// The types that most values have are encoded and decoded here, for a general
-// encoder looks at each value's type anew. What is not in the one form that is
-// written is left to it, so that the two never differ in what they take or make.
+// This file encodes and decodes the most frequent types faster than the CBOR library,
+// which examines the type of each value. It reads only the form that it writes, and
+// leaves all other forms to the library, so that both give the same results.
 
-// appendPlain is the encoding of what p points to, if it is of such a type, which
-// ok tells.
+// appendPlain returns the encoding of the value that p points to. ok reports whether
+// the value has one of these types.
 func appendPlain(p any) (raw []byte, ok bool) {
 	switch v := p.(type) {
 	case *string:
@@ -23,8 +23,8 @@ func appendPlain(p any) (raw []byte, ok bool) {
 	return nil, false
 }
 
-// readPlain decodes raw into what p points to, and tells whether it could: it is
-// of such a type, and raw in the form of appendPlain.
+// readPlain decodes raw into the value that p points to. ok reports whether the value
+// has one of these types and raw has the form of appendPlain.
 func readPlain(raw []byte, p any) (ok bool) {
 	switch v := p.(type) {
 	case *string:

@@ -11,16 +11,16 @@ import (
 	"github.com/carryon-go/carryon/internal/core"
 )
 
-// unheard is a backend that nothing but what does not decode is told of.
-type unheard struct {
+// countingBackend counts the values that do not decode.
+type countingBackend struct {
 	core.Backend
 	odd int
 }
 
-func (u *unheard) Undecodable(string, error) { u.odd++ }
+func (u *countingBackend) Undecodable(string, error) { u.odd++ }
 
-// What is encoded and decoded here must be what the CBOR library makes of it,
-// for the two take turns on the same bytes.
+// appendPlain and readPlain must give the results of the CBOR library, because either
+// may read what the other has written.
 func samePlain[T any](t require.TestingT, v T) {
 	want, err := encMode.Marshal(v)
 	require.NoError(t, err)
@@ -80,11 +80,11 @@ func agree[T any](t *testing.T, raw []byte) {
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}
-	told, s := &unheard{}, new(Session)
-	s.core().Init(told)
+	backend, s := &countingBackend{}, new(Session)
+	s.core().Init(backend)
 	all, failed := Key[T]("k").decode(s, raw)
 	require.Equal(t, err == nil, failed == nil)
-	require.Equal(t, err != nil, told.odd == 1)
+	require.Equal(t, err != nil, backend.odd == 1)
 	if err == nil {
 		require.Equal(t, want, all)
 	}

@@ -36,7 +36,7 @@ func TestContextWithoutASession(t *testing.T) {
 		found, ok := session.Lookup(ctx)
 		require.False(t, ok, name)
 		require.Nil(t, found, name)
-		// Whoever reads this panic has forgotten one of two things.
+		// The panic's text names both possible causes.
 		require.PanicsWithValue(t, "carryon: session.From: this context has no session; wrap the handler that serves "+
 			"this route: http.ListenAndServe(addr, sessions.Handler(mux)), and pass r.Context() on",
 			func() { session.From(ctx) }, name)
@@ -222,7 +222,7 @@ func TestTheWholeLifeOfASession(t *testing.T) {
 		require.True(t, s.Has("text"))
 		require.False(t, s.Has("other"))
 		created = s.Created()
-		require.Equal(t, expires, s.Expires(), "as it was told before it was sealed")
+		require.Equal(t, expires, s.Expires(), "the same as before the commit")
 		require.InDelta(t, 24*time.Hour, expires.Sub(created), float64(time.Second))
 		require.Equal(t, time.UTC, created.Location())
 		require.WithinDuration(t, time.Now(), created, time.Minute)

@@ -18,21 +18,21 @@ var (
 	errEmbedded = errors.New("an embedded pointer to a struct of an unexported type cannot be filled when it is read back; " +
 		"embed the struct itself, or export its type")
 	errTooDeep = errors.New("it nests deeper than 64 levels, or contains itself; store something flatter")
-	errMethods = errors.New("what is stored in an interface with methods cannot be read back; " +
+	errMethods = errors.New("a value in an interface with methods cannot be decoded; " +
 		"store the concrete type, or any")
 )
 
-// shape is what a type tells of its values.
+// shape says what the type of a value reveals about the value's encoding.
 type shape byte
 
 const (
-	closed  shape = iota + 1 // all of a value is seen in its type, and encodes
+	closed  shape = iota + 1 // the type alone shows that every value can be encoded
 	open                     // a value can hold any type, or itself
-	lossy                    // there is a struct in it whose content an encoder does not see
-	blocked                  // there is a struct in it that a decoder cannot fill
+	lossy                    // it contains a struct whose content the encoder does not see
+	blocked                  // it contains a struct that the decoder cannot fill
 )
 
-// fault is why values of this shape are refused, nil if they are not.
+// fault returns the error for values of this shape, or nil if they can be encoded.
 func (s shape) fault() error {
 	switch s {
 	case lossy:
@@ -43,7 +43,7 @@ func (s shape) fault() error {
 	return nil
 }
 
-var shapes sync.Map // reflect.Type -> shape: a type is walked once
+var shapes sync.Map // reflect.Type -> shape
 
 func shapeOf(t reflect.Type) shape {
 	if s, found := shapes.Load(t); found {
@@ -54,7 +54,7 @@ func shapeOf(t reflect.Type) shape {
 	return s
 }
 
-// walk is the shape of t; path holds the types that t is inside of.
+// walk returns the shape of t. path contains the types that enclose t.
 func walk(t reflect.Type, path []reflect.Type) shape {
 	for _, outer := range path {
 		if outer == t {
@@ -93,8 +93,8 @@ func walkStruct(t reflect.Type, path []reflect.Type) shape {
 	return s
 }
 
-// visible lists the fields of a struct that an encoder sees, those of embedded
-// structs among them.
+// visible returns the fields of a struct that the encoder sees, including those of
+// embedded structs.
 func visible(t reflect.Type) (fields []reflect.StructField) {
 	for _, f := range reflect.VisibleFields(t) {
 		if f.IsExported() && tag(f) != "-" && !flattened(f) {
@@ -104,7 +104,7 @@ func visible(t reflect.Type) (fields []reflect.StructField) {
 	return fields
 }
 
-// tag is the tag that counts for f, as the encoder chooses it.
+// tag returns the struct tag of f that the encoder uses.
 func tag(f reflect.StructField) string {
 	if s, ok := f.Tag.Lookup("cbor"); ok {
 		return s
@@ -112,7 +112,8 @@ func tag(f reflect.StructField) string {
 	return f.Tag.Get("json")
 }
 
-// flattened tells whether f is an embedded struct whose fields stand in for it.
+// flattened reports whether f is an embedded struct whose fields are encoded in its
+// place.
 func flattened(f reflect.StructField) bool {
 	inner := f.Type
 	if inner.Kind() == reflect.Pointer {
@@ -122,7 +123,7 @@ func flattened(f reflect.StructField) bool {
 	return f.Anonymous && inner.Kind() == reflect.Struct && unnamed && !marshals(inner)
 }
 
-// marshals tells whether a type's values are encoded by code of its own.
+// marshals reports whether a type has its own method for encoding.
 func marshals(t reflect.Type) bool {
 	if t == reflect.TypeFor[time.Time]() || t == reflect.TypeFor[big.Int]() {
 		return true
@@ -135,9 +136,9 @@ func marshals(t reflect.Type) bool {
 	return false
 }
 
-// inspect looks through a value of an open type for what would be lost, and
-// bounds its depth before the encoder, which would follow a circle for ever.
-// Pointers count as well, so the bound is wider than that of the encoding.
+// inspect returns an error if a value of an open type could not be decoded again. It
+// also limits the depth, because the encoder would not end on a value that contains
+// itself. Pointers count, too, so the limit is higher than that of the encoding.
 func inspect(v reflect.Value, depth int) error {
 	if depth > 2*maxNesting {
 		return errTooDeep

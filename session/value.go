@@ -8,15 +8,14 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// maxNesting is how deep values may nest: arrays and maps in one another.
+// maxNesting is the maximum depth of arrays and maps in each other.
 const maxNesting = 64
 
-// The encoding of values: deterministic, so that equal values have equal bytes;
-// times as RFC 3339 text with nanoseconds under CBOR's own tag, so that they
-// come back as times even into an any; strings as they are, for Go's strings
-// need not be UTF-8. Whatever encodes must decode again: the decoder's bounds on
-// counts are off (its input was sealed by us, and a count is never believed
-// beyond the bytes that follow it).
+// encMode and decMode encode and decode values. The encoding is deterministic, so
+// equal values have equal bytes. Times are RFC 3339 text with nanoseconds under CBOR's
+// tag, so they decode as times even into an any. Strings need not be UTF-8, as in Go.
+// The decoder does not limit counts, so that it decodes every encoded value. Its input
+// is authenticated, and it never allocates more than the remaining bytes allow.
 var encMode, decMode = func() (cbor.EncMode, cbor.DecMode) {
 	enc := cbor.CoreDetEncOptions()
 	enc.Time, enc.TimeTag = cbor.TimeRFC3339Nano, cbor.EncTagRequired
@@ -38,8 +37,8 @@ var encMode, decMode = func() (cbor.EncMode, cbor.DecMode) {
 	return e, d
 }()
 
-// encode refuses what would not come back. Most types tell by themselves; the
-// values of the others are looked through first.
+// encode encodes a value and refuses a value that would not decode again. For most
+// types the type decides; for the others the value is inspected.
 func encode[T any](v T) ([]byte, error) {
 	if raw, ok := appendPlain(&v); ok {
 		return raw, nil
@@ -47,7 +46,7 @@ func encode[T any](v T) ([]byte, error) {
 	s := shapeOf(reflect.TypeFor[T]())
 	err := s.fault()
 	if s == open {
-		held := v // what is looked into lies on the heap
+		held := v // only this copy escapes to the heap
 		err = inspect(reflect.ValueOf(&held).Elem(), 0)
 	}
 	if err != nil {

@@ -29,8 +29,8 @@ const (
 	text  session.Key[string]   = "text"
 )
 
-// visitor is a browser in front of a site: each visit is a request of its own,
-// through the middleware and a jar.
+// visitor is a browser and a site. Each visit is one request through the middleware,
+// with the cookies of a jar.
 type visitor struct {
 	sessions *middleware.Sessions
 	jar      *sessiontest.Jar
@@ -52,14 +52,14 @@ func (v *visitor) visit(f func(s *session.Session)) *http.Response {
 	return v.jar.Do(handler, v.jar.Request("GET", "/", nil))
 }
 
-// changed tells whether a request in which f is the handler sets a cookie.
+// changed reports whether a request in which f is the handler sets a cookie.
 func (v *visitor) changed(t require.TestingT, f func(s *session.Session)) bool {
 	response := v.visit(f)
 	require.Equal(t, http.StatusOK, response.StatusCode)
 	return len(response.Header.Values("Set-Cookie")) > 0
 }
 
-// stub is a backend of which a test sees everything.
+// stub is a backend that records its calls.
 type stub struct {
 	view    *state.View
 	loadErr error
@@ -97,7 +97,7 @@ func (b *stub) Clamped(what string, d time.Duration) {
 }
 func (b *stub) Undecodable(name string, _ error) { b.odd = append(b.odd, name) }
 
-// stubbed is a session over b, and its core.
+// stubbed returns a session with backend b, and its core.
 func stubbed(t testing.TB, b *stub) (*session.Session, *core.Core) {
 	s := new(session.Session)
 	c := core.Of(s)
@@ -105,7 +105,7 @@ func stubbed(t testing.TB, b *stub) (*session.Session, *core.Core) {
 	return s, c
 }
 
-// outcome commits and is what the commit saw.
+// outcome commits and returns the outcome that the commit got.
 func outcome(t testing.TB, c *core.Core) (out core.Outcome) {
 	require.NoError(t, c.Commit(func(o core.Outcome) (*state.View, error) { out = o; return nil, nil }))
 	return out

@@ -12,30 +12,32 @@ import (
 	"github.com/carryon-go/carryon/internal/state"
 )
 
-// Backend is what a Core asks of whoever made it. Load and Save are called
-// under the Core's lock and must not call it back.
+// Backend loads and saves the session of a [Core]. Its methods are called under the
+// Core's lock and must not call the Core.
 type Backend interface {
-	// Load merges the request's session, under ctx or, where that is nil, the
-	// request's own. It is called at most once. With an error it may still give what
-	// can be told of it, for Destroy; without one it gives nil where there was nothing to
-	// be looked at.
+	// Load reads the request's session, under ctx or, if ctx is nil, under the
+	// request's own context. It is called at most once. It returns nil if the request
+	// carries no session. Together with an error it may return what is known of the
+	// session, for Destroy.
 	Load(ctx context.Context) (*state.View, error)
-	// Save writes what needs no header, and says what a commit would say. Where
-	// the changes are in a store now, it gives the session as it is there.
+	// Save writes changes to the store if the session is kept there, and returns the
+	// session as it is in the store then. It returns the error that a commit would
+	// return.
 	Save(ctx context.Context, o Outcome) (*state.View, error)
-	// LateRead and LateChange are told of what happens after the header has gone.
+	// LateRead and LateChange report a read or a change after the header was sent.
+	// what names the method.
 	LateRead()
 	LateChange(what string)
 	// Lifetimes returns the time, the lifetime of a session that begins, and the
 	// longest that a program may choose, in milliseconds.
 	Lifetimes() (now, lifetime, longest int64)
-	// Clamped is told of a lifetime that is not permitted.
+	// Clamped reports a lifetime outside of the permitted range.
 	Clamped(what string, asked time.Duration)
-	// Undecodable is told of a value that is not of its key's type.
+	// Undecodable reports a value that does not decode as its key's type.
 	Undecodable(name string, err error)
 }
 
-// ErrLate is returned (wrapped) for a change after the response's header.
+// ErrLate is returned (wrapped) after a change that came after the response's header.
 var ErrLate = errors.New("carryon: the session was changed after the response's header had been written; " +
 	"change it before the first byte, or call Save before a long response")
 
@@ -46,26 +48,26 @@ type Core struct {
 	view    *state.View // nil until anything was asked of it
 	*edits              // &unedited until there are any: most requests only read
 
-	stage   atomic.Uint32 // changed without the lock, too
-	sealed  bool          // the header has gone; after a Pass only once claim has looked
-	open    bool          // the session lives in a store, which takes changes even then
-	unasked bool          // the header has gone before anything was asked of the session
+	stage   atomic.Uint32 // also changed without the lock
+	sealed  bool          // the header was sent; after a Pass, set by the next claim
+	open    bool          // the session is in a store, which takes changes after the header, too
+	unasked bool          // the header was sent before the session was first used
 	began   bool          // this request began the session, and it is in a store already
 }
 
-// How far a Core has come. Most requests never ask for their session, or find none;
-// their end costs one atomic operation in place of a lock.
+// The stages of a Core. Most requests never use their session, or have none. Their
+// commit costs one atomic operation instead of a lock.
 const (
 	unused  uint32 = iota
-	absence        // it was loaded, there was nothing to be looked at, and nothing was done
+	absence        // the request carries no session, and nothing was changed
 	used
-	passed // the header has gone, and the session had nothing to say
+	passed // the header was sent without cookies of the session
 )
 
 // Init prepares c, which may be part of a larger struct.
 func (c *Core) Init(b Backend) { c.backend, c.edits = b, &unedited }
 
-// requests is no context: a load under it is under the request's own.
+// requests is nil, which makes a load use the request's own context.
 var requests context.Context
 
 // ContextKey is the key under which a context holds a request's *session.Session.
@@ -73,10 +75,11 @@ type ContextKey struct{}
 
 var absent = &state.View{Verdict: state.Absent}
 
-var errPanicked = errors.New("carryon: the load of the session panicked; mend the Observer, importer or store whose panic " +
+var errPanicked = errors.New("carryon: the load of the session panicked; repair the Observer, importer or store whose panic " +
 	"a handler has recovered from")
 
-// load loads once, under ctx or the request's own. The lock is held.
+// load loads the session on its first call, under ctx or the request's context. The
+// lock must be held.
 func (c *Core) load(ctx context.Context) error {
 	if c.view != nil {
 		return c.loadErr
@@ -85,7 +88,7 @@ func (c *Core) load(ctx context.Context) error {
 		c.sealed, c.unasked = true, true
 	}
 	defer func() {
-		if c.view == nil { // for a handler that recovers it is a load that has failed
+		if c.view == nil { // Load panicked; a handler that recovers sees a failed load
 			c.view, c.edit().loadErr = absent, errPanicked
 		}
 	}()
@@ -108,14 +111,15 @@ func (c *Core) load(ctx context.Context) error {
 	return err
 }
 
-// Load loads the session if it is not, under ctx (nil: the request's).
+// Load loads the session on first use, under ctx, or under the request's context if
+// ctx is nil.
 func (c *Core) Load(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.load(ctx)
 }
 
-// View is the merged session as it was loaded.
+// View returns the session as it was loaded.
 func (c *Core) View() *state.View {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -123,21 +127,21 @@ func (c *Core) View() *state.View {
 	return c.view
 }
 
-// LoadErr is what the load ended in, if it has run.
+// LoadErr returns the error of the load, if it has run.
 func (c *Core) LoadErr() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.loadErr
 }
 
-// LateErr is the first change that came too late, if any did.
+// LateErr returns the error of the first change that came too late, or nil.
 func (c *Core) LateErr() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.late
 }
 
-// Err is the first fault: of the load, of a value, or of a late change.
+// Err returns the first error: of the load, of values, or of a late change.
 func (c *Core) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -154,7 +158,7 @@ func (c *Core) err() error {
 	return c.late
 }
 
-// Get returns the value of a name as CBOR, nil where there is none.
+// Get returns the value of a name as CBOR, or nil if there is none.
 func (c *Core) Get(name string) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -174,7 +178,7 @@ func (c *Core) get(name string) []byte {
 	return nil
 }
 
-// Subject is whom the session is bound to; nil where it is not.
+// Subject returns the subject of the session, or nil if it has none.
 func (c *Core) Subject() []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -189,7 +193,7 @@ func (c *Core) Subject() []byte {
 	return c.view.Head.Subject
 }
 
-// Names lists the names that have a value, sorted.
+// Names returns the names that have a value, sorted.
 func (c *Core) Names() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -214,9 +218,9 @@ func (c *Core) Names() []string {
 	return names
 }
 
-// Generation tells which generation the session is in now: its root, and
-// whether the visitor's browser brought it. A zero root means that nothing is
-// written yet.
+// Generation returns the root of the session's generation, and reports whether the
+// session is new, that is, not from the request. The root is zero if nothing has
+// been written yet.
 func (c *Core) Generation() (root state.Root, isNew bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -230,11 +234,11 @@ func (c *Core) Generation() (root state.Root, isNew bool) {
 	return c.view.Head.Root, c.began
 }
 
-// begins tells whether the session is this request's own.
+// begins reports whether this request begins the session.
 func (c *Core) begins() bool { return c.began || c.view.Head == nil || c.changes.Destroyed }
 
-// writes tells whether the changes leave a session to be written. A renewal of
-// nothing, and nothing after a destruction, leave none.
+// writes reports whether there is a session to write after the changes. Without a
+// session, a renewal alone writes none.
 func (c *Core) writes() bool {
 	ch := &c.changes
 	if ch.Destroyed || c.view.Head == nil {
@@ -243,7 +247,7 @@ func (c *Core) writes() bool {
 	return len(ch.Ops) > 0 || ch.Cleared || ch.Renewed
 }
 
-// Created is when the session began; zero if this request begins it.
+// Created returns when the session began, or 0 if this request begins it.
 func (c *Core) Created() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -254,8 +258,8 @@ func (c *Core) Created() int64 {
 	return c.view.Head.Created
 }
 
-// End is when the session's absolute lifetime ends, by the changes so far; zero if
-// there is no session.
+// End returns when the session's absolute lifetime ends, including the changes so
+// far, or 0 if there is no session.
 func (c *Core) End() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -271,7 +275,7 @@ func (c *Core) End() int64 {
 	now, lifetime, longest := c.backend.Lifetimes()
 	e := c.edit()
 	if e.changes.Now == 0 {
-		e.changes.Now = now // the end that is sealed counts from here, too
+		e.changes.Now = now // so that the commit seals the same end
 	}
 	if asked := e.changes.Terms.Lifetime; asked != 0 {
 		lifetime = min(asked, max(lifetime, longest))
@@ -279,8 +283,8 @@ func (c *Core) End() int64 {
 	return e.changes.Now + lifetime
 }
 
-// IdleEnd is when the session that the request brought ends if it is not used;
-// zero where it does not, or is new.
+// IdleEnd returns when the session ends if it is not used. It is 0 for a new session
+// or without an idle timeout.
 func (c *Core) IdleEnd() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -291,10 +295,9 @@ func (c *Core) IdleEnd() int64 {
 	return c.view.IdleEnd
 }
 
-// Pass is Commit where there is nothing to say of the session itself: nothing was
-// asked of it, or it was read and, by the backend's word, there was nothing to be
-// looked at. asked tells which. It is for who would otherwise gather what Commit
-// needs for nothing.
+// Pass replaces Commit for a session that was not used, or that the request does not
+// carry and nothing has changed. ok reports whether that is so, and asked reports
+// whether the session was read. It saves the caller the input of Commit.
 func (c *Core) Pass() (asked, ok bool) {
 	switch stage := c.stage.Load(); stage {
 	case unused, absence:
@@ -303,12 +306,11 @@ func (c *Core) Pass() (asked, ok bool) {
 	return true, false
 }
 
-// Passed tells whether the header has gone without the session having had anything to
-// say. Changes are too late then.
+// Passed reports whether Pass has succeeded. Later changes are too late.
 func (c *Core) Passed() bool { return c.stage.Load() == passed }
 
-// claim is for who may have a change: either the response is still to come and will
-// look at it, or it has passed.
+// claim makes sure that the commit sees a change that follows. If the header was sent
+// by a Pass, claim marks the core as sealed.
 func (c *Core) claim() {
 	if c.stage.Load() == absence && c.stage.CompareAndSwap(absence, used) {
 		return
@@ -318,9 +320,8 @@ func (c *Core) claim() {
 	}
 }
 
-// Commit calls write, under the lock, with what is to be written. After it the
-// session takes no more changes, unless write gives the session as it is in a
-// store now.
+// Commit calls write with the outcome, under the lock. Later changes are refused,
+// unless write returns the session as it is in a store now.
 func (c *Core) Commit(write func(Outcome) (*state.View, error)) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -331,11 +332,11 @@ func (c *Core) Commit(write func(Outcome) (*state.View, error)) error {
 	if !o.Touched {
 		c.stage.CompareAndSwap(unused, passed)
 	}
-	c.stand(stored)
+	c.rebase(stored)
 	return err
 }
 
-// Save has the backend write what it can before the response, or after it.
+// Save has the backend write changes to the store, before or after the header.
 func (c *Core) Save(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -354,12 +355,12 @@ func (c *Core) save(ctx context.Context) error {
 		return nil
 	}
 	stored, err := c.backend.Save(ctx, o)
-	c.stand(stored)
+	c.rebase(stored)
 	return err
 }
 
-// Finish writes what came after the header where a store takes it, and returns
-// what was lost. A change that comes later still needs a Save of its own.
+// Finish saves changes that came after the header if the session is in a store. It
+// returns an error if a change was lost. A change after Finish needs its own Save.
 func (c *Core) Finish(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -372,15 +373,15 @@ func (c *Core) Finish(ctx context.Context) error {
 	return c.late
 }
 
-// Locked calls f under the lock, for who looks at what a Backend's work may change.
+// Locked calls f under the lock, so that the backend's methods do not run meanwhile.
 func (c *Core) Locked(f func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f()
 }
 
-// stand makes stored what further changes build on.
-func (c *Core) stand(stored *state.View) {
+// rebase makes stored the session to which further changes apply.
+func (c *Core) rebase(stored *state.View) {
 	if stored == nil {
 		return
 	}
@@ -401,17 +402,17 @@ func (c *Core) outcome() Outcome {
 	return o
 }
 
-// Outcome is what a request leaves to be committed.
+// Outcome is the state of a session that a commit has to write.
 type Outcome struct {
-	Touched bool           // anything was asked of the session
-	View    *state.View    // nil where it was never loaded
-	Changes *state.Changes // what the handler did
-	Writes  bool           // the changes leave a session to be written
+	Touched bool           // the session was used
+	View    *state.View    // nil if it was never loaded
+	Changes *state.Changes // the handler's changes
+	Writes  bool           // there is a session to write after the changes
 	Err     error          // of the load, or of a value that could not be encoded
 }
 
-// WithoutPops returns the outcome of a request whose response the visitor may
-// never see: what was popped stays.
+// WithoutPops returns the outcome without the removals by Pop, for a response that
+// the visitor may never see.
 func (o Outcome) WithoutPops() Outcome {
 	if !o.Writes || !slices.ContainsFunc(o.Changes.Ops, isPop) {
 		return o

@@ -21,8 +21,8 @@ type backend struct {
 	late  []string
 
 	lifetime, longest int64    // of sessions
-	clamped, odd      []string // what the backend was told of
-	panics            string   // in which method
+	clamped, odd      []string // reported to the backend
+	panics            string   // the method that panics
 }
 
 func (b *backend) Load(context.Context) (*state.View, error) {
@@ -88,25 +88,25 @@ func TestOutcomeOfOperations(t *testing.T) {
 		ops    []state.Op
 		writes bool
 	}{
-		"a read":                      {do: func(c *core.Core) { c.Get("a") }},
-		"a set":                       {do: func(c *core.Core) { c.Set("z", []byte("1")); c.Set("c", []byte("2")) }, ops: []state.Op{op("c", "2"), op("z", "1")}, writes: true},
-		"the last set":                {do: func(c *core.Core) { c.Set("a", []byte("1")); c.Set("a", []byte("2")) }, ops: []state.Op{op("a", "2")}, writes: true},
-		"equal bytes":                 {do: func(c *core.Core) { c.Set("a", []byte("a")) }},
-		"back to what it was":         {do: func(c *core.Core) { c.Set("a", []byte("1")); c.Set("a", []byte("a")) }},
-		"a delete":                    {do: func(c *core.Core) { c.Delete("a") }, ops: []state.Op{{Name: "a"}}, writes: true},
-		"a delete of nothing":         {do: func(c *core.Core) { c.Delete("x") }},
-		"a delete of one's own":       {do: func(c *core.Core) { c.Set("x", []byte("1")); c.Delete("x") }},
-		"a pop":                       {do: func(c *core.Core) { c.Pop("a") }, ops: []state.Op{{Name: "a", Pop: true}}, writes: true},
-		"a pop of what was set anew":  {do: func(c *core.Core) { c.Set("a", []byte("1")); c.Pop("a") }, ops: []state.Op{{Name: "a", Pop: true}}, writes: true},
-		"a pop twice":                 {do: func(c *core.Core) { c.Pop("a"); c.Pop("a") }, ops: []state.Op{{Name: "a", Pop: true}}, writes: true},
-		"a swap":                      {do: func(c *core.Core) { c.Swap("a", []byte("a"), []byte("1")) }, ops: []state.Op{op("a", "1")}, writes: true},
-		"a swap that comes too late":  {do: func(c *core.Core) { c.Swap("a", []byte("?"), []byte("1")) }},
-		"a swap of what is not there": {do: func(c *core.Core) { c.Swap("x", nil, []byte("1")) }, ops: []state.Op{op("x", "1")}, writes: true},
-		"a clear":                     {do: func(c *core.Core) { c.Set("x", []byte("1")); c.Clear() }, writes: true},
-		"a set after a clear":         {do: func(c *core.Core) { c.Clear(); c.Set("a", []byte("a")) }, ops: []state.Op{op("a", "a")}, writes: true},
-		"a renewal":                   {do: (*core.Core).Renew, writes: true},
-		"a destruction":               {do: func(c *core.Core) { c.Set("x", []byte("1")); c.Destroy() }},
-		"a set after a destruction":   {do: func(c *core.Core) { c.Destroy(); c.Set("x", []byte("1")) }, ops: []state.Op{op("x", "1")}, writes: true},
+		"a read":                              {do: func(c *core.Core) { c.Get("a") }},
+		"a set":                               {do: func(c *core.Core) { c.Set("z", []byte("1")); c.Set("c", []byte("2")) }, ops: []state.Op{op("c", "2"), op("z", "1")}, writes: true},
+		"the last set":                        {do: func(c *core.Core) { c.Set("a", []byte("1")); c.Set("a", []byte("2")) }, ops: []state.Op{op("a", "2")}, writes: true},
+		"equal bytes":                         {do: func(c *core.Core) { c.Set("a", []byte("a")) }},
+		"back to what it was":                 {do: func(c *core.Core) { c.Set("a", []byte("1")); c.Set("a", []byte("a")) }},
+		"a delete":                            {do: func(c *core.Core) { c.Delete("a") }, ops: []state.Op{{Name: "a"}}, writes: true},
+		"a delete of nothing":                 {do: func(c *core.Core) { c.Delete("x") }},
+		"a delete of one's own":               {do: func(c *core.Core) { c.Set("x", []byte("1")); c.Delete("x") }},
+		"a pop":                               {do: func(c *core.Core) { c.Pop("a") }, ops: []state.Op{{Name: "a", Pop: true}}, writes: true},
+		"a pop of a value that was set again": {do: func(c *core.Core) { c.Set("a", []byte("1")); c.Pop("a") }, ops: []state.Op{{Name: "a", Pop: true}}, writes: true},
+		"a pop twice":                         {do: func(c *core.Core) { c.Pop("a"); c.Pop("a") }, ops: []state.Op{{Name: "a", Pop: true}}, writes: true},
+		"a swap":                              {do: func(c *core.Core) { c.Swap("a", []byte("a"), []byte("1")) }, ops: []state.Op{op("a", "1")}, writes: true},
+		"a swap that comes too late":          {do: func(c *core.Core) { c.Swap("a", []byte("?"), []byte("1")) }},
+		"a swap of what is not there":         {do: func(c *core.Core) { c.Swap("x", nil, []byte("1")) }, ops: []state.Op{op("x", "1")}, writes: true},
+		"a clear":                             {do: func(c *core.Core) { c.Set("x", []byte("1")); c.Clear() }, writes: true},
+		"a set after a clear":                 {do: func(c *core.Core) { c.Clear(); c.Set("a", []byte("a")) }, ops: []state.Op{op("a", "a")}, writes: true},
+		"a renewal":                           {do: (*core.Core).Renew, writes: true},
+		"a destruction":                       {do: func(c *core.Core) { c.Set("x", []byte("1")); c.Destroy() }},
+		"a set after a destruction":           {do: func(c *core.Core) { c.Destroy(); c.Set("x", []byte("1")) }, ops: []state.Op{op("x", "1")}, writes: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := handle(t, held, c.do)

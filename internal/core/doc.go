@@ -1,5 +1,5 @@
-// Package core holds one request's session while a handler works with it: the
-// view that was loaded, and what the handler has changed.
+// Package core holds the session of one request: the view that was loaded, and the
+// handler's changes.
 //
-// It knows no HTTP, keys or stores. A [Backend] loads and saves for it.
+// It is independent of HTTP, keys and stores. A [Backend] loads and saves for it.
 package core

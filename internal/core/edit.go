@@ -9,19 +9,19 @@ import (
 	"github.com/carryon-go/carryon/internal/state"
 )
 
-// edits are what a request does to its session, and what went wrong with it.
+// edits are a request's changes to its session, and its errors.
 type edits struct {
 	changes state.Changes
-	loadErr error       // why there is no session to be seen
+	loadErr error       // of the load
 	faults  []error     // values that could not be encoded
-	late    error       // the first change that came too late
-	room    [1]state.Op // for changes.Ops: most requests change one value
+	late    error       // of the first change that came too late
+	room    [1]state.Op // buffer of changes.Ops: most requests change one value
 }
 
-// unedited is shared, and never written to: see edit.
+// unedited is shared by all sessions without edits and never changed.
 var unedited edits
 
-// edit makes room for an edit.
+// edit returns the session's own edits, and allocates them on first use.
 func (c *Core) edit() *edits {
 	if c.edits == &unedited {
 		c.edits = &edits{}
@@ -29,8 +29,7 @@ func (c *Core) edit() *edits {
 	return c.edits
 }
 
-// drop forgets the edits, and what was wrong with them, but not that one came too
-// late.
+// drop removes the edits and their errors, except for the error of a late change.
 func (c *Core) drop() {
 	late := c.late
 	if c.edits = &unedited; late != nil {
@@ -51,14 +50,14 @@ func (c *Core) base(name string) *state.Entry {
 
 func (c *Core) op(name string) (int, bool) { return c.changes.Find(name) }
 
-// Set gives a name a value; equal bytes are no change.
+// Set sets the value of a name. Equal bytes are not a change.
 func (c *Core) Set(name string, value []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.set(name, value)
 }
 
-// Swap sets a name only if its value is still old, and tells whether it was.
+// Swap sets the value of a name if it is still old, and reports whether it was.
 func (c *Core) Swap(name string, old, value []byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -107,7 +106,7 @@ func (c *Core) Pop(name string) []byte {
 
 func (c *Core) remove(op state.Op) {
 	if c.base(op.Name) == nil {
-		c.undo(op.Name) // it was set by this very request
+		c.undo(op.Name) // this request has set it
 		return
 	}
 	c.put(op)
@@ -132,17 +131,18 @@ func (c *Core) undo(name string) {
 	}
 }
 
-// root draws the root of the generation that the changes begin, if they do.
+// root creates the root of a new generation if the changes begin one.
 func (c *Core) root() {
 	if c.changes.Root == (state.Root{}) && c.changes.Begins(c.view) {
 		c.changes.Root = state.NewRoot()
 	}
 }
 
-// begins lists the changes that begin or end a generation, which needs the header.
+// begins contains the methods that begin or end a generation, which needs the header.
 var begins = map[string]bool{"Renew": true, "Login": true, "Destroy": true, "SetLifetime": true, "SetIdleTimeout": true, "SetBrowserSession": true}
 
-// writable loads and tells whether a change still has an effect; it makes room for it.
+// writable loads the session, reports whether a change can still have an effect, and
+// allocates the edits.
 func (c *Core) writable(what string) bool {
 	if c.load(requests) != nil {
 		return false // the commit reports the load's error; nothing may look written

@@ -6,15 +6,15 @@ import (
 	"github.com/carryon-go/carryon/internal/state"
 )
 
-// Reloader is a [Backend] whose sessions may change elsewhere meanwhile.
+// Reloader is a [Backend] that can read a session again.
 type Reloader interface {
-	// Reload gives the session as it is now, in place of what the request has
-	// loaded or saved. It is called under the Core's lock.
+	// Reload returns the session as it is now. have is the session that the request
+	// has loaded or saved. Reload is called under the Core's lock.
 	Reload(ctx context.Context, have *state.View) (*state.View, error)
 }
 
-// Reload drops what the request has changed and not saved, and looks again at
-// what may have changed elsewhere. With an error all stays as it was.
+// Reload drops the unsaved changes and reads the session again. If it returns an
+// error, nothing has changed.
 func (c *Core) Reload(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -22,7 +22,7 @@ func (c *Core) Reload(ctx context.Context) error {
 		return c.load(ctx)
 	}
 	c.claim()
-	sent := c.sealed && !c.open // the changes are in the visitor's cookies, not in the view
+	sent := c.sealed && !c.open // the changes were sent in cookies and are not in the view
 	if c.loadErr != nil && !c.view.Stored() || sent && c.changes.Begins(c.view) {
 		return c.loadErr
 	}

@@ -12,8 +12,7 @@ import (
 
 const hour = int64(time.Hour / time.Millisecond)
 
-// The end of a session is told as it will be sealed, whatever the handler has done
-// so far.
+// End returns the end that the commit will seal, whatever the handler has done so far.
 func TestEndIsToldBeforeItIsSealed(t *testing.T) {
 	held := headOf(set("a", "a"))
 	for name, c := range map[string]struct {
