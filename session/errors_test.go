@@ -34,7 +34,7 @@ func TestTooManyNewEntriesSaysWhatToDo(t *testing.T) {
 	require.ErrorContains(t, err, "one map under one key")
 }
 
-// Names of entries may come from visitors: none writes to a log or a terminal.
+// Names of entries may come from visitors, so control characters must be quoted.
 func TestErrorsQuoteNames(t *testing.T) {
 	name := "x\n\x1b[2J\u202e"
 	for _, err := range []error{
@@ -66,7 +66,7 @@ func TestLookupSaysWhyThereIsNone(t *testing.T) {
 	require.NotErrorIs(t, err, session.ErrNoValue)
 }
 
-// A half-decoded value is none.
+// A value that decodes in part is not returned.
 func TestWhatDoesNotDecodeGivesTheZeroValue(t *testing.T) {
 	s := sessiontest.New(t, sessiontest.With(session.Key[map[string]any]("user"), map[string]any{"Name": "张三", "Admin": "yes"}))
 	u, ok := user.Get(s)
@@ -137,7 +137,7 @@ func TestWhatDoesNotDecodeIsTold(t *testing.T) {
 	require.Len(t, b.odd, 3)
 }
 
-// Errors end in logs, where no visitor's data belongs.
+// Errors are logged, so they must not contain visitors' data.
 func TestErrorsCarryNoValue(t *testing.T) {
 	s := sessiontest.New(t, sessiontest.With[any]("secret", map[string]any{
 		"Name": "Zhang-0815", "N": 77812, "At": "Zhang-0815",
@@ -172,7 +172,7 @@ func TestEncodeErrorsCarryNoValue(t *testing.T) {
 	require.ErrorAs(t, s.Err(), &own, "who wants the cause can have it")
 }
 
-// gossip is a type whose own errors tell all.
+// gossip is a type whose encoding errors contain the value.
 type gossip string
 
 type gossipError struct{ told string }

@@ -96,7 +96,7 @@ func TestPopIsGoneInTheNextRequest(t *testing.T) {
 	v.visit(func(s *session.Session) { require.Equal(t, []string{"count"}, s.Names()) })
 }
 
-// Two keys of one name are one value.
+// Two keys with one name share a value.
 func TestKeysOfOneName(t *testing.T) {
 	s := sessiontest.New(t)
 	session.Key[int32]("n").Set(s, 7)
@@ -110,7 +110,7 @@ func TestKeysOfOneName(t *testing.T) {
 	require.False(t, ok, "700 is no int8")
 }
 
-// Keys are constants in every place that takes one.
+// Keys can be constants.
 const (
 	inBlock session.Key[[]map[string]*User] = "block"
 	derived                                 = inBlock + "/derived"
@@ -210,7 +210,7 @@ func TestGoroutines(t *testing.T) {
 	})
 }
 
-// use calls what else a goroutine may call.
+// use calls the other methods that goroutines may call.
 func use(s *session.Session) {
 	user.Get(s)
 	text.Set(s, "v")
@@ -225,7 +225,7 @@ func use(s *session.Session) {
 	_ = s.Err()
 }
 
-// Goroutines that outlive their request change nothing and break nothing.
+// Goroutines that outlive their request cannot change the session.
 func TestGoroutinesBeyondTheRequest(t *testing.T) {
 	v := newVisitor(t)
 	var outlives sync.WaitGroup

@@ -11,14 +11,14 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// model is what a session should be: a plain map, and which session it is.
+// model is the expected session: a map of values and an id.
 type model struct {
 	values map[string]int
 	exists bool   // the visitor has a session
 	id     string // of it; "" where only the next request can tell
 }
 
-// step is one thing that a handler does, to the session and to the model.
+// step is one call by a handler, applied to the session and to the model.
 type step struct {
 	name string
 	do   func(t *rapid.T, s *session.Session, m *model)
@@ -69,7 +69,7 @@ func steps() []step {
 	}
 }
 
-// agree compares everything that a handler can ask with the model.
+// agree compares the results of all reading methods with the model.
 func agree(t *rapid.T, s *session.Session, m *model) {
 	require.NoError(t, s.Err())
 	require.Equal(t, slices.Sorted(maps.Keys(m.values)), s.Names())
@@ -91,8 +91,8 @@ func agree(t *rapid.T, s *session.Session, m *model) {
 	}
 }
 
-// TestSessionIsAMap has a visitor make requests of random steps, one after the
-// other, and compares the session with a plain map at every step.
+// TestSessionIsAMap sends requests with random steps, one after the other, and
+// compares the session with a map after each step.
 func TestSessionIsAMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		v := newVisitor(t)

@@ -295,7 +295,7 @@ func TestClear(t *testing.T) {
 	require.False(t, v.changed(t, (*session.Session).Clear), "clearing what is empty is no change")
 }
 
-// Clear and Renew together are express-session's regenerate.
+// Clear and Renew together do what express-session calls regenerate.
 func TestClearAndRenew(t *testing.T) {
 	for name, regenerate := range map[string]func(s *session.Session){
 		"Clear, Renew": func(s *session.Session) { s.Clear(); s.Renew() },
@@ -357,7 +357,7 @@ func TestReasons(t *testing.T) {
 	} {
 		require.Equal(t, want, session.Reason((&state.View{Verdict: verdict}).Reason()))
 	}
-	// What did not open may be what the rest lacks.
+	// The missing parts may be in the cookies that did not open.
 	require.Equal(t, session.UnknownKey,
 		session.Reason((&state.View{Verdict: state.Torn, Unopened: 1, Closed: string(session.UnknownKey)}).Reason()))
 	require.Equal(t, session.BadSeal, session.Reason((&state.View{Verdict: state.Absent, Closed: string(session.BadSeal)}).Reason()))

@@ -19,7 +19,7 @@ import (
 	"github.com/carryon-go/carryon/sessiontest"
 )
 
-// roundTrip sets v and gets it.
+// roundTrip sets v and returns the value that Get returns.
 func roundTrip[T any](t *testing.T, v T) T {
 	t.Helper()
 	s, _ := stubbed(t, &stub{})
@@ -150,7 +150,7 @@ func TestTimesThatHaveNoTextAreRefused(t *testing.T) {
 	require.Error(t, setErr(t, time.Date(2025, 1, 1, 0, 0, 0, 0, time.FixedZone("", 24*3600))))
 }
 
-// An any comes back as the plainest type that holds it.
+// A value in an any is decoded as the simplest type that can hold it.
 func TestAny(t *testing.T) {
 	at := time.Date(2025, 6, 15, 12, 0, 0, 5, time.UTC)
 	got := roundTrip[any](t, map[string]any{
@@ -180,7 +180,7 @@ func TestStructTags(t *testing.T) {
 	require.Equal(t, map[string]any{"n": "张三", "c": int64(3)}, fields)
 }
 
-// Programs change their types while sessions live on.
+// Programs change their types while sessions exist.
 func TestFieldsMayComeAndGo(t *testing.T) {
 	s := sessiontest.New(t, sessiontest.With[item]("k", item{SKU: "a", Count: 2}))
 	got, err := session.Key[struct {
@@ -230,7 +230,7 @@ func TestEqualMapsHaveEqualBytes(t *testing.T) {
 	require.False(t, v.changed(t, func(s *session.Session) { k.Set(s, build(true)) }))
 }
 
-// setErr is what a session says after v was set in it.
+// setErr returns the session's error after v was set.
 func setErr[T any](t *testing.T, v T) error {
 	s, _ := stubbed(t, &stub{})
 	session.Key[T]("k").Set(s, v)
@@ -265,7 +265,7 @@ func (x textOnly) MarshalText() ([]byte, error) { return []byte(x.inner), nil }
 
 func (x *textOnly) UnmarshalText(b []byte) error { x.inner = string(b); return nil }
 
-// A session that forgets in silence is worse than an error page.
+// An error page is better than a session that loses a value silently.
 func TestWhatWouldLoseItsContentIsRefused(t *testing.T) {
 	for name, err := range map[string]error{
 		"unexported fields":          setErr(t, secret{"x"}),
@@ -312,7 +312,7 @@ func TestChannelsAndFunctionsAreRefused(t *testing.T) {
 	require.ErrorContains(t, setErr[any](t, []struct{ *item }{}), "embedded pointer")
 }
 
-// A circle would overflow the stack, which ends the program and not the request.
+// A value that contains itself would overflow the stack, which ends the program.
 func TestRecursion(t *testing.T) {
 	list := func(n int) *item {
 		var head *item
@@ -349,7 +349,7 @@ func TestRecursion(t *testing.T) {
 	require.Equal(t, v, roundTrip(t, v))
 }
 
-// Whatever encodes must decode: the decoder's own bounds must not bite.
+// Every encoded value must decode, whatever limits the decoder has by default.
 func TestLargeValues(t *testing.T) {
 	require.Len(t, roundTrip(t, make([]int, 200_000)), 200_000)
 	require.Len(t, roundTrip(t, strings.Repeat("長", 100_000)), 300_000)
@@ -379,7 +379,7 @@ func FuzzAnyTextAndBytes(f *testing.F) {
 	})
 }
 
-// What SPEC.md says of values, as a general decoder sees them.
+// The encoding of values is that of SPEC.md, checked with a general decoder.
 func TestEncodingOfValues(t *testing.T) {
 	for want, v := range map[string]any{
 		`18446744073709551615`:              uint64(math.MaxUint64),

@@ -13,7 +13,7 @@ import (
 	"github.com/carryon-go/carryon/internal/state"
 )
 
-// backend loads a view, or fails to.
+// backend loads a view, or fails.
 type backend struct {
 	view  *state.View
 	err   error
@@ -52,25 +52,25 @@ const (
 	later   = created + 60_000
 )
 
-// set is an entry of a head, written when that was.
+// set returns an entry of a head, written at the same time.
 func set(name, value string) state.Entry {
 	return state.NewEntry(name, state.Stamp{At: created, ID: 1}, []byte(value))
 }
 
-// headOf is the head of a session with these entries, by name.
+// headOf returns the head of a session with the entries, which are sorted by name.
 func headOf(entries ...state.Entry) *state.Cookie {
 	born := state.Stamp{At: created, ID: 1}
 	return &state.Cookie{Kind: state.Head, Root: state.Root{1}, Created: created, End: created + 3_600_000,
 		Born: born, Floor: born, Since: created, SeenAt: created, Entries: entries}
 }
 
-// jarOf is the view of a browser that holds these cookies.
+// jarOf returns the view of the cookies.
 func jarOf(jar ...*state.Cookie) *state.View {
 	v := state.Read(jar, nil, later, 0)
 	return &v
 }
 
-// handle is a request with this view, in which do is the handler.
+// handle runs a request with the view, in which do is the handler.
 func handle(t testing.TB, v *state.View, do func(c *core.Core)) core.Outcome {
 	c := &core.Core{}
 	c.Init(&backend{view: v})
@@ -146,8 +146,8 @@ func TestOutcomeOfAFailedLoad(t *testing.T) {
 	}))
 }
 
-// A handler that recovers from a panic in the load has a failed load, not an absent
-// session, and no second one.
+// For a handler that recovers from a panic in the load, the load has failed. The
+// session is not absent, and is not loaded again.
 func TestALoadThatPanics(t *testing.T) {
 	for name, b := range map[string]*backend{"load": {panics: "load"}, "late read": {panics: "late"}} {
 		t.Run(name, func(t *testing.T) {
@@ -186,8 +186,8 @@ func TestCommitEndsTheChanges(t *testing.T) {
 	require.ErrorIs(t, c.Commit(func(core.Outcome) (*state.View, error) { return nil, failed }), failed)
 }
 
-// A name that is not UTF-8 would be sealed and then refused by Decode, and the
-// whole session with it.
+// Decode refuses a session with a name that is not UTF-8, so such a name must not be
+// sealed.
 func TestNamesOfEntriesAreText(t *testing.T) {
 	o := handle(t, jarOf(), func(c *core.Core) { c.Set("a\xff", []byte("1")); c.Set("b", []byte("1")) })
 	require.Error(t, o.Err)

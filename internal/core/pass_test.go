@@ -14,7 +14,7 @@ import (
 
 var errDown = errors.New("down")
 
-// Only who read a session that is not there has nothing more to say.
+// Pass succeeds only for a session that is unused, or absent and only read.
 func TestPass(t *testing.T) {
 	read := func(c *core.Core) { c.Get("a") }
 	for name, test := range map[string]struct {
@@ -45,8 +45,8 @@ func TestPass(t *testing.T) {
 	}
 }
 
-// A goroutine of the handler's that asks while the response ends comes before it or
-// after it: it is not both that there was nothing to say and that nothing came late.
+// A goroutine that changes the session while the response ends comes either before or
+// after it: the commit writes the change, or the change is late.
 func TestPassBesideAChange(t *testing.T) {
 	for name, found := range map[string]*state.View{"a first one": jarOf(headOf()), "where there is none": nil} {
 		t.Run(name, func(t *testing.T) {
@@ -70,7 +70,7 @@ func TestPassBesideAChange(t *testing.T) {
 	}
 }
 
-// A commit is the end, whatever was there to say.
+// After a commit, changes are late.
 func TestNothingPassesAfterACommit(t *testing.T) {
 	for name, do := range map[string]func(c *core.Core){
 		"nothing was asked": func(*core.Core) {},
@@ -86,7 +86,7 @@ func TestNothingPassesAfterACommit(t *testing.T) {
 	}
 }
 
-// What comes after a response to which the session had nothing to say is late.
+// After a successful Pass, changes are late.
 func TestAfterPassAllIsLate(t *testing.T) {
 	b := &backend{view: jarOf(headOf())}
 	c := &core.Core{}

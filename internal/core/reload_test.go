@@ -13,7 +13,7 @@ import (
 	"github.com/carryon-go/carryon/internal/state"
 )
 
-// moving is a backend whose session changes elsewhere.
+// moving is a backend whose session changes between loads.
 type moving struct {
 	backend
 	now   *state.View
@@ -46,7 +46,7 @@ func TestReload(t *testing.T) {
 	require.Equal(t, 1, b.loads)
 }
 
-// A backend without anything to look at again has the changes dropped all the same.
+// Reload drops the changes even if the backend cannot read the session again.
 func TestReloadOfWhatCannotChange(t *testing.T) {
 	c := &core.Core{}
 	c.Init(&backend{view: jarOf(headOf(set("a", "1")))})
@@ -62,7 +62,7 @@ func TestReloadOfWhatCannotChange(t *testing.T) {
 	require.ErrorIs(t, c.Reload(t.Context()), failing, "there is no record to ask for again")
 }
 
-// Requests that change nothing share what says so.
+// Requests without changes share one empty edits, which must not be written to.
 func TestReloadsBesideOneAnother(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
