@@ -61,6 +61,7 @@ var plain = []string{
 	"middleware/lambdasession/",
 	"middleware/migrate/",
 	"middleware/otelsession/",
+	"reason/",
 	"sessiontest/",
 	"test/docs/demo/",
 	"test/docs/express/",
