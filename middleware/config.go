@@ -125,7 +125,7 @@ type Config struct {
 	// RefuseRolledBack answers like a store that is down where the store has an
 	// older state of a session than the visitor's cookie has seen, which happens
 	// when a fail-over or a backup has lost writes. By default the older state
-	// counts, and [EventRefused] with [session.StoreRolledBack] tells of it.
+	// counts, and [EventRefused] with [reason.StoreRolledBack] tells of it.
 	RefuseRolledBack bool
 
 	// WithoutRevocation leaves it to time to end sessions that are in cookies. By

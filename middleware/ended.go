@@ -8,6 +8,7 @@ import (
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/internal/records"
 	"github.com/carryon-go/carryon/internal/state"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -40,12 +41,12 @@ func (x *requestState) askWhether(ctx context.Context, v *state.View, age time.D
 func (x *requestState) ended(v *state.View, told records.Status, err error) error {
 	switch {
 	case told.Ended: // be it that the store does not answer now
-		v.End(state.Revoked)
+		v.End(reason.Revoked)
 		if told.LoggedOut {
-			v.Verdict = state.LoggedOut
+			v.Verdict = reason.LoggedOut
 		}
 	case err != nil && x.sessions.RefuseIfRevocationUnknown:
-		v.End(state.StoreDown)
+		v.End(reason.StoreDown)
 		if x.sessions.AbsentIfStoreDown {
 			return nil
 		}
@@ -87,15 +88,15 @@ func (x *requestState) checkRenewal(ctx context.Context, o core.Outcome) (drop b
 	if err := x.ended(&now, told, err); err != nil {
 		return false, err
 	}
-	reason := session.Reason(now.Reason())
+	why := now.Reason()
 	switch {
-	case now.Verdict == state.StoreDown:
+	case now.Verdict == reason.StoreDown:
 		return false, session.ErrStoreDown
 	case told.LoggedOut && !login:
-		x.observe(ctx, Event{Kind: EventRefused, Reason: reason, SessionID: v.Head.Root.ID()})
+		x.observe(ctx, Event{Kind: EventRefused, Reason: why, SessionID: v.Head.Root.ID()})
 		return true, nil
 	case told.Ended:
-		return false, &endedError{reason}
+		return false, &endedError{why}
 	}
 	return false, nil
 }

@@ -3,7 +3,7 @@ package middleware
 import (
 	"time"
 
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // EventKind names what an [Event] tells of.
@@ -66,16 +66,16 @@ const (
 // values, session values or key material.
 type Event struct {
 	Kind      EventKind
-	Reason    session.Reason // why the visitor, or one cookie, was not recognised
-	SessionID string         // the public id, where there is a session
-	KeyID     string         // of the key concerned, 8 hex digits
-	Set       int            // cookies set
-	Expired   int            // cookies expired
-	Bytes     int            // of the session cookies in the request, of the Set-Cookie lines, or of the record
-	Cells     int            // entries that are in cells of their own
-	Duration  time.Duration  // of the step
-	Detail    string         // which change came late, or which call of the store this is
-	Err       error          // of a failed commit or store call
+	Reason    reason.Reason // why the visitor, or one cookie, was not recognised
+	SessionID string        // the public id, where there is a session
+	KeyID     string        // of the key concerned, 8 hex digits
+	Set       int           // cookies set
+	Expired   int           // cookies expired
+	Bytes     int           // of the session cookies in the request, of the Set-Cookie lines, or of the record
+	Cells     int           // entries that are in cells of their own
+	Duration  time.Duration // of the step
+	Detail    string        // which change came late, or which call of the store this is
+	Err       error         // of a failed commit or store call
 
 	tag string // of the cookie that was refused
 }

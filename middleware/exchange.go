@@ -10,6 +10,7 @@ import (
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/internal/policy"
 	"github.com/carryon-go/carryon/internal/state"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -64,7 +65,7 @@ func (x *Exchange) decide(ctx context.Context, r Response) (Fields, error) {
 		return v, err
 	})
 	if err != nil {
-		x.observe(ctx, Event{Kind: EventFailed, Reason: failure(err), Err: err})
+		x.observe(ctx, Event{Kind: EventFailed, Reason: reason.Of(err), Err: err})
 	}
 	return out, err
 }
@@ -100,7 +101,7 @@ var errCommitted = errors.New("carryon: Commit was called twice for one request;
 func (x *Exchange) Finish(ctx context.Context) error {
 	err := x.core.Finish(ctx)
 	if err != nil && !errors.Is(err, session.ErrLate) {
-		x.observe(ctx, Event{Kind: EventFailed, Reason: failure(err), Err: err})
+		x.observe(ctx, Event{Kind: EventFailed, Reason: reason.Of(err), Err: err})
 	}
 	if w := x.state.Load(); w != nil {
 		x.core.Locked(func() { w.clear(ctx) }) // a goroutine of the handler's may still save
@@ -183,7 +184,7 @@ func (x *Exchange) LateRead() { x.observe(x, Event{Kind: EventLateRead}) }
 
 // LateChange is told by the session.
 func (x *Exchange) LateChange(what string) {
-	x.observe(x, Event{Kind: EventLateChange, Reason: session.LateChange, Detail: what})
+	x.observe(x, Event{Kind: EventLateChange, Reason: reason.LateChange, Detail: what})
 }
 
 // Lifetimes is asked by the session.

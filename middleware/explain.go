@@ -3,15 +3,15 @@ package middleware
 import (
 	"net/http"
 
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // Explanation says how one request's session was found, for an operator who is
 // asked why a visitor was not recognised. It holds names and numbers, and no
 // values, cookies or secrets.
 type Explanation struct {
-	// Reason is why there is no session; [session.Recognised] where there is one.
-	Reason session.Reason
+	// Reason is why there is no session; [reason.None] where there is one.
+	Reason reason.Reason
 	// SessionID is the public id of the session, if there is one.
 	SessionID string
 	// Refused are the cookies and records that did not count, each with its reason
@@ -25,7 +25,7 @@ type Explanation struct {
 
 // Refusal is one cookie or record that did not count.
 type Refusal struct {
-	Reason session.Reason
+	Reason reason.Reason
 	KeyID  string // 8 hex digits, where a key is the reason
 	Tag    string // of the cookie, if it is one cookie's; see [Cookie]
 	Err    error  // of an importer or a store

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -70,19 +71,19 @@ func (g Guard) refuse(w http.ResponseWriter, r *http.Request, s *session.Session
 
 // told is what a client is told of a reason: what a person may want to read. That
 // something did not open is as good as that it is not there, whatever failed.
-func told(reason session.Reason) session.Reason {
-	switch reason {
-	case session.Expired, session.ExpiredIdle, session.LoggedOut:
-		return reason
+func told(why reason.Reason) reason.Reason {
+	switch why {
+	case reason.Expired, reason.ExpiredIdle, reason.LoggedOut:
+		return why
 	}
-	return session.Absent
+	return reason.Absent
 }
 
 // refusalJSON is what programs get.
 type refusalJSON struct {
-	Error  string         `json:"error"`
-	Reason session.Reason `json:"reason,omitempty"`
-	Login  string         `json:"login,omitempty"`
+	Error  string        `json:"error"`
+	Reason reason.Reason `json:"reason,omitempty"`
+	Login  string        `json:"login,omitempty"`
 }
 
 // realm is the host, as far as it is one.

@@ -31,7 +31,7 @@ type Importer interface {
 }
 
 // ErrCannotImport is what an [Importer] returns (wrapped) for a session that is
-// there and cannot be taken over. [EventRefused] with [session.ImportFailed]
+// there and cannot be taken over. [EventRefused] with [reason.ImportFailed]
 // tells of it; mend the importer, and the visitors are back.
 var ErrCannotImport = errors.New("carryon: the other library's session has a value that cannot be carried over; convert it in the importer")
 

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -10,7 +11,7 @@ import (
 	"github.com/carryon-go/carryon/internal/cookiejar"
 	"github.com/carryon-go/carryon/internal/state"
 	"github.com/carryon-go/carryon/keyring"
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // load opens and merges what the Cookie header holds. What does not open is a
@@ -31,18 +32,17 @@ func (x *requestState) load(ctx context.Context) (*state.View, error) {
 	if l.unknown > 0 {
 		l.resolve(ctx)
 	}
-	found.refusals = l.refusals
 	v := &found.view
 	v.Read(l.cookies, nil, state.Millis(start), m.idle, found.entriesRoom())
-	v.Unopened, v.Closed = l.unknown, string(l.reason)
+	v.Unopened, v.Refused = l.unknown, l.refused
 	if found.jar.TooMany {
-		v.Unopened, v.Closed = v.Unopened+1, string(session.TooMany)
+		v.Unopened, v.Refused = v.Unopened+1, reason.TooMany
 	}
 	var err error
 	if m.imports(start) {
 		err = x.importLegacy(ctx, v, start)
 	}
-	if v.Verdict == state.Unstored {
+	if v.Verdict == reason.RecordMissing {
 		v, err = x.follow(ctx)
 	}
 	if err == nil {
@@ -81,10 +81,9 @@ type loading struct {
 	found      *loadResult // with room
 	taken      int         // cookies that lie in that room
 	cookies    []*state.Cookie
-	unknown    int            // groups that another replica may be able to open
-	unknownIDs []keyring.ID   // of their keys
-	reason     session.Reason // of the refusals the one that says most
-	refusals   []refusal
+	unknown    int           // groups that another replica may be able to open
+	unknownIDs []keyring.ID  // of their keys
+	refused    reason.Reason // of the reasons of the groups the one that says most
 }
 
 // spare returns a cookie to be decoded into, and room for its entries.
@@ -110,9 +109,7 @@ func (l *loading) openAll() {
 		g := &f.jar.Groups[i]
 		fate, err := l.openGroup(g)
 		if err != nil {
-			fate.unknown = errors.Is(err, codec.UnknownKey)
-			fate.waste = !g.HasFirst || errors.Is(err, codec.DeadKey) || errors.Is(err, codec.Malformed) || errors.Is(err, codec.WrongLength)
-			l.refuse(g.Tag, err)
+			l.refuse(g, &fate, err)
 		} else {
 			l.cookies = append(l.cookies, fate.cookie)
 		}
@@ -137,8 +134,8 @@ func (l *loading) resolve(ctx context.Context) {
 	}
 	l.m.adviseOnForeign(l.unknownIDs[0])
 	for i := range l.found.groups {
-		if fate := &l.found.groups[i]; fate.unknown {
-			fate.unknown, fate.foreign = false, true
+		if fate := &l.found.groups[i]; fate.reason == reason.UnknownKey {
+			fate.foreign = true
 		}
 	}
 	l.unknown = 0
@@ -150,7 +147,7 @@ func (l *loading) again() {
 	if s := l.found.scratch; s != nil {
 		clear(s.cells[:])
 	}
-	l.unknown, l.unknownIDs, l.reason, l.refusals = 0, nil, "", nil
+	l.unknown, l.unknownIDs, l.refused = 0, nil, reason.None
 	l.openAll()
 }
 
@@ -164,17 +161,31 @@ func (m *Sessions) adviseOnForeign(id keyring.ID) {
 	})
 }
 
-func (l *loading) refuse(tag string, err error) {
-	r := refusalOf(err)
-	r.tag = tag
-	if r.reason == session.UnknownKey {
+// refuse notes why a group did not open.
+func (l *loading) refuse(g *cookiejar.Group, fate *groupFate, err error) {
+	why := reasonOf(err)
+	fate.reason = why
+	fate.waste = !g.HasFirst || isPermanent(reason.Of(err))
+	if e, ok := errors.AsType[*codec.Error](err); ok {
+		fate.key = e.KeyID
+	}
+	if why == reason.UnknownKey {
 		l.unknown++
-		l.unknownIDs = append(l.unknownIDs, r.id)
+		l.unknownIDs = append(l.unknownIDs, fate.key)
 	}
-	if l.reason == "" || r.reason == session.UnknownKey {
-		l.reason = r.reason
+	if l.refused == reason.None || why == reason.UnknownKey {
+		l.refused = why
 	}
-	l.refusals = append(l.refusals, r)
+}
+
+// reasonOf returns the reason of an error of opening. What a seal protects and
+// this version cannot decode is malformed.
+func reasonOf(err error) reason.Reason { return cmp.Or(reason.Of(err), reason.Malformed) }
+
+// isPermanent reports whether no replica can ever open a cookie that was refused
+// for a reason.
+func isPermanent(why reason.Reason) bool {
+	return why == reason.DeadKey || why == reason.Malformed || why == reason.WrongLength
 }
 
 // openGroup turns the cookies of one tag into the content they carry. Of several
@@ -184,7 +195,7 @@ func (l *loading) openGroup(g *cookiejar.Group) (fate groupFate, err error) {
 	jar := &l.found.jar
 	if jar.InOrder(g) {
 		fate, err = l.openPlain(g)
-		fate.foreign = errors.Is(err, codec.BadSeal) && !jar.TooMany
+		fate.foreign = errors.Is(err, reason.BadSeal) && !jar.TooMany
 		return fate, err
 	}
 	var refused error
@@ -198,7 +209,7 @@ func (l *loading) openGroup(g *cookiejar.Group) (fate groupFate, err error) {
 			if best.cookie == nil || fate.cookie.Newer(best.cookie) {
 				best = fate
 			}
-		case refused == nil || errors.Is(err, codec.UnknownKey):
+		case refused == nil || errors.Is(err, reason.UnknownKey):
 			refused = err
 		}
 	}
@@ -206,7 +217,7 @@ func (l *loading) openGroup(g *cookiejar.Group) (fate groupFate, err error) {
 		return best, nil
 	}
 	// Where names are doubled, the good reading may not have been tried.
-	return groupFate{foreign: errors.Is(refused, codec.BadSeal) && r.Count == 1 && !jar.TooMany}, refused
+	return groupFate{foreign: errors.Is(refused, reason.BadSeal) && r.Count == 1 && !jar.TooMany}, refused
 }
 
 func (l *loading) openReading(g *cookiejar.Group, pieces []string) (groupFate, error) {
@@ -254,7 +265,7 @@ func (x *requestState) reload(ctx context.Context, have *state.View) (*state.Vie
 	now := *have
 	v := &now
 	if have.Head != nil && state.Millis(x.sessions.Clock()) >= have.Head.End {
-		v.End(state.ExpiredEnd)
+		v.End(reason.Expired)
 		return v, nil
 	}
 	if have.Stored() {

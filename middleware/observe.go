@@ -7,14 +7,14 @@ import (
 
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/internal/state"
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 )
 
 func (x *Exchange) observe(ctx context.Context, e Event) {
 	w := x.state.Load()
 	if w != nil && w.found != nil && !x.committed() && (e.Kind == EventRefused || e.Err != nil) {
 		if w.found.told == nil {
-			w.found.told = make(map[session.Reason]bool, 1)
+			w.found.told = make(map[reason.Reason]bool, 1)
 		}
 		w.found.told[e.Reason] = true
 	}
@@ -65,28 +65,40 @@ func isFailure(e Event) bool {
 	case EventStore:
 		return e.Err != nil
 	case EventRefused:
-		return e.Reason == session.ImportFailed || e.Reason == session.StoreRolledBack
+		return e.Reason == reason.ImportFailed || e.Reason == reason.StoreRolledBack
 	}
 	return false
 }
 
 // observeLoad tells of every cookie that was refused, then of the load itself.
 func (x *requestState) observeLoad(ctx context.Context, v *state.View, took time.Duration) {
-	for _, r := range x.found.refusals {
-		x.observe(ctx, Event{Kind: EventRefused, Reason: r.reason, KeyID: r.key, tag: r.tag})
+	for i := range x.found.groups {
+		x.observeGroup(ctx, &x.found.groups[i], x.found.jar.Groups[i].Tag)
 	}
 	for _, c := range v.Cookies {
 		if c.Kind == state.Head && v.Winner != nil && c.Root != v.Winner.Root {
-			x.observe(ctx, Event{Kind: EventRefused, Reason: session.Superseded, SessionID: c.Root.ID(), tag: c.Tag})
+			x.observe(ctx, Event{Kind: EventRefused, Reason: reason.Superseded, SessionID: c.Root.ID(), tag: c.Tag})
 		}
 	}
 	x.observeVerdict(ctx, v)
 	if j := &x.found.jar; j.Bytes > 0 && j.Bytes+j.OthersBytes > x.sessions.limits.RequestBytes {
-		x.observe(ctx, Event{Kind: EventOverBudget, Reason: session.TooLarge, Bytes: j.Bytes + j.OthersBytes})
+		x.observe(ctx, Event{Kind: EventOverBudget, Reason: reason.TooLarge, Bytes: j.Bytes + j.OthersBytes})
 	}
-	e := Event{Kind: EventLoaded, Reason: session.Reason(v.Reason()), Duration: took, Cells: cells(v), Bytes: x.found.jar.Bytes}
+	e := Event{Kind: EventLoaded, Reason: v.Reason(), Duration: took, Cells: cells(v), Bytes: x.found.jar.Bytes}
 	if v.Head != nil {
 		e.SessionID = v.Head.Root.ID()
+	}
+	x.observe(ctx, e)
+}
+
+// observeGroup tells of a group that did not open.
+func (x *requestState) observeGroup(ctx context.Context, fate *groupFate, tag string) {
+	if fate.reason == reason.None {
+		return
+	}
+	e := Event{Kind: EventRefused, Reason: fate.reason, tag: tag}
+	if e.Reason == reason.UnknownKey || e.Reason == reason.DeadKey {
+		e.KeyID = fate.key.String()
 	}
 	x.observe(ctx, e)
 }
@@ -104,16 +116,16 @@ func cells(v *state.View) (n int) {
 // observeVerdict tells why there is no session where that is no single cookie's
 // fault: it was ended, its record is missing, too many cookies came.
 func (x *requestState) observeVerdict(ctx context.Context, v *state.View) {
-	reason := session.Reason(v.Reason())
+	why := v.Reason()
 	if x.found.jar.TooMany {
-		reason = session.TooMany
+		why = reason.TooMany
 	}
 	told := x.found.told
-	if reason == session.Recognised || reason == session.Absent || told[reason] ||
-		reason == session.StoreDown && told[session.StoreRolledBack] {
+	if why == reason.None || why == reason.Absent || told[why] ||
+		why == reason.StoreDown && told[reason.StoreRolledBack] {
 		return
 	}
-	e := Event{Kind: EventRefused, Reason: reason}
+	e := Event{Kind: EventRefused, Reason: why}
 	if v.Winner != nil {
 		e.SessionID = v.Winner.Root.ID()
 	}

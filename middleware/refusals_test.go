@@ -13,7 +13,7 @@ import (
 	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // broken is a request that something is wrong with, and where it is sent.
@@ -113,20 +113,20 @@ func imports(old *middleware.Imported, err error, options ...option) func(t *tes
 // nobody are requests without a session, by why there is none.
 var nobody = []struct {
 	name string
-	want session.Reason
+	want reason.Reason
 	make func(t *testing.T) broken
 }{
-	{"no cookie", session.Absent, func(t *testing.T) broken { return broken{site: newSite(t, app)} }},
-	{"other cookies", session.Absent, func(t *testing.T) broken { return broken{newSite(t, app), []string{"a=1; b=2; session=x"}} }},
-	{"our name without a suffix", session.Absent, func(t *testing.T) broken { return broken{newSite(t, app), []string{"__Host-session=x"}} }},
-	{"a suffix that is none", session.Absent, func(t *testing.T) broken { return broken{newSite(t, app), []string{"__Host-session.ABC=x"}} }},
-	{"a piece beyond the last", session.Absent, func(t *testing.T) broken { return broken{newSite(t, app), []string{"__Host-session.aaaaaaaaaa.64=x"}} }},
+	{"no cookie", reason.Absent, func(t *testing.T) broken { return broken{site: newSite(t, app)} }},
+	{"other cookies", reason.Absent, func(t *testing.T) broken { return broken{newSite(t, app), []string{"a=1; b=2; session=x"}} }},
+	{"our name without a suffix", reason.Absent, func(t *testing.T) broken { return broken{newSite(t, app), []string{"__Host-session=x"}} }},
+	{"a suffix that is none", reason.Absent, func(t *testing.T) broken { return broken{newSite(t, app), []string{"__Host-session.ABC=x"}} }},
+	{"a piece beyond the last", reason.Absent, func(t *testing.T) broken { return broken{newSite(t, app), []string{"__Host-session.aaaaaaaaaa.64=x"}} }},
 
-	{"a character of no alphabet", session.Malformed, damaged(func(v string) string { return v[:20] + "!" + v[21:] })},
-	{"a space inside", session.Malformed, damaged(func(v string) string { return v[:20] + " " + v[21:] })},
-	{"percent-encoded", session.Malformed, damaged(func(v string) string { return v[:20] + "%2D" + v[23:] })},
-	{"standard base64", session.Malformed, damaged(func(v string) string { return v[:20] + "+" + v[21:] })},
-	{"spare bits", session.Malformed, func(t *testing.T) broken {
+	{"a character of no alphabet", reason.Malformed, damaged(func(v string) string { return v[:20] + "!" + v[21:] })},
+	{"a space inside", reason.Malformed, damaged(func(v string) string { return v[:20] + " " + v[21:] })},
+	{"percent-encoded", reason.Malformed, damaged(func(v string) string { return v[:20] + "%2D" + v[23:] })},
+	{"standard base64", reason.Malformed, damaged(func(v string) string { return v[:20] + "+" + v[21:] })},
+	{"spare bits", reason.Malformed, func(t *testing.T) broken {
 		for user := "ada"; ; user += "a" { // until the length leaves some
 			s := newSite(t, app)
 			s.get("/login?user=" + user)
@@ -136,22 +136,22 @@ var nobody = []struct {
 			}
 		}
 	}},
-	{"sealed garbage", session.Malformed, func(t *testing.T) broken {
+	{"sealed garbage", reason.Malformed, func(t *testing.T) broken {
 		ring := newRing(t)
 		s := newSite(t, app, config(func(c *middleware.Config) { c.Keys = ring }))
 		return broken{s, []string{sealedAs(t, ring, codec.Binding{Base: "__Host-session", Suffix: "aaaaaaaaaa"}, "\xa1\x01\x01")}}
 	}},
-	{"no header", session.WrongLength, damaged(func(string) string { return "AA" })},
-	{"nothing but a header", session.WrongLength, damaged(func(v string) string { return v[:8] })},
-	{"extended", session.Torn, damaged(func(v string) string { return v + "AAAA" })},
-	{"twice in one", session.Torn, damaged(func(v string) string { return v + v })},
-	{"an empty value", session.Torn, damaged(func(string) string { return "" })},
-	{"cut", session.Torn, damaged(func(v string) string { return v[:len(v)-8] })},
-	{"half", session.Torn, damaged(func(v string) string { return v[:len(v)/2] })},
-	{"without its first piece", session.Torn, piecemeal(func(name string) bool { return strings.Count(name, ".") == 2 })},
-	{"without its middle piece", session.Torn, piecemeal(func(name string) bool { return !strings.HasSuffix(name, ".1") })},
-	{"without its last piece", session.Torn, piecemeal(func(name string) bool { return !strings.HasSuffix(name, ".2") })},
-	{"a cell without its head", session.Torn, func(t *testing.T) broken {
+	{"no header", reason.WrongLength, damaged(func(string) string { return "AA" })},
+	{"nothing but a header", reason.WrongLength, damaged(func(v string) string { return v[:8] })},
+	{"extended", reason.Torn, damaged(func(v string) string { return v + "AAAA" })},
+	{"twice in one", reason.Torn, damaged(func(v string) string { return v + v })},
+	{"an empty value", reason.Torn, damaged(func(string) string { return "" })},
+	{"cut", reason.Torn, damaged(func(v string) string { return v[:len(v)-8] })},
+	{"half", reason.Torn, damaged(func(v string) string { return v[:len(v)/2] })},
+	{"without its first piece", reason.Torn, piecemeal(func(name string) bool { return strings.Count(name, ".") == 2 })},
+	{"without its middle piece", reason.Torn, piecemeal(func(name string) bool { return !strings.HasSuffix(name, ".1") })},
+	{"without its last piece", reason.Torn, piecemeal(func(name string) bool { return !strings.HasSuffix(name, ".2") })},
+	{"a cell without its head", reason.Torn, func(t *testing.T) broken {
 		s := newSite(t, storedApp)
 		s.grow("a", 900)
 		head := s.grow("b", 10).Cookies()[0].Name
@@ -159,7 +159,7 @@ var nobody = []struct {
 		require.Len(t, s.jar.All(), 1)
 		return broken{s, []string{s.header()}}
 	}},
-	{"a head without the cell that it lists", session.Torn, func(t *testing.T) broken {
+	{"a head without the cell that it lists", reason.Torn, func(t *testing.T) broken {
 		s := newSite(t, storedApp)
 		s.grow("a", 1000)
 		s.grow("a", 1010) // a large value leaves the head with its first change
@@ -167,7 +167,7 @@ var nobody = []struct {
 		require.Len(t, s.jar.All(), 1)
 		return broken{s, []string{s.header()}}
 	}},
-	{"a cell without one that its writer saw", session.Torn, func(t *testing.T) broken {
+	{"a cell without one that its writer saw", reason.Torn, func(t *testing.T) broken {
 		s := newSite(t, storedApp)
 		s.grow("a", 10)
 		s.clock.advance(10 * time.Minute) // more than what clocks and requests in flight make up for
@@ -177,25 +177,25 @@ var nobody = []struct {
 		require.True(t, s.jar.Evict(seen))
 		return broken{s, []string{s.header()}}
 	}},
-	{"a format to come", session.UnknownFormat, damaged(func(v string) string { return "B4" + v[2:] })},
-	{"another key's format", session.WrongFormat, damaged(func(v string) string {
+	{"a format to come", reason.UnknownFormat, damaged(func(v string) string { return "B4" + v[2:] })},
+	{"another key's format", reason.WrongFormat, damaged(func(v string) string {
 		raw, _ := base64.RawURLEncoding.DecodeString(v)
 		raw[0] = 2
 		return base64.RawURLEncoding.EncodeToString(raw)
 	})},
-	{"another ring", session.UnknownKey, func(t *testing.T) broken {
+	{"another ring", reason.UnknownKey, func(t *testing.T) broken {
 		s, _, _ := loggedIn(t)
 		return broken{newSite(t, app), []string{s.header()}}
 	}},
-	{"a key that is made up", session.UnknownKey, damaged(func(v string) string { return v[:2] + "QUJD" + v[6:] })},
-	{"a revoked key", session.DeadKey, func(t *testing.T) broken {
+	{"a key that is made up", reason.UnknownKey, damaged(func(v string) string { return v[:2] + "QUJD" + v[6:] })},
+	{"a revoked key", reason.DeadKey, func(t *testing.T) broken {
 		old := newRing(t)
 		revoked, _, err := old.Revoke(old.Active(noon).ID(), noon)
 		require.NoError(t, err)
 		s, _ := onReplica(t, old, revoked)
 		return broken{s, []string{s.header()}}
 	}},
-	{"an expired key", session.DeadKey, func(t *testing.T) broken {
+	{"an expired key", reason.DeadKey, func(t *testing.T) broken {
 		old := newRing(t)
 		next, _, err := old.Rotate(noon, keyring.Policy{ActivateIn: -1, Overlap: time.Hour})
 		require.NoError(t, err)
@@ -203,69 +203,69 @@ var nobody = []struct {
 		s.clock.advance(2 * time.Hour)
 		return broken{s, []string{s.header()}}
 	}},
-	{"changed content", session.BadSeal, damaged(func(v string) string { return v[:60] + "AAAAAAAA" + v[68:] })},
-	{"changed nonce", session.BadSeal, damaged(func(v string) string { return v[:16] + "AAAAAAAA" + v[24:] })},
-	{"changed signature", session.BadSeal, damaged(func(v string) string { return v[:len(v)-20] + "AAAAAAAA" + v[len(v)-12:] })},
-	{"the wrong suffix", session.BadSeal, func(t *testing.T) broken {
+	{"changed content", reason.BadSeal, damaged(func(v string) string { return v[:60] + "AAAAAAAA" + v[68:] })},
+	{"changed nonce", reason.BadSeal, damaged(func(v string) string { return v[:16] + "AAAAAAAA" + v[24:] })},
+	{"changed signature", reason.BadSeal, damaged(func(v string) string { return v[:len(v)-20] + "AAAAAAAA" + v[len(v)-12:] })},
+	{"the wrong suffix", reason.BadSeal, func(t *testing.T) broken {
 		s, _, value := loggedIn(t)
 		return broken{s, []string{"__Host-session.aaaaaaaaaa=" + value}}
 	}},
-	{"the wrong base name", session.BadSeal, func(t *testing.T) broken {
+	{"the wrong base name", reason.BadSeal, func(t *testing.T) broken {
 		ring := newRing(t)
 		s, name, value := loggedIn(t, config(func(c *middleware.Config) { c.Keys = ring }))
 		other := newSite(t, app, config(func(c *middleware.Config) { c.Keys, c.Name = ring, "__Host-admin" }))
 		return broken{other, []string{"__Host-admin" + strings.TrimPrefix(name, s.sessions.Name) + "=" + value}}
 	}},
-	{"another audience", session.BadSeal, func(t *testing.T) broken {
+	{"another audience", reason.BadSeal, func(t *testing.T) broken {
 		ring := newRing(t)
 		s, _, _ := loggedIn(t, config(func(c *middleware.Config) { c.Keys, c.Audience = ring, "staging" }))
 		return broken{newSite(t, app, config(func(c *middleware.Config) { c.Keys = ring })), []string{s.header()}}
 	}},
-	{"its time is over", session.Expired, func(t *testing.T) broken {
+	{"its time is over", reason.Expired, func(t *testing.T) broken {
 		s, name, value := loggedIn(t)
 		s.clock.advance(24 * time.Hour)
 		return broken{s, []string{name + "=" + value}}
 	}},
-	{"the time of its own is over", session.Expired, func(t *testing.T) broken {
+	{"the time of its own is over", reason.Expired, func(t *testing.T) broken {
 		s := newSite(t, termsApp, lives(0, -1, 0))
 		s.get("/remember?d=1m")
 		header := s.header()
 		s.clock.advance(time.Minute)
 		return broken{s, []string{header}}
 	}},
-	{"idle", session.ExpiredIdle, func(t *testing.T) broken {
+	{"idle", reason.ExpiredIdle, func(t *testing.T) broken {
 		s, name, value := loggedIn(t)
 		s.clock.advance(3 * time.Hour)
 		return broken{s, []string{name + "=" + value}}
 	}},
-	{"idle, by its own timeout", session.ExpiredIdle, func(t *testing.T) broken {
+	{"idle, by its own timeout", reason.ExpiredIdle, func(t *testing.T) broken {
 		s := newSite(t, termsApp)
 		s.get("/set?user=ada")
 		s.get("/idle?d=10m")
 		s.clock.advance(10 * time.Minute)
 		return broken{s, []string{s.header()}}
 	}},
-	{"logged out, and put back", session.LoggedOut, func(t *testing.T) broken {
+	{"logged out, and put back", reason.LoggedOut, func(t *testing.T) broken {
 		s, name, value := loggedIn(t)
 		s.get("/logout")
 		return broken{s, []string{s.header() + "; " + name + "=" + value}}
 	}},
-	{"a copy after the logout", session.LoggedOut, among(10, func(t *testing.T, a *site, _ *watched) { a.get("/logout") })},
-	{"a copy after the renewal", session.LoggedOut, among(10, func(t *testing.T, a *site, _ *watched) { a.get("/bind?user=ada") })},
-	{"a copy of a stored session after the logout", session.LoggedOut, among(60_000, func(t *testing.T, a *site, _ *watched) { a.get("/logout") })},
-	{"revoked by id", session.Revoked, among(10, func(t *testing.T, a *site, _ *watched) {
+	{"a copy after the logout", reason.LoggedOut, among(10, func(t *testing.T, a *site, _ *watched) { a.get("/logout") })},
+	{"a copy after the renewal", reason.LoggedOut, among(10, func(t *testing.T, a *site, _ *watched) { a.get("/bind?user=ada") })},
+	{"a copy of a stored session after the logout", reason.LoggedOut, among(60_000, func(t *testing.T, a *site, _ *watched) { a.get("/logout") })},
+	{"revoked by id", reason.Revoked, among(10, func(t *testing.T, a *site, _ *watched) {
 		require.NoError(t, a.sessions.Revoke(t.Context(), a.get("/id").body))
 	})},
-	{"revoked by id, stored", session.Revoked, among(60_000, func(t *testing.T, a *site, _ *watched) {
+	{"revoked by id, stored", reason.Revoked, among(60_000, func(t *testing.T, a *site, _ *watched) {
 		require.NoError(t, a.sessions.Revoke(t.Context(), a.get("/id").body))
 	})},
-	{"revoked by subject", session.Revoked, among(10, func(t *testing.T, a *site, _ *watched) {
+	{"revoked by subject", reason.Revoked, among(10, func(t *testing.T, a *site, _ *watched) {
 		require.NoError(t, a.sessions.RevokeSubject(t.Context(), "ada"))
 	})},
-	{"revoked by subject, stored", session.Revoked, among(60_000, func(t *testing.T, a *site, _ *watched) {
+	{"revoked by subject, stored", reason.Revoked, among(60_000, func(t *testing.T, a *site, _ *watched) {
 		require.NoError(t, a.sessions.RevokeSubject(t.Context(), "ada"))
 	})},
-	{"too many", session.TooMany, func(t *testing.T) broken {
+	{"too many", reason.TooMany, func(t *testing.T) broken {
 		s, _, value := loggedIn(t)
 		var flood []string
 		for i := range 600 {
@@ -273,28 +273,28 @@ var nobody = []struct {
 		}
 		return broken{s, []string{strings.Join(flood, "; ")}}
 	}},
-	{"its row is gone", session.RecordMissing, stored(func(t *testing.T, _ *site, store *watched, id string) {
+	{"its row is gone", reason.RecordMissing, stored(func(t *testing.T, _ *site, store *watched, id string) {
 		require.NoError(t, store.Delete(t.Context(), id))
 	})},
-	{"its row is garbage", session.RecordMissing, stored(func(t *testing.T, _ *site, store *watched, id string) {
+	{"its row is garbage", reason.RecordMissing, stored(func(t *testing.T, _ *site, store *watched, id string) {
 		put(t, store, id, []byte("garbage"))
 	})},
-	{"its row is changed", session.RecordMissing, stored(func(t *testing.T, _ *site, store *watched, id string) {
+	{"its row is changed", reason.RecordMissing, stored(func(t *testing.T, _ *site, store *watched, id string) {
 		rec, err := store.Store.Load(t.Context(), id)
 		require.NoError(t, err)
 		rec.Data[len(rec.Data)/2] ^= 1
 		put(t, store, id, rec.Data)
 	})},
-	{"the store is down", session.StoreDown, stored(downWith(errors.New("connection refused")))},
-	{"the store is down, and that is absent", session.StoreDown, stored(downWith(errors.New("connection refused")),
+	{"the store is down", reason.StoreDown, stored(downWith(errors.New("connection refused")))},
+	{"the store is down, and that is absent", reason.StoreDown, stored(downWith(errors.New("connection refused")),
 		config(func(c *middleware.Config) { c.AbsentIfStoreDown = true }))},
-	{"no store where one was", session.StoreDown, func(t *testing.T) broken {
+	{"no store where one was", reason.StoreDown, func(t *testing.T) broken {
 		ring := newRing(t)
 		s, _ := storedSite(t, config(func(c *middleware.Config) { c.Keys = ring }))
 		s.grow("large", 50_000)
 		return broken{newSite(t, app, config(func(c *middleware.Config) { c.Keys = ring })), []string{s.header()}}
 	}},
-	{"whether it was revoked cannot be told", session.StoreDown, func(t *testing.T) broken {
+	{"whether it was revoked cannot be told", reason.StoreDown, func(t *testing.T) broken {
 		sites, store := sharing(t, 1, config(func(c *middleware.Config) { c.RefuseIfRevocationUnknown = true }))
 		sites[0].get("/set?user=ada")
 		store.fail(errors.New("connection refused"))
@@ -307,33 +307,33 @@ var nobody = []struct {
 // is told of it.
 var beside = []struct {
 	name string
-	want session.Reason
+	want reason.Reason
 	make func(t *testing.T) broken
 }{
-	{"an older generation", session.Superseded, func(t *testing.T) broken {
+	{"an older generation", reason.Superseded, func(t *testing.T) broken {
 		s, name, value := loggedIn(t)
 		s.get("/login?user=grace")
 		return broken{s, []string{s.header() + "; " + name + "=" + value}}
 	}},
-	{"damage beside the good one", session.BadSeal, func(t *testing.T) broken {
+	{"damage beside the good one", reason.BadSeal, func(t *testing.T) broken {
 		s, name, value := loggedIn(t)
 		return broken{s, []string{"__Host-session.aaaaaaaaaa=" + value + "; " + name + "=" + value}}
 	}},
-	{"an unknown key's cookie beside the good one", session.UnknownKey, func(t *testing.T) broken {
+	{"an unknown key's cookie beside the good one", reason.UnknownKey, func(t *testing.T) broken {
 		s, name, value := loggedIn(t)
 		other, _, _ := loggedIn(t)
 		other.moveHome() // two programs with one name begin at one tag
 		return broken{s, []string{other.header() + "; " + name + "=" + value}}
 	}},
-	{"another's garbage", session.Malformed, func(t *testing.T) broken {
+	{"another's garbage", reason.Malformed, func(t *testing.T) broken {
 		s, name, value := loggedIn(t)
 		return broken{s, []string{"__Host-session.aaaaaaaaaa=!!!" + value[:80] + "; " + name + "=" + value}}
 	}},
-	{"an older state in the store", session.StoreRolledBack, func(t *testing.T) broken { return rolledBack(t) }},
-	{"an import that fails", session.ImportFailed, imports(nil, errors.New("no answer"), config(func(c *middleware.Config) { c.AbsentIfStoreDown = true }))},
-	{"an import that cannot be", session.ImportFailed, imports(nil, fmt.Errorf("%w: a channel", middleware.ErrCannotImport))},
-	{"an import of nothing", session.ImportFailed, imports(nil, nil)},
-	{"an import that does not encode", session.ImportFailed, imports(&middleware.Imported{Values: map[string]any{"c": make(chan int)}}, nil)},
+	{"an older state in the store", reason.StoreRolledBack, func(t *testing.T) broken { return rolledBack(t) }},
+	{"an import that fails", reason.ImportFailed, imports(nil, errors.New("no answer"), config(func(c *middleware.Config) { c.AbsentIfStoreDown = true }))},
+	{"an import that cannot be", reason.ImportFailed, imports(nil, fmt.Errorf("%w: a channel", middleware.ErrCannotImport))},
+	{"an import of nothing", reason.ImportFailed, imports(nil, nil)},
+	{"an import that does not encode", reason.ImportFailed, imports(&middleware.Imported{Values: map[string]any{"c": make(chan int)}}, nil)},
 }
 
 func rolledBack(t *testing.T, options ...option) broken {

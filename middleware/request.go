@@ -2,17 +2,16 @@ package middleware
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"sync/atomic"
 
-	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/internal/cookiejar"
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/internal/policy"
 	"github.com/carryon-go/carryon/internal/records"
 	"github.com/carryon-go/carryon/internal/state"
 	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -41,7 +40,7 @@ type Response struct {
 // Fields is what the session adds to the response's header.
 type Fields struct {
 	SetCookie    []string // Set-Cookie lines, to be added in this order
-	Vary         bool     // add Cookie to Vary
+	Vary         bool     // add Cookie to Vary: [AddVary]
 	CacheControl string   // replaces the program's, unless empty
 }
 
@@ -113,14 +112,13 @@ func (x *Exchange) committed() bool { return x.done || x.core.Passed() }
 // loadResult is what a load makes of a request, with room for the usual session
 // in one allocation.
 type loadResult struct {
-	jar      cookiejar.Jar
-	groups   []groupFate // of jar.Groups
-	view     state.View  // of the cookies alone
-	stored   *stored     // what the store was asked; nil: nothing
-	legacy   *legacy     // another library's cookie; nil: none, or not looked for
-	refusals []refusal
-	told     map[session.Reason]bool // in events, so far; nil: none
-	scratch  *scratch                // room for several cookies; nil: none
+	jar     cookiejar.Jar
+	groups  []groupFate            // of jar.Groups
+	view    state.View             // of the cookies alone
+	stored  *stored                // what the store was asked; nil: nothing
+	legacy  *legacy                // another library's cookie; nil: none, or not looked for
+	told    map[reason.Reason]bool // in events, so far; nil: none
+	scratch *scratch               // room for several cookies; nil: none
 
 	room struct {
 		pieces  [1]cookiejar.Piece
@@ -146,18 +144,11 @@ type scratch struct {
 // groupFate is what came of opening the cookies of one tag.
 type groupFate struct {
 	cookie  *state.Cookie // nil if it did not open
+	reason  reason.Reason // why it did not open
+	key     keyring.ID    // in the header of what did not open
 	foreign bool          // sealed for another program, or by a key that is not ours: left alone
-	unknown bool          // its key is not in the ring, but may be in a newer one
 	waste   bool          // no replica can ever open it
 	retired bool          // its key no longer seals
-}
-
-// refusal is one group that did not open.
-type refusal struct {
-	reason session.Reason
-	id     keyring.ID // of the key, where that is the reason
-	key    string     // the id as text
-	tag    string     // of the cookies
 }
 
 // stored is what one request knows of its session's record.
@@ -171,17 +162,6 @@ type legacy struct {
 	from     Importer
 	value    string
 	imported bool // the session is made of it
-}
-
-func refusalOf(err error) refusal {
-	r := refusal{reason: session.Malformed}
-	if e, ok := errors.AsType[*codec.Error](err); ok {
-		r.reason, r.id = session.Reason(e.Reason), e.KeyID
-		if r.reason == session.UnknownKey || r.reason == session.DeadKey {
-			r.key = e.KeyID.String()
-		}
-	}
-	return r
 }
 
 // Value lets the exchange be the request's context: one allocation for both.

@@ -1,9 +1,11 @@
 package middleware
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -13,20 +15,16 @@ import (
 // [session.ErrStoreDown]), 409 where the session was ended meanwhile
 // ([session.ErrEnded]) and the visitor may send the request again, 429 where too
 // many parallel requests add entries to one session ([session.LimitNewEntries]),
-// and 500 otherwise.
+// and 500 otherwise. An error that has a reason has the status of that reason
+// ([reason.Reason.Status]).
 func StatusOf(err error) int {
-	for _, passing := range []error{session.ErrUnknownKey, session.ErrNoKey, session.ErrStoreDown} {
-		if errors.Is(err, passing) {
-			return http.StatusServiceUnavailable
-		}
+	if e, ok := errors.AsType[*session.TooLargeError](err); ok && e.Limit == session.LimitNewEntries {
+		return http.StatusTooManyRequests
 	}
 	if errors.Is(err, session.ErrEnded) {
 		return http.StatusConflict
 	}
-	if e, ok := errors.AsType[*session.TooLargeError](err); ok && e.Limit == session.LimitNewEntries {
-		return http.StatusTooManyRequests
-	}
-	return http.StatusInternalServerError
+	return cmp.Or(reason.Of(err).Status(), http.StatusInternalServerError)
 }
 
 // answerError is the default ErrorHandler. It says "try again" only where that
@@ -40,27 +38,9 @@ func answerError(w http.ResponseWriter, _ *http.Request, err error) {
 	http.Error(w, text, status)
 }
 
-// failure is the reason of a failed commit, where the list has one.
-func failure(err error) session.Reason {
-	ended, ok := errors.AsType[*endedError](err)
-	switch {
-	case ok:
-		return ended.reason
-	case errors.Is(err, session.ErrTooLarge):
-		return session.TooLarge
-	case errors.Is(err, session.ErrUnknownKey):
-		return session.UnknownKey
-	case errors.Is(err, session.ErrStoreDown):
-		return session.StoreDown
-	case errors.Is(err, session.ErrNoKey):
-		return session.NoKey
-	}
-	return ""
-}
+// endedError is [session.ErrEnded] with the reason why the session was ended.
+type endedError struct{ reason reason.Reason }
 
-// endedError is session.ErrEnded, and how.
-type endedError struct{ reason session.Reason }
+func (e *endedError) Error() string { return session.ErrEnded.Error() + " (" + e.reason.String() + ")" }
 
-func (e *endedError) Error() string { return session.ErrEnded.Error() + " (" + string(e.reason) + ")" }
-
-func (e *endedError) Unwrap() error { return session.ErrEnded }
+func (e *endedError) Unwrap() []error { return []error{e.reason, session.ErrEnded} }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/reason"
 )
 
 var (
@@ -13,7 +14,7 @@ var (
 	ErrNoValue = errors.New("carryon: the session has no value under this key")
 
 	// ErrTooLarge is matched by every [*TooLargeError].
-	ErrTooLarge = errors.New("carryon: the session does not fit the limits of its cookies")
+	ErrTooLarge = core.ErrorFor(reason.TooLarge, "the session does not fit the limits of its cookies")
 
 	// ErrLate is returned by [Session.Err] and [Session.Save] after a change that
 	// came when the response's header had been written already.
@@ -23,15 +24,13 @@ var (
 	// while some of its cookies were sealed by a key that this replica does not
 	// know: the write could hide what another replica can read, or be lost
 	// there. Renew and Destroy go through.
-	ErrUnknownKey = errors.New("carryon: the session's cookies are sealed by a key that this replica does not have; " +
-		"compare the rings of the replicas with 'carryon keys list' and give them the same one")
+	ErrUnknownKey = core.ErrorFor(reason.UnknownKey, "the session's cookies are sealed by a key that this replica does not have")
 
 	// ErrStoreDown is matched where a session lives in the store
 	// (middleware.Config.Fallback) and the store cannot be reached, is full, or
 	// has been too busy with other writers of the same session. The store's own
 	// error is wrapped beside it. Sessions in cookies do not notice.
-	ErrStoreDown = errors.New("carryon: the store that holds the session does not answer as it should; " +
-		"see that it runs and that this replica reaches it")
+	ErrStoreDown = core.ErrorFor(reason.StoreDown, "the store that holds the session does not answer as it should")
 
 	// ErrEnded is the commit's error where a request renews or binds a session
 	// that was logged out, renewed or revoked since the request saw it: nothing of
@@ -40,8 +39,7 @@ var (
 		"the visitor may send the request again")
 
 	// ErrNoKey is the commit's error where no key of the ring seals at this time.
-	ErrNoKey = errors.New("carryon: no key of the ring is active, so nothing can be sealed; " +
-		"look at it with 'carryon keys list' and add a key with 'carryon keys rotate'")
+	ErrNoKey = core.ErrorFor(reason.NoKey, "no key of the ring is active, so nothing can be sealed")
 )
 
 // Limit names a limit that a session can exceed.
@@ -118,8 +116,8 @@ func (e *TooLargeError) Error() string {
 	return b.String()
 }
 
-// Is matches [ErrTooLarge].
-func (e *TooLargeError) Is(target error) bool { return target == ErrTooLarge }
+// Unwrap returns [ErrTooLarge].
+func (e *TooLargeError) Unwrap() error { return ErrTooLarge }
 
 // EncodeError says that a value could not be encoded; the commit returns it.
 type EncodeError struct {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/internal/state"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // Session is one visitor's session as one request sees it. Its methods may be
@@ -79,11 +80,9 @@ func (s *Session) Reload(ctx context.Context) error { return s.core().Reload(ctx
 // that could not be encoded, a change that came too late. Nil otherwise.
 func (s *Session) Err() error { return s.core().Err() }
 
-// Reason says why this visitor was not recognised; [Recognised] (empty) where
-// the request brought a session.
-func (s *Session) Reason() Reason {
-	return Reason(s.core().View().Reason())
-}
+// Reason returns why this visitor was not recognised, or [reason.None] if the
+// request brought a session.
+func (s *Session) Reason() reason.Reason { return s.core().View().Reason() }
 
 // ID is the session's public id, 22 characters of base64url. It is safe to log:
 // nothing can be opened with it. It is empty until something is written, and

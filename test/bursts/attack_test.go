@@ -14,13 +14,13 @@ import (
 
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/test/internal/notes"
 )
 
 // known are the reasons that a visitor may be told.
-var known = []session.Reason{"", session.Absent, session.UnknownKey, session.DeadKey, session.Torn, session.Malformed,
-	session.WrongLength, session.UnknownFormat, session.BadSeal, session.TooMany, session.LoggedOut}
+var known = []reason.Reason{reason.None, reason.Absent, reason.UnknownKey, reason.DeadKey, reason.Torn, reason.Malformed,
+	reason.WrongLength, reason.UnknownFormat, reason.BadSeal, reason.TooMany, reason.LoggedOut}
 
 // Cookies are evicted, brought back and mixed with older ones between the
 // requests: there is no 500, nothing is mixed, and what is shown was written.
@@ -144,7 +144,7 @@ func leftBehind(t *testing.T, size int) {
 		read, err := v.send(stale, "GET", "/all", nil, v.pot.header())
 		require.NoError(t, err)
 		p := parse(t, read)
-		require.Contains(t, []session.Reason{"", session.UnknownKey}, p.Reason)
+		require.Contains(t, []reason.Reason{reason.None, reason.UnknownKey}, p.Reason)
 		v.pot.apply(read.lines)
 	}
 	v.burst(6, func(i int) (string, url.Values) { return "/set", setting(fmt.Sprintf("m%d", i), "z", 5, some(5)) })
@@ -225,7 +225,7 @@ func TestSlowWriteDoesNotUndoALogout(t *testing.T) {
 		for range 3 {
 			p := v.page()
 			require.Empty(t, p.Notes)
-			require.Equal(t, session.LoggedOut, p.Reason)
+			require.Equal(t, reason.LoggedOut, p.Reason)
 			clock.Move(3 * time.Second)
 		}
 		v.acked = map[string]string{}

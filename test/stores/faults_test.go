@@ -16,7 +16,7 @@ import (
 	"github.com/carryon-go/carryon/fallback/redisstore"
 	"github.com/carryon-go/carryon/fallback/sqlstore"
 	"github.com/carryon-go/carryon/middleware"
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // What is between a program and its store, and the store itself, fail under
@@ -149,12 +149,12 @@ func during(t *testing.T, f fault, p *proxy, s *server, sites ...*site) {
 }
 
 // reasons are those for which a session or a cookie was not accepted.
-func (s *site) reasons() map[session.Reason]int {
+func (s *site) reasons() map[reason.Reason]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := map[session.Reason]int{}
-	for reason, n := range s.refused {
-		all[reason] = n
+	all := map[reason.Reason]int{}
+	for why, n := range s.refused {
+		all[why] = n
 	}
 	return all
 }
@@ -223,7 +223,7 @@ func TestRestartOfARedisWithoutPersistence(t *testing.T) {
 
 	eventually(t, "the store answers", func() bool {
 		status, text, err := large.ask("/get")
-		return err == nil && status == http.StatusNotFound && strings.Contains(text, string(session.RecordMissing))
+		return err == nil && status == http.StatusNotFound && strings.Contains(text, reason.RecordMissing.String())
 	})
 	require.NoError(t, small.read())
 	require.Zero(t, small.refusals.Load())

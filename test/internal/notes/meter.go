@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"github.com/carryon-go/carryon/middleware"
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // Headers is what the session took of the requests and responses so far: the
@@ -20,7 +20,7 @@ type Headers struct {
 	ResponseBytes  int // of the Set-Cookie lines, with the fields' names
 	SetCookieLines int
 	CookieBytes    int // of one Set-Cookie field's value, attributes included
-	Refused        map[session.Reason]int
+	Refused        map[reason.Reason]int
 	Events         map[middleware.EventKind]int
 }
 
@@ -87,7 +87,7 @@ func (m *Meter) observe(_ context.Context, e middleware.Event) {
 		return
 	}
 	if m.most.Refused == nil {
-		m.most.Refused = map[session.Reason]int{}
+		m.most.Refused = map[reason.Reason]int{}
 	}
 	m.most.Refused[e.Reason]++
 }
