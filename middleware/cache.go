@@ -54,9 +54,22 @@ func vary(h http.Header, room *[1]string) {
 	case have == nil:
 		room[0] = "Cookie"
 		h["Vary"] = room[:]
-	case !varies(have):
-		h["Vary"] = append(have, "Cookie")
+	default:
+		h["Vary"] = AddVary(have)
 	}
+}
+
+// AddVary returns the lines of a response's Vary field with Cookie among them. An
+// adapter calls it where [Fields] has Vary, and for its own error pages:
+//
+//	h["Vary"] = middleware.AddVary(h["Vary"])
+//
+// It returns lines itself if they have Cookie or "*" already.
+func AddVary(lines []string) []string {
+	if varies(lines) {
+		return lines
+	}
+	return append(lines, "Cookie")
 }
 
 func varies(lines []string) bool {
