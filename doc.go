@@ -8,6 +8,7 @@
 //   - middleware: adds sessions to any http.Handler
 //   - keyring: the keys and their schedule
 //   - codec: the sealed form
+//   - reason: why a cookie or a session was refused, for all of them
 //   - fallback: stores for sessions that are too large for cookies
 //   - sessiontest: helpers for tests of programs that use sessions
 //   - cmd/carryon: creates and rotates keys

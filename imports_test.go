@@ -29,27 +29,28 @@ var mayImport = []struct {
 	path    string
 	imports []string
 }{
-	{"internal/state", nil},
-	{"internal/core", []string{"internal/state"}},
+	{"reason", nil},
+	{"internal/state", []string{"reason"}},
+	{"internal/core", []string{"internal/state", "reason"}},
 	{"internal/span", nil},
 	{"keyring", []string{"internal/span"}},
 	{"fallback", nil},
 	{"fallback/fallbacktest", []string{"fallback"}},
 	{"fallback/sqlstore", []string{"fallback"}},
-	{"session", []string{"internal/core", "internal/state", cbor}}, // values are CBOR
+	{"session", []string{"internal/core", "internal/state", "reason", cbor}}, // values are CBOR
 	{"codec/internal/etm", nil},
-	{"codec", []string{"keyring", "codec/internal/etm"}},
-	{"codec/internal/formattest", []string{"codec", "keyring"}}, // for tests
+	{"codec", []string{"keyring", "reason", "codec/internal/etm"}},
+	{"codec/internal/formattest", []string{"codec", "keyring", "reason"}}, // for tests
 	{"codec/xchacha", []string{"codec", "codec/internal/etm", xchacha}},
 	{"codec/securecookieformat", []string{"codec", securecookie}},
 	{"internal/cookiejar", []string{"internal/state", "codec"}},
-	{"internal/policy", []string{"internal/state", "session", "codec"}},
+	{"internal/policy", []string{"internal/state", "reason", "session", "codec"}},
 	{"internal/records", []string{"internal/state", "session", "codec", "fallback"}},
-	{"middleware", []string{"internal/core", "internal/records", "internal/state", "internal/cookiejar", "internal/policy", "session", "codec", "keyring", "fallback"}},
+	{"middleware", []string{"internal/core", "internal/records", "internal/state", "internal/cookiejar", "internal/policy", "reason", "session", "codec", "keyring", "fallback"}},
 	{"middleware/migrate/gorillasession", []string{"middleware", securecookie}},
 	{"middleware/migrate/scssession", []string{"middleware"}},
-	{"sessiontest", []string{"internal/core", "internal/state", "session", "keyring", "middleware"}},
-	{"cmd/carryon", []string{"internal/core", "internal/span", "internal/state", "internal/cookiejar", "internal/policy", "session", "keyring", "codec", "codec/xchacha", "codec/securecookieformat", "middleware"}},
+	{"sessiontest", []string{"internal/core", "internal/state", "reason", "session", "keyring", "middleware"}},
+	{"cmd/carryon", []string{"internal/core", "internal/span", "internal/state", "internal/cookiejar", "internal/policy", "reason", "session", "keyring", "codec", "codec/xchacha", "codec/securecookieformat", "middleware"}},
 	{"", nil}, // the package documentation
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // MaxPieces is the largest number of pieces that [Split] makes and [Join]
@@ -14,7 +15,7 @@ const MaxPieces = 64
 // Split cuts a sealed value into pieces. limit returns the maximum length of
 // the piece with the given number (from 0), in characters. The pieces share
 // the value's memory. The first piece must hold the header. Split fails with
-// [TooLarge] if the first limit is below 12 characters, another limit is below
+// [reason.TooLarge] if the first limit is below 12 characters, another limit is below
 // one, or the value needs more than [MaxPieces] pieces.
 func Split(value []byte, limit func(piece int) int) ([][]byte, error) {
 	var pieces [][]byte
@@ -27,7 +28,7 @@ func Split(value []byte, limit func(piece int) int) ([][]byte, error) {
 			least = headerText
 		}
 		if longest < least || len(pieces) == MaxPieces {
-			return nil, refuse(TooLarge, keyring.ID{})
+			return nil, refuse(reason.TooLarge, keyring.ID{})
 		}
 		n := min(longest, len(value))
 		pieces = append(pieces, value[:n:n])
@@ -50,7 +51,7 @@ func Join(piece func(i int) (string, bool)) (value string, used int, err error) 
 // Join takes the length of the value from its header, which is not
 // authenticated until [Open]. So the result proves nothing yet. Join allocates
 // nothing based on that length; the pieces must have exactly that many
-// characters. The errors are [Torn] for a missing, empty or overlong piece,
+// characters. The errors are [reason.Torn] for a missing, empty or overlong piece,
 // with used as its number, and those of Open for a header that cannot be read.
 // Join returns a value of one piece without a copy.
 func (f *Formats) Join(piece func(i int) (string, bool)) (value string, used int, err error) {
@@ -81,16 +82,16 @@ func (f *Formats) OpenPieces(dst []byte, ring *keyring.Ring, now time.Time, b Bi
 		plaintext, key, err = f.Open(dst, ring, now, b, first)
 		return plaintext, key, used, err
 	case have > maxText:
-		return dst, nil, used, refuse(TooLarge, keyring.ID{})
+		return dst, nil, used, refuse(reason.TooLarge, keyring.ID{})
 	}
 	buf := getBuffer(decodedLen(have))
 	defer putBuffer(buf)
 	bin, ok := appendJoined(buf.bin[:0], used, piece)
 	switch {
 	case !ok:
-		return dst, nil, used, refuse(Malformed, keyring.ID{})
+		return dst, nil, used, refuse(reason.Malformed, keyring.ID{})
 	case len(bin) < HeaderSize: // the first piece has changed since it was counted
-		return dst, nil, used, refuse(WrongLength, keyring.ID{})
+		return dst, nil, used, refuse(reason.WrongLength, keyring.ID{})
 	}
 	plaintext, key, err = f.openDecoded(dst, ring, now, b, buf, bin)
 	return plaintext, key, used, err
@@ -101,26 +102,26 @@ func (f *Formats) OpenPieces(dst []byte, ring *keyring.Ring, now time.Time, b Bi
 func (f *Formats) count(piece func(i int) (string, bool)) (first string, have, used int, err error) {
 	first, ok := piece(0)
 	if !ok || first == "" {
-		return "", 0, 0, refuse(Torn, keyring.ID{})
+		return "", 0, 0, refuse(reason.Torn, keyring.ID{})
 	}
 	h, err := Peek(first)
 	if err != nil {
 		return "", 0, 0, err
 	}
 	if f.of(h.Format) == nil {
-		return "", 0, 0, refuse(UnknownFormat, keyring.ID{}) // its header may be another
+		return "", 0, 0, refuse(reason.UnknownFormat, keyring.ID{}) // its header may be another
 	}
 	want := encodedLen(h.Total)
 	have, used = len(first), 1
 	for ; have < want; used++ {
 		p, ok := piece(used)
 		if !ok || p == "" || used == MaxPieces {
-			return "", 0, used, refuse(Torn, h.KeyID)
+			return "", 0, used, refuse(reason.Torn, h.KeyID)
 		}
 		have += len(p)
 	}
 	if have > want {
-		return "", 0, used - 1, refuse(Torn, h.KeyID)
+		return "", 0, used - 1, refuse(reason.Torn, h.KeyID)
 	}
 	return first, have, used, nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/codec"
+	"github.com/carryon-go/carryon/reason"
 )
 
 func same(n int) func(int) int { return func(int) int { return n } }
@@ -74,10 +75,10 @@ func TestSplitRefuses(t *testing.T) {
 		"second is closed": func(i int) int { return 20 - 20*i },
 	} {
 		_, err := codec.Split(value, limit)
-		require.Equal(t, codec.TooLarge, reasonOf(t, err), name)
+		require.Equal(t, reason.TooLarge, reasonOf(t, err), name)
 	}
 	_, err = codec.Split(append(value, 'A'), func(i int) int { return max(1, 12-12*i) })
-	require.Equal(t, codec.TooLarge, reasonOf(t, err), "one piece too many")
+	require.Equal(t, reason.TooLarge, reasonOf(t, err), "one piece too many")
 }
 
 func TestJoinRefuses(t *testing.T) {
@@ -89,21 +90,21 @@ func TestJoinRefuses(t *testing.T) {
 		name   string
 		pieces []string
 		used   int
-		want   codec.Reason
+		want   reason.Reason
 	}{
-		{"none", nil, 0, codec.Torn},
-		{"first missing", []string{notSent, p[1], p[2], p[3]}, 0, codec.Torn},
-		{"first empty", []string{"", p[1], p[2], p[3]}, 0, codec.Torn},
-		{"first too short for the header", []string{p[0][:11], p[0][11:], p[1], p[2], p[3]}, 0, codec.WrongLength},
-		{"first is not ours", []string{"!" + p[0][1:], p[1], p[2], p[3]}, 0, codec.Malformed},
-		{"first of a format to come", []string{"Ag" + p[0][2:], p[1], p[2], p[3]}, 0, codec.UnknownFormat},
-		{"middle missing", []string{p[0], p[1], notSent, p[3]}, 2, codec.Torn},
-		{"middle empty", []string{p[0], "", p[1], p[2], p[3]}, 1, codec.Torn},
-		{"last missing", p[:3], 3, codec.Torn},
-		{"last cut", []string{p[0], p[1], p[2], p[3][:59]}, 4, codec.Torn},
-		{"last too long", []string{p[0], p[1], p[2], p[3] + "A"}, 3, codec.Torn},
-		{"one piece too long", []string{value + "A"}, 0, codec.Torn},
-		{"pieces of one character", slices.Insert(strings.Split(value[12:], ""), 0, value[:12]), 64, codec.Torn},
+		{"none", nil, 0, reason.Torn},
+		{"first missing", []string{notSent, p[1], p[2], p[3]}, 0, reason.Torn},
+		{"first empty", []string{"", p[1], p[2], p[3]}, 0, reason.Torn},
+		{"first too short for the header", []string{p[0][:11], p[0][11:], p[1], p[2], p[3]}, 0, reason.WrongLength},
+		{"first is not ours", []string{"!" + p[0][1:], p[1], p[2], p[3]}, 0, reason.Malformed},
+		{"first of a format to come", []string{"Ag" + p[0][2:], p[1], p[2], p[3]}, 0, reason.UnknownFormat},
+		{"middle missing", []string{p[0], p[1], notSent, p[3]}, 2, reason.Torn},
+		{"middle empty", []string{p[0], "", p[1], p[2], p[3]}, 1, reason.Torn},
+		{"last missing", p[:3], 3, reason.Torn},
+		{"last cut", []string{p[0], p[1], p[2], p[3][:59]}, 4, reason.Torn},
+		{"last too long", []string{p[0], p[1], p[2], p[3] + "A"}, 3, reason.Torn},
+		{"one piece too long", []string{value + "A"}, 0, reason.Torn},
+		{"pieces of one character", slices.Insert(strings.Split(value[12:], ""), 0, value[:12]), 64, reason.Torn},
 	} {
 		t.Run(v.name, func(t *testing.T) {
 			text, used, err := codec.Join(of(v.pieces))
@@ -130,7 +131,7 @@ func TestJoinedFromTheWrongPieces(t *testing.T) {
 		require.NoError(t, err, name)
 		require.Equal(t, 4, used)
 		_, _, err = codec.Open(nil, ring, now, binding, value)
-		require.Equal(t, codec.BadSeal, reasonOf(t, err), name)
+		require.Equal(t, reason.BadSeal, reasonOf(t, err), name)
 	}
 }
 
@@ -143,7 +144,7 @@ func TestJoinDoesNotBelieveTheHeader(t *testing.T) {
 			asked++
 			return "AQAAAAD___8A", true
 		})
-		require.Equal(t, codec.Torn, reasonOf(t, err))
+		require.Equal(t, reason.Torn, reasonOf(t, err))
 	})
 	require.Less(t, allocated, uint64(64<<10))
 	require.LessOrEqual(t, asked, codec.MaxPieces+1)

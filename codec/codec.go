@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // MaxPlaintext is the maximum size in bytes that [Seal] accepts and [Open]
@@ -44,22 +45,22 @@ func Open(dst []byte, ring *keyring.Ring, now time.Time, b Binding, value string
 // Seal encrypts and signs plaintext and appends the text to dst. The text is
 // base64url, which is valid in a cookie value. The ring chooses the key
 // ([keyring.Ring.Active]), and the key determines the format. The errors are
-// [NoKey], [UnknownFormat] for a key of a format that f does not contain, and
-// [TooLarge].
+// [reason.NoKey], [reason.UnknownFormat] for a key of a format that f does not contain, and
+// [reason.TooLarge].
 func (f *Formats) Seal(dst []byte, key *keyring.Key, b Binding, plaintext []byte) ([]byte, error) {
 	if key == nil {
-		return dst, refuse(NoKey, keyring.ID{})
+		return dst, refuse(reason.NoKey, keyring.ID{})
 	}
 	format := f.of(key.Format())
 	if format == nil {
-		return dst, refuse(UnknownFormat, key.ID())
+		return dst, refuse(reason.UnknownFormat, key.ID())
 	}
 	if len(plaintext) > MaxPlaintext {
-		return dst, refuse(TooLarge, key.ID())
+		return dst, refuse(reason.TooLarge, key.ID())
 	}
 	sealer, err := f.sealer(key)
 	if err != nil {
-		return dst, refuse(UnknownFormat, key.ID())
+		return dst, refuse(reason.UnknownFormat, key.ID())
 	}
 	h := Header{Format: key.Format(), KeyID: key.ID(), Total: format.Overhead() + len(plaintext)}
 	buf := getBuffer(h.Total)
@@ -73,22 +74,22 @@ func (f *Formats) Seal(dst []byte, key *keyring.Key, b Binding, plaintext []byte
 // returns the key that opened the value, so that the caller can compare it
 // with the active key. The key must be in ring and usable at the time now. The
 // value must have been sealed with the same binding. Every error is an
-// [*Error]. Open checks in this order: [TooLarge] and [WrongLength],
-// [Malformed], [UnknownFormat], WrongLength for the length in the header,
-// [UnknownKey], [DeadKey], [WrongFormat], UnknownFormat for a format that
-// cannot be used, and [BadSeal]. On an error dst is returned unchanged.
+// [*Error]. Open checks in this order: [reason.TooLarge] and [reason.WrongLength],
+// [reason.Malformed], [reason.UnknownFormat], WrongLength for the length in the header,
+// [reason.UnknownKey], [reason.DeadKey], [reason.WrongFormat], UnknownFormat for a format that
+// cannot be used, and [reason.BadSeal]. On an error dst is returned unchanged.
 func (f *Formats) Open(dst []byte, ring *keyring.Ring, now time.Time, b Binding, value string) ([]byte, *keyring.Key, error) {
 	if len(value) > maxText {
-		return dst, nil, refuse(TooLarge, keyring.ID{})
+		return dst, nil, refuse(reason.TooLarge, keyring.ID{})
 	}
 	if len(value) < headerText {
-		return dst, nil, refuse(WrongLength, keyring.ID{})
+		return dst, nil, refuse(reason.WrongLength, keyring.ID{})
 	}
 	buf := getBuffer(decodedLen(len(value)))
 	defer putBuffer(buf)
 	bin, ok := appendDecoded(buf.bin[:0], value)
 	if !ok {
-		return dst, nil, refuse(Malformed, keyring.ID{})
+		return dst, nil, refuse(reason.Malformed, keyring.ID{})
 	}
 	return f.openDecoded(dst, ring, now, b, buf, bin)
 }
@@ -103,12 +104,12 @@ func (f *Formats) openDecoded(dst []byte, ring *keyring.Ring, now time.Time, b B
 	}
 	sealer, err := f.sealer(key)
 	if err != nil {
-		return dst, nil, refuse(UnknownFormat, h.KeyID)
+		return dst, nil, refuse(reason.UnknownFormat, h.KeyID)
 	}
 	buf.ctx = b.context(buf.ctx[:0], h.Format)
 	plaintext, ok := sealer.Open(dst, buf.ctx, bin)
 	if !ok {
-		return dst, nil, refuse(BadSeal, h.KeyID)
+		return dst, nil, refuse(reason.BadSeal, h.KeyID)
 	}
 	return plaintext, key, nil
 }
@@ -118,19 +119,19 @@ func (f *Formats) openDecoded(dst []byte, ring *keyring.Ring, now time.Time, b B
 func (f *Formats) selectKey(ring *keyring.Ring, now time.Time, h Header, size int) (*keyring.Key, error) {
 	format := f.of(h.Format)
 	if format == nil {
-		return nil, refuse(UnknownFormat, keyring.ID{})
+		return nil, refuse(reason.UnknownFormat, keyring.ID{})
 	}
 	if h.Total != size || size < format.Overhead() || size > format.Overhead()+MaxPlaintext {
-		return nil, refuse(WrongLength, h.KeyID)
+		return nil, refuse(reason.WrongLength, h.KeyID)
 	}
 	key, state := ring.Find(h.KeyID, now)
 	switch {
 	case state == keyring.Unknown:
-		return nil, refuse(UnknownKey, h.KeyID)
+		return nil, refuse(reason.UnknownKey, h.KeyID)
 	case key == nil:
-		return nil, refuse(DeadKey, h.KeyID)
+		return nil, refuse(reason.DeadKey, h.KeyID)
 	case key.Format() != h.Format: // the key determines the format, not the client
-		return nil, refuse(WrongFormat, h.KeyID)
+		return nil, refuse(reason.WrongFormat, h.KeyID)
 	}
 	return key, nil
 }

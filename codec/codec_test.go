@@ -12,11 +12,12 @@ import (
 
 	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/reason"
 )
 
-func reasonOf(t testing.TB, err error) codec.Reason {
+func reasonOf(t testing.TB, err error) reason.Reason {
 	if err == nil {
-		return ""
+		return reason.None
 	}
 	var e *codec.Error
 	require.ErrorAs(t, err, &e)
@@ -49,10 +50,10 @@ func TestSealAppendsAndIsNeverTheSameTwice(t *testing.T) {
 func TestSealRefuses(t *testing.T) {
 	key := testRing(t, []int{1}).Active(now)
 	dst, err := codec.Seal([]byte("as it was"), nil, binding, nil)
-	require.Equal(t, codec.NoKey, reasonOf(t, err))
+	require.Equal(t, reason.NoKey, reasonOf(t, err))
 	require.Equal(t, "as it was", string(dst))
 	_, err = codec.Seal(nil, key, binding, make([]byte, codec.MaxPlaintext+1))
-	require.Equal(t, codec.TooLarge, reasonOf(t, err))
+	require.Equal(t, reason.TooLarge, reasonOf(t, err))
 }
 
 // A retired key opens, a key of another ring is unknown, and a revoked one is
@@ -62,18 +63,18 @@ func TestOpenByTheKeyInTheHeader(t *testing.T) {
 	for _, v := range []struct {
 		name string
 		ring *keyring.Ring
-		want codec.Reason
+		want reason.Reason
 	}{
-		{"active", testRing(t, []int{1}), ""},
-		{"retired", testRing(t, []int{1, 2}), ""},
-		{"never heard of", testRing(t, []int{2}), codec.UnknownKey},
-		{"revoked", testRing(t, []int{2}, 1), codec.DeadKey},
-		{"no ring", nil, codec.UnknownKey},
+		{"active", testRing(t, []int{1}), reason.None},
+		{"retired", testRing(t, []int{1, 2}), reason.None},
+		{"never heard of", testRing(t, []int{2}), reason.UnknownKey},
+		{"revoked", testRing(t, []int{2}, 1), reason.DeadKey},
+		{"no ring", nil, reason.UnknownKey},
 	} {
 		t.Run(v.name, func(t *testing.T) {
 			got, key, err := codec.Open([]byte("as it was"), v.ring, now, binding, value)
 			require.Equal(t, v.want, reasonOf(t, err))
-			if v.want == "" {
+			if v.want == reason.None {
 				require.Equal(t, testID(t, 1), key.ID().String())
 				return
 			}
@@ -123,11 +124,11 @@ func TestKeyDecidesTheFormat(t *testing.T) {
 	value := base64.RawURLEncoding.EncodeToString(bin)
 
 	_, _, err = codec.Open(nil, ring, now, binding, value)
-	require.Equal(t, codec.UnknownFormat, reasonOf(t, err))
+	require.Equal(t, reason.UnknownFormat, reasonOf(t, err))
 	both, err := codec.NewFormats(codec.Renumbered(2))
 	require.NoError(t, err)
 	_, _, err = both.Open(nil, ring, now, binding, value)
-	require.Equal(t, codec.WrongFormat, reasonOf(t, err))
+	require.Equal(t, reason.WrongFormat, reasonOf(t, err))
 }
 
 func TestErrorsDoNotCarryTheValue(t *testing.T) {
@@ -143,15 +144,17 @@ func TestErrorsDoNotCarryTheValue(t *testing.T) {
 	}
 }
 
-func TestEveryReasonHasAHint(t *testing.T) {
-	for _, r := range []codec.Reason{
-		codec.TooLarge, codec.Torn, codec.Malformed, codec.WrongLength, codec.UnknownFormat,
-		codec.UnknownKey, codec.DeadKey, codec.WrongFormat, codec.BadSeal, codec.NoKey,
+// An error says which reason it is, what that means and what to do.
+func TestErrorsHaveAHint(t *testing.T) {
+	for _, r := range []reason.Reason{
+		reason.TooLarge, reason.Torn, reason.Malformed, reason.WrongLength, reason.UnknownFormat,
+		reason.UnknownKey, reason.DeadKey, reason.WrongFormat, reason.BadSeal, reason.NoKey,
 	} {
-		require.Equal(t, string(r), r.Error())
-		require.Greater(t, len((&codec.Error{Reason: r}).Error()), len("codec: ")+2*len(r))
+		err := &codec.Error{Reason: r}
+		require.Equal(t, "codec: "+r.String()+": "+r.Meaning()+"; "+r.Hint(), err.Error())
+		require.Equal(t, r, reason.Of(err))
 	}
-	e := &codec.Error{Reason: codec.UnknownKey, KeyID: keyring.ID{0xab, 1, 2, 3}}
+	e := &codec.Error{Reason: reason.UnknownKey, KeyID: keyring.ID{0xab, 1, 2, 3}}
 	require.Contains(t, e.Error(), "ab010203")
 }
 
@@ -164,9 +167,9 @@ func TestPeek(t *testing.T) {
 		require.Equal(t, codec.Header{Format: 1, KeyID: ring.Active(now).ID(), Total: 90}, h)
 	}
 	_, err := codec.Peek(value[:11])
-	require.Equal(t, codec.WrongLength, reasonOf(t, err))
+	require.Equal(t, reason.WrongLength, reasonOf(t, err))
 	_, err = codec.Peek("AQ=AAAAAAAAAAAAA")
-	require.Equal(t, codec.Malformed, reasonOf(t, err))
+	require.Equal(t, reason.Malformed, reasonOf(t, err))
 }
 
 // For everything except line breaks, the decoder must match Go's.

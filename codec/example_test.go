@@ -7,6 +7,7 @@ import (
 
 	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // A value is sealed for one cookie, split into pieces that fit, and opened
@@ -43,7 +44,7 @@ func Example() {
 
 	b.Suffix = "another" // the same value under another name
 	_, _, err = codec.Open(nil, ring, now, b, text)
-	fmt.Println(errors.Is(err, codec.BadSeal))
+	fmt.Println(errors.Is(err, reason.BadSeal))
 	// Output:
 	// 6774 characters in 2 pieces
 	// 5000 bytes from 2 pieces, <nil>

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/reason"
 )
 
 const (
@@ -56,7 +57,7 @@ type Sealer interface {
 
 // Formats is the set of formats of a program: format 1 and opt-in formats. The
 // ring's key selects the one that seals a value. A format that is not in the
-// set is refused as [UnknownFormat]. A nil *Formats contains only format 1,
+// set is refused as [reason.UnknownFormat]. A nil *Formats contains only format 1,
 // like the functions [Seal], [Open] and [Join]. Formats are safe for
 // concurrent use.
 type Formats struct {
@@ -101,7 +102,7 @@ func NewFormats(more ...Format) (*Formats, error) {
 
 // Check returns an error if a key of the ring seals or opens a format that f
 // does not contain or that cannot be used in this program. The error names the
-// key's id and wraps [UnknownFormat]. Call Check with each new ring, because
+// key's id and wraps [reason.UnknownFormat]. Call Check with each new ring, because
 // [Formats.Seal] and [Formats.Open] would fail for every visitor with such a
 // key.
 func (f *Formats) Check(ring *keyring.Ring, now time.Time) error {
@@ -111,11 +112,11 @@ func (f *Formats) Check(ring *keyring.Ring, now time.Time) error {
 		}
 		if f.of(k.Format()) == nil {
 			return fmt.Errorf("codec: key %s seals format %d, which this program does not have: add the package of the format to its formats, or use a ring without the key (%w)",
-				k.ID(), k.Format(), UnknownFormat)
+				k.ID(), k.Format(), reason.UnknownFormat)
 		}
 		if _, err := f.sealer(k); err != nil {
 			return fmt.Errorf("codec: key %s seals format %d, which cannot be used in this program: use a ring without the key (%w): %w",
-				k.ID(), k.Format(), UnknownFormat, err)
+				k.ID(), k.Format(), reason.UnknownFormat, err)
 		}
 	}
 	return nil

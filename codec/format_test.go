@@ -13,6 +13,7 @@ import (
 	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/codec/internal/formattest"
 	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // Format 1 passes the conformance suite of formats.
@@ -81,16 +82,16 @@ func TestUnusableFormat(t *testing.T) {
 	ring := formattest.Ring(t, 9, []int{1})
 	err = formats.Check(ring, now)
 	require.ErrorIs(t, err, errUnusable)
-	require.ErrorIs(t, err, codec.UnknownFormat)
+	require.ErrorIs(t, err, reason.UnknownFormat)
 	_, err = formats.Seal(nil, ring.Active(now), binding, nil)
-	require.Equal(t, codec.UnknownFormat, reasonOf(t, err))
+	require.Equal(t, reason.UnknownFormat, reasonOf(t, err))
 
 	able, err := codec.NewFormats(codec.Renumbered(9))
 	require.NoError(t, err)
 	value, err := able.Seal(nil, ring.Active(now), binding, nil)
 	require.NoError(t, err)
 	_, _, err = formats.Open(nil, ring, now, binding, string(value))
-	require.Equal(t, codec.UnknownFormat, reasonOf(t, err))
+	require.Equal(t, reason.UnknownFormat, reasonOf(t, err))
 }
 
 // A ring whose formats are all known passes the check, and so does a nil ring.
@@ -99,7 +100,7 @@ func TestCheckFormats(t *testing.T) {
 	require.NoError(t, none.Check(testRing(t, []int{1, 2}), now))
 	require.NoError(t, none.Check(nil, now))
 	err := none.Check(formattest.Ring(t, 2, []int{1}), now)
-	require.ErrorIs(t, err, codec.UnknownFormat)
+	require.ErrorIs(t, err, reason.UnknownFormat)
 	require.ErrorContains(t, err, testID(t, 1))
 	require.ErrorContains(t, err, "format 2")
 }
@@ -118,7 +119,7 @@ func TestCheckIgnoresExpiredKeys(t *testing.T) {
 	end := time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
 	require.NoError(t, none.Check(ring, now))
 	require.NoError(t, none.Check(ring, end))
-	require.ErrorIs(t, none.Check(ring, end.Add(-1)), codec.UnknownFormat)
+	require.ErrorIs(t, none.Check(ring, end.Add(-1)), reason.UnknownFormat)
 }
 
 // thin is a format that adds only the header and protects nothing.
@@ -147,7 +148,7 @@ func TestFormatsWithASmallerOverhead(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, plaintext, n)
 		} else {
-			require.Equal(t, codec.WrongLength, reasonOf(t, err), n)
+			require.Equal(t, reason.WrongLength, reasonOf(t, err), n)
 		}
 	}
 }

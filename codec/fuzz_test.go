@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/carryon-go/carryon/codec"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // fuzzVectors returns the values of the vector files, as seeds.
@@ -42,7 +43,7 @@ func FuzzOpen(f *testing.F) {
 		b := codec.Binding{Audience: audience, Base: base, Suffix: suffix}
 		plaintext, key, err := codec.Open(nil, ring, now, b, value)
 		if err != nil {
-			if reasonOf(t, err) == "" || key != nil || plaintext != nil {
+			if reasonOf(t, err) == reason.None || key != nil || plaintext != nil {
 				t.Fatal("a refusal without a reason, or with a plaintext")
 			}
 			return
@@ -73,7 +74,7 @@ func FuzzJoin(f *testing.F) {
 			return of(pieces)(i)
 		})
 		if err != nil {
-			if reasonOf(t, err) == "" || value != "" {
+			if reasonOf(t, err) == reason.None || value != "" {
 				t.Fatal("a refusal without a reason, or with a value")
 			}
 			return

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 
 	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // headerText is the number of characters that hold the header: eleven, rounded
@@ -21,15 +22,15 @@ type Header struct {
 
 // Peek reads the header of a sealed value or of its first piece, for display
 // and grouping. It proves nothing about the value, because anyone can write
-// these eight bytes. The errors are [WrongLength] and [Malformed].
+// these eight bytes. The errors are [reason.WrongLength] and [reason.Malformed].
 func Peek(value string) (Header, error) {
 	if len(value) < headerText {
-		return Header{}, refuse(WrongLength, keyring.ID{})
+		return Header{}, refuse(reason.WrongLength, keyring.ID{})
 	}
 	var buf [16]byte
 	bin, ok := appendDecoded(buf[:0], value[:headerText])
 	if !ok {
-		return Header{}, refuse(Malformed, keyring.ID{})
+		return Header{}, refuse(reason.Malformed, keyring.ID{})
 	}
 	return parseHeader(bin), nil
 }

@@ -11,11 +11,12 @@ import (
 	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/codec/internal/formattest"
 	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // sameAsJoined checks that OpenPieces returns the same as Join and Open,
 // including the key's id in the error.
-func sameAsJoined(t require.TestingT, formats *codec.Formats, ring *keyring.Ring, b codec.Binding, pieces []string) (reason codec.Reason) {
+func sameAsJoined(t require.TestingT, formats *codec.Formats, ring *keyring.Ring, b codec.Binding, pieces []string) (why reason.Reason) {
 	var wantKey *keyring.Key
 	want := []byte("kept ")
 	value, wantUsed, wantErr := formats.Join(of(pieces))
@@ -33,7 +34,7 @@ func sameAsJoined(t require.TestingT, formats *codec.Formats, ring *keyring.Ring
 	if err != nil {
 		return err.(*codec.Error).Reason
 	}
-	return ""
+	return reason.None
 }
 
 // Every vector opens from its pieces, and when split differently.
@@ -58,14 +59,14 @@ func TestOpenPiecesVectors(t *testing.T) {
 		if want == "ok" {
 			want = ""
 		}
-		require.Equal(t, want, string(sameAsJoined(t, nil, ring, v.binding(), pieces)))
+		require.Equal(t, want, sameAsJoined(t, nil, ring, v.binding(), pieces).String())
 		value, _, err := codec.Join(of(pieces))
 		if err != nil {
 			return
 		}
 		for extra := range 8 {
 			again := split(t, value, same(12+extra+len(value)/50))
-			require.Equal(t, v.Open == "ok", sameAsJoined(t, nil, ring, v.binding(), again) == "")
+			require.Equal(t, v.Open == "ok", sameAsJoined(t, nil, ring, v.binding(), again) == reason.None)
 		}
 	})
 }
@@ -81,12 +82,12 @@ func TestOpenPiecesIsStrictAtEveryCut(t *testing.T) {
 			for at := 12; at < len(value); at++ {
 				for _, c := range []string{"\n", "\r", "=", "/", "\xff"} {
 					bad := value[:at] + c + value[at+1:]
-					require.Equal(t, codec.Malformed, sameAsJoined(t, nil, ring, binding, []string{bad[:cut], bad[cut:]}))
+					require.Equal(t, reason.Malformed, sameAsJoined(t, nil, ring, binding, []string{bad[:cut], bad[cut:]}))
 				}
 			}
 			if len(value)%4 != 0 {
 				bad := value[:len(value)-1] + "_" // all spare bits are set
-				require.Equal(t, codec.Malformed, sameAsJoined(t, nil, ring, binding, []string{bad[:cut], bad[cut:]}))
+				require.Equal(t, reason.Malformed, sameAsJoined(t, nil, ring, binding, []string{bad[:cut], bad[cut:]}))
 			}
 		}
 	}
@@ -170,7 +171,7 @@ func TestOpenPiecesTooLarge(t *testing.T) {
 	for want := ((1<<24-1)*8+5)/6 - len(h); want > 0; want -= len(most) {
 		pieces = append(pieces, most[:min(want, len(most))])
 	}
-	require.Equal(t, codec.TooLarge, sameAsJoined(t, nil, ring, binding, pieces))
+	require.Equal(t, reason.TooLarge, sameAsJoined(t, nil, ring, binding, pieces))
 	require.Less(t, allocatedBy(func() {
 		_, _, _, err := (*codec.Formats)(nil).OpenPieces(nil, ring, now, binding, of(pieces))
 		require.Error(t, err)

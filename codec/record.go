@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 
 	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // RecordSecretSize is the length in bytes of the secret that seals a record.
@@ -41,8 +42,8 @@ const labelRecord = "carryon/1 record"
 // cookies. So the key ring cannot open a record, and rotation need not rewrite
 // any. The HMAC covers the GCM tag instead of the ciphertext, which can be
 // large: the tag authenticates the ciphertext, and the HMAC commits the record
-// to one secret and one binding. The errors are [NoKey] for a secret that is
-// not [RecordSecretSize] bytes long, and [TooLarge].
+// to one secret and one binding. The errors are [reason.NoKey] for a secret that is
+// not [RecordSecretSize] bytes long, and [reason.TooLarge].
 func SealRecord(dst, secret []byte, b RecordBinding, plaintext []byte) ([]byte, error) {
 	return sealRecord(dst, secret, b, plaintext, nil)
 }
@@ -51,9 +52,9 @@ func SealRecord(dst, secret []byte, b RecordBinding, plaintext []byte) ([]byte, 
 func sealRecord(dst, secret []byte, b RecordBinding, plaintext, nonce []byte) ([]byte, error) {
 	switch {
 	case len(secret) != RecordSecretSize:
-		return dst, refuse(NoKey, keyring.ID{})
+		return dst, refuse(reason.NoKey, keyring.ID{})
 	case len(plaintext) > MaxRecordPlaintext:
-		return dst, refuse(TooLarge, keyring.ID{})
+		return dst, refuse(reason.TooLarge, keyring.ID{})
 	}
 	k, at := newRecordKeys(secret), len(dst)
 	dst = Header{Format: 1, KeyID: k.id, Total: RecordOverhead + len(plaintext)}.append(dst)
@@ -68,35 +69,35 @@ func sealRecord(dst, secret []byte, b RecordBinding, plaintext, nonce []byte) ([
 
 // OpenRecord decrypts a sealed record and appends the plaintext to dst. The
 // record must have been sealed with the same secret and binding. Every error
-// is an [*Error]. OpenRecord checks in this order: [NoKey], [TooLarge] and
-// [WrongLength], [UnknownFormat], WrongLength for the length in the header,
-// [UnknownKey], and [BadSeal]. On an error dst is returned unchanged.
+// is an [*Error]. OpenRecord checks in this order: [reason.NoKey], [reason.TooLarge] and
+// [reason.WrongLength], [reason.UnknownFormat], WrongLength for the length in the header,
+// [reason.UnknownKey], and [reason.BadSeal]. On an error dst is returned unchanged.
 func OpenRecord(dst, secret []byte, b RecordBinding, record []byte) ([]byte, error) {
 	switch {
 	case len(secret) != RecordSecretSize:
-		return dst, refuse(NoKey, keyring.ID{})
+		return dst, refuse(reason.NoKey, keyring.ID{})
 	case len(record) > RecordOverhead+MaxRecordPlaintext:
-		return dst, refuse(TooLarge, keyring.ID{})
+		return dst, refuse(reason.TooLarge, keyring.ID{})
 	case len(record) < RecordOverhead:
-		return dst, refuse(WrongLength, keyring.ID{})
+		return dst, refuse(reason.WrongLength, keyring.ID{})
 	}
 	k, h := newRecordKeys(secret), parseHeader(record)
 	switch {
 	case h.Format != 1:
-		return dst, refuse(UnknownFormat, h.KeyID)
+		return dst, refuse(reason.UnknownFormat, h.KeyID)
 	case h.Total != len(record):
-		return dst, refuse(WrongLength, h.KeyID)
+		return dst, refuse(reason.WrongLength, h.KeyID)
 	case h.KeyID != k.id: // the id is public; this is only a quick check
-		return dst, refuse(UnknownKey, h.KeyID)
+		return dst, refuse(reason.UnknownKey, h.KeyID)
 	}
 	aad := b.additional(record[:HeaderSize])
 	signed, mac := record[:len(record)-sha256.Size], record[len(record)-sha256.Size:]
 	if !hmac.Equal(k.sign(aad, signed), mac) { // constant time
-		return dst, refuse(BadSeal, h.KeyID)
+		return dst, refuse(reason.BadSeal, h.KeyID)
 	}
 	plaintext, err := k.xaes().Open(dst, signed[HeaderSize:], aad)
 	if err != nil {
-		return dst, refuse(BadSeal, h.KeyID)
+		return dst, refuse(reason.BadSeal, h.KeyID)
 	}
 	return plaintext, nil
 }

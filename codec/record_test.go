@@ -20,6 +20,7 @@ import (
 	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/codec/internal/formattest"
 	"github.com/carryon-go/carryon/internal/state"
+	"github.com/carryon-go/carryon/reason"
 )
 
 type recordVector struct {
@@ -73,7 +74,7 @@ func TestRecordVectors(t *testing.T) {
 		t.Run(v.Name, func(t *testing.T) {
 			got, err := codec.OpenRecord(nil, v.Secret, v.binding(), v.Record)
 			if v.Open != "ok" {
-				require.Equal(t, v.Open, string(reasonOf(t, err)))
+				require.Equal(t, v.Open, reasonOf(t, err).String())
 				require.Nil(t, got)
 				return
 			}
@@ -173,21 +174,21 @@ func TestRecordCutOrMadeLonger(t *testing.T) {
 	}
 	for n := range record {
 		_, err := codec.OpenRecord(nil, recordSecret, recordBinding, record[:n])
-		require.Equal(t, codec.WrongLength, reasonOf(t, err), "cut to %d", n)
+		require.Equal(t, reason.WrongLength, reasonOf(t, err), "cut to %d", n)
 		if n >= codec.RecordOverhead {
 			_, err = codec.OpenRecord(nil, recordSecret, recordBinding, relabel(record[:n]))
-			require.Equal(t, codec.BadSeal, reasonOf(t, err), "cut to %d", n)
+			require.Equal(t, reason.BadSeal, reasonOf(t, err), "cut to %d", n)
 			inner := append(bytes.Clone(record[:32]), record[len(record)-n+32:]...) // keeps the end
 			_, err = codec.OpenRecord(nil, recordSecret, recordBinding, relabel(inner))
-			require.Equal(t, codec.BadSeal, reasonOf(t, err), "%d bytes removed", len(record)-n)
+			require.Equal(t, reason.BadSeal, reasonOf(t, err), "%d bytes removed", len(record)-n)
 		}
 	}
 	for n := 1; n <= 40; n++ {
 		longer := append(bytes.Clone(record), make([]byte, n)...)
 		_, err := codec.OpenRecord(nil, recordSecret, recordBinding, longer)
-		require.Equal(t, codec.WrongLength, reasonOf(t, err), "%d more", n)
+		require.Equal(t, reason.WrongLength, reasonOf(t, err), "%d more", n)
 		_, err = codec.OpenRecord(nil, recordSecret, recordBinding, relabel(longer))
-		require.Equal(t, codec.BadSeal, reasonOf(t, err), "%d more", n)
+		require.Equal(t, reason.BadSeal, reasonOf(t, err), "%d more", n)
 	}
 }
 
@@ -205,12 +206,12 @@ func TestRecordBinding(t *testing.T) {
 		b := recordBinding
 		change(&b)
 		_, err := codec.OpenRecord(nil, recordSecret, b, record)
-		require.Equal(t, codec.BadSeal, reasonOf(t, err), name)
+		require.Equal(t, reason.BadSeal, reasonOf(t, err), name)
 	}
 	other := bytes.Clone(recordSecret)
 	other[31] ^= 1
 	_, err := codec.OpenRecord(nil, other, recordBinding, record)
-	require.Equal(t, codec.UnknownKey, reasonOf(t, err))
+	require.Equal(t, reason.UnknownKey, reasonOf(t, err))
 }
 
 // A cookie never opens as a record or a record as a cookie, even if a
@@ -221,21 +222,21 @@ func TestRecordsAreNoCookies(t *testing.T) {
 	require.NoError(t, err)
 	value := string(codec.AppendEncoded(nil, record))
 	_, _, err = codec.Open(nil, ring, now, binding, value)
-	require.Equal(t, codec.UnknownKey, reasonOf(t, err))
+	require.Equal(t, reason.UnknownKey, reasonOf(t, err))
 
 	cookie, ok := codec.AppendDecoded(nil, sealed(t, ring, binding, "x"))
 	require.True(t, ok)
 	_, err = codec.OpenRecord(nil, testSecret(1), recordBinding, cookie)
-	require.Equal(t, codec.UnknownKey, reasonOf(t, err))
+	require.Equal(t, reason.UnknownKey, reasonOf(t, err))
 
 	// Anyone can write ids, so this checks that the keys differ as well.
 	swapped := bytes.Clone(record)
 	copy(swapped[1:5], cookie[1:5])
 	_, _, err = codec.Open(nil, ring, now, binding, string(codec.AppendEncoded(nil, swapped)))
-	require.Equal(t, codec.BadSeal, reasonOf(t, err))
+	require.Equal(t, reason.BadSeal, reasonOf(t, err))
 	copy(cookie[1:5], record[1:5])
 	_, err = codec.OpenRecord(nil, testSecret(1), recordBinding, cookie)
-	require.Equal(t, codec.BadSeal, reasonOf(t, err))
+	require.Equal(t, reason.BadSeal, reasonOf(t, err))
 }
 
 func TestRecordSizes(t *testing.T) {
@@ -249,14 +250,14 @@ func TestRecordSizes(t *testing.T) {
 	}
 	require.Equal(t, 1<<20, codec.MaxRecordPlaintext+codec.RecordOverhead)
 	_, err := codec.SealRecord(nil, recordSecret, recordBinding, make([]byte, codec.MaxRecordPlaintext+1))
-	require.Equal(t, codec.TooLarge, reasonOf(t, err))
+	require.Equal(t, reason.TooLarge, reasonOf(t, err))
 	_, err = codec.OpenRecord(nil, recordSecret, recordBinding, make([]byte, 1<<20+1))
-	require.Equal(t, codec.TooLarge, reasonOf(t, err))
+	require.Equal(t, reason.TooLarge, reasonOf(t, err))
 	for _, n := range []int{0, 16, 31, 33} {
 		_, err = codec.SealRecord(nil, make([]byte, n), recordBinding, nil)
-		require.Equal(t, codec.NoKey, reasonOf(t, err))
+		require.Equal(t, reason.NoKey, reasonOf(t, err))
 		_, err = codec.OpenRecord(nil, make([]byte, n), recordBinding, make([]byte, 100))
-		require.Equal(t, codec.NoKey, reasonOf(t, err))
+		require.Equal(t, reason.NoKey, reasonOf(t, err))
 	}
 }
 
@@ -302,7 +303,7 @@ func FuzzOpenRecord(f *testing.F) {
 		copy(b.Tag[:], tag)
 		plaintext, err := codec.OpenRecord(nil, secret, b, record)
 		if err != nil {
-			if reasonOf(t, err) == "" || plaintext != nil {
+			if reasonOf(t, err) == reason.None || plaintext != nil {
 				t.Fatal("a refusal without a reason, or with a plaintext")
 			}
 			return
@@ -324,7 +325,7 @@ func ExampleSealRecord() {
 
 	row.Number = 2 // an old revision, restored as if it were the newest
 	_, err = codec.OpenRecord(nil, secret, row, record)
-	fmt.Println(errors.Is(err, codec.BadSeal))
+	fmt.Println(errors.Is(err, reason.BadSeal))
 	// Output:
 	// a large session <nil>
 	// true

@@ -104,7 +104,7 @@ func TestVectors(t *testing.T) {
 			require.Equal(t, hex.EncodeToString(v.Steps.KeyID), key.ID().String())
 			return
 		}
-		require.Equal(t, v.Open, string(reasonOf(t, err)))
+		require.Equal(t, v.Open, reasonOf(t, err).String())
 		require.Nil(t, key)
 		require.Nil(t, plaintext)
 	}
@@ -113,7 +113,7 @@ func TestVectors(t *testing.T) {
 			open(t, v, v.Value)
 		}
 		value, used, err := codec.Join(v.pieces())
-		require.Equal(t, v.Join, string(reasonOf(t, err)))
+		require.Equal(t, v.Join, reasonOf(t, err).String())
 		if err != nil {
 			return
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -102,16 +103,16 @@ func (a *adversary) ask(jar cookies, do func(*session.Session)) {
 
 // sees returns the values that a request with the jar reads, and the session's
 // reason.
-func (a *adversary) sees(jar cookies) (all map[string]string, reason session.Reason) {
+func (a *adversary) sees(jar cookies) (all map[string]string, why reason.Reason) {
 	a.t.Helper()
 	all = map[string]string{}
 	a.ask(maps.Clone(jar), func(s *session.Session) {
 		for _, name := range s.Names() {
 			all[name] = valueOf(s, name)
 		}
-		reason = s.Reason()
+		why = s.Reason()
 	})
-	return all, reason
+	return all, why
 }
 
 func set(name, value string) func(*session.Session) {
@@ -148,9 +149,9 @@ func TestSessionOfAYearAheadIsRefused(t *testing.T) {
 	lines, err := open(ahead, jar, set("user", "ada"))()
 	require.NoError(t, err)
 	jar.land(lines)
-	seen, reason := a.sees(jar)
+	seen, why := a.sees(jar)
 	require.Empty(t, seen)
-	require.Equal(t, session.Torn, reason)
+	require.Equal(t, reason.Torn, why)
 	a.ask(jar, set("user", "grace"))
 	seen, _ = a.sees(jar)
 	require.Equal(t, "grace", seen["user"], "a new session has begun")

@@ -11,7 +11,7 @@ import (
 
 	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/middleware"
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 )
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -185,7 +185,7 @@ func TestCraftedContentNeedsTheSeal(t *testing.T) {
 		s.requireNobody(name + "=" + base64.RawURLEncoding.EncodeToString([]byte(plaintext)))
 	}
 	for _, e := range s.events.of(middleware.EventRefused) {
-		require.Contains(t, []session.Reason{session.BadSeal, session.WrongLength, session.Malformed, session.UnknownFormat, session.Torn}, e.Reason)
+		require.Contains(t, []reason.Reason{reason.BadSeal, reason.WrongLength, reason.Malformed, reason.UnknownFormat, reason.Torn}, e.Reason)
 	}
 }
 
@@ -217,7 +217,7 @@ func TestVeryManyCookies(t *testing.T) {
 	require.Equal(t, "ada", s.bare("/read", strings.Repeat("a=1; ", 3000)+name+"="+value).body)
 	require.Equal(t, 404, s.bare("/read", strings.Repeat(flood[0]+"; ", 3000)+name+"="+value).StatusCode)
 	last := s.events.of(middleware.EventLoaded)
-	require.Equal(t, session.TooMany, last[len(last)-1].Reason)
+	require.Equal(t, reason.TooMany, last[len(last)-1].Reason)
 }
 
 // suffixOf returns the i-th of 32^10 suffixes.
@@ -274,5 +274,5 @@ func TestLogoutHoldsAgainstReplay(t *testing.T) {
 	s.jar.Put(name, value)
 	a := s.get("/read")
 	require.Equal(t, 404, a.StatusCode)
-	require.Equal(t, string(session.LoggedOut), a.Header.Get("X-Reason"))
+	require.Equal(t, reason.LoggedOut.String(), a.Header.Get("X-Reason"))
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/carryon-go/carryon/internal/cookiejar"
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/internal/state"
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // backend is an Exchange with the methods that its session calls. They are not
@@ -64,7 +64,7 @@ func (b *backend) LateRead() { b.observe(Event{Kind: EventLateRead}) }
 
 // LateChange reports a change after the header was sent. what names the method.
 func (b *backend) LateChange(what string) {
-	b.observe(Event{Kind: EventLateChange, Reason: session.LateChange, Detail: what})
+	b.observe(Event{Kind: EventLateChange, Reason: reason.LateChange, Detail: what})
 }
 
 // Lifetimes returns the current time and the lifetimes of the configuration, in

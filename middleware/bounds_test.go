@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -41,7 +42,7 @@ func TestCookiesBeyondWhatIsLookedAt(t *testing.T) {
 		ctx, x := s.sessions.Begin(t.Context(), middleware.Request{Method: http.MethodGet, Cookies: []string{c.garbage + name + "=" + value}})
 		_, recognised := user.Get(session.From(ctx))
 		require.Equal(t, what != "too many", recognised, what)
-		require.Equal(t, c.tooMany, slices.Contains(reasonsOf(s.events.of(middleware.EventRefused)), session.TooMany), what)
+		require.Equal(t, c.tooMany, slices.Contains(reasonsOf(s.events.of(middleware.EventRefused)), reason.TooMany), what)
 		user.Set(session.From(ctx), "eve")
 		_, err := x.Commit(ctx, middleware.Response{Status: 200})
 		large, _ := errors.AsType[*session.TooLargeError](err)
@@ -90,10 +91,10 @@ func TestReloadAtTheEnd(t *testing.T) {
 	require.Equal(t, []string{"user"}, v.Names())
 	s.clock.advance(time.Hour - time.Millisecond)
 	require.NoError(t, v.Reload(ctx))
-	require.Equal(t, session.Recognised, v.Reason())
+	require.Equal(t, reason.None, v.Reason())
 	s.clock.advance(time.Millisecond)
 	require.NoError(t, v.Reload(ctx))
-	require.Equal(t, session.Expired, v.Reason())
+	require.Equal(t, reason.Expired, v.Reason())
 	require.Empty(t, v.Names())
 }
 

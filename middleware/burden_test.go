@@ -14,6 +14,7 @@ import (
 	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/internal/state"
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -60,7 +61,7 @@ func parseHeader(tb testing.TB, header string) *http.Request {
 	return r
 }
 
-func carry(m *middleware.Sessions, header string) session.Reason {
+func carry(m *middleware.Sessions, header string) reason.Reason {
 	ctx, x := m.Begin(context.Background(), middleware.Request{Method: http.MethodPost, Cookies: []string{header}})
 	s := session.From(ctx)
 	session.Key[string]("zzz").Set(s, "new")

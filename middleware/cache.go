@@ -55,9 +55,21 @@ func vary(h http.Header, buffer *[1]string) {
 	case have == nil:
 		buffer[0] = "Cookie"
 		h["Vary"] = buffer[:]
-	case !varies(have):
-		h["Vary"] = append(have, "Cookie")
+	default:
+		h["Vary"] = AddVary(have)
 	}
+}
+
+// AddVary returns the lines of a response's Vary field with Cookie among them. It
+// returns lines if they contain Cookie or "*". Adapters call it if [Fields.Vary] is
+// set, and for error pages of their own:
+//
+//	h["Vary"] = middleware.AddVary(h["Vary"])
+func AddVary(lines []string) []string {
+	if varies(lines) {
+		return lines
+	}
+	return append(lines, "Cookie")
 }
 
 // varies reports whether Vary lists Cookie or "*".

@@ -16,6 +16,7 @@ import (
 	"github.com/carryon-go/carryon/internal/policy"
 	"github.com/carryon-go/carryon/internal/state"
 	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -183,7 +184,7 @@ func (s *settings) checkRoom(f *faults) {
 		return
 	}
 	smallest := &state.Changes{Root: state.Root{1}, Ops: []state.Op{{Name: "a", Value: []byte{0}}}}
-	_, err := policy.Decide(s.input(core.Outcome{View: &state.View{Verdict: state.Absent}, Changes: smallest, Writes: true}))
+	_, err := policy.Decide(s.input(core.Outcome{View: &state.View{Verdict: reason.Absent}, Changes: smallest, Writes: true}))
 	if e, ok := errors.AsType[*session.TooLargeError](err); ok {
 		f.add(true, limitFields[e.Limit], "%d is too small: even a session of one byte needs %d; raise it", e.Max, e.Need)
 	}

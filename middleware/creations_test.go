@@ -14,6 +14,7 @@ import (
 
 	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -73,8 +74,8 @@ func TestEntriesCreatedAtOnceAreKeptOrRefused(t *testing.T) {
 			}
 			require.LessOrEqual(t, len(jar), limits.Cookies)
 			require.LessOrEqual(t, len(jar.header()), limits.RequestBytes)
-			seen, reason := a.sees(jar)
-			require.Equal(t, session.Recognised, reason)
+			seen, why := a.sees(jar)
+			require.Equal(t, reason.None, why)
 			require.Equal(t, "grace", seen["user"])
 			require.Len(t, seen, 1+len(kept), "all accepted entries are there")
 			a.ask(jar, func(s *session.Session) { s.Renew(); set("user", "emmy")(s) })
@@ -186,8 +187,8 @@ func TestEntriesCreatedAtOnceGoIntoTheStore(t *testing.T) {
 			a.ask(jar, set("user", "grace"))
 			kept, _ := a.burst(jar, 30)
 			require.Len(t, kept, 30)
-			seen, reason := a.sees(jar)
-			require.Equal(t, session.Recognised, reason)
+			seen, why := a.sees(jar)
+			require.Equal(t, reason.None, why)
 			require.Len(t, seen, 31)
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/internal/records"
 	"github.com/carryon-go/carryon/internal/state"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -42,12 +43,12 @@ func (x *requestState) revocationStatus(ctx context.Context, v *state.View, age 
 func (x *requestState) applyStatus(v *state.View, status records.Status, err error) error {
 	switch {
 	case status.Ended: // even if the store has not answered; the status may be cached
-		v.End(state.Revoked)
+		v.End(reason.Revoked)
 		if status.LoggedOut {
-			v.Verdict = state.LoggedOut
+			v.Verdict = reason.LoggedOut
 		}
 	case err != nil && x.sessions.Fallback.Revocation == RevocationStrict:
-		v.End(state.StoreDown)
+		v.End(reason.StoreDown)
 		if x.sessions.Fallback.Outage == OutageAbsent {
 			return nil
 		}
@@ -93,15 +94,15 @@ func (x *requestState) checkRenewal(ctx context.Context, o core.Outcome) (drop b
 	if err := x.applyStatus(&now, status, err); err != nil {
 		return false, err
 	}
-	reason := session.Reason(now.Reason())
+	why := now.Reason()
 	switch {
-	case now.Verdict == state.StoreDown:
+	case now.Verdict == reason.StoreDown:
 		return false, session.ErrStoreDown
 	case status.LoggedOut && !login:
-		x.observe(ctx, Event{Kind: EventRefused, Reason: reason, SessionID: v.Head.Root.ID()})
+		x.observe(ctx, Event{Kind: EventRefused, Reason: why, SessionID: v.Head.Root.ID()})
 		return true, nil
 	case status.Ended:
-		return false, &endedError{reason}
+		return false, &endedError{why}
 	}
 	return false, nil
 }

@@ -3,7 +3,7 @@ package middleware
 import (
 	"time"
 
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // EventKind is the kind of an [Event].
@@ -66,16 +66,16 @@ const (
 // values, session values or key material.
 type Event struct {
 	Kind      EventKind
-	Reason    session.Reason // why the visitor or one cookie was not recognised
-	SessionID string         // the session's public id, if there is a session
-	KeyID     string         // the id of the key concerned, 8 hex digits
-	Set       int            // number of cookies set
-	Expired   int            // number of cookies expired
-	Bytes     int            // size of the session cookies in the request, of the Set-Cookie lines, or of the record
-	Cells     int            // number of entries in cells of their own
-	Duration  time.Duration  // how long the load or the store call took; for EventClamped the lifetime chosen
-	Detail    string         // as the kind says, for example the change that came late or the store call
-	Err       error          // the error of a failed commit or store call
+	Reason    reason.Reason // why the visitor or one cookie was not recognised
+	SessionID string        // the session's public id, if there is a session
+	KeyID     string        // the id of the key concerned, 8 hex digits
+	Set       int           // number of cookies set
+	Expired   int           // number of cookies expired
+	Bytes     int           // size of the session cookies in the request, of the Set-Cookie lines, or of the record
+	Cells     int           // number of entries in cells of their own
+	Duration  time.Duration // how long the load or the store call took; for EventClamped the lifetime chosen
+	Detail    string        // as the kind says, for example the change that came late or the store call
+	Err       error         // the error of a failed commit or store call
 
 	tag string // the tag of the cookie that was refused
 }

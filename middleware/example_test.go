@@ -149,7 +149,7 @@ type (
 	}
 	fakeResponse struct {
 		Status  int
-		Headers [][2]string
+		Headers http.Header
 		Body    string
 	}
 )
@@ -162,7 +162,7 @@ func ExampleSessions_Begin() {
 		s := session.From(ctx)
 		visits.Update(s, func(n int) int { return n + 1 })
 		n, _ := visits.Get(s)
-		return fakeResponse{Status: 200, Body: fmt.Sprint("visit ", n)}
+		return fakeResponse{Status: 200, Headers: http.Header{}, Body: fmt.Sprint("visit ", n)}
 	}
 
 	sessions := exampleSessions()
@@ -171,16 +171,15 @@ func ExampleSessions_Begin() {
 		response := handler(ctx)
 		fields, err := exchange.Commit(ctx, middleware.Response{Status: response.Status})
 		if err != nil {
-			return fakeResponse{Status: 503} // send nothing of the handler's response
+			return fakeResponse{Status: middleware.StatusOf(err)} // send nothing of the handler's response
 		}
-		for _, line := range fields.SetCookie {
-			response.Headers = append(response.Headers, [2]string{"Set-Cookie", line})
-		}
+		h := response.Headers
+		h["Set-Cookie"] = append(h["Set-Cookie"], fields.SetCookie...)
 		if fields.Vary {
-			response.Headers = append(response.Headers, [2]string{"Vary", "Cookie"})
+			h["Vary"] = middleware.AddVary(h["Vary"])
 		}
 		if fields.CacheControl != "" {
-			response.Headers = append(response.Headers, [2]string{"Cache-Control", fields.CacheControl})
+			h.Set("Cache-Control", fields.CacheControl)
 		}
 		if err := exchange.Finish(ctx); err != nil {
 			log.Print(err)
@@ -195,10 +194,8 @@ func ExampleSessions_Begin() {
 			request.Cookie = []string{header}
 		}
 		response := serve(context.Background(), request)
-		for _, h := range response.Headers {
-			if h[0] == "Set-Cookie" {
-				browser.Set(h[1])
-			}
+		for _, line := range response.Headers["Set-Cookie"] {
+			browser.Set(line)
 		}
 		fmt.Println(response.Status, response.Body)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/internal/policy"
 	"github.com/carryon-go/carryon/internal/state"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -51,7 +52,7 @@ func (x *Exchange) commitSession(ctx context.Context, r Response) (Fields, error
 		return v, err
 	})
 	if err != nil {
-		x.observe(ctx, Event{Kind: EventFailed, Reason: failureReason(err), Err: err})
+		x.observe(ctx, Event{Kind: EventFailed, Reason: reason.Of(err), Err: err})
 	}
 	return out, err
 }
@@ -88,7 +89,7 @@ var errCommitted = errors.New("carryon: Commit was called twice for one request;
 func (x *Exchange) Finish(ctx context.Context) error {
 	err := x.core().Finish(ctx)
 	if err != nil && !errors.Is(err, session.ErrLate) {
-		x.observe(ctx, Event{Kind: EventFailed, Reason: failureReason(err), Err: err})
+		x.observe(ctx, Event{Kind: EventFailed, Reason: reason.Of(err), Err: err})
 	}
 	if w := x.state.Load(); w != nil {
 		x.core().Locked(func() { w.cleanUp(ctx) }) // a goroutine of the handler may still call Save

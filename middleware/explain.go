@@ -8,15 +8,15 @@ import (
 	"github.com/carryon-go/carryon/internal/cookiejar"
 	"github.com/carryon-go/carryon/internal/policy"
 	"github.com/carryon-go/carryon/internal/state"
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // Explanation says how one request's session was found, for an operator who is
 // asked why a visitor was not recognised, and for a page that helps with debugging.
 // It holds names and numbers, and no values, cookies or secrets.
 type Explanation struct {
-	// Reason is why there is no session; [session.Recognised] where there is one.
-	Reason session.Reason
+	// Reason is why there is no session; [reason.None] where there is one.
+	Reason reason.Reason
 	// SessionID is the public id of the session, if there is one.
 	SessionID string
 	// Refused are the cookies and records that did not count, each with its reason
@@ -45,7 +45,7 @@ type Explanation struct {
 
 // Refusal is one cookie or record that did not count.
 type Refusal struct {
-	Reason session.Reason
+	Reason reason.Reason
 	KeyID  string // 8 hex digits, where a key is the reason
 	Tag    string // of the cookie, if it is one cookie's; see [CookieReport]
 	Err    error  // of an importer or a store
@@ -94,7 +94,7 @@ func (m *Sessions) Explain(r *http.Request) Explanation {
 		x.ensureState().silent = true
 	}
 	v := x.core().View()
-	e := Explanation{Reason: session.Reason(v.Reason()), Err: x.core().LoadErr(), Limits: m.limits}
+	e := Explanation{Reason: v.Reason(), Err: x.core().LoadErr(), Limits: m.limits}
 	if v.Head != nil {
 		e.SessionID = v.Head.Root.ID()
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -26,13 +27,13 @@ func (s *site) explain(cookies string) middleware.Explanation {
 func TestExplain(t *testing.T) {
 	s := newSite(t, app)
 	e := s.explain("")
-	require.Equal(t, session.Absent, e.Reason)
+	require.Equal(t, reason.Absent, e.Reason)
 	require.Empty(t, e.Refused)
 
 	s.get("/set?user=ada")
 	s.events.forget()
 	e = s.explain(s.header())
-	require.Equal(t, session.Recognised, e.Reason)
+	require.Equal(t, reason.None, e.Reason)
 	require.Len(t, e.SessionID, 22)
 	require.Len(t, e.Cookies, 1)
 	require.True(t, e.Cookies[0].Counts)
@@ -43,11 +44,11 @@ func TestExplain(t *testing.T) {
 	if changed == value {
 		changed = value[:len(value)-1] + "Q"
 	}
-	for cookies, want := range map[string]session.Reason{
-		changed:                      session.BadSeal,
-		value[:len(value)-8]:         session.Torn,
-		s.cookie().Name + "=!!":      session.WrongLength,
-		s.cookie().Name + "=" + "AA": session.WrongLength,
+	for cookies, want := range map[string]reason.Reason{
+		changed:                      reason.BadSeal,
+		value[:len(value)-8]:         reason.Torn,
+		s.cookie().Name + "=!!":      reason.WrongLength,
+		s.cookie().Name + "=" + "AA": reason.WrongLength,
 	} {
 		e = s.explain(cookies)
 		require.Equal(t, want, e.Reason, cookies)
@@ -56,13 +57,13 @@ func TestExplain(t *testing.T) {
 
 	other := newSite(t, app)
 	e = other.explain(value)
-	require.Equal(t, session.UnknownKey, e.Reason)
+	require.Equal(t, reason.UnknownKey, e.Reason)
 	require.Len(t, e.Refused[0].KeyID, 8)
 
 	s.clock.advance(3 * time.Hour)
 	e = s.explain(value)
-	require.Equal(t, session.ExpiredIdle, e.Reason)
-	require.Equal(t, session.ExpiredIdle, e.Refused[0].Reason)
+	require.Equal(t, reason.ExpiredIdle, e.Reason)
+	require.Equal(t, reason.ExpiredIdle, e.Refused[0].Reason)
 }
 
 func TestExplainAStoreThatIsDown(t *testing.T) {
@@ -70,9 +71,9 @@ func TestExplainAStoreThatIsDown(t *testing.T) {
 	s.grow("a", 60_000)
 	store.fail(errors.New("connection refused"))
 	e := s.explain(s.header())
-	require.Equal(t, session.StoreDown, e.Reason)
+	require.Equal(t, reason.StoreDown, e.Reason)
 	require.ErrorIs(t, e.Err, session.ErrStoreDown)
-	require.Equal(t, session.StoreDown, e.Refused[0].Reason)
+	require.Equal(t, reason.StoreDown, e.Refused[0].Reason)
 	require.ErrorContains(t, e.Refused[0].Err, "connection refused")
 	require.NotZero(t, e.StoreCalls)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 	"github.com/carryon-go/carryon/sessiontest"
 )
@@ -201,7 +202,7 @@ func TestExplainUsesTheSessionOfTheHandler(t *testing.T) {
 			write(t, m, jar, fill("big", 1000))()
 			jar.Put("__Host-session.aaaaaaaaaa", strings.Repeat("A", 200))
 			outside := m.Explain(&http.Request{Header: http.Header{"Cookie": {jar.Header("")}}})
-			require.Equal(t, session.Recognised, outside.Reason)
+			require.Equal(t, reason.None, outside.Reason)
 			require.Len(t, outside.Refused, 1)
 			require.Equal(t, "aaaaaaaaaa", outside.Refused[0].Tag)
 			require.Equal(t, 1, outside.StoreCalls)
@@ -233,6 +234,6 @@ func TestExplainOfAnotherHandler(t *testing.T) {
 	write(t, m, jar, fill("big", 100))()
 	ctx, _ := other.Begin(t.Context(), middleware.Request{})
 	r := (&http.Request{Header: http.Header{"Cookie": {jar.Header("")}}}).WithContext(ctx)
-	require.Equal(t, session.Recognised, m.Explain(r).Reason)
-	require.Equal(t, session.Absent, other.Explain(r).Reason)
+	require.Equal(t, reason.None, m.Explain(r).Reason)
+	require.Equal(t, reason.Absent, other.Explain(r).Reason)
 }

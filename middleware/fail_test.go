@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -143,12 +144,12 @@ func TestEveryCallReturnsTheErrorOverAPlainWriter(t *testing.T) {
 func TestErrorHandlerHasTheRawWriterAndTheRequest(t *testing.T) {
 	var raw, given http.ResponseWriter
 	var got error
-	var reason session.Reason
+	var why reason.Reason
 	s := newSite(t, makeUnwritable,
 		config(func(c *middleware.Config) {
 			c.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
 				given, got = w, err
-				reason = session.From(r.Context()).Reason() // may be called here
+				why = session.From(r.Context()).Reason() // may be called here
 				w.Header().Set("X-Error", r.URL.Path)
 				w.WriteHeader(http.StatusTeapot)
 				_, _ = io.WriteString(w, "sorry")
@@ -163,7 +164,7 @@ func TestErrorHandlerHasTheRawWriterAndTheRequest(t *testing.T) {
 	a := s.get("/path")
 	require.Same(t, raw, given)
 	require.ErrorIs(t, got, session.ErrTooLarge)
-	require.Equal(t, session.Absent, reason)
+	require.Equal(t, reason.Absent, why)
 	require.Equal(t, http.StatusTeapot, a.StatusCode)
 	require.Equal(t, "sorry", a.body)
 	require.Equal(t, "/path", a.Header.Get("X-Error"))
@@ -195,13 +196,13 @@ func TestStatusOfTheDefaultErrorPage(t *testing.T) {
 		makeUnwritable func(s *session.Session)
 		keys           func(c *middleware.Config)
 		status         int
-		reason         session.Reason
+		reason         reason.Reason
 	}{
-		"too large":       {func(s *session.Session) { note.Set(s, huge) }, nil, 500, session.TooLarge},
-		"not encodable":   {func(s *session.Session) { session.Key[chan int]("c").Set(s, nil) }, nil, 500, ""},
-		"a name too long": {func(s *session.Session) { session.Key[int](huge[:300]).Set(s, 1) }, nil, 500, ""},
+		"too large":       {func(s *session.Session) { note.Set(s, huge) }, nil, 500, reason.TooLarge},
+		"not encodable":   {func(s *session.Session) { session.Key[chan int]("c").Set(s, nil) }, nil, 500, reason.None},
+		"a name too long": {func(s *session.Session) { session.Key[int](huge[:300]).Set(s, 1) }, nil, 500, reason.None},
 		"no active key": {func(s *session.Session) { note.Set(s, "x") },
-			func(c *middleware.Config) { c.Keys = emptyRing{} }, 503, session.NoKey},
+			func(c *middleware.Config) { c.Keys = emptyRing{} }, 503, reason.NoKey},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, func(_ http.ResponseWriter, r *http.Request) { test.makeUnwritable(session.From(r.Context())) },

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -37,7 +38,7 @@ func TestForeignCookieHindersNobody(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, planted := foreignSite(t, true)
 			a := s.get("/read")
-			require.Equal(t, string(session.UnknownKey), a.Header.Get("X-Reason"))
+			require.Equal(t, reason.UnknownKey.String(), a.Header.Get("X-Reason"))
 			require.Empty(t, a.Header["Set-Cookie"])
 			for _, path := range []string{begin, "/set?user=grace", "/login?user=ada", "/set?user=emmy", "/logout", begin, "/logout"} {
 				require.Equal(t, 200, s.get(path).StatusCode, path)

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -71,19 +72,19 @@ func (g Guard) refuse(w http.ResponseWriter, r *http.Request, s *session.Session
 
 // publicReason returns the reason that the response may state: why a session has
 // ended. For cookies that did not open the answer is the same as for no cookies.
-func publicReason(reason session.Reason) session.Reason {
-	switch reason {
-	case session.Expired, session.ExpiredIdle, session.LoggedOut:
-		return reason
+func publicReason(why reason.Reason) reason.Reason {
+	switch why {
+	case reason.Expired, reason.ExpiredIdle, reason.LoggedOut:
+		return why
 	}
-	return session.Absent
+	return reason.Absent
 }
 
 // refusalJSON is the body of a 401.
 type refusalJSON struct {
-	Error  string         `json:"error"`
-	Reason session.Reason `json:"reason,omitempty"`
-	Login  string         `json:"login,omitempty"`
+	Error  string        `json:"error"`
+	Reason reason.Reason `json:"reason,omitempty"`
+	Login  string        `json:"login,omitempty"`
 }
 
 // realm returns the request's host without the characters that a quoted string

@@ -18,6 +18,7 @@ import (
 	"github.com/carryon-go/carryon/internal/records"
 	"github.com/carryon-go/carryon/internal/state"
 	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -53,19 +54,19 @@ func (x *requestState) importLegacy(ctx context.Context, v *state.View, now time
 	got, err := l.from.Import(bounded, l.value)
 	switch {
 	case err != nil:
-		x.observe(ctx, Event{Kind: EventRefused, Reason: session.ImportFailed, Err: err})
+		x.observe(ctx, Event{Kind: EventRefused, Reason: reason.ImportFailed, Err: err})
 		if m.Fallback.Outage == OutageAbsent || errors.Is(err, ErrCannotImport) {
 			x.found.legacy = nil // so that the cookie stays, for an importer that can read it
 			return nil
 		}
 		return records.Down(err)
 	case got == nil:
-		x.observe(ctx, Event{Kind: EventRefused, Reason: session.ImportFailed})
+		x.observe(ctx, Event{Kind: EventRefused, Reason: reason.ImportFailed})
 		return nil
 	}
 	head, err := m.importedHead(m.Keys.Ring(ctx).Active(now), l, got, now)
 	if err != nil {
-		x.observe(ctx, Event{Kind: EventRefused, Reason: session.ImportFailed, Err: err})
+		x.observe(ctx, Event{Kind: EventRefused, Reason: reason.ImportFailed, Err: err})
 		x.found.legacy = nil
 		return nil
 	}
@@ -159,7 +160,7 @@ func (x *requestState) legacyObsolete(o core.Outcome, p policy.Plan, r Response)
 		return false
 	case o.Changes.Renewed && p.Changes:
 		return true
-	case l.imported || o.View.Unopened > 0 || o.View.Head == nil && o.View.Verdict != state.LoggedOut:
+	case l.imported || o.View.Unopened > 0 || o.View.Head == nil && o.View.Verdict != reason.LoggedOut:
 		return false
 	case o.View.Head != nil && state.Millis(x.sessions.Clock())-o.View.Winner.Since < state.Settled:
 		return false // a request that carries only the old cookie may still be in flight
@@ -194,7 +195,7 @@ func (x *requestState) forget(ctx context.Context, l *legacy) {
 	ctx, cancel := x.sessions.records.CallContext(ctx, false)
 	defer cancel()
 	if err := l.from.Forget(ctx, l.value); err != nil {
-		x.observe(ctx, Event{Kind: EventStore, Detail: "forget", Reason: session.StoreDown, Err: err})
+		x.observe(ctx, Event{Kind: EventStore, Detail: "forget", Reason: reason.StoreDown, Err: err})
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/middleware"
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // oldLibrary keeps its sessions under the cookie "old".
@@ -207,10 +207,10 @@ func TestImportOfNothing(t *testing.T) {
 	s.jar.Put("old", "made-up")
 	a := s.get("/read")
 	require.Equal(t, 404, a.StatusCode)
-	require.Equal(t, string(session.Absent), a.Header.Get("X-Reason"))
+	require.Equal(t, reason.Absent.String(), a.Header.Get("X-Reason"))
 	refused := s.events.of(middleware.EventRefused)
 	require.Len(t, refused, 1)
-	require.Equal(t, session.ImportFailed, refused[0].Reason)
+	require.Equal(t, reason.ImportFailed, refused[0].Reason)
 	s.get("/set?user=grace")
 	s.clock.advance(settled)
 	require.Equal(t, "grace", s.who())
@@ -221,7 +221,7 @@ func TestImportOfAnEndedSession(t *testing.T) {
 	s, old := migrating(t)
 	old.sessions["token"].Expires = noon
 	require.Empty(t, s.who())
-	require.Equal(t, string(session.Expired), s.get("/read").Header.Get("X-Reason"))
+	require.Equal(t, reason.Expired.String(), s.get("/read").Header.Get("X-Reason"))
 }
 
 // While the old library's store is down, no visitor is logged out.

@@ -34,7 +34,7 @@ type Importer interface {
 
 // ErrCannotImport is the error (wrapped) that an [Importer] returns if a session
 // exists but cannot be imported. It is reported as [EventRefused] with
-// [session.ImportFailed]. The old cookies stay, so the visitors are logged in again
+// [reason.ImportFailed]. The old cookies stay, so the visitors are logged in again
 // once the importer is fixed.
 var ErrCannotImport = errors.New("carryon: the other library's session has a value that cannot be imported; convert it in the importer")
 

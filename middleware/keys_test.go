@@ -14,6 +14,7 @@ import (
 	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -79,16 +80,16 @@ func TestUnknownKeyIsLeftWhereItIs(t *testing.T) {
 	before := s.cookie()
 	a := s.get("/read")
 	require.Equal(t, 404, a.StatusCode)
-	require.Equal(t, string(session.UnknownKey), a.Header.Get("X-Reason"))
+	require.Equal(t, reason.UnknownKey.String(), a.Header.Get("X-Reason"))
 	require.Empty(t, a.Header["Set-Cookie"])
 	require.Equal(t, before, s.cookie())
 	require.Equal(t, 1, keys.resolved)
 
 	refused := s.events.of(middleware.EventRefused)
 	require.Len(t, refused, 1)
-	require.Equal(t, session.UnknownKey, refused[0].Reason)
+	require.Equal(t, reason.UnknownKey, refused[0].Reason)
 	require.Equal(t, old.Active(noon).ID().String(), refused[0].KeyID)
-	require.Equal(t, session.UnknownKey, s.events.of(middleware.EventLoaded)[0].Reason)
+	require.Equal(t, reason.UnknownKey, s.events.of(middleware.EventLoaded)[0].Reason)
 
 	keys.set(old, nil)
 	require.Equal(t, "ada", s.who())
@@ -105,7 +106,7 @@ func TestUnknownKeyStopsImplicitWrites(t *testing.T) {
 	failed := s.events.of(middleware.EventFailed)
 	require.Len(t, failed, 1)
 	require.ErrorIs(t, failed[0].Err, session.ErrUnknownKey)
-	require.Equal(t, session.UnknownKey, failed[0].Reason)
+	require.Equal(t, reason.UnknownKey, failed[0].Reason)
 }
 
 func TestUnknownKeyDoesNotStopRenewAndDestroy(t *testing.T) {
@@ -139,7 +140,7 @@ func TestUnknownKeyOfAStaticRing(t *testing.T) {
 	one.get("/login?user=ada")
 	two := newSite(t, app)
 	a := two.bare("/read", one.jar.Header(""))
-	require.Equal(t, string(session.UnknownKey), a.Header.Get("X-Reason"))
+	require.Equal(t, reason.UnknownKey.String(), a.Header.Get("X-Reason"))
 }
 
 // A cookie with an unknown key beside a readable session does not affect reads. A
@@ -172,11 +173,11 @@ func TestDeadKey(t *testing.T) {
 	s, keys := onReplica(t, old, revoked)
 	a := s.get("/read")
 	require.Equal(t, 404, a.StatusCode)
-	require.Equal(t, string(session.DeadKey), a.Header.Get("X-Reason"))
+	require.Equal(t, reason.DeadKey.String(), a.Header.Get("X-Reason"))
 	require.Zero(t, keys.resolved)
 	refused := s.events.of(middleware.EventRefused)
 	require.Len(t, refused, 1)
-	require.Equal(t, session.DeadKey, refused[0].Reason)
+	require.Equal(t, reason.DeadKey, refused[0].Reason)
 	require.Equal(t, old.Active(noon).ID().String(), refused[0].KeyID)
 
 	require.Equal(t, 200, s.get("/set?user=grace").StatusCode, "a dead key's cookie does not prevent writes")

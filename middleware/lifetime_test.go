@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 	"github.com/carryon-go/carryon/sessiontest"
 )
@@ -44,7 +45,7 @@ func TestLifetimeIsEnforcedByTheServer(t *testing.T) {
 			s.clock.advance(time.Millisecond)
 			a = s.get("/read")
 			require.Equal(t, 404, a.StatusCode)
-			require.Equal(t, string(session.Expired), a.Header.Get("X-Reason"))
+			require.Equal(t, reason.Expired.String(), a.Header.Get("X-Reason"))
 		})
 	}
 }
@@ -81,7 +82,7 @@ func TestIdleTimeoutIsEnforcedByTheServer(t *testing.T) {
 			s.clock.advance(time.Millisecond)
 			a := s.get("/read")
 			require.Equal(t, 404, a.StatusCode)
-			require.Equal(t, string(session.ExpiredIdle), a.Header.Get("X-Reason"))
+			require.Equal(t, reason.ExpiredIdle.String(), a.Header.Get("X-Reason"))
 		})
 	}
 }
@@ -163,7 +164,7 @@ func TestReplayAfterExpiry(t *testing.T) {
 
 	s.clock.advance(8 * time.Hour)
 	a := s.bare("/read", old)
-	require.Equal(t, string(session.Expired), a.Header.Get("X-Reason"))
+	require.Equal(t, reason.Expired.String(), a.Header.Get("X-Reason"))
 	s.get("/set?user=grace")
 	require.Equal(t, "grace", s.bare("/read", old+"; "+s.jar.Header("")).body)
 	require.Equal(t, "grace", s.bare("/read", s.jar.Header("")+"; "+old).body)
@@ -181,7 +182,7 @@ func TestBrowserSessionHasNoMaxAge(t *testing.T) {
 	}
 	keepForever(s)
 	s.clock.advance(23 * time.Hour)
-	require.Equal(t, string(session.Expired), s.get("/read").Header.Get("X-Reason"), "the server ends the session by itself")
+	require.Equal(t, reason.Expired.String(), s.get("/read").Header.Get("X-Reason"), "the server ends the session by itself")
 	s.jar.Restart()
 	require.Empty(t, s.jar.All())
 }
@@ -314,10 +315,10 @@ func TestLifetimesAndSkewedReplicas(t *testing.T) {
 	advance(2*time.Hour - time.Millisecond)
 	require.Equal(t, "ada", fast.bare("/read", born).body)
 	advance(time.Minute)
-	require.Equal(t, string(session.ExpiredIdle), fast.bare("/read", born).Header.Get("X-Reason"))
+	require.Equal(t, reason.ExpiredIdle.String(), fast.bare("/read", born).Header.Get("X-Reason"))
 	require.Equal(t, "ada", slow.bare("/read", born).body, "by its own clock, the session is not yet idle")
 	advance(time.Millisecond)
-	require.Equal(t, string(session.ExpiredIdle), slow.bare("/read", born).Header.Get("X-Reason"))
+	require.Equal(t, reason.ExpiredIdle.String(), slow.bare("/read", born).Header.Get("X-Reason"))
 
 	slow.get("/set?user=grace")
 	touched := slow.header()
@@ -333,10 +334,10 @@ func TestLifetimesAndSkewedReplicas(t *testing.T) {
 	}
 
 	advance(8*time.Hour + time.Minute)
-	require.Equal(t, string(session.Expired), fast.bare("/read", touched).Header.Get("X-Reason"))
+	require.Equal(t, reason.Expired.String(), fast.bare("/read", touched).Header.Get("X-Reason"))
 	slow.events.forget()
 	slow.bare("/read", touched)
-	require.Contains(t, []session.Reason{session.Expired, session.ExpiredIdle}, slow.events.of(middleware.EventLoaded)[0].Reason)
+	require.Contains(t, []reason.Reason{reason.Expired, reason.ExpiredIdle}, slow.events.of(middleware.EventLoaded)[0].Reason)
 }
 
 // Cookies are Secure whatever the request says about its scheme, also behind a

@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -10,7 +11,7 @@ import (
 	"github.com/carryon-go/carryon/internal/cookiejar"
 	"github.com/carryon-go/carryon/internal/state"
 	"github.com/carryon-go/carryon/keyring"
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // load opens and merges the session cookies in the Cookie header. A cookie that does
@@ -31,18 +32,17 @@ func (x *requestState) load(ctx context.Context) (*state.View, error) {
 	if l.unknown > 0 {
 		l.resolve(ctx)
 	}
-	found.refusals = l.refusals
 	v := &found.view
 	v.Read(l.cookies, nil, state.Millis(start), m.idle, found.entriesBuffer())
-	v.Unopened, v.Closed = l.unknown, string(l.reason)
+	v.Unopened, v.Refused = l.unknown, l.refused
 	if found.jar.TooMany {
-		v.Unopened, v.Closed = v.Unopened+1, string(session.TooMany)
+		v.Unopened, v.Refused = v.Unopened+1, reason.TooMany
 	}
 	var err error
 	if m.imports(start) {
 		err = x.importLegacy(ctx, v, start)
 	}
-	if v.Verdict == state.Unstored {
+	if v.Verdict == reason.RecordMissing {
 		v, err = x.loadRecord(ctx)
 	}
 	if err == nil {
@@ -84,10 +84,9 @@ type loading struct {
 	found      *loadResult // with its buffers
 	taken      int         // number of cookies that nextCookie has returned
 	cookies    []*state.Cookie
-	unknown    int            // number of groups whose keys another replica may have
-	unknownIDs []keyring.ID   // the ids of these keys
-	reason     session.Reason // of the first refusal, or UnknownKey if any key is unknown
-	refusals   []refusal
+	unknown    int           // number of groups whose keys another replica may have
+	unknownIDs []keyring.ID  // the ids of these keys
+	refused    reason.Reason // of the first group that did not open, or UnknownKey if any key is unknown
 }
 
 // nextCookie returns an empty cookie and a buffer for its entries.
@@ -114,9 +113,7 @@ func (l *loading) openAll() {
 		g := &f.jar.Groups[i]
 		opened, err := l.openGroup(g)
 		if err != nil {
-			opened.unknown = errors.Is(err, codec.UnknownKey)
-			opened.unopenable = !g.HasFirst || errors.Is(err, codec.DeadKey) || errors.Is(err, codec.Malformed) || errors.Is(err, codec.WrongLength)
-			l.refuse(g.Tag, err)
+			l.refuse(g, &opened, err)
 		} else {
 			l.cookies = append(l.cookies, opened.cookie)
 		}
@@ -142,8 +139,8 @@ func (l *loading) resolve(ctx context.Context) {
 	}
 	l.m.adviseOnForeign(l.unknownIDs[0])
 	for i := range l.found.groups {
-		if g := &l.found.groups[i]; g.unknown {
-			g.unknown, g.foreign = false, true
+		if g := &l.found.groups[i]; g.reason == reason.UnknownKey {
+			g.foreign = true
 		}
 	}
 	l.unknown = 0
@@ -155,7 +152,7 @@ func (l *loading) reopenAll() {
 	if s := l.found.scratch; s != nil {
 		clear(s.cells[:])
 	}
-	l.unknown, l.unknownIDs, l.reason, l.refusals = 0, nil, "", nil
+	l.unknown, l.unknownIDs, l.refused = 0, nil, reason.None
 	l.openAll()
 }
 
@@ -169,18 +166,31 @@ func (m *Sessions) adviseOnForeign(id keyring.ID) {
 	})
 }
 
-// refuse records that a group did not open.
-func (l *loading) refuse(tag string, err error) {
-	r := refusalOf(err)
-	r.tag = tag
-	if r.reason == session.UnknownKey {
+// refuse records why a group did not open.
+func (l *loading) refuse(g *cookiejar.Group, opened *openedGroup, err error) {
+	why := reasonOf(err)
+	opened.reason = why
+	opened.unopenable = !g.HasFirst || isPermanent(reason.Of(err))
+	if e, ok := errors.AsType[*codec.Error](err); ok {
+		opened.key = e.KeyID
+	}
+	if why == reason.UnknownKey {
 		l.unknown++
-		l.unknownIDs = append(l.unknownIDs, r.id)
+		l.unknownIDs = append(l.unknownIDs, opened.key)
 	}
-	if l.reason == "" || r.reason == session.UnknownKey {
-		l.reason = r.reason
+	if l.refused == reason.None || why == reason.UnknownKey {
+		l.refused = why
 	}
-	l.refusals = append(l.refusals, r)
+}
+
+// reasonOf returns the reason for an error of opening or decoding a cookie. Content
+// that does not decode is malformed.
+func reasonOf(err error) reason.Reason { return cmp.Or(reason.Of(err), reason.Malformed) }
+
+// isPermanent reports whether no replica can ever open a cookie that was refused
+// for a reason.
+func isPermanent(why reason.Reason) bool {
+	return why == reason.DeadKey || why == reason.Malformed || why == reason.WrongLength
 }
 
 // openGroup opens the cookies of one tag. If a name occurs more than once, openGroup
@@ -191,7 +201,7 @@ func (l *loading) openGroup(g *cookiejar.Group) (opened openedGroup, err error) 
 	jar := &l.found.jar
 	if jar.InOrder(g) {
 		opened, err = l.openInOrder(g)
-		opened.foreign = errors.Is(err, codec.BadSeal) && !jar.TooMany
+		opened.foreign = errors.Is(err, reason.BadSeal) && !jar.TooMany
 		return opened, err
 	}
 	var refused error
@@ -205,7 +215,7 @@ func (l *loading) openGroup(g *cookiejar.Group) (opened openedGroup, err error) 
 			if best.cookie == nil || opened.cookie.Newer(best.cookie) {
 				best = opened
 			}
-		case refused == nil || errors.Is(err, codec.UnknownKey):
+		case refused == nil || errors.Is(err, reason.UnknownKey):
 			refused = err
 		}
 	}
@@ -214,7 +224,7 @@ func (l *loading) openGroup(g *cookiejar.Group) (opened openedGroup, err error) 
 	}
 	// With several combinations, the right one may not have been tried, so that a
 	// bad seal does not prove that another program has sealed the cookie.
-	return openedGroup{foreign: errors.Is(refused, codec.BadSeal) && r.Count == 1 && !jar.TooMany}, refused
+	return openedGroup{foreign: errors.Is(refused, reason.BadSeal) && r.Count == 1 && !jar.TooMany}, refused
 }
 
 // openCombination opens a group with the given pieces.
@@ -265,7 +275,7 @@ func (x *requestState) reload(ctx context.Context, have *state.View) (*state.Vie
 	now := *have
 	v := &now
 	if have.Head != nil && state.Millis(x.sessions.Clock()) >= have.Head.End {
-		v.End(state.ExpiredEnd)
+		v.End(reason.Expired)
 		return v, nil
 	}
 	if have.Stored() {

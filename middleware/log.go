@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // logEvery is how often a [Log] repeats a warning with the same kind, reason and
@@ -38,7 +38,7 @@ type eventLog struct {
 // warningKey identifies the warnings that are counted together.
 type warningKey struct {
 	kind   EventKind
-	reason session.Reason
+	reason reason.Reason
 	detail string
 }
 
@@ -97,11 +97,7 @@ func levelOf(e Event) slog.Level {
 			return slog.LevelWarn
 		}
 	case EventRefused:
-		switch e.Reason {
-		case session.UnknownKey, session.BadSeal, session.WrongFormat, session.UnknownFormat, session.TooMany,
-			session.StoreRolledBack, session.RecordMissing, session.ImportFailed:
-			return slog.LevelWarn
-		}
+		return e.Reason.Level()
 	}
 	return slog.LevelDebug
 }
@@ -119,7 +115,7 @@ func attributesOf(e Event, omitted int) []slog.Attr {
 			list = append(list, slog.Int(name, n))
 		}
 	}
-	text("reason", string(e.Reason))
+	text("reason", e.Reason.String())
 	text("session", e.SessionID)
 	text("key", e.KeyID)
 	text("detail", e.Detail)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // newLog returns a Log whose clock a test moves.
@@ -29,9 +29,9 @@ func TestLogWritesOneLineForEachEvent(t *testing.T) {
 	l, written, _ := newLog(slog.LevelDebug)
 	for _, e := range []Event{
 		{Kind: EventLoaded, SessionID: "id", Bytes: 300, Cells: 2, Duration: time.Millisecond},
-		{Kind: EventRefused, Reason: session.UnknownKey, KeyID: "01020304"},
-		{Kind: EventRefused, Reason: session.Expired},
-		{Kind: EventFailed, Reason: session.StoreDown, Err: errors.New("no answer\nat all")},
+		{Kind: EventRefused, Reason: reason.UnknownKey, KeyID: "01020304"},
+		{Kind: EventRefused, Reason: reason.Expired},
+		{Kind: EventFailed, Reason: reason.StoreDown, Err: errors.New("no answer\nat all")},
 		{Kind: EventStore, Detail: "load", Bytes: 7},
 	} {
 		l.observe(context.Background(), e)
@@ -48,17 +48,17 @@ level=DEBUG msg="carryon: store call" detail=load bytes=7
 // number of those omitted.
 func TestLogSamplesWarnings(t *testing.T) {
 	l, written, now := newLog(slog.LevelInfo)
-	flood := func(n int, reason session.Reason) {
+	flood := func(n int, why reason.Reason) {
 		for range n {
-			l.observe(context.Background(), Event{Kind: EventRefused, Reason: reason})
+			l.observe(context.Background(), Event{Kind: EventRefused, Reason: why})
 		}
 	}
-	flood(1000, session.UnknownKey)
-	flood(1000, session.Expired) // ordinary traffic: not a warning
-	flood(1, session.BadSeal)
+	flood(1000, reason.UnknownKey)
+	flood(1000, reason.Expired) // ordinary traffic: not a warning
+	flood(1, reason.BadSeal)
 	*now = now.Add(logEvery)
-	flood(2, session.UnknownKey)
-	flood(1, session.BadSeal)
+	flood(2, reason.UnknownKey)
+	flood(1, reason.BadSeal)
 	require.Equal(t, []string{
 		`level=WARN msg="carryon: refused" reason="unknown key"`,
 		`level=WARN msg="carryon: refused" reason="bad seal"`,

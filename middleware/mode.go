@@ -31,7 +31,7 @@ const (
 	// with 503: a visitor is not treated as logged out because the store is down. If
 	// the store has an older state of the session than the visitor's cookie has seen,
 	// because a fail-over or a backup has lost writes, the visitor gets that older
-	// state, and [EventRefused] with [session.StoreRolledBack] reports it.
+	// state, and [EventRefused] with [reason.StoreRolledBack] reports it.
 	OutageRefuse Outage = iota
 	// OutageAbsent treats visitors with a stored session as having none. Their
 	// cookies stay, and a write is refused with [session.ErrStoreDown], except for

@@ -6,13 +6,14 @@ import (
 
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/internal/state"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // noSession implements the session's backend for a visitor without a session.
 type noSession struct{}
 
 func (noSession) Load(context.Context) (*state.View, error) {
-	return &state.View{Verdict: state.Absent}, nil
+	return &state.View{Verdict: reason.Absent}, nil
 }
 
 func (noSession) Save(context.Context, core.Outcome) (*state.View, error) { return nil, nil }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/internal/state"
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // observe reports an event of the request.
@@ -61,7 +61,7 @@ func isFailure(e Event) bool {
 	case EventStore:
 		return e.Err != nil
 	case EventRefused:
-		return e.Reason == session.ImportFailed || e.Reason == session.StoreRolledBack
+		return e.Reason == reason.ImportFailed || e.Reason == reason.StoreRolledBack
 	}
 	return false
 }
@@ -72,9 +72,9 @@ func (x *requestState) observeLoad(ctx context.Context, v *state.View, took time
 		x.observe(ctx, e)
 	}
 	if j := &x.found.jar; j.Bytes > 0 && j.Bytes+j.OthersBytes > x.sessions.limits.RequestBytes {
-		x.observe(ctx, Event{Kind: EventOverBudget, Reason: session.TooLarge, Bytes: j.Bytes + j.OthersBytes})
+		x.observe(ctx, Event{Kind: EventOverBudget, Reason: reason.TooLarge, Bytes: j.Bytes + j.OthersBytes})
 	}
-	e := Event{Kind: EventLoaded, Reason: session.Reason(v.Reason()), Duration: took, Cells: cells(v), Bytes: x.found.jar.Bytes}
+	e := Event{Kind: EventLoaded, Reason: v.Reason(), Duration: took, Cells: cells(v), Bytes: x.found.jar.Bytes}
 	if v.Head != nil {
 		e.SessionID = v.Head.Root.ID()
 	}
@@ -86,26 +86,28 @@ func (x *requestState) observeLoad(ctx context.Context, v *state.View, took time
 // session was ended, its record is missing, or there are too many cookies.
 func (f *loadResult) refusedByLoad() (all []Event) {
 	v := f.merged
-	for _, r := range f.refusals {
-		all = append(all, Event{Kind: EventRefused, Reason: r.reason, KeyID: r.key, tag: r.tag})
+	for i := range f.groups {
+		if g := &f.groups[i]; g.reason != reason.None {
+			all = append(all, Event{Kind: EventRefused, Reason: g.reason, KeyID: g.keyID(), tag: f.jar.Groups[i].Tag})
+		}
 	}
 	for _, c := range v.Cookies {
 		if c.Kind == state.Head && v.Winner != nil && c.Root != v.Winner.Root {
-			all = append(all, Event{Kind: EventRefused, Reason: session.Superseded, SessionID: c.Root.ID(), tag: c.Tag})
+			all = append(all, Event{Kind: EventRefused, Reason: reason.Superseded, SessionID: c.Root.ID(), tag: c.Tag})
 		}
 	}
-	reason := session.Reason(v.Reason())
+	why := v.Reason()
 	if f.jar.TooMany {
-		reason = session.TooMany
+		why = reason.TooMany
 	}
-	reported := func(reason session.Reason) bool {
-		return slices.ContainsFunc(all, func(e Event) bool { return e.Reason == reason }) ||
-			slices.ContainsFunc(f.refused, func(r Refusal) bool { return r.Reason == reason })
+	reported := func(why reason.Reason) bool {
+		return slices.ContainsFunc(all, func(e Event) bool { return e.Reason == why }) ||
+			slices.ContainsFunc(f.refused, func(r Refusal) bool { return r.Reason == why })
 	}
-	if reason == session.Recognised || reason == session.Absent || reported(reason) || reason == session.StoreDown && reported(session.StoreRolledBack) {
+	if why == reason.None || why == reason.Absent || reported(why) || why == reason.StoreDown && reported(reason.StoreRolledBack) {
 		return all
 	}
-	e := Event{Kind: EventRefused, Reason: reason}
+	e := Event{Kind: EventRefused, Reason: why}
 	if v.Winner != nil {
 		e.SessionID = v.Winner.Root.ID()
 	}

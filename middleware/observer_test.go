@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -19,7 +20,7 @@ func TestLoadedSaysWhoCame(t *testing.T) {
 	s := newSite(t, app)
 	s.get("/set?user=ada")
 	first := s.events.of(middleware.EventLoaded)
-	require.Equal(t, []middleware.Event{{Kind: middleware.EventLoaded, Reason: session.Absent}}, first)
+	require.Equal(t, []middleware.Event{{Kind: middleware.EventLoaded, Reason: reason.Absent}}, first)
 	committed := s.events.of(middleware.EventCommitted)
 	require.Len(t, committed, 1)
 	require.Equal(t, 1, committed[0].Set)
@@ -31,7 +32,7 @@ func TestLoadedSaysWhoCame(t *testing.T) {
 	all := s.events.of("")
 	require.Len(t, all, 1, "a read is one event")
 	require.Equal(t, middleware.EventLoaded, all[0].Kind)
-	require.Equal(t, session.Recognised, all[0].Reason)
+	require.Equal(t, reason.None, all[0].Reason)
 	require.Equal(t, committed[0].SessionID, all[0].SessionID)
 	require.Zero(t, all[0].Cells, "all entries are in the head")
 	require.InDelta(t, s.cookie().Size(), all[0].Bytes, 4, "name, =, value and separator")
@@ -65,27 +66,27 @@ func TestEveryRefusalHasItsReason(t *testing.T) {
 		s           *site
 		name, value string
 	}
-	for want, cookies := range map[session.Reason]func(in situation) string{
-		session.Malformed:     func(in situation) string { return in.name + "=" + in.value[:20] + "!" + in.value[21:] },
-		session.UnknownFormat: func(in situation) string { return in.name + "=B" + in.value[1:] },
-		session.BadSeal: func(in situation) string {
+	for want, cookies := range map[reason.Reason]func(in situation) string{
+		reason.Malformed:     func(in situation) string { return in.name + "=" + in.value[:20] + "!" + in.value[21:] },
+		reason.UnknownFormat: func(in situation) string { return in.name + "=B" + in.value[1:] },
+		reason.BadSeal: func(in situation) string {
 			return in.name + "=" + in.value[:60] + strings.Repeat("A", 8) + in.value[68:]
 		},
-		session.Expired: func(in situation) string {
+		reason.Expired: func(in situation) string {
 			in.s.clock.advance(24 * time.Hour)
 			return in.name + "=" + in.value
 		},
-		session.ExpiredIdle: func(in situation) string {
+		reason.ExpiredIdle: func(in situation) string {
 			in.s.clock.advance(3 * time.Hour)
 			return in.name + "=" + in.value
 		},
 	} {
-		t.Run(string(want), func(t *testing.T) {
+		t.Run(want.String(), func(t *testing.T) {
 			s, name, value := loggedIn(t)
 			cookie := cookies(situation{s, name, value})
 			s.events.forget()
 			a := s.bare("/read", cookie)
-			require.Equal(t, string(want), a.Header.Get("X-Reason"))
+			require.Equal(t, want.String(), a.Header.Get("X-Reason"))
 			refused := s.events.of(middleware.EventRefused)
 			require.Len(t, refused, 1)
 			require.Equal(t, want, refused[0].Reason)
@@ -101,9 +102,9 @@ func TestEveryRefusalHasItsReason(t *testing.T) {
 func TestCutCookiesAreTornOrTooShort(t *testing.T) {
 	s, name, value := loggedIn(t)
 	a := s.bare("/read", name+"="+value[:len(value)-8])
-	require.Contains(t, []session.Reason{session.WrongLength, session.Torn, session.Malformed}, session.Reason(a.Header.Get("X-Reason")))
+	require.Contains(t, []reason.Reason{reason.WrongLength, reason.Torn, reason.Malformed}, reasonIn(t, a))
 	a = s.bare("/read", name+"="+value[:8])
-	require.Contains(t, []session.Reason{session.WrongLength, session.Torn, session.TooLarge}, session.Reason(a.Header.Get("X-Reason")))
+	require.Contains(t, []reason.Reason{reason.WrongLength, reason.Torn, reason.TooLarge}, reasonIn(t, a))
 }
 
 func TestReplacedSessionsAreSuperseded(t *testing.T) {
@@ -114,9 +115,9 @@ func TestReplacedSessionsAreSuperseded(t *testing.T) {
 	require.Equal(t, "grace", s.who())
 	refused := s.events.of(middleware.EventRefused)
 	require.Len(t, refused, 1)
-	require.Equal(t, session.Superseded, refused[0].Reason)
+	require.Equal(t, reason.Superseded, refused[0].Reason)
 	require.NotEqual(t, s.events.of(middleware.EventLoaded)[0].SessionID, refused[0].SessionID)
-	require.Equal(t, session.Recognised, s.events.of(middleware.EventLoaded)[0].Reason)
+	require.Equal(t, reason.None, s.events.of(middleware.EventLoaded)[0].Reason)
 }
 
 // A first read after the header was sent is reported, because a personal page may

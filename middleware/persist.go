@@ -86,7 +86,7 @@ func (x *requestState) reloadRecord(ctx context.Context, c *state.Cookie, loaded
 	}
 	v := x.viewWith(rec)
 	if v.Head == nil {
-		x.observe(ctx, Event{Kind: EventRefused, Reason: session.Reason(v.Reason()), SessionID: c.Root.ID()})
+		x.observe(ctx, Event{Kind: EventRefused, Reason: v.Reason(), SessionID: c.Root.ID()})
 		return nil, nil
 	}
 	if !v.Continues(loaded) {

@@ -11,15 +11,23 @@ import (
 
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
 // reasonsOf returns the reasons of events.
-func reasonsOf(list []middleware.Event) (all []session.Reason) {
+func reasonsOf(list []middleware.Event) (all []reason.Reason) {
 	for _, e := range list {
 		all = append(all, e.Reason)
 	}
 	return all
+}
+
+// reasonIn returns the reason in the header that the test's handler sets.
+func reasonIn(t *testing.T, a answer) (why reason.Reason) {
+	t.Helper()
+	require.NoError(t, why.UnmarshalText([]byte(a.Header.Get("X-Reason"))))
+	return why
 }
 
 // Each way in which a request can lack a session has a reason. The handler, the
@@ -30,17 +38,17 @@ func TestEveryBrokenRequestHasItsReason(t *testing.T) {
 			b := c.make(t)
 			b.events.forget()
 			a := b.bare("/read", b.cookies...)
-			down := c.want == session.StoreDown && b.sessions.Fallback.Outage != middleware.OutageAbsent
+			down := c.want == reason.StoreDown && b.sessions.Fallback.Outage != middleware.OutageAbsent
 			if down {
 				require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
 			} else {
-				require.Equal(t, string(c.want), a.Header.Get("X-Reason"))
+				require.Equal(t, c.want.String(), a.Header.Get("X-Reason"))
 			}
 			loaded := b.events.of(middleware.EventLoaded)
 			require.Len(t, loaded, 1)
 			require.Equal(t, c.want, loaded[0].Reason)
 			reported := reasonsOf(append(b.events.of(middleware.EventRefused), b.events.of(middleware.EventStore)...))
-			if c.want == session.Absent {
+			if c.want == reason.Absent {
 				require.Empty(t, reported)
 			} else {
 				require.Contains(t, reported, c.want)
@@ -59,29 +67,29 @@ func TestEveryRefusalBesideASession(t *testing.T) {
 			a := b.bare("/read", b.cookies...)
 			require.Contains(t, []string{"", "absent"}, a.Header.Get("X-Reason"))
 			require.Contains(t, reasonsOf(b.events.of(middleware.EventRefused)), c.want)
-			b.requireExplained(t, session.Reason(a.Header.Get("X-Reason")), c.want)
+			b.requireExplained(t, reasonIn(t, a), c.want)
 		})
 	}
 }
 
 // requireExplained checks that Explain returns the reason, and the reason of the
 // refused cookie or record.
-func (b broken) requireExplained(t *testing.T, reason, refused session.Reason) {
+func (b broken) requireExplained(t *testing.T, why, refused reason.Reason) {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodGet, b.URL, nil)
 	require.NoError(t, err)
 	r.Header["Cookie"] = b.cookies
 	e := b.sessions.Explain(r)
-	require.Equal(t, reason, e.Reason)
-	var all []session.Reason
+	require.Equal(t, why, e.Reason)
+	var all []reason.Reason
 	for _, f := range e.Refused {
 		all = append(all, f.Reason)
 	}
-	if refused == session.Absent {
+	if refused == reason.Absent {
 		require.Empty(t, all)
 		return
 	}
-	if down := refused == session.StoreDown && e.Err != nil; !down {
+	if down := refused == reason.StoreDown && e.Err != nil; !down {
 		require.Contains(t, all, refused)
 	}
 }
@@ -90,28 +98,28 @@ func (b broken) requireExplained(t *testing.T, reason, refused session.Reason) {
 func TestEveryFailedCommitHasItsReason(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		want session.Reason
+		want reason.Reason
 		make func(t *testing.T) (s *site, path string)
 	}{
-		{"too large", session.TooLarge, func(t *testing.T) (*site, string) { return newSite(t, storedApp), "/put?name=a&size=60000" }},
-		{"too large for the store", session.TooLarge, func(t *testing.T) (*site, string) {
+		{"too large", reason.TooLarge, func(t *testing.T) (*site, string) { return newSite(t, storedApp), "/put?name=a&size=60000" }},
+		{"too large for the store", reason.TooLarge, func(t *testing.T) (*site, string) {
 			s, _ := storedSite(t)
 			return s, "/put?name=a&size=1500000"
 		}},
-		{"beside an unknown key's cookies", session.UnknownKey, func(t *testing.T) (*site, string) {
+		{"beside an unknown key's cookies", reason.UnknownKey, func(t *testing.T) (*site, string) {
 			s, _ := onReplica(t, newRing(t), newRing(t))
 			return s, "/set?user=eve"
 		}},
-		{"no key is active", session.NoKey, func(t *testing.T) (*site, string) {
+		{"no key is active", reason.NoKey, func(t *testing.T) (*site, string) {
 			s, _ := onReplica(t, newRing(t), nil)
 			return s, "/login?user=eve"
 		}},
-		{"the store is down", session.StoreDown, func(t *testing.T) (*site, string) {
+		{"the store is down", reason.StoreDown, func(t *testing.T) (*site, string) {
 			s, store := storedSite(t)
 			store.fail(errors.New("connection refused"))
 			return s, "/put?name=a&size=60000"
 		}},
-		{"a renewal of a revoked session", session.Revoked, func(t *testing.T) (*site, string) {
+		{"a renewal of a revoked session", reason.Revoked, func(t *testing.T) (*site, string) {
 			sites, _ := sharing(t, 2)
 			a, b := sites[0], sites[1]
 			a.get("/bind?user=ada")
@@ -140,12 +148,12 @@ func TestEveryFailedCommitHasItsReason(t *testing.T) {
 	s.get("/")
 	late := s.events.of(middleware.EventLateChange)
 	require.Len(t, late, 1)
-	require.Equal(t, session.LateChange, late[0].Reason)
+	require.Equal(t, reason.LateChange, late[0].Reason)
 }
 
 // Together, the tests above cover every reason.
 func TestEveryReasonIsTested(t *testing.T) {
-	seen := []session.Reason{session.Recognised, session.TooLarge, session.NoKey, session.LateChange}
+	seen := []reason.Reason{reason.None, reason.TooLarge, reason.NoKey, reason.LateChange}
 	for _, c := range withoutSession {
 		seen = append(seen, c.want)
 	}
@@ -153,10 +161,10 @@ func TestEveryReasonIsTested(t *testing.T) {
 		seen = append(seen, c.want)
 	}
 	require.GreaterOrEqual(t, len(withoutSession)+len(besideSession), 40)
-	for _, reason := range session.Reasons() {
+	for _, reason := range reason.All() {
 		require.Contains(t, seen, reason)
 	}
-	require.Len(t, session.Reasons(), len(slices.Compact(slices.Sorted(slices.Values(session.Reasons())))))
+	require.Len(t, reason.All(), len(slices.Compact(slices.Sorted(slices.Values(reason.All())))))
 }
 
 // An event reports that a head which a retired key had sealed is now sealed by the

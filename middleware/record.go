@@ -2,12 +2,11 @@ package middleware
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/carryon-go/carryon/internal/records"
 	"github.com/carryon-go/carryon/internal/state"
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // storage returns the request's access to the store, allocating it on first use.
@@ -22,14 +21,14 @@ func (x *requestState) storage() *stored {
 func (x *requestState) StoreCall(ctx context.Context, c records.Call) {
 	e := Event{Kind: EventStore, Detail: c.Method, Bytes: c.Bytes, Duration: c.Duration, Err: c.Err}
 	if c.Err != nil {
-		e.Reason = session.StoreDown
+		e.Reason = reason.StoreDown
 	}
 	x.observe(ctx, e)
 }
 
 // RecordRefused reports a record that was refused. Package records calls it.
 func (x *requestState) RecordRefused(ctx context.Context, root *state.Root, bytes int, err error) {
-	x.observe(ctx, Event{Kind: EventRefused, Reason: refusalOf(err).reason, SessionID: root.ID(), Bytes: bytes})
+	x.observe(ctx, Event{Kind: EventRefused, Reason: reasonOf(err), SessionID: root.ID(), Bytes: bytes})
 }
 
 // loadRecord loads the record that the cookies refer to and merges it with them.
@@ -43,14 +42,14 @@ func (x *requestState) loadRecord(ctx context.Context) (*state.View, error) {
 		return x.viewWith(rec), nil
 	}
 	v := x.viewWith(nil)
-	v.End(state.StoreDown)
+	v.End(reason.StoreDown)
 	if x.sessions.Fallback.Outage == OutageAbsent {
 		err = nil
 	}
 	return v, err
 }
 
-var errRolledBack = records.Down(errors.New(string(session.StoreRolledBack)))
+var errRolledBack = records.Down(reason.StoreRolledBack)
 
 // checkRollback reports a store that has lost writes: its record is older than the
 // revision in the cookies. That is an error only if the configuration says so.
@@ -58,7 +57,7 @@ func (x *requestState) checkRollback(ctx context.Context, rec *records.Record, h
 	if rec == nil || rec.Revision.Number > head.Row.Number || rec.Revision == head.Row {
 		return nil
 	}
-	x.observe(ctx, Event{Kind: EventRefused, Reason: session.StoreRolledBack, SessionID: head.Root.ID()})
+	x.observe(ctx, Event{Kind: EventRefused, Reason: reason.StoreRolledBack, SessionID: head.Root.ID()})
 	if x.sessions.Fallback.Outage == OutageStrict {
 		return errRolledBack
 	}
@@ -82,11 +81,11 @@ func (x *requestState) viewWith(rec *records.Record) *state.View {
 	}
 	v := &state.View{}
 	v.Read(all, content, found.view.Loaded, x.sessions.idle, nil)
-	v.Closed, v.Unopened, v.Imported = found.view.Closed, found.view.Unopened, found.view.Imported
+	v.Refused, v.Unopened, v.Imported = found.view.Refused, found.view.Unopened, found.view.Imported
 	if rec != nil {
 		v.RowRevision = rec.Revision
-		if rec.Revoked && v.Verdict == state.LoggedOut {
-			v.Verdict = state.Revoked
+		if rec.Revoked && v.Verdict == reason.LoggedOut {
+			v.Verdict = reason.Revoked
 		}
 	}
 	return v

@@ -13,7 +13,7 @@ import (
 	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // broken is a request with a fault, and the site that it is sent to.
@@ -115,20 +115,20 @@ func imports(old *middleware.Imported, err error, options ...option) func(t *tes
 // withoutSession lists requests without a session, by the reason.
 var withoutSession = []struct {
 	name string
-	want session.Reason
+	want reason.Reason
 	make func(t *testing.T) broken
 }{
-	{"no cookie", session.Absent, func(t *testing.T) broken { return broken{site: newSite(t, app)} }},
-	{"other cookies", session.Absent, func(t *testing.T) broken { return broken{newSite(t, app), []string{"a=1; b=2; session=x"}} }},
-	{"our name without a suffix", session.Absent, func(t *testing.T) broken { return broken{newSite(t, app), []string{"__Host-session=x"}} }},
-	{"an invalid suffix", session.Absent, func(t *testing.T) broken { return broken{newSite(t, app), []string{"__Host-session.ABC=x"}} }},
-	{"a piece beyond the last", session.Absent, func(t *testing.T) broken { return broken{newSite(t, app), []string{"__Host-session.aaaaaaaaaa.64=x"}} }},
+	{"no cookie", reason.Absent, func(t *testing.T) broken { return broken{site: newSite(t, app)} }},
+	{"other cookies", reason.Absent, func(t *testing.T) broken { return broken{newSite(t, app), []string{"a=1; b=2; session=x"}} }},
+	{"our name without a suffix", reason.Absent, func(t *testing.T) broken { return broken{newSite(t, app), []string{"__Host-session=x"}} }},
+	{"an invalid suffix", reason.Absent, func(t *testing.T) broken { return broken{newSite(t, app), []string{"__Host-session.ABC=x"}} }},
+	{"a piece beyond the last", reason.Absent, func(t *testing.T) broken { return broken{newSite(t, app), []string{"__Host-session.aaaaaaaaaa.64=x"}} }},
 
-	{"a character that is not base64url", session.Malformed, damaged(func(v string) string { return v[:20] + "!" + v[21:] })},
-	{"a space inside", session.Malformed, damaged(func(v string) string { return v[:20] + " " + v[21:] })},
-	{"percent-encoded", session.Malformed, damaged(func(v string) string { return v[:20] + "%2D" + v[23:] })},
-	{"standard base64", session.Malformed, damaged(func(v string) string { return v[:20] + "+" + v[21:] })},
-	{"spare bits", session.Malformed, func(t *testing.T) broken {
+	{"a character that is not base64url", reason.Malformed, damaged(func(v string) string { return v[:20] + "!" + v[21:] })},
+	{"a space inside", reason.Malformed, damaged(func(v string) string { return v[:20] + " " + v[21:] })},
+	{"percent-encoded", reason.Malformed, damaged(func(v string) string { return v[:20] + "%2D" + v[23:] })},
+	{"standard base64", reason.Malformed, damaged(func(v string) string { return v[:20] + "+" + v[21:] })},
+	{"spare bits", reason.Malformed, func(t *testing.T) broken {
 		for user := "ada"; ; user += "a" { // until the length leaves unused bits
 			s := newSite(t, app)
 			s.get("/login?user=" + user)
@@ -138,22 +138,22 @@ var withoutSession = []struct {
 			}
 		}
 	}},
-	{"sealed garbage", session.Malformed, func(t *testing.T) broken {
+	{"sealed garbage", reason.Malformed, func(t *testing.T) broken {
 		ring := newRing(t)
 		s := newSite(t, app, config(func(c *middleware.Config) { c.Keys = ring }))
 		return broken{s, []string{sealedAs(t, ring, codec.Binding{Base: "__Host-session", Suffix: "aaaaaaaaaa"}, "\xa1\x01\x01")}}
 	}},
-	{"no header", session.WrongLength, damaged(func(string) string { return "AA" })},
-	{"nothing but a header", session.WrongLength, damaged(func(v string) string { return v[:8] })},
-	{"extended", session.Torn, damaged(func(v string) string { return v + "AAAA" })},
-	{"twice in one", session.Torn, damaged(func(v string) string { return v + v })},
-	{"an empty value", session.Torn, damaged(func(string) string { return "" })},
-	{"cut", session.Torn, damaged(func(v string) string { return v[:len(v)-8] })},
-	{"half", session.Torn, damaged(func(v string) string { return v[:len(v)/2] })},
-	{"without its first piece", session.Torn, withPieces(func(name string) bool { return strings.Count(name, ".") == 2 })},
-	{"without its middle piece", session.Torn, withPieces(func(name string) bool { return !strings.HasSuffix(name, ".1") })},
-	{"without its last piece", session.Torn, withPieces(func(name string) bool { return !strings.HasSuffix(name, ".2") })},
-	{"a cell without its head", session.Torn, func(t *testing.T) broken {
+	{"no header", reason.WrongLength, damaged(func(string) string { return "AA" })},
+	{"nothing but a header", reason.WrongLength, damaged(func(v string) string { return v[:8] })},
+	{"extended", reason.Torn, damaged(func(v string) string { return v + "AAAA" })},
+	{"twice in one", reason.Torn, damaged(func(v string) string { return v + v })},
+	{"an empty value", reason.Torn, damaged(func(string) string { return "" })},
+	{"cut", reason.Torn, damaged(func(v string) string { return v[:len(v)-8] })},
+	{"half", reason.Torn, damaged(func(v string) string { return v[:len(v)/2] })},
+	{"without its first piece", reason.Torn, withPieces(func(name string) bool { return strings.Count(name, ".") == 2 })},
+	{"without its middle piece", reason.Torn, withPieces(func(name string) bool { return !strings.HasSuffix(name, ".1") })},
+	{"without its last piece", reason.Torn, withPieces(func(name string) bool { return !strings.HasSuffix(name, ".2") })},
+	{"a cell without its head", reason.Torn, func(t *testing.T) broken {
 		s := newSite(t, storedApp)
 		s.grow("a", 900)
 		head := s.grow("b", 10).Cookies()[0].Name
@@ -161,7 +161,7 @@ var withoutSession = []struct {
 		require.Len(t, s.jar.All(), 1)
 		return broken{s, []string{s.header()}}
 	}},
-	{"a head without the cell that it lists", session.Torn, func(t *testing.T) broken {
+	{"a head without the cell that it lists", reason.Torn, func(t *testing.T) broken {
 		s := newSite(t, storedApp)
 		s.grow("a", 1000)
 		s.grow("a", 1010) // the first change moves a large value from the head to a cell
@@ -169,7 +169,7 @@ var withoutSession = []struct {
 		require.Len(t, s.jar.All(), 1)
 		return broken{s, []string{s.header()}}
 	}},
-	{"a cell without one that its writer saw", session.Torn, func(t *testing.T) broken {
+	{"a cell without one that its writer saw", reason.Torn, func(t *testing.T) broken {
 		s := newSite(t, storedApp)
 		s.grow("a", 10)
 		s.clock.advance(10 * time.Minute) // more than the margin for clocks and requests in flight
@@ -179,25 +179,25 @@ var withoutSession = []struct {
 		require.True(t, s.jar.Evict(seen))
 		return broken{s, []string{s.header()}}
 	}},
-	{"a future format", session.UnknownFormat, damaged(func(v string) string { return "B4" + v[2:] })},
-	{"another key's format", session.WrongFormat, damaged(func(v string) string {
+	{"a future format", reason.UnknownFormat, damaged(func(v string) string { return "B4" + v[2:] })},
+	{"another key's format", reason.WrongFormat, damaged(func(v string) string {
 		raw, _ := base64.RawURLEncoding.DecodeString(v)
 		raw[0] = 2
 		return base64.RawURLEncoding.EncodeToString(raw)
 	})},
-	{"another ring", session.UnknownKey, func(t *testing.T) broken {
+	{"another ring", reason.UnknownKey, func(t *testing.T) broken {
 		s, _, _ := loggedIn(t)
 		return broken{newSite(t, app), []string{s.header()}}
 	}},
-	{"an invented key", session.UnknownKey, damaged(func(v string) string { return v[:2] + "QUJD" + v[6:] })},
-	{"a revoked key", session.DeadKey, func(t *testing.T) broken {
+	{"an invented key", reason.UnknownKey, damaged(func(v string) string { return v[:2] + "QUJD" + v[6:] })},
+	{"a revoked key", reason.DeadKey, func(t *testing.T) broken {
 		old := newRing(t)
 		revoked, _, err := old.Revoke(old.Active(noon).ID(), noon)
 		require.NoError(t, err)
 		s, _ := onReplica(t, old, revoked)
 		return broken{s, []string{s.header()}}
 	}},
-	{"an expired key", session.DeadKey, func(t *testing.T) broken {
+	{"an expired key", reason.DeadKey, func(t *testing.T) broken {
 		old := newRing(t)
 		next, _, err := old.Rotate(noon, keyring.Policy{ActivateIn: -1, Overlap: time.Hour})
 		require.NoError(t, err)
@@ -205,69 +205,69 @@ var withoutSession = []struct {
 		s.clock.advance(2 * time.Hour)
 		return broken{s, []string{s.header()}}
 	}},
-	{"changed content", session.BadSeal, damaged(func(v string) string { return v[:60] + "AAAAAAAA" + v[68:] })},
-	{"changed nonce", session.BadSeal, damaged(func(v string) string { return v[:16] + "AAAAAAAA" + v[24:] })},
-	{"changed signature", session.BadSeal, damaged(func(v string) string { return v[:len(v)-20] + "AAAAAAAA" + v[len(v)-12:] })},
-	{"the wrong suffix", session.BadSeal, func(t *testing.T) broken {
+	{"changed content", reason.BadSeal, damaged(func(v string) string { return v[:60] + "AAAAAAAA" + v[68:] })},
+	{"changed nonce", reason.BadSeal, damaged(func(v string) string { return v[:16] + "AAAAAAAA" + v[24:] })},
+	{"changed signature", reason.BadSeal, damaged(func(v string) string { return v[:len(v)-20] + "AAAAAAAA" + v[len(v)-12:] })},
+	{"the wrong suffix", reason.BadSeal, func(t *testing.T) broken {
 		s, _, value := loggedIn(t)
 		return broken{s, []string{"__Host-session.aaaaaaaaaa=" + value}}
 	}},
-	{"the wrong base name", session.BadSeal, func(t *testing.T) broken {
+	{"the wrong base name", reason.BadSeal, func(t *testing.T) broken {
 		ring := newRing(t)
 		s, name, value := loggedIn(t, config(func(c *middleware.Config) { c.Keys = ring }))
 		other := newSite(t, app, config(func(c *middleware.Config) { c.Keys, c.Cookie.Name = ring, "__Host-admin" }))
 		return broken{other, []string{"__Host-admin" + strings.TrimPrefix(name, s.sessions.Cookie.Name) + "=" + value}}
 	}},
-	{"another audience", session.BadSeal, func(t *testing.T) broken {
+	{"another audience", reason.BadSeal, func(t *testing.T) broken {
 		ring := newRing(t)
 		s, _, _ := loggedIn(t, config(func(c *middleware.Config) { c.Keys, c.Audience = ring, "staging" }))
 		return broken{newSite(t, app, config(func(c *middleware.Config) { c.Keys = ring })), []string{s.header()}}
 	}},
-	{"expired", session.Expired, func(t *testing.T) broken {
+	{"expired", reason.Expired, func(t *testing.T) broken {
 		s, name, value := loggedIn(t)
 		s.clock.advance(24 * time.Hour)
 		return broken{s, []string{name + "=" + value}}
 	}},
-	{"expired, by its own lifetime", session.Expired, func(t *testing.T) broken {
+	{"expired, by its own lifetime", reason.Expired, func(t *testing.T) broken {
 		s := newSite(t, termsApp, lives(0, -1, 0))
 		s.get("/remember?d=1m")
 		header := s.header()
 		s.clock.advance(time.Minute)
 		return broken{s, []string{header}}
 	}},
-	{"idle", session.ExpiredIdle, func(t *testing.T) broken {
+	{"idle", reason.ExpiredIdle, func(t *testing.T) broken {
 		s, name, value := loggedIn(t)
 		s.clock.advance(3 * time.Hour)
 		return broken{s, []string{name + "=" + value}}
 	}},
-	{"idle, by its own timeout", session.ExpiredIdle, func(t *testing.T) broken {
+	{"idle, by its own timeout", reason.ExpiredIdle, func(t *testing.T) broken {
 		s := newSite(t, termsApp)
 		s.get("/set?user=ada")
 		s.get("/idle?d=10m")
 		s.clock.advance(10 * time.Minute)
 		return broken{s, []string{s.header()}}
 	}},
-	{"a copy beside the logout marker", session.LoggedOut, func(t *testing.T) broken {
+	{"a copy beside the logout marker", reason.LoggedOut, func(t *testing.T) broken {
 		s, name, value := loggedIn(t)
 		s.get("/logout")
 		return broken{s, []string{s.header() + "; " + name + "=" + value}}
 	}},
-	{"a copy after the logout", session.LoggedOut, atSecondReplica(10, func(t *testing.T, a *site, _ *watched) { a.get("/logout") })},
-	{"a copy after the renewal", session.LoggedOut, atSecondReplica(10, func(t *testing.T, a *site, _ *watched) { a.get("/bind?user=ada") })},
-	{"a copy of a stored session after the logout", session.LoggedOut, atSecondReplica(60_000, func(t *testing.T, a *site, _ *watched) { a.get("/logout") })},
-	{"revoked by id", session.Revoked, atSecondReplica(10, func(t *testing.T, a *site, _ *watched) {
+	{"a copy after the logout", reason.LoggedOut, atSecondReplica(10, func(t *testing.T, a *site, _ *watched) { a.get("/logout") })},
+	{"a copy after the renewal", reason.LoggedOut, atSecondReplica(10, func(t *testing.T, a *site, _ *watched) { a.get("/bind?user=ada") })},
+	{"a copy of a stored session after the logout", reason.LoggedOut, atSecondReplica(60_000, func(t *testing.T, a *site, _ *watched) { a.get("/logout") })},
+	{"revoked by id", reason.Revoked, atSecondReplica(10, func(t *testing.T, a *site, _ *watched) {
 		require.NoError(t, a.sessions.Revoke(t.Context(), a.get("/id").body))
 	})},
-	{"revoked by id, stored", session.Revoked, atSecondReplica(60_000, func(t *testing.T, a *site, _ *watched) {
+	{"revoked by id, stored", reason.Revoked, atSecondReplica(60_000, func(t *testing.T, a *site, _ *watched) {
 		require.NoError(t, a.sessions.Revoke(t.Context(), a.get("/id").body))
 	})},
-	{"revoked by subject", session.Revoked, atSecondReplica(10, func(t *testing.T, a *site, _ *watched) {
+	{"revoked by subject", reason.Revoked, atSecondReplica(10, func(t *testing.T, a *site, _ *watched) {
 		require.NoError(t, a.sessions.RevokeSubject(t.Context(), "ada"))
 	})},
-	{"revoked by subject, stored", session.Revoked, atSecondReplica(60_000, func(t *testing.T, a *site, _ *watched) {
+	{"revoked by subject, stored", reason.Revoked, atSecondReplica(60_000, func(t *testing.T, a *site, _ *watched) {
 		require.NoError(t, a.sessions.RevokeSubject(t.Context(), "ada"))
 	})},
-	{"too many", session.TooMany, func(t *testing.T) broken {
+	{"too many", reason.TooMany, func(t *testing.T) broken {
 		s, _, value := loggedIn(t)
 		var flood []string
 		for i := range 600 {
@@ -275,28 +275,28 @@ var withoutSession = []struct {
 		}
 		return broken{s, []string{strings.Join(flood, "; ")}}
 	}},
-	{"its row is gone", session.RecordMissing, stored(func(t *testing.T, _ *site, store *watched, id string) {
+	{"its row is gone", reason.RecordMissing, stored(func(t *testing.T, _ *site, store *watched, id string) {
 		require.NoError(t, store.Delete(t.Context(), id))
 	})},
-	{"its row is garbage", session.RecordMissing, stored(func(t *testing.T, _ *site, store *watched, id string) {
+	{"its row is garbage", reason.RecordMissing, stored(func(t *testing.T, _ *site, store *watched, id string) {
 		put(t, store, id, []byte("garbage"))
 	})},
-	{"its row is changed", session.RecordMissing, stored(func(t *testing.T, _ *site, store *watched, id string) {
+	{"its row is changed", reason.RecordMissing, stored(func(t *testing.T, _ *site, store *watched, id string) {
 		rec, err := store.Store.Load(t.Context(), id)
 		require.NoError(t, err)
 		rec.Data[len(rec.Data)/2] ^= 1
 		put(t, store, id, rec.Data)
 	})},
-	{"the store is down", session.StoreDown, stored(downWith(errors.New("connection refused")))},
-	{"the store is down, with OutageAbsent", session.StoreDown, stored(downWith(errors.New("connection refused")),
+	{"the store is down", reason.StoreDown, stored(downWith(errors.New("connection refused")))},
+	{"the store is down, with OutageAbsent", reason.StoreDown, stored(downWith(errors.New("connection refused")),
 		config(func(c *middleware.Config) { c.Fallback.Outage = middleware.OutageAbsent }))},
-	{"the store was removed from the configuration", session.StoreDown, func(t *testing.T) broken {
+	{"the store was removed from the configuration", reason.StoreDown, func(t *testing.T) broken {
 		ring := newRing(t)
 		s, _ := storedSite(t, config(func(c *middleware.Config) { c.Keys = ring }))
 		s.grow("large", 50_000)
 		return broken{newSite(t, app, config(func(c *middleware.Config) { c.Keys = ring })), []string{s.header()}}
 	}},
-	{"its revocation is unknown", session.StoreDown, func(t *testing.T) broken {
+	{"its revocation is unknown", reason.StoreDown, func(t *testing.T) broken {
 		sites, store := sharing(t, 1, config(func(c *middleware.Config) { c.Fallback.Revocation = middleware.RevocationStrict }))
 		sites[0].get("/set?user=ada")
 		store.fail(errors.New("connection refused"))
@@ -309,33 +309,33 @@ var withoutSession = []struct {
 // that is refused, with the reason.
 var besideSession = []struct {
 	name string
-	want session.Reason
+	want reason.Reason
 	make func(t *testing.T) broken
 }{
-	{"an older generation", session.Superseded, func(t *testing.T) broken {
+	{"an older generation", reason.Superseded, func(t *testing.T) broken {
 		s, name, value := loggedIn(t)
 		s.get("/login?user=grace")
 		return broken{s, []string{s.header() + "; " + name + "=" + value}}
 	}},
-	{"a damaged cookie beside the good one", session.BadSeal, func(t *testing.T) broken {
+	{"a damaged cookie beside the good one", reason.BadSeal, func(t *testing.T) broken {
 		s, name, value := loggedIn(t)
 		return broken{s, []string{"__Host-session.aaaaaaaaaa=" + value + "; " + name + "=" + value}}
 	}},
-	{"an unknown key's cookie beside the good one", session.UnknownKey, func(t *testing.T) broken {
+	{"an unknown key's cookie beside the good one", reason.UnknownKey, func(t *testing.T) broken {
 		s, name, value := loggedIn(t)
 		other, _, _ := loggedIn(t)
 		other.moveToOwnTag() // two programs with one name begin their sessions at one tag
 		return broken{s, []string{other.header() + "; " + name + "=" + value}}
 	}},
-	{"an invalid cookie beside the good one", session.Malformed, func(t *testing.T) broken {
+	{"an invalid cookie beside the good one", reason.Malformed, func(t *testing.T) broken {
 		s, name, value := loggedIn(t)
 		return broken{s, []string{"__Host-session.aaaaaaaaaa=!!!" + value[:80] + "; " + name + "=" + value}}
 	}},
-	{"an older state in the store", session.StoreRolledBack, func(t *testing.T) broken { return rolledBack(t) }},
-	{"an import that fails", session.ImportFailed, imports(nil, errors.New("no answer"), config(func(c *middleware.Config) { c.Fallback.Outage = middleware.OutageAbsent }))},
-	{"an impossible import", session.ImportFailed, imports(nil, fmt.Errorf("%w: a channel", middleware.ErrCannotImport))},
-	{"an import of nothing", session.ImportFailed, imports(nil, nil)},
-	{"an import that does not encode", session.ImportFailed, imports(&middleware.Imported{Values: map[string]any{"c": make(chan int)}}, nil)},
+	{"an older state in the store", reason.StoreRolledBack, func(t *testing.T) broken { return rolledBack(t) }},
+	{"an import that fails", reason.ImportFailed, imports(nil, errors.New("no answer"), config(func(c *middleware.Config) { c.Fallback.Outage = middleware.OutageAbsent }))},
+	{"an impossible import", reason.ImportFailed, imports(nil, fmt.Errorf("%w: a channel", middleware.ErrCannotImport))},
+	{"an import of nothing", reason.ImportFailed, imports(nil, nil)},
+	{"an import that does not encode", reason.ImportFailed, imports(&middleware.Imported{Values: map[string]any{"c": make(chan int)}}, nil)},
 }
 
 func rolledBack(t *testing.T, options ...option) broken {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -158,14 +159,14 @@ func TestReloadAfterTheHeaderOfCookies(t *testing.T) {
 
 // A handler that runs for long finds out by Reload that its session has ended.
 func TestReloadFindsTheEnd(t *testing.T) {
-	for want, end := range map[session.Reason]func(s *site, header, id string){
-		session.LoggedOut: func(s *site, header, _ string) { s.bare("/logout", header) },
-		session.Revoked:   func(s *site, _, id string) { require.NoError(s.t, s.sessions.Revoke(s.t.Context(), id)) },
-		session.Expired:   func(s *site, _, _ string) { s.clock.advance(24 * time.Hour) },
+	for want, end := range map[reason.Reason]func(s *site, header, id string){
+		reason.LoggedOut: func(s *site, header, _ string) { s.bare("/logout", header) },
+		reason.Revoked:   func(s *site, _, id string) { require.NoError(s.t, s.sessions.Revoke(s.t.Context(), id)) },
+		reason.Expired:   func(s *site, _, _ string) { s.clock.advance(24 * time.Hour) },
 	} {
 		for _, size := range []int{10, 50_000} {
 			for _, after := range []bool{false, true} {
-				t.Run(string(want), func(t *testing.T) {
+				t.Run(want.String(), func(t *testing.T) {
 					s, _ := storedSite(t, config(func(c *middleware.Config) { c.Fallback.Revocation = middleware.RevocationOn }))
 					s.get("/set?user=ada")
 					s.grow("data", size)
@@ -254,7 +255,7 @@ func TestReloadOfARecordThatIsGone(t *testing.T) {
 		require.NoError(t, store.Delete(r.Context(), store.onlyRecord(t)))
 		require.NoError(t, v.Reload(r.Context()))
 		require.Empty(t, v.Names())
-		require.Equal(t, session.RecordMissing, v.Reason())
+		require.Equal(t, reason.RecordMissing, v.Reason())
 	})()
 }
 
@@ -297,6 +298,6 @@ func TestReloadTellsOfARollback(t *testing.T) {
 		})()
 		refused := s.events.of(middleware.EventRefused)
 		require.NotEmpty(t, refused)
-		require.Equal(t, session.StoreRolledBack, refused[0].Reason)
+		require.Equal(t, reason.StoreRolledBack, refused[0].Reason)
 	}
 }

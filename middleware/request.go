@@ -2,17 +2,16 @@ package middleware
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"sync/atomic"
 
-	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/internal/cookiejar"
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/internal/policy"
 	"github.com/carryon-go/carryon/internal/records"
 	"github.com/carryon-go/carryon/internal/state"
 	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -43,7 +42,7 @@ type Response struct {
 // Fields are the header fields that the session adds to the response.
 type Fields struct {
 	SetCookie    []string // Set-Cookie lines, to be added in this order
-	Vary         bool     // add Cookie to Vary
+	Vary         bool     // add Cookie to Vary; see [AddVary]
 	CacheControl string   // replaces the program's value, unless empty
 }
 
@@ -115,15 +114,14 @@ func (x *Exchange) committed() bool { return x.done || x.core().Passed() }
 // loadResult is the result of a load, with buffers for the usual session in the same
 // allocation.
 type loadResult struct {
-	jar      cookiejar.Jar
-	groups   []openedGroup // one for each of jar.Groups
-	view     state.View    // merged from the cookies alone
-	stored   *stored       // nil: the store has not been used
-	legacy   *legacy       // another library's cookie; nil: none, or not looked for
-	refusals []refusal     // of the cookies that did not open
-	refused  []Refusal     // other refusals so far
-	merged   *state.View   // the load's result; nil before
-	scratch  *scratch      // buffers for several cookies; nil: none
+	jar     cookiejar.Jar
+	groups  []openedGroup // one for each of jar.Groups
+	view    state.View    // merged from the cookies alone
+	stored  *stored       // nil: the store has not been used
+	legacy  *legacy       // another library's cookie; nil: none, or not looked for
+	refused []Refusal     // other refusals so far
+	merged  *state.View   // the load's result; nil before
+	scratch *scratch      // buffers for several cookies; nil: none
 
 	buffers struct {
 		pieces  [1]cookiejar.Piece
@@ -149,18 +147,19 @@ type scratch struct {
 // openedGroup is the result of opening the cookies of one tag.
 type openedGroup struct {
 	cookie     *state.Cookie // nil if it did not open
+	reason     reason.Reason // why it did not open
+	key        keyring.ID    // the key's id in its header, if it did not open
 	foreign    bool          // sealed for another program or by another program's key; must not be expired
-	unknown    bool          // its key is not in the ring, but may be in a newer one
 	unopenable bool          // no replica can ever open it
 	retired    bool          // its key no longer seals
 }
 
-// refusal is the reason why a group did not open.
-type refusal struct {
-	reason session.Reason
-	id     keyring.ID // the key's id, if the key is the reason
-	key    string     // id as text
-	tag    string     // the tag of the group's cookies
+// keyID returns the key's id if the key is the reason why the group did not open.
+func (g *openedGroup) keyID() string {
+	if g.reason != reason.UnknownKey && g.reason != reason.DeadKey {
+		return ""
+	}
+	return g.key.String()
 }
 
 // stored is a request's access to its session's record.
@@ -174,18 +173,6 @@ type legacy struct {
 	from     Importer
 	value    string
 	imported bool // the session comes from this cookie
-}
-
-// refusalOf returns the refusal for an error of opening or decoding a cookie.
-func refusalOf(err error) refusal {
-	r := refusal{reason: session.Malformed}
-	if e, ok := errors.AsType[*codec.Error](err); ok {
-		r.reason, r.id = session.Reason(e.Reason), e.KeyID
-		if r.reason == session.UnknownKey || r.reason == session.DeadKey {
-			r.key = e.KeyID.String()
-		}
-	}
-	return r
 }
 
 // Value returns the session if key is the one that [session.From] uses, and the

@@ -13,6 +13,7 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -71,7 +72,7 @@ func TestLogoutEndsCopies(t *testing.T) {
 
 		refused := a.with("/read", copied)
 		require.Empty(t, refused.body)
-		require.Equal(t, string(session.LoggedOut), refused.Header.Get("X-Reason"))
+		require.Equal(t, reason.LoggedOut.String(), refused.Header.Get("X-Reason"))
 		a.clock.advance(middleware.DefaultRevocationMaxAge)
 		require.Empty(t, b.with("/read", copied).body)
 		require.Empty(t, b.with("/get?name=a", copied).Header["Set-Cookie"], "a read does not bring the session back")
@@ -107,9 +108,9 @@ func TestRevokeOneSession(t *testing.T) {
 		require.NoError(t, a.sessions.Revoke(t.Context(), id))
 		refused := a.get("/read")
 		require.Empty(t, refused.body)
-		require.Equal(t, string(session.Revoked), refused.Header.Get("X-Reason"))
+		require.Equal(t, reason.Revoked.String(), refused.Header.Get("X-Reason"))
 		a.clock.advance(middleware.DefaultRevocationMaxAge)
-		require.Equal(t, string(session.Revoked), b.with("/read", a.header()).Header.Get("X-Reason"))
+		require.Equal(t, reason.Revoked.String(), b.with("/read", a.header()).Header.Get("X-Reason"))
 		require.Equal(t, "ada", b.who(), "ada's other session")
 
 		a.get("/put?name=b&size=10")
@@ -128,9 +129,9 @@ func TestRevokeSubject(t *testing.T) {
 	b.grow("a", 60_000) // one of the sessions is stored
 	require.NoError(t, a.sessions.RevokeSubject(t.Context(), "ada"))
 
-	require.Equal(t, string(session.Revoked), a.get("/read").Header.Get("X-Reason"))
+	require.Equal(t, reason.Revoked.String(), a.get("/read").Header.Get("X-Reason"))
 	a.clock.advance(middleware.DefaultRevocationMaxAge)
-	require.Equal(t, string(session.Revoked), b.get("/read").Header.Get("X-Reason"))
+	require.Equal(t, reason.Revoked.String(), b.get("/read").Header.Get("X-Reason"))
 	require.Equal(t, "grace", c.who())
 
 	// A login after the revocation counts, at once and at every replica.
@@ -179,7 +180,7 @@ func TestRevokeSubjectAtTheLimitOfTheClocks(t *testing.T) {
 	}))
 	fast.get("/bind?user=ada")
 	require.NoError(t, slow.sessions.RevokeSubject(t.Context(), "ada"))
-	require.Equal(t, string(session.Revoked), slow.with("/read", fast.header()).Header.Get("X-Reason"))
+	require.Equal(t, reason.Revoked.String(), slow.with("/read", fast.header()).Header.Get("X-Reason"))
 }
 
 // The revocation status is cached, and not asked for with every request.
@@ -408,9 +409,9 @@ func TestAFullMemoryForgetsNoEnding(t *testing.T) {
 		require.Equal(t, 200, s.grow("large", 80_000).StatusCode)
 	}
 	require.Greater(t, memory.Evicted(), int64(20))
-	for header, reason := range map[string]session.Reason{
-		loggedOut: session.LoggedOut, subject: session.Revoked, one: session.Revoked,
+	for header, why := range map[string]reason.Reason{
+		loggedOut: reason.LoggedOut, subject: reason.Revoked, one: reason.Revoked,
 	} {
-		require.Equal(t, string(reason), other.with("/read", header).Header.Get("X-Reason"))
+		require.Equal(t, why.String(), other.with("/read", header).Header.Get("X-Reason"))
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -40,7 +41,7 @@ func TestStolenJarWhileTheStoreIsDown(t *testing.T) {
 				after(a, time.Hour/2)
 				byID.requireEnded(a)
 				bySubject.visits(a, "/read")
-				require.Equal(t, string(session.Revoked), bySubject.answer.Header.Get("X-Reason"))
+				require.Equal(t, reason.Revoked.String(), bySubject.answer.Header.Get("X-Reason"))
 				status := map[bool]int{false: 200, true: 503}[refuse]
 				require.Equal(t, status, mine.visits(a, "/read").answer.StatusCode, "the status for a session that is not revoked")
 				require.Equal(t, status, mine.visits(b, "/read").answer.StatusCode)
@@ -66,7 +67,7 @@ func TestGoingOnWithoutTheStoreIsAnEvent(t *testing.T) {
 	calls := a.events.of(middleware.EventStore)
 	require.Len(t, calls, 2, "each attempt is reported")
 	for _, call := range calls {
-		require.Equal(t, session.StoreDown, call.Reason)
+		require.Equal(t, reason.StoreDown, call.Reason)
 		require.ErrorContains(t, call.Err, "connection refused")
 	}
 }

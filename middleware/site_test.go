@@ -171,7 +171,7 @@ func newSite(t *testing.T, h http.HandlerFunc, options ...option) *site {
 func read(w http.ResponseWriter, r *http.Request) {
 	s := session.From(r.Context())
 	name, ok := user.Get(s)
-	w.Header().Set("X-Reason", string(s.Reason()))
+	w.Header().Set("X-Reason", s.Reason().String())
 	if !ok {
 		w.WriteHeader(http.StatusNotFound)
 		return

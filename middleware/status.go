@@ -1,9 +1,11 @@
 package middleware
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -18,18 +20,13 @@ import (
 //     ([session.LimitNewEntries])
 //   - 500 otherwise
 func StatusOf(err error) int {
-	for _, temporary := range []error{session.ErrUnknownKey, session.ErrNoKey, session.ErrStoreDown} {
-		if errors.Is(err, temporary) {
-			return http.StatusServiceUnavailable
-		}
+	if e, ok := errors.AsType[*session.TooLargeError](err); ok && e.Limit == session.LimitNewEntries {
+		return http.StatusTooManyRequests
 	}
 	if errors.Is(err, session.ErrEnded) {
 		return http.StatusConflict
 	}
-	if e, ok := errors.AsType[*session.TooLargeError](err); ok && e.Limit == session.LimitNewEntries {
-		return http.StatusTooManyRequests
-	}
-	return http.StatusInternalServerError
+	return cmp.Or(reason.Of(err).Status(), http.StatusInternalServerError)
 }
 
 // answerError is the default ErrorHandler. It asks the visitor to try again only if
@@ -43,27 +40,11 @@ func answerError(w http.ResponseWriter, _ *http.Request, err error) {
 	http.Error(w, text, status)
 }
 
-// failureReason returns the reason for a failed commit, or "" if no reason fits.
-func failureReason(err error) session.Reason {
-	ended, ok := errors.AsType[*endedError](err)
-	switch {
-	case ok:
-		return ended.reason
-	case errors.Is(err, session.ErrTooLarge):
-		return session.TooLarge
-	case errors.Is(err, session.ErrUnknownKey):
-		return session.UnknownKey
-	case errors.Is(err, session.ErrStoreDown):
-		return session.StoreDown
-	case errors.Is(err, session.ErrNoKey):
-		return session.NoKey
-	}
-	return ""
-}
+// endedError is [session.ErrEnded] with the reason why the session was ended.
+type endedError struct{ reason reason.Reason }
 
-// endedError is session.ErrEnded with the reason why the session ended.
-type endedError struct{ reason session.Reason }
+// Error returns the text of ErrEnded and the reason.
+func (e *endedError) Error() string { return session.ErrEnded.Error() + " (" + e.reason.String() + ")" }
 
-func (e *endedError) Error() string { return session.ErrEnded.Error() + " (" + string(e.reason) + ")" }
-
-func (e *endedError) Unwrap() error { return session.ErrEnded }
+// Unwrap returns the reason and ErrEnded.
+func (e *endedError) Unwrap() []error { return []error{e.reason, session.ErrEnded} }

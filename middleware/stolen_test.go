@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 	"github.com/carryon-go/carryon/sessiontest"
 )
@@ -204,7 +205,7 @@ func TestLoginOverASessionThatWasJustEnded(t *testing.T) {
 	require.Equal(t, http.StatusConflict, browser.visits(b, "/bind?user=ada").answer.StatusCode)
 	failed := b.events.of(middleware.EventFailed)
 	require.Len(t, failed, 1)
-	require.Equal(t, session.Revoked, failed[0].Reason)
+	require.Equal(t, reason.Revoked, failed[0].Reason)
 	require.Equal(t, http.StatusOK, browser.visits(b, "/bind?user=ada").answer.StatusCode)
 	require.Equal(t, "ada", browser.who(b))
 	require.Equal(t, "ada", browser.who(a))
@@ -342,7 +343,7 @@ func TestStolenJarWhoseOwnerHasLostCookies(t *testing.T) {
 	stolen := a.stealJar()
 	require.Equal(t, "ada", stolen.who(b))
 	require.True(t, a.jar.Evict(cell))
-	require.Equal(t, string(session.Torn), a.get("/read").Header.Get("X-Reason"))
+	require.Equal(t, reason.Torn.String(), a.get("/read").Header.Get("X-Reason"))
 	require.Equal(t, 200, a.get("/logout").StatusCode)
 	after(a, middleware.DefaultRevocationMaxAge)
 	stolen.requireEnded(a, b)

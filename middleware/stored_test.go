@@ -16,6 +16,7 @@ import (
 
 	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -205,7 +206,7 @@ func TestStoreDownIsNotLoggedOut(t *testing.T) {
 	got := s.get("/get?name=large")
 	require.Equal(t, http.StatusServiceUnavailable, got.StatusCode)
 	require.NotContains(t, got.body, "down")
-	require.Equal(t, session.StoreDown, s.events.of(middleware.EventFailed)[0].Reason)
+	require.Equal(t, reason.StoreDown, s.events.of(middleware.EventFailed)[0].Reason)
 	require.Equal(t, 503, s.grow("other", 10).StatusCode)
 	require.Len(t, s.jar.All(), 1, "the cookie is kept")
 	store.fail(nil)
@@ -219,7 +220,7 @@ func TestStoreDownMayBeAbsent(t *testing.T) {
 	store.fail(errors.New("down"))
 	got := s.get("/read")
 	require.Equal(t, http.StatusNotFound, got.StatusCode)
-	require.Equal(t, string(session.StoreDown), got.Header.Get("X-Reason"))
+	require.Equal(t, reason.StoreDown.String(), got.Header.Get("X-Reason"))
 	require.Equal(t, 503, s.grow("other", 10).StatusCode, "a session that cannot be read cannot be written")
 	require.Len(t, s.jar.All(), 1)
 	store.fail(nil)
@@ -246,7 +247,7 @@ func TestLogoutEndsStolenCopies(t *testing.T) {
 		require.Contains(t, store.since(), "save")
 		require.Equal(t, "0", s.bare("/get?name=large", stolen).body)
 		got := s.bare("/read", stolen)
-		require.Equal(t, string(session.LoggedOut), got.Header.Get("X-Reason"))
+		require.Equal(t, reason.LoggedOut.String(), got.Header.Get("X-Reason"))
 		require.Equal(t, 200, s.bare("/put?name=x&size=9", stolen).StatusCode)
 	}
 }
@@ -271,7 +272,7 @@ func TestRecordMissing(t *testing.T) {
 	s.grow("large", 50_000)
 	require.NoError(t, store.Delete(t.Context(), store.onlyRecord(t)))
 	got := s.get("/read")
-	require.Equal(t, string(session.RecordMissing), got.Header.Get("X-Reason"))
+	require.Equal(t, reason.RecordMissing.String(), got.Header.Get("X-Reason"))
 	require.Len(t, s.jar.All(), 1, "a read expires nothing")
 	require.Equal(t, 200, s.grow("small", 10).StatusCode, "the visitor begins a new session")
 	require.Equal(t, "10", s.length("small"))
@@ -300,7 +301,7 @@ func TestRollbackHasAName(t *testing.T) {
 		got := s.get("/get?name=large")
 		refused := s.events.of(middleware.EventRefused)
 		require.Len(t, refused, 1)
-		require.Equal(t, session.StoreRolledBack, refused[0].Reason)
+		require.Equal(t, reason.StoreRolledBack, refused[0].Reason)
 		if refuse {
 			require.Equal(t, 503, got.StatusCode)
 			continue
@@ -333,7 +334,7 @@ func TestForeignRecordsDoNotOpen(t *testing.T) {
 	}
 	require.Equal(t, "0", s.length("large"))
 	refused := s.events.of(middleware.EventRefused)
-	require.Equal(t, []session.Reason{session.UnknownKey, session.RecordMissing}, reasonsOf(refused))
+	require.Equal(t, []reason.Reason{reason.UnknownKey, reason.RecordMissing}, reasonsOf(refused))
 }
 
 func TestTouchProlongsTheRecord(t *testing.T) {

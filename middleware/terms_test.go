@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -54,7 +55,7 @@ func TestSetLifetime(t *testing.T) {
 	require.Equal(t, "ada", s.who())
 	s.clock.advance(40 * time.Hour)
 	keepForever(s)
-	require.Equal(t, string(session.Expired), s.get("/read").Header.Get("X-Reason"))
+	require.Equal(t, reason.Expired.String(), s.get("/read").Header.Get("X-Reason"))
 
 	for d, want := range map[string]string{"1000h": "720h0m0s - ", "1m": "1m0s - ", "-1h": "1s - ", "0": "1s - "} {
 		s := newSite(t, termsApp, remembers, lives(0, -1, 0))
@@ -77,7 +78,7 @@ func TestSetIdleTimeout(t *testing.T) {
 	s.clock.advance(9 * time.Minute)
 	require.Equal(t, "ada", s.who())
 	s.clock.advance(10 * time.Minute)
-	require.Equal(t, string(session.ExpiredIdle), s.get("/read").Header.Get("X-Reason"))
+	require.Equal(t, reason.ExpiredIdle.String(), s.get("/read").Header.Get("X-Reason"))
 
 	s = newSite(t, termsApp)
 	s.get("/set?user=ada")

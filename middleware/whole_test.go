@@ -11,6 +11,7 @@ import (
 
 	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -84,8 +85,8 @@ func TestLastOfOverlappingWritesOfTheWholeCounts(t *testing.T) {
 		}
 		jar.land(landing[order[0]])
 		jar.land(landing[order[1]])
-		seen, reason := a.sees(jar)
-		require.Equal(t, session.Recognised, reason)
+		seen, why := a.sees(jar)
+		require.Equal(t, reason.None, why)
 		require.Len(t, seen, 40)
 		require.Equal(t, seen["entry0"], seen["entry1"])
 		a.ask(jar, set("entry2", "later"))
@@ -227,7 +228,7 @@ func TestOtherProgramsCookiesThatLeaveNoRoom(t *testing.T) {
 	over := told.of(middleware.EventOverBudget)
 	require.NotEmpty(t, over)
 	require.Equal(t, len(jar.header())+len("; "), over[0].Bytes)
-	require.Equal(t, session.TooLarge, over[0].Reason)
+	require.Equal(t, reason.TooLarge, over[0].Reason)
 
 	a.ask(jar, set("user", "ada"))
 	seen, _ := a.sees(jar)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -80,7 +81,7 @@ func TestChangesAfterTheHeaderAreLate(t *testing.T) {
 				late := s.events.of(middleware.EventLateChange)
 				require.Len(t, late, 1)
 				require.Equal(t, "Set", late[0].Detail)
-				require.Equal(t, session.LateChange, late[0].Reason)
+				require.Equal(t, reason.LateChange, late[0].Reason)
 				require.Empty(t, s.events.of(middleware.EventLateRead))
 				require.Empty(t, s.who())
 			})

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/reason"
 )
 
 var (
@@ -13,7 +14,7 @@ var (
 	ErrNoValue = errors.New("carryon: the session has no value under this key")
 
 	// ErrTooLarge is matched by every [*TooLargeError].
-	ErrTooLarge = errors.New("carryon: the session does not fit the limits of its cookies")
+	ErrTooLarge = core.ErrorFor(reason.TooLarge, "the session does not fit the limits of its cookies")
 
 	// ErrLate is returned by [Session.Err] and [Session.Save] if the session was
 	// changed after the response's header had been written.
@@ -23,14 +24,13 @@ var (
 	// although some of its cookies were sealed with a key that this replica does
 	// not know. The write could hide values that other replicas can read, or be
 	// lost there. Renew, Login and Destroy succeed.
-	ErrUnknownKey = errors.New("carryon: the session's cookies were sealed with a key that this replica does not have; " +
-		"compare the key rings of the replicas with 'carryon keys list'")
+	ErrUnknownKey = core.ErrorFor(reason.UnknownKey, "the session's cookies were sealed with a key that this replica does not have")
 
 	// ErrStoreDown is matched by errors of a stored session if the store
 	// (middleware.Config.Fallback) cannot be reached, is full, or was too busy with
 	// other writers of the same session. It is wrapped together with the store's
 	// own error. Sessions in cookies are not affected.
-	ErrStoreDown = errors.New("carryon: the session store failed; check that it runs and that this replica can reach it")
+	ErrStoreDown = core.ErrorFor(reason.StoreDown, "the session store failed")
 
 	// ErrEnded is returned by the commit if a request renews a session that was
 	// logged out, renewed or revoked since the request read it. Its values must not
@@ -39,8 +39,7 @@ var (
 	ErrEnded = errors.New("carryon: the session was ended while this request used it; the visitor may send the request again")
 
 	// ErrNoKey is returned by the commit if no key of the ring is active.
-	ErrNoKey = errors.New("carryon: no key of the ring is active; " +
-		"list its keys with 'carryon keys list' and add one with 'carryon keys rotate'")
+	ErrNoKey = core.ErrorFor(reason.NoKey, "no key of the ring is active")
 )
 
 // Limit names a limit that a session can exceed.
@@ -117,8 +116,8 @@ func (e *TooLargeError) Error() string {
 	return b.String()
 }
 
-// Is matches [ErrTooLarge].
-func (e *TooLargeError) Is(target error) bool { return target == ErrTooLarge }
+// Unwrap returns [ErrTooLarge].
+func (e *TooLargeError) Unwrap() error { return ErrTooLarge }
 
 // EncodeError reports that a value could not be encoded. The commit returns it.
 type EncodeError struct {

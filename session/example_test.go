@@ -13,6 +13,7 @@ import (
 
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 	"github.com/carryon-go/carryon/sessiontest"
 )
@@ -151,7 +152,7 @@ func ExampleFrom() {
 		s := session.From(r.Context())
 		fmt.Fprint(w, s.IsNew(), " ", s.Reason())
 	}
-	s := fresh(sessiontest.Refused(session.Expired))
+	s := fresh(sessiontest.Refused(reason.Expired))
 	w := httptest.NewRecorder()
 	handler(w, sessiontest.Request(httptest.NewRequest("GET", "/", nil), s))
 	fmt.Println(w.Body)

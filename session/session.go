@@ -6,6 +6,7 @@ import (
 
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/internal/state"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // Session is one visitor's session during one request. Several goroutines may use
@@ -85,10 +86,10 @@ func (s *Session) Reload(ctx context.Context) error { return s.core().Reload(ctx
 // not be encoded, or of a change after the header. It is nil otherwise.
 func (s *Session) Err() error { return s.core().Err() }
 
-// Reason returns why the visitor was not recognised, or [Recognised] if the request
+// Reason returns why the visitor was not recognised, or [reason.None] if the request
 // carried a session.
-func (s *Session) Reason() Reason {
-	return Reason(s.core().View().Reason())
+func (s *Session) Reason() reason.Reason {
+	return s.core().View().Reason()
 }
 
 // ID returns the session's public id: 22 characters of base64url. It is safe to

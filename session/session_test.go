@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/internal/state"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 	"github.com/carryon-go/carryon/sessiontest"
 )
@@ -61,7 +62,7 @@ func TestLoadRunsOnce(t *testing.T) {
 	require.NoError(t, s.Load(t.Context()))
 	text.Get(s)
 	s.Names()
-	require.Equal(t, session.Absent, s.Reason())
+	require.Equal(t, reason.Absent, s.Reason())
 	require.Equal(t, 1, b.loads)
 	o := outcome(t, c)
 	require.True(t, o.Touched)
@@ -195,7 +196,7 @@ func TestTheWholeLifeOfASession(t *testing.T) {
 
 	v.visit(func(s *session.Session) {
 		require.True(t, s.IsNew())
-		require.Equal(t, session.Absent, s.Reason())
+		require.Equal(t, reason.Absent, s.Reason())
 		require.Empty(t, s.ID(), "nothing is written yet")
 		text.Get(s)
 		s.Renew()
@@ -216,7 +217,7 @@ func TestTheWholeLifeOfASession(t *testing.T) {
 	})
 	v.visit(func(s *session.Session) {
 		require.False(t, s.IsNew())
-		require.Equal(t, session.Recognised, s.Reason())
+		require.Equal(t, reason.None, s.Reason())
 		require.Equal(t, id, s.ID())
 		require.Equal(t, []string{"count", "text"}, s.Names())
 		require.True(t, s.Has("text"))
@@ -247,7 +248,7 @@ func TestTheWholeLifeOfASession(t *testing.T) {
 	})
 	v.visit(func(s *session.Session) {
 		require.True(t, s.IsNew())
-		require.Equal(t, session.LoggedOut, s.Reason())
+		require.Equal(t, reason.LoggedOut, s.Reason())
 	})
 }
 
@@ -348,18 +349,4 @@ func TestDeleteByName(t *testing.T) {
 	require.False(t, s.Has("count"))
 	_, ok := count.Get(s)
 	require.False(t, ok)
-}
-
-func TestReasons(t *testing.T) {
-	for verdict, want := range map[state.Verdict]session.Reason{
-		state.Present: session.Recognised, state.ExpiredEnd: session.Expired, state.ExpiredIdle: session.ExpiredIdle,
-		state.LoggedOut: session.LoggedOut, state.Torn: session.Torn, state.Absent: session.Absent,
-	} {
-		require.Equal(t, want, session.Reason((&state.View{Verdict: verdict}).Reason()))
-	}
-	// The missing parts may be in the cookies that did not open.
-	require.Equal(t, session.UnknownKey,
-		session.Reason((&state.View{Verdict: state.Torn, Unopened: 1, Closed: string(session.UnknownKey)}).Reason()))
-	require.Equal(t, session.BadSeal, session.Reason((&state.View{Verdict: state.Absent, Closed: string(session.BadSeal)}).Reason()))
-	require.Equal(t, session.Recognised, session.Reason((&state.View{Verdict: state.Present, Closed: string(session.BadSeal)}).Reason()))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 	"github.com/stretchr/testify/require"
 
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 	"github.com/carryon-go/carryon/sessiontest"
 )
@@ -108,7 +109,7 @@ func TestValuesComeBackAsTheyWere(t *testing.T) {
 		"a struct as an array":  same(byNumber{A: 1, B: "b"}),
 		"embedded structs":      same(embedding{base{7}, Item{SKU: "e"}, &Extra{"m"}, "n"}),
 		"an address":            same(netip.MustParseAddr("2001:db8::1%eth0")),
-		"a named string":        same(session.Expired),
+		"a named string":        same(reason.Expired),
 		"a named slice":         same(json.RawMessage(`{"a":1}`)),
 		"raw CBOR":              same(cbor.RawMessage{0x82, 1, 2}),
 	} {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -38,10 +39,10 @@ func Lacks(t testing.TB, s *session.Session, names ...string) {
 
 // RefusedFor fails the test unless the visitor was refused for the given
 // reason.
-func RefusedFor(t testing.TB, s *session.Session, want session.Reason) {
+func RefusedFor(t testing.TB, s *session.Session, want reason.Reason) {
 	t.Helper()
 	if got := s.Reason(); got != want {
-		t.Errorf("the session's reason is %q; want %q", string(got), string(want))
+		t.Errorf("the session's reason is %q; want %q", got, want)
 	}
 }
 

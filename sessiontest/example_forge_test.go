@@ -10,6 +10,7 @@ import (
 
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 	"github.com/carryon-go/carryon/sessiontest"
 )
@@ -133,7 +134,7 @@ func ExampleRefusedFor() {
 
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Header.Set("Cookie", "__Host-session.k7m2qv5xyd=forged")
-	sessiontest.RefusedFor(t, sessiontest.Left(t, sessions, r, &http.Response{}), session.WrongLength)
+	sessiontest.RefusedFor(t, sessiontest.Left(t, sessions, r, &http.Response{}), reason.WrongLength)
 	fmt.Println(t.Failed())
 	// Output: false
 }

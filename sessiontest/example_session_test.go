@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 	"github.com/carryon-go/carryon/sessiontest"
 )
@@ -41,7 +42,7 @@ func ExampleNew() {
 func ExampleRefused() {
 	t := &testing.T{} // the test's own
 
-	s := sessiontest.New(t, sessiontest.Refused(session.ExpiredIdle))
+	s := sessiontest.New(t, sessiontest.Refused(reason.ExpiredIdle))
 	_, ok := user.Get(s)
 	fmt.Println(ok, s.Reason())
 	// Output: false expired (idle)

@@ -13,6 +13,7 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 	"github.com/carryon-go/carryon/sessiontest"
 )
@@ -70,7 +71,7 @@ func TestLeftAfterALogout(t *testing.T) {
 	})).ServeHTTP(w, r)
 	s := sessiontest.Left(t, sessions, r, w.Result())
 	sessiontest.Lacks(t, s)
-	sessiontest.RefusedFor(t, s, session.LoggedOut)
+	sessiontest.RefusedFor(t, s, reason.LoggedOut)
 }
 
 func TestJarForgesAndReads(t *testing.T) {
@@ -81,7 +82,7 @@ func TestJarForgesAndReads(t *testing.T) {
 	sessiontest.Holds(t, browser.Session(t, sessions), user, "张三")
 
 	clock.Advance(middleware.DefaultIdleTimeout)
-	sessiontest.RefusedFor(t, browser.Session(t, sessions), session.ExpiredIdle)
+	sessiontest.RefusedFor(t, browser.Session(t, sessions), reason.ExpiredIdle)
 	sessiontest.Lacks(t, (&sessiontest.Jar{}).Session(t, sessions))
 }
 
@@ -116,7 +117,7 @@ func TestAssertionsCanFail(t *testing.T) {
 		`no "visits" (carryon: the`:   func(t testing.TB) { sessiontest.Holds(t, s, visits, 0) },
 		`has a value under "user"`:    func(t testing.TB) { sessiontest.Lacks(t, s) },
 		` under "user"; want none`:    func(t testing.TB) { sessiontest.Lacks(t, s, "visits", "user") },
-		`reason is ""; want "absent"`: func(t testing.TB) { sessiontest.RefusedFor(t, s, session.Absent) },
+		`reason is ""; want "absent"`: func(t testing.TB) { sessiontest.RefusedFor(t, s, reason.Absent) },
 		"could not be loaded: down": func(t testing.TB) {
 			sessiontest.Lacks(t, sessiontest.New(t, sessiontest.LoadError(fmt.Errorf("down"))))
 		},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/internal/state"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -37,7 +38,7 @@ type visit struct {
 // its cookies, use the middleware and a [Jar].
 func New(t testing.TB, options ...Option) *session.Session {
 	t.Helper()
-	v := &visit{view: state.View{Verdict: state.Absent}}
+	v := &visit{view: state.View{Verdict: reason.Absent}}
 	v.head = state.Cookie{Kind: state.Head, Root: state.NewRoot()}
 	v.begin(time.Now())
 	for _, option := range options {
@@ -91,11 +92,11 @@ func Created(at time.Time) Option {
 }
 
 // Refused makes the visitor bring a session that was refused for the given
-// reason. For example, use session.Expired to test the message for a returning
+// reason. For example, use reason.Expired to test the message for a returning
 // visitor.
-func Refused(reason session.Reason) Option {
+func Refused(why reason.Reason) Option {
 	return func(_ testing.TB, v *visit) {
-		v.view = state.View{Verdict: state.Absent, Closed: string(reason)}
+		v.view = state.View{Verdict: reason.Absent, Refused: why}
 	}
 }
 
@@ -111,7 +112,7 @@ func (v *visit) begin(at time.Time) {
 	v.head.End = v.head.Created + Lifetime.Milliseconds()
 }
 
-func (v *visit) brought() { v.view.Verdict, v.view.Head = state.Present, &v.head }
+func (v *visit) brought() { v.view.Verdict, v.view.Head = reason.None, &v.head }
 
 // Load is called on the session's first use.
 func (v *visit) Load(context.Context) (*state.View, error) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 	"github.com/carryon-go/carryon/sessiontest"
 )
@@ -17,7 +18,7 @@ func TestNewWithoutOptions(t *testing.T) {
 	require.True(t, s.IsNew())
 	require.Empty(t, s.ID())
 	require.Empty(t, s.Names())
-	require.Equal(t, session.Absent, s.Reason())
+	require.Equal(t, reason.Absent, s.Reason())
 	require.True(t, s.Created().IsZero())
 
 	user.Set(s, "张三")
@@ -29,7 +30,7 @@ func TestNewWithoutOptions(t *testing.T) {
 func TestNewWithValues(t *testing.T) {
 	s := sessiontest.New(t, sessiontest.With(visits, 2), sessiontest.With(user, "张三"), sessiontest.With(visits, 3))
 	require.False(t, s.IsNew())
-	require.Equal(t, session.Recognised, s.Reason())
+	require.Equal(t, reason.None, s.Reason())
 	require.Equal(t, []string{"user", "visits"}, s.Names())
 	n, ok := visits.Get(s)
 	require.True(t, ok)
@@ -57,9 +58,9 @@ func TestNewAtATime(t *testing.T) {
 }
 
 func TestNewRefused(t *testing.T) {
-	for _, reason := range []session.Reason{session.Expired, session.ExpiredIdle, session.UnknownKey, session.LoggedOut, session.Absent} {
-		s := sessiontest.New(t, sessiontest.Refused(reason))
-		require.Equal(t, reason, s.Reason())
+	for _, why := range []reason.Reason{reason.Expired, reason.ExpiredIdle, reason.UnknownKey, reason.LoggedOut, reason.Absent} {
+		s := sessiontest.New(t, sessiontest.Refused(why))
+		require.Equal(t, why, s.Reason())
 		require.True(t, s.IsNew())
 		require.NoError(t, s.Err())
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/carryon-go/carryon/internal/state"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 )
 
 const (
@@ -228,7 +228,7 @@ func (in *inspection) describeGroup(p *program, g *cookiejar.Group, o opening, d
 	}
 	switch {
 	case o.err != nil && o.sealed:
-		return append(lines, line{"seal", "good"}, line{"content", "refused: " + string(session.Malformed) + ": " + o.err.Error()})
+		return append(lines, line{"seal", "good"}, line{"content", "refused: " + reason.Malformed.String() + ": " + o.err.Error()})
 	case o.err != nil:
 		return append(lines, line{"seal", refusal(o.err)})
 	case in.ring == nil:

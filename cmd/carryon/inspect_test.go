@@ -17,7 +17,7 @@ import (
 	"github.com/carryon-go/carryon/internal/state"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 )
 
 func TestInspectScripts(t *testing.T) {
@@ -153,7 +153,7 @@ func inspected(t testing.TB, ring *keyring.Ring, at time.Time, values bool, text
 	return out.String()
 }
 
-// The report gives the same session.Reason as a program.
+// The report gives the same reason.Reason as a program.
 func TestVerdictIsTheReasonThatAProgramGives(t *testing.T) {
 	ring, other := sealingRing(t), sealingRing(t)
 	revoked, _, err := ring.Revoke(ring.Active(began).ID(), began)
@@ -165,26 +165,26 @@ func TestVerdictIsTheReasonThatAProgramGives(t *testing.T) {
 		cookies string
 		ring    *keyring.Ring
 		after   time.Duration
-		want    session.Reason
+		want    reason.Reason
 	}{
-		{name + "=" + value[:60] + "AAAAAAAA" + value[68:], ring, 0, session.BadSeal},
-		{"__Host-session.aaaaaaaaaa=" + value, ring, 0, session.BadSeal},
-		{name + "=" + value[:20] + "!" + value[21:], ring, 0, session.Malformed},
-		{"__Host-session.aaaaaaaaaa=AAAA", ring, 0, session.WrongLength},
-		{name + "=" + value[:len(value)-8], ring, 0, session.Torn},
-		{"__Host-session.aaaaaaaaaa=B4" + value[2:], ring, 0, session.UnknownFormat},
-		{good, other, 0, session.UnknownKey},
-		{good, revoked, 0, session.DeadKey},
-		{good, ring, 3 * time.Hour, session.ExpiredIdle},
-		{good, ring, 25 * time.Hour, session.Expired},
-		{visited(t, ring, "user", "destroy"), ring, 0, session.LoggedOut},
-		{good + "; " + visited(t, ring, "user", "wait:1s", "destroy"), ring, 0, session.LoggedOut},
-		{listed[:strings.LastIndex(listed, "; ")], ring, time.Hour, session.Torn}, // the head lists the entry of the last cell
+		{name + "=" + value[:60] + "AAAAAAAA" + value[68:], ring, 0, reason.BadSeal},
+		{"__Host-session.aaaaaaaaaa=" + value, ring, 0, reason.BadSeal},
+		{name + "=" + value[:20] + "!" + value[21:], ring, 0, reason.Malformed},
+		{"__Host-session.aaaaaaaaaa=AAAA", ring, 0, reason.WrongLength},
+		{name + "=" + value[:len(value)-8], ring, 0, reason.Torn},
+		{"__Host-session.aaaaaaaaaa=B4" + value[2:], ring, 0, reason.UnknownFormat},
+		{good, other, 0, reason.UnknownKey},
+		{good, revoked, 0, reason.DeadKey},
+		{good, ring, 3 * time.Hour, reason.ExpiredIdle},
+		{good, ring, 25 * time.Hour, reason.Expired},
+		{visited(t, ring, "user", "destroy"), ring, 0, reason.LoggedOut},
+		{good + "; " + visited(t, ring, "user", "wait:1s", "destroy"), ring, 0, reason.LoggedOut},
+		{listed[:strings.LastIndex(listed, "; ")], ring, time.Hour, reason.Torn}, // the head lists the entry of the last cell
 	} {
 		at := began.Add(c.after)
 		out := inspected(t, c.ring, at, false, c.cookies)
 		_, together, _ := strings.Cut(out, ", all together\n")
-		require.Contains(t, together, " "+string(c.want)+"\n", "case %d: %s", i, out)
+		require.Contains(t, together, " "+c.want.String()+"\n", "case %d: %s", i, out)
 
 		sessions, err := middleware.New(middleware.Config{Keys: c.ring, Clock: func() time.Time { return at }, Logger: slog.New(slog.DiscardHandler)})
 		require.NoError(t, err)

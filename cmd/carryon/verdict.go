@@ -10,7 +10,7 @@ import (
 	"github.com/carryon-go/carryon/codec/securecookieformat"
 	"github.com/carryon-go/carryon/codec/xchacha"
 	"github.com/carryon-go/carryon/middleware"
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // explain has the library judge the cookies of a program.
@@ -44,12 +44,12 @@ func (p *program) verdict() []line {
 	switch {
 	case p.fault != nil:
 		return []line{{"reason", "not known: " + strings.ReplaceAll(p.fault.Error(), "\n", "; ")}}
-	case e.Reason == session.StoreDown:
+	case e.Reason == reason.StoreDown:
 		return []line{{"reason", "none from the cookies; the session is in the store, which carryon does not read"}}
-	case e.Reason == session.Recognised:
+	case e.Reason == reason.None:
 		return append([]line{{"session", e.SessionID}, {"reason", "none: the session is recognised, unless it was revoked"}}, p.refused()...)
 	}
-	return append([]line{{"reason", string(e.Reason)}}, p.refused()...)
+	return append([]line{{"reason", e.Reason.String()}, {"meaning", e.Reason.Meaning()}, {"hint", e.Reason.Hint()}}, p.refused()...)
 }
 
 // refused lists why single cookies were refused, if that differs from the
@@ -57,7 +57,7 @@ func (p *program) verdict() []line {
 func (p *program) refused() (lines []line) {
 	label := "refused"
 	for _, r := range p.found.Refused {
-		text := string(r.Reason)
+		text := r.Reason.String()
 		if r.KeyID != "" {
 			text += " (key " + r.KeyID + ")"
 		}

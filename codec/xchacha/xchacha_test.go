@@ -16,6 +16,7 @@ import (
 	"github.com/carryon-go/carryon/codec/internal/formattest"
 	"github.com/carryon-go/carryon/codec/testdata/gen/sealedform"
 	"github.com/carryon-go/carryon/codec/xchacha"
+	"github.com/carryon-go/carryon/reason"
 )
 
 var subject = formattest.Subject{
@@ -94,8 +95,8 @@ func TestInFIPS140Mode(t *testing.T) {
 		require.NoError(t, err)
 		return
 	}
-	require.ErrorIs(t, err, codec.UnknownFormat)
+	require.ErrorIs(t, err, reason.UnknownFormat)
 	require.ErrorContains(t, err, "FIPS")
 	_, err = formats.Seal(nil, ring.Active(now), codec.Binding{}, nil)
-	require.ErrorIs(t, err, codec.UnknownFormat)
+	require.ErrorIs(t, err, reason.UnknownFormat)
 }

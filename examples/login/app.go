@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -73,7 +74,7 @@ func home(w http.ResponseWriter, r *http.Request) {
 func loginForm(w http.ResponseWriter, r *http.Request) {
 	p := page{Title: "登录", Next: localPath(r.FormValue("next"))}
 	switch session.From(r.Context()).Reason() {
-	case session.Expired, session.ExpiredIdle:
+	case reason.Expired, reason.ExpiredIdle:
 		p.Problem = "登录已过期,请重新登录。"
 	}
 	render(w, r, http.StatusOK, "login", p)
@@ -121,7 +122,7 @@ func membersOnly(next http.Handler) http.Handler {
 			return
 		}
 		if wantsJSON(r) {
-			writeJSON(w, http.StatusUnauthorized, map[string]string{"error": "请先登录", "reason": string(s.Reason())})
+			writeJSON(w, http.StatusUnauthorized, map[string]string{"error": "请先登录", "reason": s.Reason().String()})
 			return
 		}
 		// A slash needs no escaping in a query and is easier to read.
@@ -174,7 +175,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 // nothing of the page has been sent. Errors contain no secrets.
 func answerError(w http.ResponseWriter, r *http.Request, err error) {
 	slog.Error("login: the session could not be read or saved", "path", r.URL.Path, "error", err)
-	write(w, http.StatusServiceUnavailable, "error", page{Title: "出错了"})
+	write(w, middleware.StatusOf(err), "error", page{Title: "出错了"})
 }
 
 func style(w http.ResponseWriter, r *http.Request) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/carryon-go/carryon/internal/state"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // Backend loads and saves the session of a [Core]. Its methods are called under the
@@ -38,8 +39,7 @@ type Backend interface {
 }
 
 // ErrLate is returned (wrapped) after a change that came after the response's header.
-var ErrLate = errors.New("carryon: the session was changed after the response's header had been written; " +
-	"change it before the first byte, or call Save before a long response")
+var ErrLate = ErrorFor(reason.LateChange, "the session was changed after the response's header had been written")
 
 // Core is one request's session. It is safe for concurrent use.
 type Core struct {
@@ -73,7 +73,7 @@ var requests context.Context
 // ContextKey is the key under which a context holds a request's *session.Session.
 type ContextKey struct{}
 
-var absent = &state.View{Verdict: state.Absent}
+var absent = &state.View{Verdict: reason.Absent}
 
 var errPanicked = errors.New("carryon: the load of the session panicked; repair the Observer, importer or store whose panic " +
 	"a handler has recovered from")

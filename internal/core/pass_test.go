@@ -10,6 +10,7 @@ import (
 
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/internal/state"
+	"github.com/carryon-go/carryon/reason"
 )
 
 var errDown = errors.New("down")
@@ -24,7 +25,7 @@ func TestPass(t *testing.T) {
 	}{
 		"nothing was asked":      {do: func(*core.Core) {}, ok: true},
 		"there is none":          {do: read, asked: true, ok: true},
-		"there is none any more": {backend: backend{view: &state.View{Verdict: state.Absent}}, do: read, asked: true},
+		"there is none any more": {backend: backend{view: &state.View{Verdict: reason.Absent}}, do: read, asked: true},
 		"there is one":           {backend: backend{view: jarOf(headOf())}, do: read, asked: true},
 		"the load has failed":    {backend: backend{err: errDown}, do: read, asked: true},
 		"something was set":      {do: func(c *core.Core) { c.Set("a", []byte{1}) }, asked: true},

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"github.com/carryon-go/carryon/internal/state"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // begin writes a new generation in one head. Requests that replace the same
@@ -99,7 +100,7 @@ func (d *decision) newHeadTag(h *state.Cookie) string {
 // the cookies are a copy.
 func (d *decision) endedElsewhere() bool {
 	v := d.View
-	return v.Winner != nil && v.Winner.Kind == state.Head && (v.Verdict == state.LoggedOut || v.Verdict == state.Revoked)
+	return v.Winner != nil && v.Winner.Kind == state.Head && (v.Verdict == reason.LoggedOut || v.Verdict == reason.Revoked)
 }
 
 // entriesAfter lists the live entries of the session with the changes applied. All

@@ -9,6 +9,7 @@ import (
 
 	"github.com/carryon-go/carryon/internal/policy"
 	"github.com/carryon-go/carryon/internal/state"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // bursts are the worlds in which sixty requests are sent at once.
@@ -84,7 +85,7 @@ func TestFortyEntriesOneAfterAnotherFitEveryPreset(t *testing.T) {
 			}
 			require.LessOrEqual(t, m.stats["most cookies"], limits.Cookies)
 			v := state.Read(slices.Collect(maps.Values(m.jar)), nil, m.now, 0)
-			require.Equal(t, state.Present, v.Verdict)
+			require.Equal(t, reason.None, v.Verdict)
 			require.Len(t, v.Entries, 40)
 			t.Log(m.stats)
 		})

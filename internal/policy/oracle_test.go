@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/carryon-go/carryon/internal/state"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // write is one response's write of an entry, or of a whole session.
@@ -257,10 +258,10 @@ func (m *model) check(req *request, now int64) error {
 	if err := m.checkTime(req, now); err != nil {
 		return err
 	}
-	if v.Verdict == state.Torn || v.Verdict == state.Unstored {
+	if v.Verdict == reason.Torn || v.Verdict == reason.RecordMissing {
 		return fmt.Errorf("verdict %d: %s", v.Verdict, v.Reason())
 	}
-	if v.Verdict != state.Present {
+	if v.Verdict != reason.None {
 		return m.checkAbsent(req)
 	}
 	if err := m.checkGeneration(req, v.Winner.Root); err != nil {
@@ -278,7 +279,7 @@ func (m *model) check(req *request, now int64) error {
 func (m *model) checkAbsent(req *request) error {
 	v, o := &req.view, &m.oracle
 	if o.lastLogout == 0 && o.lastBegin > 0 && o.lastBegin < req.built &&
-		v.Verdict != state.ExpiredIdle && v.Verdict != state.ExpiredEnd && (v.Verdict != state.LoggedOut || !m.store) {
+		v.Verdict != reason.ExpiredIdle && v.Verdict != reason.Expired && (v.Verdict != reason.LoggedOut || !m.store) {
 		return fmt.Errorf("a session that had begun does not show: %s", v.Reason())
 	}
 	if m.idle == 0 && !m.store && o.lastBegin > o.lastLogout+state.Window && o.lastBegin < req.built && !m.logoutInFlight() {
@@ -362,14 +363,14 @@ func (m *model) checkTime(req *request, now int64) error {
 		idle = v.Winner.Idle
 	}
 	switch v.Verdict {
-	case state.Present:
+	case reason.None:
 		if v.Winner.End <= now {
 			return fmt.Errorf("a session shows after its end")
 		}
 		if at := m.oracle.lastDecided[root]; at > 0 && now-at > idle+2*m.skew {
 			return fmt.Errorf("a session shows although it was not used for %d minutes", (now-at)/minute)
 		}
-	case state.ExpiredIdle:
+	case reason.ExpiredIdle:
 		at := int64(0)
 		for _, u := range m.oracle.activities[root] {
 			if u.landed < req.built {
@@ -395,7 +396,7 @@ func (m *model) touchAfter(idle int64) int64 {
 // value had seen another entry, that entry must not show older by more than Slack.
 func (m *model) checkAfterEviction(req *request) error {
 	v := &req.view
-	if v.Verdict != state.Present {
+	if v.Verdict != reason.None {
 		m.stats["torn"]++
 		return nil
 	}

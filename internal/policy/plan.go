@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/carryon-go/carryon/internal/state"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -156,9 +157,9 @@ func (d *decision) choose() (Plan, error) {
 	v, c := d.View, d.Changes
 	ends := c.Renewed || c.Destroyed
 	switch {
-	case d.Writes && v.Verdict == state.StoreDown && !ends:
+	case d.Writes && v.Verdict == reason.StoreDown && !ends:
 		return Plan{}, session.ErrStoreDown
-	case d.Writes && v.Closed == string(session.TooMany) && !ends:
+	case d.Writes && v.Refused == reason.TooMany && !ends:
 		return Plan{}, &session.TooLargeError{Limit: session.LimitCookies, Need: len(d.Jar) + d.Others.Cookies, Max: d.Limits.Cookies, Others: d.Others.Request}
 	case d.Writes && v.Unopened > 0 && !ends:
 		return Plan{}, session.ErrUnknownKey // the write could hide entries that only another replica can open
@@ -189,7 +190,7 @@ func (d *decision) endedGeneration() *state.Cookie {
 		return nil
 	case v.Head != nil:
 		return v.Winner
-	case !d.Changes.Destroyed || v.Verdict == state.Revoked || v.Verdict == state.LoggedOut:
+	case !d.Changes.Destroyed || v.Verdict == reason.Revoked || v.Verdict == reason.LoggedOut:
 		return nil
 	}
 	return v.Winner

@@ -8,6 +8,7 @@ import (
 
 	"github.com/carryon-go/carryon/internal/policy"
 	"github.com/carryon-go/carryon/internal/state"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -52,7 +53,7 @@ func (m *model) read(req *request, now int64) error {
 func (m *model) merge(req *request, cookies []*state.Cookie, content *state.Cookie, now int64) {
 	req.view = state.Read(cookies, content, now, m.idle)
 	if req.view.Unopened = len(req.cookies) - len(cookies); req.view.Unopened > 0 {
-		req.view.Closed = "unknown key"
+		req.view.Refused = reason.UnknownKey
 	}
 }
 
@@ -105,7 +106,7 @@ func (m *model) decideNow(req *request) error {
 			return fmt.Errorf("a record was not saved in 50 tries")
 		}
 		m.readRow(req, now, req.view.Cookies)
-		if req.view.Verdict != state.Present {
+		if req.view.Verdict != reason.None {
 			req.refused = true
 			return nil
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/carryon-go/carryon/internal/policy"
 	"github.com/carryon-go/carryon/internal/state"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -129,7 +130,7 @@ func (p *planVector) input(t *testing.T) *policy.Input {
 	}
 	v.Read(cookies, row, i.Now, i.Idle, nil)
 	if v.RowRevision.Number = p.Revision; i.Unopened > 0 {
-		v.Unopened, v.Closed = i.Unopened, "unknown key"
+		v.Unopened, v.Refused = i.Unopened, reason.UnknownKey
 	}
 	in.View, in.Changes = v, &state.Changes{Cleared: i.Cleared, Renewed: i.Renewed, Destroyed: i.Destroyed, Root: rootOf(t, i.Root), Terms: i.Terms}
 	if i.Subject != "" {

@@ -4,49 +4,27 @@ import (
 	"cmp"
 	"slices"
 	"strings"
-)
 
-// Verdict is the result of [Read]: a session, or why there is none.
-type Verdict byte
-
-const (
-	// Present: there is a session.
-	Present Verdict = iota
-	// Absent: no session cookie of the request could be opened.
-	Absent
-	// ExpiredIdle: the session was not used for longer than its idle timeout.
-	ExpiredIdle
-	// ExpiredEnd: the session's absolute lifetime has ended.
-	ExpiredEnd
-	// LoggedOut: the session was destroyed.
-	LoggedOut
-	// Torn: parts of the session are missing.
-	Torn
-	// Revoked: the session was revoked.
-	Revoked
-	// Unstored: the session is in a record that the store does not have.
-	Unstored
-	// StoreDown: the session is in a record, and the store did not answer.
-	StoreDown
+	"github.com/carryon-go/carryon/reason"
 )
 
 // View is the session that the cookies of one request hold.
 type View struct {
-	Verdict     Verdict
-	Imported    bool      // the session comes from another library's cookie and is not in ours yet
-	Head        *Cookie   // the session's head; nil if there is no session
-	Winner      *Cookie   // the head or logout that counts, even if its session is over; nil if none came
-	Row         *Cookie   // the content of the session's record; nil if not loaded
-	RowRevision Revision  // of the record when it was loaded
-	Entries     []Entry   // the session's entries by name, including tombstones
-	Cookies     []*Cookie // the opened cookies, in the order of the request
+	Verdict     reason.Reason // why there is no session; None if there is one
+	Refused     reason.Reason // why a cookie did not open; None if all did
+	Imported    bool          // the session comes from another library's cookie and is not in ours yet
+	Head        *Cookie       // the session's head; nil if there is no session
+	Winner      *Cookie       // the head or logout that counts, even if its session is over; nil if none came
+	Row         *Cookie       // the content of the session's record; nil if not loaded
+	RowRevision Revision      // of the record when it was loaded
+	Entries     []Entry       // the session's entries by name, including tombstones
+	Cookies     []*Cookie     // the opened cookies, in the order of the request
 
-	Seen     int64  // when the visitor was last seen
-	IdleEnd  int64  // when the session ends unless it is used before; 0: never
-	Top      int64  // the highest time in any opened cookie
-	Unopened int    // number of session cookies that only another replica may open
-	Closed   string // why a cookie did not open; empty if all did
-	Loaded   int64  // when the request was read
+	Seen     int64 // when the visitor was last seen
+	IdleEnd  int64 // when the session ends unless it is used before; 0: never
+	Top      int64 // the highest time in any opened cookie
+	Unopened int   // number of session cookies that only another replica may open
+	Loaded   int64 // when the request was read
 
 	stored bool
 }
@@ -63,38 +41,38 @@ func Read(cookies []*Cookie, row *Cookie, now, idle int64) View {
 // Read merges cookies into v, which must be empty, like the function Read. The
 // merged entries are stored in scratch if its capacity suffices.
 func (v *View) Read(cookies []*Cookie, row *Cookie, now, idle int64, scratch []Entry) {
-	v.Cookies, v.Loaded, v.Verdict = cookies, now, Absent
+	v.Cookies, v.Loaded, v.Verdict = cookies, now, reason.Absent
 	if len(cookies) > 0 {
-		v.Verdict = Torn
+		v.Verdict = reason.Torn
 	}
 	v.elect(row, now)
 	if v.Winner == nil {
 		return
 	}
 	if v.Winner.Kind == Logout {
-		v.Verdict = LoggedOut
+		v.Verdict = reason.LoggedOut
 		return
 	}
 	if row != nil && row.Kind == Logout {
-		v.Verdict = LoggedOut
+		v.Verdict = reason.LoggedOut
 		return
 	}
 	v.Row = row
 	v.stored = v.Winner.Stored() || row != nil && row.Turn > v.Winner.Turn
 	if v.stored && row == nil {
-		if v.checkIdle(now, idle); v.Verdict != ExpiredIdle {
-			v.Verdict = Unstored // the cookies hold only older entries
+		if v.checkIdle(now, idle); v.Verdict != reason.ExpiredIdle {
+			v.Verdict = reason.RecordMissing // the cookies hold only older entries
 		}
 		return
 	}
-	if v.merge(scratch); v.Verdict == Torn {
+	if v.merge(scratch); v.Verdict == reason.Torn {
 		return
 	}
-	if v.checkIdle(now, idle); v.Verdict == ExpiredIdle {
+	if v.checkIdle(now, idle); v.Verdict == reason.ExpiredIdle {
 		v.Entries = nil
 		return
 	}
-	v.Verdict, v.Head = Present, v.Winner
+	v.Verdict, v.Head = reason.None, v.Winner
 }
 
 // maxAhead is how far in the future a session may have been created, in
@@ -112,7 +90,7 @@ func (v *View) elect(row *Cookie, now int64) {
 		switch {
 		case c.Kind != Head && c.Kind != Logout:
 		case c.End <= now:
-			v.Verdict = ExpiredEnd
+			v.Verdict = reason.Expired
 		case c.Created > now+maxAhead: // ignored
 		case v.Winner == nil || c.beats(v.Winner):
 			v.Winner = c
@@ -152,7 +130,7 @@ func (v *View) Floor() Stamp { return v.Base().Floor }
 func (v *View) merge(scratch []Entry) {
 	cells := v.cells()
 	base := v.Base()
-	v.Verdict = Present
+	v.Verdict = reason.None
 	if len(cells) == 0 {
 		v.Entries = base.Entries
 		if slices.ContainsFunc(base.Entries, func(e Entry) bool { return e.Form == Listed }) {
@@ -175,7 +153,7 @@ func (v *View) merge(scratch []Entry) {
 		newest := cells[0]
 		if e.overriddenBy(newest) {
 			if known && e.Form == Listed && newest.Entry.Stamp.At < e.Stamp.At-Slack {
-				v.Verdict = Torn // the listed cell was lost, and only an older one is left
+				v.Verdict = reason.Torn // the listed cell was lost, and only an older one is left
 			}
 			e, known = newest.Entry, true
 			e.From = newest
@@ -188,12 +166,12 @@ func (v *View) merge(scratch []Entry) {
 		}
 	}
 	v.Entries = append(out, base.Entries[i:]...)
-	if v.Verdict == Torn || !v.isComplete(base.Floor) {
+	if v.Verdict == reason.Torn || !v.isComplete(base.Floor) {
 		v.setTorn()
 	}
 }
 
-func (v *View) setTorn() { v.Verdict, v.Entries = Torn, nil }
+func (v *View) setTorn() { v.Verdict, v.Entries = reason.Torn, nil }
 
 // cells returns the generation's cells by name, the newest of each name first.
 // Cells of the same stamp are ordered by tag, so that all readers choose the same
@@ -290,16 +268,35 @@ func (v *View) checkIdle(now, idle int64) {
 	}
 	if idle > 0 && idle < NoIdle {
 		if v.IdleEnd = v.Seen + idle; now >= v.IdleEnd {
-			v.Verdict = ExpiredIdle
+			v.Verdict = reason.ExpiredIdle
 		}
 	}
+}
+
+// Reason returns why there is no session, or None if there is one. If a part of the
+// session is missing that another replica may be able to open, it returns why this
+// one could not.
+func (v *View) Reason() reason.Reason {
+	switch v.Verdict {
+	case reason.Absent:
+		if v.Refused != reason.None {
+			return v.Refused
+		}
+	case reason.Torn, reason.RecordMissing:
+		if v.Unopened > 0 {
+			return v.Refused
+		}
+	}
+	return v.Verdict
 }
 
 // Stored reports whether the session's entries are in a record.
 func (v *View) Stored() bool { return v.stored }
 
 // End removes the session from the view.
-func (v *View) End(why Verdict) { v.Verdict, v.Head, v.Entries, v.Imported = why, nil, nil, false }
+func (v *View) End(why reason.Reason) {
+	v.Verdict, v.Head, v.Entries, v.Imported = why, nil, nil, false
+}
 
 // Continues reports whether v shows each live entry of an earlier view of the
 // session, or a newer write of it.

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/carryon-go/carryon/internal/state"
+	"github.com/carryon-go/carryon/reason"
 )
 
 func TestReadFindsTheSession(t *testing.T) { testRead(t, readCases()) }
@@ -22,7 +23,7 @@ func testRead(t *testing.T, cases map[string]readCase) {
 				v := state.Read(c.cookies, c.row, now, 0)
 				require.Equal(t, c.verdict, v.Verdict)
 				require.Equal(t, c.shows, show(&v))
-				require.Equal(t, c.verdict == state.Present, v.Head != nil)
+				require.Equal(t, c.verdict == reason.None, v.Head != nil)
 				slices.Reverse(c.cookies)
 			}
 		})
@@ -89,4 +90,24 @@ func TestReadOfManyCookiesIsLinear(t *testing.T) {
 	}
 	few, many := work(80), work(1280) // the second is 250 KB of cookies
 	require.Less(t, many, 20*few)
+}
+
+// What did not open may be what the rest lacks.
+func TestReasonOfAView(t *testing.T) {
+	for _, verdict := range []reason.Reason{reason.None, reason.Expired, reason.ExpiredIdle, reason.LoggedOut, reason.Torn, reason.Absent} {
+		v := state.View{Verdict: verdict}
+		require.Equal(t, verdict, v.Reason())
+	}
+	for _, c := range []struct {
+		view state.View
+		want reason.Reason
+	}{
+		{state.View{Verdict: reason.Torn, Unopened: 1, Refused: reason.UnknownKey}, reason.UnknownKey},
+		{state.View{Verdict: reason.RecordMissing, Unopened: 1, Refused: reason.UnknownKey}, reason.UnknownKey},
+		{state.View{Verdict: reason.Torn, Refused: reason.BadSeal}, reason.Torn},
+		{state.View{Verdict: reason.Absent, Refused: reason.BadSeal}, reason.BadSeal},
+		{state.View{Verdict: reason.None, Refused: reason.BadSeal}, reason.None},
+	} {
+		require.Equal(t, c.want, c.view.Reason())
+	}
 }

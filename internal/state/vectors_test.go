@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/internal/state"
+	"github.com/carryon-go/carryon/reason"
 )
 
 var update = flag.Bool("update", false, "write testdata/merge.json")
@@ -44,8 +45,8 @@ type vectorEntry struct {
 	ID    uint32  `json:"id"`
 }
 
-var verdicts = map[state.Verdict]string{state.Present: "present", state.Absent: "absent", state.ExpiredIdle: "expired idle",
-	state.ExpiredEnd: "expired", state.LoggedOut: "logged out", state.Torn: "torn", state.Unstored: "record missing"}
+var verdicts = map[reason.Reason]string{reason.None: "present", reason.Absent: "absent", reason.ExpiredIdle: "expired idle",
+	reason.Expired: "expired", reason.LoggedOut: "logged out", reason.Torn: "torn", reason.RecordMissing: "record missing"}
 
 // answer sets the results of a vector.
 func (m *mergeVector) answer(t *testing.T) {

@@ -53,16 +53,11 @@ func apply(h *fasthttp.ResponseHeader, f middleware.Fields) {
 // vary adds Cookie to a single Vary line, because Fiber's own code reads only
 // one.
 func vary(h *fasthttp.ResponseHeader) {
-	line := string(bytes.Join(h.PeekAll(fiber.HeaderVary), []byte(", ")))
-	for field := range strings.SplitSeq(line, ",") {
-		if f := strings.Trim(field, " \t"); f == "*" || strings.EqualFold(f, "Cookie") {
-			return
-		}
+	var lines []string
+	for _, line := range h.PeekAll(fiber.HeaderVary) {
+		lines = append(lines, string(line))
 	}
-	if line != "" {
-		line += ", "
-	}
-	set(h, fiber.HeaderVary, line+"Cookie")
+	set(h, fiber.HeaderVary, strings.Join(middleware.AddVary(lines), ", "))
 }
 
 // set replaces all lines of a field. Header.Set replaces only the first.

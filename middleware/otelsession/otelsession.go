@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"runtime/debug"
+	"strings"
 	"sync"
 
 	"go.opentelemetry.io/otel"
@@ -12,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -45,7 +47,7 @@ func versionIn(info *debug.BuildInfo) string {
 const (
 	// EventKey is a middleware.EventKind.
 	EventKey = attribute.Key("carryon.session.event")
-	// ReasonKey is a session.Reason, or "recognised" for a load that found a
+	// ReasonKey is the word of a reason.Reason, or "recognised" for a load that found a
 	// session. Events without a reason do not have this attribute.
 	ReasonKey = attribute.Key("carryon.session.reason")
 	// OperationKey is a store operation: "load", "save", "touch", or "forget"
@@ -94,7 +96,7 @@ type recorder struct {
 // values.
 type labels struct {
 	event             middleware.EventKind
-	reason            session.Reason
+	reason            string
 	operation, change string
 	errorType         string
 }
@@ -119,11 +121,11 @@ func (r *recorder) observe(ctx context.Context, e middleware.Event) {
 // reasonOf returns the reason of an event. It returns "recognised" for a load
 // that found a session, so that one attribute separates recognised visitors
 // from others.
-func reasonOf(e middleware.Event) session.Reason {
-	if e.Kind == middleware.EventLoaded && e.Reason == session.Recognised {
+func reasonOf(e middleware.Event) string {
+	if e.Kind == middleware.EventLoaded && e.Reason == reason.None {
 		return "recognised"
 	}
-	return e.Reason
+	return e.Reason.String()
 }
 
 func (r *recorder) size(ctx context.Context, h metric.Int64Histogram, e middleware.Event, l labels) {
@@ -150,7 +152,7 @@ func (r *recorder) with(l labels) metric.MeasurementOption {
 		}
 	}
 	add(EventKey, string(l.event))
-	add(ReasonKey, string(l.reason))
+	add(ReasonKey, l.reason)
 	add(OperationKey, l.operation)
 	add(ChangeKey, l.change)
 	add(ErrorKey, l.errorType)
@@ -158,25 +160,21 @@ func (r *recorder) with(l labels) metric.MeasurementOption {
 	return have.(metric.MeasurementOption)
 }
 
-// classes lists the errors with their own class, the most specific first.
+// classes lists the errors whose class is not the word of a reason, the most
+// specific first.
 var classes = []struct {
 	err  error
 	word string
 }{
 	{context.Canceled, "canceled"},
-	{session.ErrTooLarge, "too_large"},
-	{session.ErrUnknownKey, "unknown_key"},
-	{session.ErrNoKey, "no_key"},
 	{session.ErrLate, "late"},
 	{session.ErrEnded, "ended"},
-	{session.ErrStoreDown, "store_down"},
-	{middleware.ErrCannotImport, "cannot_import"},
 }
 
-// ErrorType returns the class of an error for error.type: "timeout",
-// "canceled", "too_large", "unknown_key", "no_key", "late", "ended",
-// "store_down", "cannot_import", "not_encodable", or "" for nil. For all
-// others, such as a store's own errors, it returns "_OTHER", as the
+// ErrorType returns the class of an error for error.type. It is "timeout",
+// "canceled", "late" or "ended"; the word of its reason.Reason, such as
+// "too_large" or "store_down"; "cannot_import", "not_encodable", or "" for nil.
+// For all others, such as a store's own errors, it returns "_OTHER", as the
 // conventions require.
 func ErrorType(err error) string {
 	if err == nil {
@@ -190,6 +188,12 @@ func ErrorType(err error) string {
 		if errors.Is(err, class.err) {
 			return class.word
 		}
+	}
+	if why := reason.Of(err); why != reason.None {
+		return strings.ReplaceAll(why.String(), " ", "_")
+	}
+	if errors.Is(err, middleware.ErrCannotImport) {
+		return "cannot_import"
 	}
 	var encode *session.EncodeError
 	if errors.As(err, &encode) {

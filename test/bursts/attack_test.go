@@ -14,13 +14,13 @@ import (
 
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/test/internal/notes"
 )
 
 // known lists the reasons that a visitor can get.
-var known = []session.Reason{"", session.Absent, session.UnknownKey, session.DeadKey, session.Torn, session.Malformed,
-	session.WrongLength, session.UnknownFormat, session.BadSeal, session.TooMany, session.LoggedOut}
+var known = []reason.Reason{reason.None, reason.Absent, reason.UnknownKey, reason.DeadKey, reason.Torn, reason.Malformed,
+	reason.WrongLength, reason.UnknownFormat, reason.BadSeal, reason.TooMany, reason.LoggedOut}
 
 // Between requests, cookies are evicted, restored and mixed with older ones.
 // Responses must not be 500, entries must not be mixed, and every shown value
@@ -147,7 +147,7 @@ func leftBehind(t *testing.T, size int) {
 		read, err := v.send(stale, "GET", "/all", nil, v.jar.header())
 		require.NoError(t, err)
 		p := parse(t, read)
-		require.Contains(t, []session.Reason{"", session.UnknownKey}, p.Reason)
+		require.Contains(t, []reason.Reason{reason.None, reason.UnknownKey}, p.Reason)
 		v.jar.apply(read.lines)
 	}
 	v.burst(6, func(i int) (string, url.Values) { return "/set", setting(fmt.Sprintf("m%d", i), "z", 5, some(5)) })
@@ -229,7 +229,7 @@ func TestSlowWriteDoesNotUndoALogout(t *testing.T) {
 		for range 3 {
 			p := v.page()
 			require.Empty(t, p.Notes)
-			require.Equal(t, session.LoggedOut, p.Reason)
+			require.Equal(t, reason.LoggedOut, p.Reason)
 			clock.Move(3 * time.Second)
 		}
 		v.acked = map[string]string{}

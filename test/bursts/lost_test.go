@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/middleware"
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/test/internal/notes"
 )
 
@@ -343,7 +343,7 @@ func (r *race) end() {
 		p, a, err := r.look(m)
 		require.NoError(r.t, err)
 		require.Empty(r.t, p.Notes, "the session must stay ended")
-		require.Equal(r.t, session.LoggedOut, p.Reason)
+		require.Equal(r.t, reason.LoggedOut, p.Reason)
 		r.lock.Lock()
 		r.jar.apply(a.lines)
 		r.lock.Unlock()

@@ -16,7 +16,7 @@ import (
 
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/sessiontest"
 	"github.com/carryon-go/carryon/test/internal/front"
 	"github.com/carryon-go/carryon/test/internal/notes"
@@ -110,7 +110,7 @@ func (w *walker) within(platform middleware.Platform) {
 	require.LessOrEqual(w.t, most.ResponseBytes, limits.ResponseBytes)
 	require.LessOrEqual(w.t, most.SetCookieLines, limits.SetCookieLines)
 	require.LessOrEqual(w.t, most.CookieBytes, limits.CookieBytes)
-	delete(most.Refused, session.LoggedOut) // the walk uses the cookies that a logout leaves
+	delete(most.Refused, reason.LoggedOut) // the walk uses the cookies that a logout leaves
 	require.Empty(w.t, most.Refused)
 }
 

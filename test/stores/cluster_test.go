@@ -14,7 +14,7 @@ import (
 
 	"github.com/carryon-go/carryon/fallback/redisstore"
 	"github.com/carryon-go/carryon/middleware"
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // A master of a Redis Cluster fails under load. Redis guarantees only the
@@ -66,8 +66,8 @@ func TestFaultsRedisCluster(t *testing.T) {
 	require.Zero(t, small.refusals.Load(), "a session in cookies needs no store")
 	require.Zero(t, small.lost.Load())
 	require.Empty(t, safe.reasons())
-	for reason := range prompt.reasons() {
-		require.Equal(t, session.StoreRolledBack, reason)
+	for why := range prompt.reasons() {
+		require.Equal(t, reason.StoreRolledBack, why)
 	}
 	t.Logf("%d acknowledged writes were lost by the failover, without waiting for a replica", lost)
 	closePrompt()

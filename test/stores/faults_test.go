@@ -16,7 +16,7 @@ import (
 	"github.com/carryon-go/carryon/fallback/redisstore"
 	"github.com/carryon-go/carryon/fallback/sqlstore"
 	"github.com/carryon-go/carryon/middleware"
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // The store, and the network between a program and the store, fail under load.
@@ -150,12 +150,12 @@ func during(t *testing.T, f fault, p *proxy, s *server, sites ...*site) {
 }
 
 // reasons counts the reasons for which sessions and cookies were not accepted.
-func (s *site) reasons() map[session.Reason]int {
+func (s *site) reasons() map[reason.Reason]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := map[session.Reason]int{}
-	for reason, n := range s.refused {
-		all[reason] = n
+	all := map[reason.Reason]int{}
+	for why, n := range s.refused {
+		all[why] = n
 	}
 	return all
 }
@@ -226,7 +226,7 @@ func TestRestartOfARedisWithoutPersistence(t *testing.T) {
 
 	eventually(t, "the store to respond", func() bool {
 		status, text, err := large.ask("/get")
-		return err == nil && status == http.StatusNotFound && strings.Contains(text, string(session.RecordMissing))
+		return err == nil && status == http.StatusNotFound && strings.Contains(text, reason.RecordMissing.String())
 	})
 	require.NoError(t, small.read())
 	require.Zero(t, small.refusals.Load())

@@ -21,6 +21,7 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 	"github.com/carryon-go/carryon/sessiontest"
 )
@@ -34,7 +35,7 @@ type site struct {
 	visitors []*visitor
 	failed   atomic.Int64 // failed calls of the store
 	mu       sync.Mutex
-	refused  map[session.Reason]int
+	refused  map[reason.Reason]int
 }
 
 // The session holds a number and a text derived from it, so that a mix of two
@@ -61,7 +62,7 @@ func serve(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case s.Err() != nil: // the middleware responds
 	case !ok:
-		http.Error(w, "no session: "+string(s.Reason()), http.StatusNotFound)
+		http.Error(w, "no session: "+s.Reason().String(), http.StatusNotFound)
 	case text != textOf(n, len(text)):
 		http.Error(w, fmt.Sprintf("the text does not belong to number %d", n), http.StatusConflict)
 	default:
@@ -74,7 +75,7 @@ func newSite(t testing.TB, mode middleware.Mode, store fallback.Store) *site {
 	t.Helper()
 	keys, err := keyring.Generate(time.Now())
 	require.NoError(t, err)
-	s := &site{refused: map[session.Reason]int{}}
+	s := &site{refused: map[reason.Reason]int{}}
 	var replicas [2]http.Handler
 	for i := range replicas {
 		sessions, err := middleware.New(middleware.Config{Keys: keys, Fallback: middleware.Fallback{Store: store, Mode: mode,

@@ -11,6 +11,7 @@ import (
 	"testing/quick"
 
 	"github.com/carryon-go/carryon/codec"
+	"github.com/carryon-go/carryon/reason"
 )
 
 func roundTrip(t *testing.T, s Subject) {
@@ -22,8 +23,8 @@ func roundTrip(t *testing.T, s Subject) {
 		check(t, len(value) == s.overhead()+n, "%d bytes sealed to %d, the overhead is %d", n, len(value), s.overhead())
 		check(t, value[0] == s.number() && string(value[1:5]) == ID(2), "header %x", value[:8])
 		check(t, bytes.Equal(value, relength(value)), "header %x", value[:8])
-		got, reason := open(t, formats, ring, binding, value)
-		check(t, reason == "ok" && got == plaintext, "%d bytes: %s", n, reason)
+		got, why := open(t, formats, ring, binding, value)
+		check(t, why == reason.None && got == plaintext, "%d bytes: %s", n, why)
 	}
 }
 
@@ -32,9 +33,9 @@ func anyBinding(t *testing.T, s Subject) {
 	err := quick.Check(func(audience, base, suffix string, plaintext []byte) bool {
 		b := codec.Binding{Audience: audience, Base: base, Suffix: suffix}
 		value := seal(t, formats, ring, b, string(plaintext))
-		got, reason := open(t, formats, ring, b, value)
+		got, why := open(t, formats, ring, b, value)
 		again, verdict := s.read(readerRing{secrets: [][]byte{Secret(1)}}, b, base64.RawURLEncoding.EncodeToString(value))
-		return reason == "ok" && got == string(plaintext) && verdict == "ok" && bytes.Equal(again, plaintext)
+		return why == reason.None && got == string(plaintext) && verdict == "ok" && bytes.Equal(again, plaintext)
 	}, nil)
 	check(t, err == nil, "%v", err)
 }
@@ -54,11 +55,11 @@ func neverTheSame(t *testing.T, s Subject) {
 func limits(t *testing.T, s Subject) {
 	formats, ring := s.formats(t), Ring(t, s.number(), []int{1})
 	dst, err := formats.Seal([]byte("kept"), ring.Active(now), binding, make([]byte, codec.MaxPlaintext+1))
-	check(t, reasonOf(t, err) == codec.TooLarge && string(dst) == "kept", "%v", err)
+	check(t, reasonOf(t, err) == reason.TooLarge && string(dst) == "kept", "%v", err)
 	_, err = formats.Seal(nil, nil, binding, nil)
-	check(t, reasonOf(t, err) == codec.NoKey, "%v", err)
+	check(t, reasonOf(t, err) == reason.NoKey, "%v", err)
 	_, _, err = formats.Open(nil, ring, now, binding, strings.Repeat("A", codec.SealedLen(codec.MaxPlaintext)+1))
-	check(t, reasonOf(t, err) == codec.TooLarge, "%v", err)
+	check(t, reasonOf(t, err) == reason.TooLarge, "%v", err)
 }
 
 // everyBit checks that every flipped bit and every replaced character of a
@@ -68,9 +69,9 @@ func everyBit(t *testing.T, s Subject) {
 	value := seal(t, formats, ring, binding, "a session")
 	for i := range len(value) * 8 {
 		value[i/8] ^= 1 << (i % 8)
-		_, reason := open(t, formats, ring, binding, value)
-		check(t, reason != "ok", "bit %d of byte %d", i%8, i/8)
-		check(t, i < 64 || reason == codec.BadSeal, "bit %d of byte %d: %s", i%8, i/8, reason)
+		_, why := open(t, formats, ring, binding, value)
+		check(t, why != reason.None, "bit %d of byte %d", i%8, i/8)
+		check(t, i < 64 || why == reason.BadSeal, "bit %d of byte %d: %s", i%8, i/8, why)
 		value[i/8] ^= 1 << (i % 8)
 	}
 	text := base64.RawURLEncoding.EncodeToString(value)
@@ -90,10 +91,10 @@ func everyLength(t *testing.T, s Subject) {
 	value := seal(t, formats, ring, binding, "sixteen bytes of")
 	refused := func(changed []byte, what string, n int) {
 		t.Helper()
-		_, reason := open(t, formats, ring, binding, changed)
-		check(t, reason == codec.WrongLength, "%s %d: %s", what, n, reason)
-		_, reason = open(t, formats, ring, binding, relength(changed))
-		check(t, reason == codec.WrongLength && len(changed) < s.overhead() || reason == codec.BadSeal, "%s %d, with a matching header: %s", what, n, reason)
+		_, why := open(t, formats, ring, binding, changed)
+		check(t, why == reason.WrongLength, "%s %d: %s", what, n, why)
+		_, why = open(t, formats, ring, binding, relength(changed))
+		check(t, why == reason.WrongLength && len(changed) < s.overhead() || why == reason.BadSeal, "%s %d, with a matching header: %s", what, n, why)
 	}
 	for n := codec.HeaderSize + 1; n < len(value); n++ {
 		refused(value[:n], "cut to", n)
@@ -120,8 +121,8 @@ func onlyItsBinding(t *testing.T, s Subject) {
 	for i, b := range bindings {
 		value := seal(t, formats, ring, b, "x")
 		for j, other := range bindings {
-			_, reason := open(t, formats, ring, other, value)
-			check(t, (reason == "ok") == (i == j) && (i == j || reason == codec.BadSeal), "%+v opened as %+v: %s", b, other, reason)
+			_, why := open(t, formats, ring, other, value)
+			check(t, (why == reason.None) == (i == j) && (i == j || why == reason.BadSeal), "%+v opened as %+v: %s", b, other, why)
 		}
 	}
 }
@@ -131,17 +132,17 @@ func onlyItsBinding(t *testing.T, s Subject) {
 func onlyItsKey(t *testing.T, s Subject) {
 	formats := s.formats(t)
 	value := seal(t, formats, Ring(t, s.number(), []int{1}), binding, "x")
-	for want, ring := range map[codec.Reason][2][]int{
-		"ok":             {{1, 2}, nil},
-		codec.UnknownKey: {{2}, nil},
-		codec.DeadKey:    {{2}, {1}},
+	for want, ring := range map[reason.Reason][2][]int{
+		reason.None:       {{1, 2}, nil},
+		reason.UnknownKey: {{2}, nil},
+		reason.DeadKey:    {{2}, {1}},
 	} {
-		_, reason := open(t, formats, Ring(t, s.number(), ring[0], ring[1]...), binding, value)
-		check(t, reason == want, "%v: %s", want, reason)
+		_, why := open(t, formats, Ring(t, s.number(), ring[0], ring[1]...), binding, value)
+		check(t, why == want, "%v: %s", want, why)
 	}
 	copy(value[1:5], ID(2))
-	_, reason := open(t, formats, Ring(t, s.number(), []int{1, 2}), binding, value)
-	check(t, reason == codec.BadSeal, "under another key: %s", reason)
+	_, why := open(t, formats, Ring(t, s.number(), []int{1, 2}), binding, value)
+	check(t, why == reason.BadSeal, "under another key: %s", why)
 }
 
 // keySelectsFormat checks that the header of a client does not choose the format.
@@ -150,15 +151,15 @@ func keySelectsFormat(t *testing.T, s Subject) {
 	value := seal(t, formats, ring, binding, strings.Repeat("x", 100))
 	for number := range 256 {
 		value[0] = byte(number)
-		_, reason := open(t, formats, ring, binding, value)
-		want := codec.UnknownFormat
+		_, why := open(t, formats, ring, binding, value)
+		want := reason.UnknownFormat
 		switch {
 		case byte(number) == s.number():
-			want = "ok"
+			want = reason.None
 		case number == 1 || s.has(byte(number)):
-			want = codec.WrongFormat
+			want = reason.WrongFormat
 		}
-		check(t, reason == want, "format %d: %s", number, reason)
+		check(t, why == want, "format %d: %s", number, why)
 	}
 }
 
@@ -186,11 +187,11 @@ func missingFormat(t *testing.T, s Subject) {
 	check(t, err == nil, "NewFormats: %v", err)
 	for _, without := range []*codec.Formats{nil, others} {
 		_, err = without.Seal(nil, ring.Active(now), binding, nil)
-		check(t, reasonOf(t, err) == codec.UnknownFormat, "Seal: %v", err)
+		check(t, reasonOf(t, err) == reason.UnknownFormat, "Seal: %v", err)
 		_, _, err = without.Open(nil, ring, now, binding, string(text))
-		check(t, reasonOf(t, err) == codec.UnknownFormat, "Open: %v", err)
+		check(t, reasonOf(t, err) == reason.UnknownFormat, "Open: %v", err)
 		_, _, err = without.Join(func(int) (string, bool) { return string(text), true })
-		check(t, reasonOf(t, err) == codec.UnknownFormat, "Join: %v", err)
+		check(t, reasonOf(t, err) == reason.UnknownFormat, "Join: %v", err)
 		err = without.Check(ring, now)
 		check(t, err != nil && strings.Contains(err.Error(), fmt.Sprintf("%x", ID(1))), "Check: %v", err)
 	}
@@ -214,12 +215,12 @@ func otherFormats(t *testing.T, s Subject) {
 		theirs := Ring(t, number, []int{1})
 		value := seal(t, formats, theirs, binding, strings.Repeat("x", 50))
 		value[0] = s.number()
-		_, reason := open(t, formats, mine, binding, value)
-		check(t, reason == codec.BadSeal, "a value of format %d as one of %d: %s", number, s.number(), reason)
+		_, why := open(t, formats, mine, binding, value)
+		check(t, why == reason.BadSeal, "a value of format %d as one of %d: %s", number, s.number(), why)
 		value = seal(t, formats, mine, binding, strings.Repeat("x", 50))
 		value[0] = number
-		_, reason = open(t, formats, theirs, binding, value)
-		check(t, reason == codec.BadSeal, "a value of format %d as one of %d: %s", s.number(), number, reason)
+		_, why = open(t, formats, theirs, binding, value)
+		check(t, why == reason.BadSeal, "a value of format %d as one of %d: %s", s.number(), number, why)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // A Subject is the format to test.
@@ -156,14 +157,23 @@ func check(t testing.TB, ok bool, format string, args ...any) {
 	}
 }
 
-func reasonOf(t testing.TB, err error) codec.Reason {
+func reasonOf(t testing.TB, err error) reason.Reason {
 	t.Helper()
 	if err == nil {
-		return "ok"
+		return reason.None
 	}
 	var e *codec.Error
 	check(t, errors.As(err, &e), "not a *codec.Error: %v", err)
 	return e.Reason
+}
+
+// wordOf returns the word that vectors have for the result of a call.
+func wordOf(t testing.TB, err error) string {
+	t.Helper()
+	if err == nil {
+		return "ok"
+	}
+	return reasonOf(t, err).String()
 }
 
 // seal returns the decoded value, because most tests work on bytes.
@@ -176,7 +186,7 @@ func seal(t testing.TB, formats *codec.Formats, ring *keyring.Ring, b codec.Bind
 	return bin
 }
 
-func open(t testing.TB, formats *codec.Formats, ring *keyring.Ring, b codec.Binding, value []byte) (string, codec.Reason) {
+func open(t testing.TB, formats *codec.Formats, ring *keyring.Ring, b codec.Binding, value []byte) (string, reason.Reason) {
 	t.Helper()
 	plaintext, key, err := formats.Open([]byte("kept"), ring, now, b, base64.RawURLEncoding.EncodeToString(value))
 	if err != nil {
@@ -184,7 +194,7 @@ func open(t testing.TB, formats *codec.Formats, ring *keyring.Ring, b codec.Bind
 		return "", reasonOf(t, err)
 	}
 	check(t, key != nil && strings.HasPrefix(string(plaintext), "kept"), "Open does not append, or returns no key")
-	return string(plaintext[4:]), "ok"
+	return string(plaintext[4:]), reason.None
 }
 
 // relength writes the value's length into its header.

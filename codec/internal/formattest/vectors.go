@@ -75,10 +75,10 @@ func openVectors(t *testing.T, s Subject) {
 	for _, v := range file.Vectors {
 		if v.Join != "" {
 			_, _, err := formats.Join(func(i int) (string, bool) { return v.Value, i == 0 })
-			check(t, string(reasonOf(t, err)) == v.Join, "%s: joined: %v", v.Name, err)
+			check(t, wordOf(t, err) == v.Join, "%s: joined: %v", v.Name, err)
 		}
 		plaintext, _, err := formats.Open(nil, ring, now, v.binding(), v.Value)
-		check(t, string(reasonOf(t, err)) == v.Open && bytes.Equal(plaintext, v.Plaintext), "%s: %v", v.Name, err)
+		check(t, wordOf(t, err) == v.Open && bytes.Equal(plaintext, v.Plaintext), "%s: %v", v.Name, err)
 		plain, verdict := s.read(reading, v.binding(), v.Value)
 		check(t, verdict == v.Open && bytes.Equal(plain, v.Plaintext), "%s: the independent reader: %s", v.Name, verdict)
 		opened[v.Open]++
@@ -215,7 +215,7 @@ func Fuzz(f *testing.F, s Subject) {
 		plaintext, key, err := formats.Open(nil, ring, now, b, text)
 		if len(text) < 10_000 {
 			plain, verdict := s.read(reading, b, text)
-			check(t, verdict == string(reasonOf(t, err)) && bytes.Equal(plain, plaintext), "the independent reader: %s, %v", verdict, err)
+			check(t, verdict == wordOf(t, err) && bytes.Equal(plain, plaintext), "the independent reader: %s, %v", verdict, err)
 		}
 		if err != nil {
 			check(t, key == nil && plaintext == nil, "a refusal with a plaintext")

@@ -1,6 +1,7 @@
 package playground
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -110,7 +113,7 @@ func (a *app) revoke(do func(context.Context, string) error) http.HandlerFunc {
 		}
 		switch err := do(r.Context(), body); {
 		case errors.Is(err, session.ErrStoreDown):
-			writeError(w, http.StatusServiceUnavailable, err.Error(), string(session.StoreDown))
+			writeError(w, middleware.StatusOf(err), err.Error(), reason.StoreDown.String())
 		case err != nil:
 			writeError(w, http.StatusBadRequest, err.Error(), "not revoked")
 		default:
@@ -121,15 +124,15 @@ func (a *app) revoke(do func(context.Context, string) error) http.HandlerFunc {
 
 // An explanation is the response of GET /api/explain.
 type explanation struct {
-	Reason  session.Reason `json:"reason"` // "" if there is a session
-	ID      string         `json:"id"`
-	Refused []refused      `json:"refused"` // cookies and records that were refused
-	Error   string         `json:"error"`   // why the session could not be loaded, or ""
+	Reason  reason.Reason `json:"reason"` // "" if there is a session
+	ID      string        `json:"id"`
+	Refused []refused     `json:"refused"` // cookies and records that were refused
+	Error   string        `json:"error"`   // why the session could not be loaded, or ""
 }
 
 type refused struct {
-	Reason session.Reason `json:"reason"`
-	Key    string         `json:"key"` // id of the key, if the key is the reason
+	Reason reason.Reason `json:"reason"`
+	Key    string        `json:"key"` // id of the key, if the key is the reason
 }
 
 func (a *app) explain(w http.ResponseWriter, r *http.Request) {
@@ -178,7 +181,7 @@ func readBody(w http.ResponseWriter, r *http.Request) (string, bool) {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		writeError(w, http.StatusRequestEntityTooLarge, "the value has more than 1 MiB", string(session.TooLarge))
+		writeError(w, http.StatusRequestEntityTooLarge, "the value has more than 1 MiB", reason.TooLarge.String())
 	case err != nil:
 		writeError(w, http.StatusBadRequest, "the value could not be read", "bad value")
 	}
@@ -206,29 +209,23 @@ func answerError(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.As(err, &large):
 		answer := tooLarge{
-			Error: err.Error(), Reason: string(session.TooLarge), Platform: large.Platform, Limit: string(large.Limit),
+			Error: err.Error(), Reason: reason.TooLarge.String(), Platform: large.Platform, Limit: string(large.Limit),
 			Max: large.Max, Need: large.Need, OthersBytes: large.Others, SessionBytes: large.Session, Largest: []string{},
 		}
 		for _, e := range large.Largest {
 			answer.Largest = append(answer.Largest, fmt.Sprintf("%s (%d)", e.Name, e.Bytes))
 		}
 		writeJSON(w, http.StatusRequestEntityTooLarge, answer)
-	case errors.Is(err, session.ErrUnknownKey):
-		writeError(w, http.StatusServiceUnavailable, err.Error(), string(session.UnknownKey))
-	case errors.Is(err, session.ErrStoreDown):
-		writeError(w, http.StatusServiceUnavailable, err.Error(), string(session.StoreDown))
-	case errors.Is(err, session.ErrNoKey):
-		writeError(w, http.StatusServiceUnavailable, err.Error(), "no active key")
 	default:
-		writeError(w, http.StatusInternalServerError, err.Error(), "failed")
+		writeError(w, middleware.StatusOf(err), err.Error(), cmp.Or(reason.Of(err).String(), "failed"))
 	}
 }
 
 // reasonOr returns why the visitor was not recognised, or other if the visitor
 // was.
 func reasonOr(s *session.Session, other string) string {
-	if reason := s.Reason(); reason != session.Recognised {
-		return string(reason)
+	if why := s.Reason(); why != reason.None {
+		return why.String()
 	}
 	return other
 }
@@ -244,8 +241,8 @@ func notFound(w http.ResponseWriter, r *http.Request) {
 	writeError(w, http.StatusNotFound, "unknown API call", "not found")
 }
 
-func writeError(w http.ResponseWriter, status int, text, reason string) {
-	writeJSON(w, status, map[string]string{"error": text, "reason": reason})
+func writeError(w http.ResponseWriter, status int, text, why string) {
+	writeJSON(w, status, map[string]string{"error": text, "reason": why})
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 	"github.com/carryon-go/carryon/sessiontest"
 )
@@ -225,7 +226,7 @@ func TestErrorsAreJSON(t *testing.T) {
 	for _, test := range []struct {
 		method, target, body string
 		status               int
-		reason               string
+		why                  string
 	}{
 		{"GET", "/api/values/none", "", 404, "no value"},
 		{"PUT", "/api/values/big", strings.Repeat("x", 500_000), 413, "too large"},
@@ -244,7 +245,7 @@ func TestErrorsAreJSON(t *testing.T) {
 		require.Equal(t, "application/json", response.Header.Get("Content-Type"))
 		var answer struct{ Error, Reason string }
 		require.NoError(t, json.Unmarshal([]byte(text), &answer), text)
-		require.Equal(t, test.reason, answer.Reason)
+		require.Equal(t, test.why, answer.Reason)
 		require.NotEmpty(t, answer.Error)
 		require.Empty(t, response.Header.Values("Set-Cookie"))
 	}
@@ -326,33 +327,33 @@ func TestPageAndHealth(t *testing.T) {
 	}
 }
 
-// The explanation of a bad request uses the words of session.Reason.
+// The explanation of a bad request uses the words of reason.Reason.
 func TestExplainTellsTheReason(t *testing.T) {
 	c := newClient(t)
 	explanationNow := func() (e explanation) {
 		require.NoError(t, json.Unmarshal([]byte(c.want(200, "GET", "/api/explain", "")), &e))
 		return e
 	}
-	require.Equal(t, session.Absent, explanationNow().Reason)
+	require.Equal(t, reason.Absent, explanationNow().Reason)
 	c.want(204, "PUT", "/api/values/name", "张三")
-	require.Equal(t, session.Recognised, explanationNow().Reason)
+	require.Equal(t, reason.None, explanationNow().Reason)
 	require.Len(t, explanationNow().ID, 22)
 	good := c.jar.All()[0]
-	for value, want := range map[string]session.Reason{
-		good.Value[:60] + "AAAAAAAA" + good.Value[68:]: session.BadSeal,
-		good.Value[:len(good.Value)-8]:                 session.Torn,
-		"!" + good.Value[1:]:                           session.Malformed,
-		"AA":                                           session.WrongLength,
-		good.Value[:2] + "QUJD" + good.Value[6:]:       session.UnknownKey,
+	for value, want := range map[string]reason.Reason{
+		good.Value[:60] + "AAAAAAAA" + good.Value[68:]: reason.BadSeal,
+		good.Value[:len(good.Value)-8]:                 reason.Torn,
+		"!" + good.Value[1:]:                           reason.Malformed,
+		"AA":                                           reason.WrongLength,
+		good.Value[:2] + "QUJD" + good.Value[6:]:       reason.UnknownKey,
 	} {
 		c.jar.Put(good.Name, value)
 		e := explanationNow()
 		require.Equal(t, want, e.Reason)
 		require.Equal(t, want, e.Refused[0].Reason)
-		require.Equal(t, want == session.UnknownKey, e.Refused[0].Key != "")
+		require.Equal(t, want == reason.UnknownKey, e.Refused[0].Key != "")
 	}
 	c.jar.Put(good.Name, good.Value)
 	c.want(204, "POST", "/api/destroy", "")
 	c.jar.Put(good.Name, good.Value)
-	require.Equal(t, session.LoggedOut, explanationNow().Reason)
+	require.Equal(t, reason.LoggedOut, explanationNow().Reason)
 }

@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"github.com/carryon-go/carryon/middleware"
-	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/reason"
 )
 
 // Headers are the largest sizes of requests and responses so far.
@@ -19,7 +19,7 @@ type Headers struct {
 	ResponseBytes  int // Set-Cookie lines, with the field names
 	SetCookieLines int
 	CookieBytes    int // value of one Set-Cookie field, with attributes
-	Refused        map[session.Reason]int
+	Refused        map[reason.Reason]int
 	Events         map[middleware.EventKind]int
 }
 
@@ -86,7 +86,7 @@ func (m *Meter) observe(_ context.Context, e middleware.Event) {
 		return
 	}
 	if m.most.Refused == nil {
-		m.most.Refused = map[session.Reason]int{}
+		m.most.Refused = map[reason.Reason]int{}
 	}
 	m.most.Refused[e.Reason]++
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
 
@@ -31,7 +32,7 @@ type Note struct {
 
 // A Page is the response of /all.
 type Page struct {
-	Reason session.Reason  `json:"reason"`
+	Reason reason.Reason   `json:"reason"`
 	Notes  map[string]Note `json:"notes"`
 }
 
