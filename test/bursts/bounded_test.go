@@ -155,7 +155,7 @@ func distinct(t *testing.T) []middleware.Platform {
 // The same bounds hold behind real proxies with their default settings.
 func TestJarIsBoundedBehindProxies(t *testing.T) {
 	front.Each(t, func(t *testing.T, p front.Proxy) {
-		for _, k := range []kind{kinds[0], kinds[3]} {
+		for _, k := range []kind{kinds[0], kinds[2]} {
 			t.Run(k.name, func(t *testing.T) {
 				for _, b := range bursts {
 					t.Run(b.name, func(t *testing.T) { b.run(t, p.Platform, k, &p, atOnce) })

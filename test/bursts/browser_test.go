@@ -100,7 +100,7 @@ func TestBrowsersAreNeverLockedOut(t *testing.T) {
 			}{
 				{kinds[0], "small", 20},
 				{kinds[0], "large", room(p.Platform) / 4},
-				{kinds[3], "large", room(p.Platform) / 4},
+				{kinds[2], "large", room(p.Platform) / 4},
 			} {
 				t.Run(test.name+" "+test.values, func(t *testing.T) {
 					for _, burst := range bursts[:7] {

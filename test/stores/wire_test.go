@@ -171,7 +171,7 @@ func (w *wire) measure() (all map[string]cost) {
 		of("renews it, after `Login`", 0, "/renew", "/bind", "/read")
 		of("logs in by `Login`", 0, "/bind")
 		of("logs out", 0, "/logout")
-		of("reads, the first time in `RevocationMaxAge`", time.Minute, "/read")
+		of("reads, the first time in `Fallback.RevocationMaxAge`", time.Minute, "/read")
 		of("the same, after `Login`", time.Minute, "/read", "/bind")
 		w.begin(putSmall)
 		up := w.ask(putLarge)
