@@ -60,7 +60,7 @@ func Example_cookie() {
 	show(attributes)
 
 	_, err = middleware.New(middleware.Config{Keys: keys, Name: "__Host-app", Path: "/shop"})
-	fmt.Println(err) // a browser would drop this cookie without a word
+	fmt.Println(err) // a browser would drop this cookie silently
 	// Output:
 	// Max-Age=86400; Path=/shop; Domain=app.example; Secure; HttpOnly; SameSite=None; Partitioned; Priority=High
 	// carryon: Config.Name "__Host-app": browsers refuse "__Host-" with a Domain or a Path other than "/"; use "__Secure-"
@@ -69,10 +69,10 @@ func Example_cookie() {
 func Example_maxAge() {
 	sessions, err := middleware.New(middleware.Config{
 		Keys:           keys,
-		Lifetime:       24 * time.Hour,      // the longest, however much it is used
-		IdleTimeout:    2 * time.Hour,       // what maxAge is with rolling
+		Lifetime:       24 * time.Hour,      // the longest, even if it is used
+		IdleTimeout:    2 * time.Hour,       // maxAge with rolling: true
 		BrowserSession: true,                // maxAge: null
-		MaxLifetime:    30 * 24 * time.Hour, // what a handler may ask for
+		MaxLifetime:    30 * 24 * time.Hour, // the longest that a handler may set
 	})
 	must(err)
 	login := func(w http.ResponseWriter, r *http.Request) {
@@ -165,7 +165,7 @@ func Example_store() {
 	sessions, err := middleware.New(middleware.Config{
 		Keys:     keys,
 		Fallback: store,
-		Mode:     middleware.AlwaysStored, // leave it out: then only what does not fit the cookies
+		Mode:     middleware.AlwaysStored, // without it, only sessions that do not fit into cookies
 	})
 	must(err)
 	visit(&sessiontest.Jar{}, serve(sessions, func(w http.ResponseWriter, r *http.Request) {
