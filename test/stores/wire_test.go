@@ -163,7 +163,7 @@ func (w *wire) measure() (all map[string]cost) {
 			}
 			all[row] = c
 		}
-		of("never asks for the session", 0, "/nothing")
+		of("does not use the session", 0, "/nothing")
 		of("reads", 0, "/read")
 		of("changes it", 0, "/change")
 		of("reads when a touch is due", 65*time.Minute, "/read")

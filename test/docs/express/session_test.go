@@ -22,7 +22,7 @@ func login(w http.ResponseWriter, r *http.Request) {
 }
 
 func logout(w http.ResponseWriter, r *http.Request) {
-	session.From(r.Context()).Destroy() // destroy, and the browser's cookie goes too
+	session.From(r.Context()).Destroy() // destroy; also removes the browser's cookie
 }
 
 func Example_regenerate() {
@@ -47,11 +47,11 @@ func Example_save() {
 	report := func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r.Context())
 		flash.Set(s, "the report was made")
-		if err := s.Save(r.Context()); err != nil { // does it fit? is the store there?
+		if err := s.Save(r.Context()); err != nil { // does it fit? does the store answer?
 			http.Error(w, "please try again", http.StatusServiceUnavailable)
 			return
 		}
-		_ = http.NewResponseController(w).Flush() // the header, and the cookies with it, go now
+		_ = http.NewResponseController(w).Flush() // send the header with the cookies now
 		for page := range 3 {
 			fmt.Fprintln(w, "page", page)
 		}
@@ -73,7 +73,7 @@ func Example_reload() {
 		s := session.From(r.Context())
 		for item := range news { // a long response, or a WebSocket
 			if err := s.Reload(r.Context()); err != nil || s.IsNew() {
-				return // logged out meanwhile, in another tab or everywhere
+				return // logged out in another tab, or everywhere
 			}
 			fmt.Fprintln(w, item)
 			_ = http.NewResponseController(w).Flush()
@@ -90,7 +90,7 @@ func Example_id() {
 	sessions := newSessions(middleware.Config{Lifetimes: middleware.Lifetimes{Absolute: time.Hour}})
 	about := func(w http.ResponseWriter, r *http.Request) {
 		s := session.From(r.Context())
-		id := s.ID()                        // req.sessionID: safe to log, opens nothing
+		id := s.ID()                        // req.sessionID: safe to log
 		left := time.Until(s.Expires())     // req.session.cookie.maxAge
 		idle := time.Until(s.IdleExpires()) // the same of a rolling session
 		began := s.Created()                // timestamps: createdAt
@@ -112,7 +112,7 @@ func Example_all() {
 		visit(browser, serve(sessions, login), "POST", "/login")
 	}
 	deviceID := phone.Session(example{}, sessions).ID()
-	err = sessions.Revoke(ctx, deviceID) // one session, by the id that was noted at its login
+	err = sessions.Revoke(ctx, deviceID) // one session, by the id that was stored at its login
 	must(err)
 	show(phone.Session(example{}, sessions).Reason(), laptop.Session(example{}, sessions).Has("user"))
 	err = sessions.RevokeSubject(ctx, "u1") // log out everywhere

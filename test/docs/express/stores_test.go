@@ -35,7 +35,7 @@ func Example_sql() {
 	// Output: 0
 }
 
-// mine is what a Store with get, set, destroy and touch is here.
+// mine replaces a Store with get, set, destroy and touch.
 type mine struct{ fallback.Store }
 
 var _ fallback.Store = mine{} // Load, Save, Touch, Delete; Save compares and swaps

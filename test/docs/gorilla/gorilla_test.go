@@ -180,7 +180,7 @@ func Example_options() {
 func Example_remember() {
 	oldRemember := func(w http.ResponseWriter, r *http.Request) {
 		s, _ := store.Get(r, "app")
-		s.Options.MaxAge = 30 * 24 * 3600 // the browser's; the codec's MaxAge says when it really ends
+		s.Options.MaxAge = 30 * 24 * 3600 // for the browser only; the codec's MaxAge ends the session
 		s.Values["user"] = "ada"
 		_ = s.Save(r, w)
 	}
@@ -204,7 +204,7 @@ func Example_remember() {
 
 func Example_large() {
 	big := strings.Repeat("x", 40_000)
-	files := sessions.NewFilesystemStore("", authKey) // readable by who has the disk; old files stay
+	files := sessions.NewFilesystemStore("", authKey) // not encrypted; old files stay
 	files.MaxLength(1 << 20)
 	large, err := fallback.NewMemory(fallback.MemoryConfig{}) // or sqlstore, redisstore, … for several replicas
 	if err != nil {
