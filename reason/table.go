@@ -43,7 +43,7 @@ const (
 	Revoked
 	// Superseded: the request carried a newer session as well.
 	Superseded
-	// WrongFormat: the key is in the ring, but for another format.
+	// WrongFormat: the key is in the ring with another format.
 	WrongFormat
 	// TooMany: the request carried more session cookies than are read.
 	TooMany
