@@ -2,7 +2,6 @@ package middleware
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -12,47 +11,12 @@ import (
 
 	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/internal/cookiejar"
-	"github.com/carryon-go/carryon/internal/core"
-	"github.com/carryon-go/carryon/internal/policy"
-	"github.com/carryon-go/carryon/internal/state"
 	"github.com/carryon-go/carryon/keyring"
-	"github.com/carryon-go/carryon/reason"
-	"github.com/carryon-go/carryon/session"
 )
 
-// ConfigError is one fault of a [Config]. The error of [New] joins all faults of a
-// configuration: errors.As finds the first, and the Unwrap() []error of the joined
-// error lists them.
-type ConfigError struct {
-	// Field is the path of the field in Config, such as "Cookie.Name".
-	Field string
-	// Problem says what is wrong and what to write instead.
-	Problem string
-	// Err is the cause, if another package found the fault; else nil.
-	Err error
-}
-
-// Error names the field and says what to write instead.
-func (e *ConfigError) Error() string { return "carryon: Config." + e.Field + ": " + e.Problem }
-
-// Unwrap returns the cause, if there is one.
-func (e *ConfigError) Unwrap() error { return e.Err }
-
-// faults collects the faults of a configuration.
-type faults []error
-
-// add adds a fault of a field if bad is true.
-func (f *faults) add(bad bool, field, format string, args ...any) {
-	if !bad {
-		return
-	}
-	err := fmt.Errorf(format, args...)
-	*f = append(*f, &ConfigError{Field: field, Problem: err.Error(), Err: errors.Unwrap(err)})
-}
-
-// check returns all faults. A configuration that a browser would refuse is one.
-func (s *settings) check() error {
-	var f faults
+// check returns all faults but those of checkRoom. A configuration that a browser
+// would refuse is one.
+func (s *settings) check() (f faults) {
 	f.add(isNil(s.Keys), "Keys", "it is nil; open a ring with keyring.Open, or use keyring.Ephemeral() in development")
 	s.checkFormats(&f)
 	s.checkName(&f)
@@ -63,10 +27,7 @@ func (s *settings) check() error {
 	_, known := s.Platform.Limits()
 	f.add(!known, "Platform", "%q is not one of %v", s.Platform, Platforms())
 	s.limits.check(&f)
-	if len(f) == 0 {
-		s.checkRoom(&f)
-	}
-	return errors.Join(f...)
+	return f
 }
 
 // isNil reports whether a field is nil, or holds a nil pointer.
@@ -164,35 +125,6 @@ func (s *settings) checkMigration(f *faults) {
 		f.add(ours, field, "it reads the cookie %q, which is one of ours; choose another Config.Cookie.Name", name)
 	}
 }
-
-// limitFields are the fields of Config by the limit that they set.
-var limitFields = map[session.Limit]string{
-	session.LimitCookieBytes:    "Limits.CookieBytes",
-	session.LimitCookies:        "Limits.Cookies",
-	session.LimitRequestBytes:   "Limits.RequestBytes",
-	session.LimitResponseBytes:  "Limits.ResponseBytes",
-	session.LimitSetCookieLines: "Limits.SetCookieLines",
-}
-
-// checkRoom refuses limits with which every write would fail: a session with one
-// entry of one byte must be able to begin. If it can begin, it can also change. The
-// configuration must not have other faults.
-func (s *settings) checkRoom(f *faults) {
-	if own := s.limits.CookieBytes - s.sizer.PieceLimit(0); s.sizer.PieceLimit(0) < minPiece {
-		f.add(true, "Limits.CookieBytes", "%d is too small: name and attributes of a cookie take %d of it, and a value needs %d; "+
-			"raise it to at least %d, or shorten the name, the path or the domain", s.limits.CookieBytes, own, minPiece, own+minPiece)
-		return
-	}
-	smallest := &state.Changes{Root: state.Root{1}, Ops: []state.Op{{Name: "a", Value: []byte{0}}}}
-	_, err := policy.Decide(s.input(core.Outcome{View: &state.View{Verdict: reason.Absent}, Changes: smallest, Writes: true}))
-	if e, ok := errors.AsType[*session.TooLargeError](err); ok {
-		f.add(true, limitFields[e.Limit], "%d is too small: even a session of one byte needs %d; raise it", e.Max, e.Need)
-	}
-}
-
-// minPiece is the minimum length of a value in a cookie. A session of one byte then
-// takes one cookie.
-const minPiece = 200
 
 func hasPrefix(s, prefix string) bool {
 	return len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix)

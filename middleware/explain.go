@@ -43,14 +43,6 @@ type Explanation struct {
 	Used Limits
 }
 
-// Refusal is one cookie or record that did not count.
-type Refusal struct {
-	Reason reason.Reason
-	KeyID  string // 8 hex digits, where a key is the reason
-	Tag    string // of the cookie, if it is one cookie's; see [CookieReport]
-	Err    error  // of an importer or a store
-}
-
 // RecordReport is a session's record in the store.
 type RecordReport struct {
 	ID      string    // under which the store has it: a hash, of no use without the cookies

@@ -203,3 +203,8 @@ func (x *requestState) forget(ctx context.Context, l *legacy) {
 func (s *settings) imports(now time.Time) bool {
 	return len(s.Migration.From) > 0 && now.Before(s.Migration.Until)
 }
+
+// hasOwn reports whether the request carries a session cookie of this program.
+func (f *loadResult) hasOwn() bool {
+	return slices.ContainsFunc(f.groups, func(g openedGroup) bool { return !g.foreign })
+}

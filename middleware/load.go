@@ -1,10 +1,8 @@
 package middleware
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/carryon-go/carryon/codec"
@@ -61,11 +59,6 @@ func (f *loadResult) useBuffers() {
 	if s := f.scratch; s != nil {
 		f.jar.Pieces, f.jar.Groups, f.groups = s.pieces[:0], s.groups[:0], s.opened[:0]
 	}
-}
-
-// hasOwn reports whether the request carries a session cookie of this program.
-func (f *loadResult) hasOwn() bool {
-	return slices.ContainsFunc(f.groups, func(g openedGroup) bool { return !g.foreign })
 }
 
 // entriesBuffer returns memory for the merged entries, or nil.
@@ -182,10 +175,6 @@ func (l *loading) refuse(g *cookiejar.Group, opened *openedGroup, err error) {
 		l.refused = why
 	}
 }
-
-// reasonOf returns the reason for an error of opening or decoding a cookie. Content
-// that does not decode is malformed.
-func reasonOf(err error) reason.Reason { return cmp.Or(reason.Of(err), reason.Malformed) }
 
 // isPermanent reports whether no replica can ever open a cookie that was refused
 // for a reason.

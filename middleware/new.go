@@ -2,6 +2,7 @@ package middleware
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -15,8 +16,12 @@ import (
 func New(c Config) (*Sessions, error) {
 	s := settings{Config: c}
 	s.fill()
-	if err := s.check(); err != nil {
-		return nil, err
+	f := s.check()
+	if len(f) == 0 {
+		s.checkRoom(&f)
+	}
+	if len(f) > 0 {
+		return nil, errors.Join(f...)
 	}
 	s.warnOfOverlap()
 	if c.Cookie.DangerouslyAllowPlainHTTP {

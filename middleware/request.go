@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"sync/atomic"
@@ -194,3 +195,7 @@ func (m *Sessions) exchange(ctx context.Context) *Exchange {
 	x, _ := ctx.Value(m).(*Exchange)
 	return x
 }
+
+// reasonOf returns the reason for an error of opening or decoding a cookie. Content
+// that does not decode is malformed.
+func reasonOf(err error) reason.Reason { return cmp.Or(reason.Of(err), reason.Malformed) }
