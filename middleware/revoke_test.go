@@ -308,7 +308,7 @@ func TestRevokedWhileARequestIsUnderWay(t *testing.T) {
 	})
 }
 
-func TestBind(t *testing.T) {
+func TestLoginSealsItsSubject(t *testing.T) {
 	sites, _ := sharing(t, 1)
 	s := sites[0]
 	require.Equal(t, " false", s.get("/whose").body)
