@@ -88,7 +88,7 @@ func logReload(e ReloadEvent) {
 	case e.Err != nil && e.Failures == 1:
 		slog.Error("keyring: reload failed, going on with the last good ring", "source", e.Source, "ring", e.Fingerprint, "err", e.Err)
 	case e.Err == nil && len(e.Lost) > 0:
-		slog.Warn("keyring: reloaded, and keys are gone that could still open; is it an older ring?", "source", e.Source, "ring", e.Fingerprint, "lost", fmt.Sprint(e.Lost))
+		slog.Warn("keyring: reloaded, but the new ring lacks keys that could still open; is it an older ring?", "source", e.Source, "ring", e.Fingerprint, "lost", fmt.Sprint(e.Lost))
 	case e.Err == nil:
 		slog.Info("keyring: reloaded", "source", e.Source, "ring", e.Fingerprint, "changed", e.Changed)
 	}

@@ -273,7 +273,27 @@ func TestVerdictNames(t *testing.T) {
 	require.Equal(t, "undecided known foreign invalid", fmt.Sprint(Undecided, Known, Foreign, Verdict(3)))
 }
 
-// When an older ring comes back, the event lists the keys that it lacks.
+// Without OnReload, an older ring is logged with the keys that it lacks.
+func TestOlderRingIsLogged(t *testing.T) {
+	log := captureLog(t)
+	synctest.Test(t, func(t *testing.T) {
+		v := new(secretManager)
+		first := v.put(t)
+		keys, err := Open(t.Context(), Func(v.fetch), Clock(func() time.Time { return day }))
+		require.NoError(t, err)
+		second, change, err := first.Rotate(day, Policy{})
+		require.NoError(t, err)
+		for _, ring := range []*Ring{second, first} {
+			v.set(func() { v.text = mustMarshal(t, ring) })
+			keys.extra = extraReads{}
+			keys.Refresh(t.Context())
+		}
+		require.Contains(t, log.String(), "the new ring lacks keys that could still open; is it an older ring?")
+		require.Contains(t, log.String(), change.Added.ID().String())
+	})
+}
+
+// When an older ring returns, the event lists the keys that it lacks.
 func TestOlderRingIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var events []ReloadEvent
