@@ -75,14 +75,16 @@ type CookieReport struct {
 // Explain reports how the session of a request was found, and what came of each of
 // its cookies. Changes that a handler has not saved are not in it.
 //
-// If the request has passed the Handler, Explain uses the session there, and loads it
-// if need be, like a read. Else it loads the session as a handler would: it then
-// answers nothing and reports no events, but may ask the store and the ring's source.
-// It changes nothing.
+// If a handler has used the session of the request before, Explain reports that
+// session. Otherwise it loads the session as a handler would, without events and
+// without an effect on the response. It may ask the store and the ring's source.
 func (m *Sessions) Explain(r *http.Request) Explanation {
-	x := m.exchange(r.Context())
-	if x == nil {
-		_, x = m.Begin(r.Context(), Request{Method: r.Method, Cookies: r.Header["Cookie"]})
+	x, cookies := m.exchange(r.Context()), r.Header["Cookie"]
+	if x != nil {
+		cookies = x.cookies
+	}
+	if x == nil || !x.core().Loaded() { // a load that fails must not fail the response
+		_, x = m.Begin(r.Context(), Request{Method: r.Method, Cookies: cookies})
 		x.ensureState().silent = true
 	}
 	v := x.core().View()

@@ -66,6 +66,27 @@ func TestExplain(t *testing.T) {
 	require.Equal(t, reason.ExpiredIdle, e.Refused[0].Reason)
 }
 
+// A handler that only explains answers, even if the session cannot be loaded.
+func TestExplainDoesNotFailTheResponse(t *testing.T) {
+	store := &watched{ids: map[string]bool{}, Store: mem(t, func() time.Time { return noon })}
+	told := &events{}
+	m := newSessions(t, func(c *middleware.Config) {
+		c.Fallback.Store, c.Fallback.Mode, c.Observer = store, middleware.AlwaysStored, told.observe
+	})
+	jar := newJar()
+	write(t, m, jar, fill("big", 1000))()
+	store.fail(errors.New("connection refused"))
+	told.forget()
+	ctx, x := m.Begin(t.Context(), middleware.Request{Method: http.MethodGet, Cookies: []string{jar.Header("")}})
+	e := m.Explain((&http.Request{}).WithContext(ctx))
+	require.Equal(t, reason.StoreDown, e.Reason)
+	require.ErrorIs(t, e.Err, session.ErrStoreDown)
+	fields, err := x.Commit(ctx, middleware.Response{Status: 200})
+	require.NoError(t, err)
+	require.Empty(t, fields.SetCookie)
+	require.Empty(t, told.of(middleware.EventFailed))
+}
+
 func TestExplainAStoreThatIsDown(t *testing.T) {
 	s, store := storedSite(t)
 	s.grow("a", 60_000)

@@ -127,6 +127,13 @@ func (c *Core) View() *state.View {
 	return c.view
 }
 
+// Loaded reports whether the session has been loaded, or a load has failed.
+func (c *Core) Loaded() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.view != nil
+}
+
 // LoadErr returns the error of the load, if it has run.
 func (c *Core) LoadErr() error {
 	c.mu.Lock()
