@@ -21,11 +21,7 @@ func (d *decision) change() (Plan, error) {
 	}
 	if !d.FixedName && !d.Changes.Cleared && !d.isWhole(d.View.Winner) {
 		p, ok, err := d.changeCells()
-		switch {
-		case err != nil && d.usesStore():
-			w := d.whole()
-			return d.moveToStore(w.set[0], d.View.RowRevision, w, nil)
-		case ok || err != nil:
+		if ok || err != nil && !d.usesStore() {
 			return p, err
 		}
 	}
@@ -62,24 +58,24 @@ func (d *decision) usesStore() bool { return d.Store && d.Mode != CookiesOnly }
 // that fits; the error is that of an entry for which other requests, which are
 // adding entries at this moment, leave no room.
 func (d *decision) changeCells() (p Plan, ok bool, err error) {
-	dr := d.cells()
-	if len(dr.set) == 0 {
+	cand := d.cells()
+	if len(cand.set) == 0 {
 		return Plan{}, true, nil // nothing that is there was deleted
 	}
-	if folded, ok := d.fold(dr); ok && d.fitsCells(&folded) {
-		dr = folded
-	} else if !d.fitsCells(&dr) {
+	if folded, ok := d.fold(cand); ok && d.fitsCells(&folded) {
+		cand = folded
+	} else if !d.fitsCells(&cand) {
 		if d.growsBesideOthers() {
 			return Plan{}, false, d.crowded()
 		}
 		return Plan{}, false, nil
 	}
-	if d.growsBesideOthers() && !d.fitsBeside(&dr) {
+	if d.growsBesideOthers() && !d.fitsBeside(&cand) {
 		return Plan{}, false, d.crowded()
 	}
-	p = dr.plan(true)
+	p = cand.plan(true)
 	p.Whole = d.replacesWhole(&p)
-	p.Grows = d.grown(&dr)
+	p.Grows = d.grown(&cand)
 	return p, true, nil
 }
 
@@ -287,9 +283,9 @@ func (in *Input) grows() bool {
 	return false
 }
 
-// grown lists what a draft of cells adds to the session.
-func (d *decision) grown(dr *candidate) (all []Growth) {
-	for _, c := range dr.set {
+// grown lists the entries that a candidate of cells adds to the session.
+func (d *decision) grown(cand *candidate) (all []Growth) {
+	for _, c := range cand.set {
 		if e := &c.Entry; c.Kind == state.Cell && e.Live() && d.moreThanShows(e.Name, e.Len()) != 0 {
 			all = append(all, Growth{e.Name, e.Len()})
 		}

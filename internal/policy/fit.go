@@ -216,10 +216,10 @@ func (d *decision) hasCell(cand *candidate, name string) bool {
 	return slices.ContainsFunc(cand.set, func(c *state.Cookie) bool { return c.Kind == state.Cell && c.Entry.Name == name })
 }
 
-// fitsBeside reports whether a draft fits together with the entries that other
+// fitsBeside reports whether a candidate fits together with the entries that other
 // requests are creating now.
-func (d *decision) fitsBeside(dr *candidate) bool {
-	most, more := d.sizeAfter(dr).plus(d.growth(dr)), 0
+func (d *decision) fitsBeside(cand *candidate) bool {
+	most, more := d.sizeAfter(cand).plus(d.growth(cand)), 0
 	for _, g := range d.others() {
 		if d.View.Find(g.Name) == nil {
 			most = most.plus(d.cellSize(g.Name, g.Bytes))
@@ -228,7 +228,7 @@ func (d *decision) fitsBeside(dr *candidate) bool {
 		}
 		more += len(g.Name) + g.Bytes + 8
 	}
-	return most.Request <= d.Limits.RequestBytes-d.reserve() && most.Cookies <= d.Limits.Cookies && d.wholeFits(dr, more)
+	return most.Request <= d.Limits.RequestBytes-d.reserve() && most.Cookies <= d.Limits.Cookies && d.wholeFits(cand, more)
 }
 
 // crowded is the refusal of entries for which others in flight leave no room.
