@@ -45,7 +45,7 @@ var mayImport = []struct {
 	{"codec/securecookieformat", []string{"codec", securecookie}},
 	{"internal/cookiejar", []string{"internal/state", "codec"}},
 	{"internal/policy", []string{"internal/state", "reason", "session", "codec"}},
-	{"internal/records", []string{"internal/state", "session", "codec", "fallback"}},
+	{"internal/records", []string{"internal/core", "internal/state", "session", "codec", "fallback"}},
 	{"middleware", []string{"internal/core", "internal/records", "internal/state", "internal/cookiejar", "internal/policy", "reason", "session", "codec", "keyring", "fallback"}},
 	{"middleware/migrate/gorillasession", []string{"middleware", securecookie}},
 	{"middleware/migrate/scssession", []string{"middleware"}},

@@ -1,16 +1,15 @@
 package middleware
 
 import (
+	"context"
+	"errors"
 	"strconv"
 	"time"
 
 	"github.com/carryon-go/carryon/internal/cookiejar"
-
-	"context"
-	"errors"
-
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/internal/policy"
+	"github.com/carryon-go/carryon/internal/records"
 	"github.com/carryon-go/carryon/internal/state"
 	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
@@ -177,6 +176,7 @@ type backend Exchange
 var (
 	_ core.Backend  = (*backend)(nil)
 	_ core.Reloader = (*backend)(nil)
+	_ core.Replacer = (*backend)(nil)
 )
 
 func (b *backend) exchange() *Exchange { return (*Exchange)(b) }
@@ -218,6 +218,11 @@ func (b *backend) Reload(ctx context.Context, have *state.View) (*state.View, er
 	return have, nil
 }
 
+// Once makes all requests and all replicas replace a value only once.
+func (b *backend) Once(ctx context.Context, id core.OnceID, do func(context.Context) ([]byte, error)) (core.Replacement, error) {
+	return b.sessions.records.Once(ctx, b, id, do)
+}
+
 // LateRead reports that the session was first read after the header was sent.
 func (b *backend) LateRead() { b.observe(Event{Kind: EventLateRead}) }
 
@@ -241,6 +246,20 @@ func (b *backend) Clamped(what string, asked time.Duration) {
 // Undecodable reports that a stored value does not decode as its key's type.
 func (b *backend) Undecodable(name string, err error) {
 	b.observe(Event{Kind: EventUndecodable, Detail: strconv.Quote(name), Err: err})
+}
+
+// StoreCall reports a call of the store. Package records calls it.
+func (b *backend) StoreCall(ctx context.Context, c records.Call) {
+	e := Event{Kind: EventStore, Detail: c.Method, Bytes: c.Bytes, Duration: c.Duration, Err: c.Err}
+	if c.Err != nil {
+		e.Reason = reason.StoreDown
+	}
+	b.exchange().observe(ctx, e)
+}
+
+// RecordRefused reports a record that was refused. Package records calls it.
+func (b *backend) RecordRefused(ctx context.Context, root *state.Root, bytes int, err error) {
+	b.exchange().observe(ctx, Event{Kind: EventRefused, Reason: reasonOf(err), SessionID: root.ID(), Bytes: bytes})
 }
 
 func (b *backend) observe(e Event) { b.exchange().observe(b.exchange(), e) }

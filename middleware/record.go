@@ -12,23 +12,9 @@ import (
 // storage returns the request's access to the store, allocating it on first use.
 func (x *requestState) storage() *stored {
 	if x.found.stored == nil {
-		x.found.stored = &stored{Access: records.Access{Client: &x.sessions.records, Listener: x}}
+		x.found.stored = &stored{Access: records.Access{Client: &x.sessions.records, Listener: (*backend)(x.Exchange)}}
 	}
 	return x.found.stored
-}
-
-// StoreCall reports a call of the store. Package records calls it.
-func (x *requestState) StoreCall(ctx context.Context, c records.Call) {
-	e := Event{Kind: EventStore, Detail: c.Method, Bytes: c.Bytes, Duration: c.Duration, Err: c.Err}
-	if c.Err != nil {
-		e.Reason = reason.StoreDown
-	}
-	x.observe(ctx, e)
-}
-
-// RecordRefused reports a record that was refused. Package records calls it.
-func (x *requestState) RecordRefused(ctx context.Context, root *state.Root, bytes int, err error) {
-	x.observe(ctx, Event{Kind: EventRefused, Reason: reasonOf(err), SessionID: root.ID(), Bytes: bytes})
 }
 
 // loadRecord loads the record that the cookies refer to and merges it with them.

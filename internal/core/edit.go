@@ -61,11 +61,17 @@ func (c *Core) Set(name string, value []byte) {
 func (c *Core) Swap(name string, old, value []byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if have := c.get(name); (have == nil) != (old == nil) || !slices.Equal(have, old) {
+	if !c.holds(name, old) {
 		return false
 	}
 	c.set(name, value)
 	return true
+}
+
+// holds reports whether the value of a name is the given one; nil means none.
+func (c *Core) holds(name string, value []byte) bool {
+	have := c.get(name)
+	return (have == nil) == (value == nil) && slices.Equal(have, value)
 }
 
 func (c *Core) set(name string, value []byte) {

@@ -21,7 +21,8 @@ type Client struct {
 	Audience string           // of the program; programs that share a store have different ones
 	Name     string           // base name of the session's cookies
 
-	revocations revocations
+	revocations  revocations
+	replacements replacements
 }
 
 // Listener receives the events of one request's calls to the store.
