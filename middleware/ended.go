@@ -24,17 +24,17 @@ func (x *requestState) refuseRevoked(ctx context.Context, v *state.View) error {
 }
 
 // revocationStatus asks the store whether a session has been ended, by its id and
-// by its subject. age is how old the answer may be. If the session's own record
+// by its subjects. age is how old the answer may be. If the session's own record
 // has been loaded already, the question by id is left out, unless age is 0.
 func (x *requestState) revocationStatus(ctx context.Context, v *state.View, age time.Duration) (status records.Status, err error) {
 	storage := x.storage()
 	if !v.Stored() || age == 0 {
 		status, err = storage.SessionStatus(ctx, v.Head, age)
 	}
-	if v.Head.Subject == nil || status.Ended {
+	if v.Head.Subjects == nil || status.Ended {
 		return status, err
 	}
-	subject, failed := storage.SubjectStatus(ctx, v.Head.Subject, age)
+	subject, failed := storage.SubjectsStatus(ctx, v.Head.Subjects, age)
 	return records.Status{Ended: subject.BoundUpTo >= v.Head.Bound}, cmp.Or(err, failed)
 }
 
@@ -58,15 +58,15 @@ func (x *requestState) applyStatus(v *state.View, status records.Status, err err
 }
 
 // boundAt returns the time that a login seals into its session. The time is
-// later than all revocations of the subject so far, even those by a clock that is
+// later than all revocations of the subjects so far, even those by a clock that is
 // ahead of this one. If the store does not answer, boundAt uses the status that this replica
 // has cached; a revocation shortly before the login may then end the new session
 // too.
 func (x *requestState) boundAt(ctx context.Context, o core.Outcome) int64 {
-	if o.Changes == nil || o.Changes.Subject == nil || !x.sessions.revocable() || o.Err != nil {
+	if o.Changes == nil || o.Changes.Subjects == nil || !x.sessions.revocable() || o.Err != nil {
 		return 0
 	}
-	status, _ := x.storage().SubjectStatus(ctx, o.Changes.Subject, 0)
+	status, _ := x.storage().SubjectsStatus(ctx, o.Changes.Subjects, 0)
 	return min(status.BoundUpTo+1, state.MaxTime)
 }
 
@@ -78,16 +78,16 @@ func (x *requestState) boundAt(ctx context.Context, o core.Outcome) int64 {
 //
 // If the session was logged out or renewed meanwhile, drop is true and the changes
 // are dropped without an error. A login gets an error instead, because it must not
-// seem to have succeeded. The exception is a login in a session without a subject:
+// seem to have succeeded. The exception is a login in a session without subjects:
 // two such logins at once may both begin a session, and one of the two counts.
 func (x *requestState) checkRenewal(ctx context.Context, o core.Outcome) (drop bool, err error) {
 	v := o.View
 	if !x.sessions.revocable() || v == nil || v.Head == nil || !o.Writes || !o.Changes.Renewed && !o.Changes.Destroyed {
 		return false, nil
 	}
-	login := o.Changes.Subject != nil
+	login := o.Changes.Subjects != nil
 	status, err := x.revocationStatus(ctx, v, 0)
-	if status.LoggedOut && login && v.Head.Subject == nil {
+	if status.LoggedOut && login && v.Head.Subjects == nil {
 		return false, nil
 	}
 	now := *v

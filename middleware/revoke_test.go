@@ -17,12 +17,12 @@ import (
 	"github.com/carryon-go/carryon/session"
 )
 
-// bindApp is storedApp with /bind?user= (a login with a subject), /whose and /id.
+// bindApp is storedApp with /bind?user=&also= (a login with subjects), /whose and /id.
 func bindApp(w http.ResponseWriter, r *http.Request) {
 	s := session.From(r.Context())
 	switch r.URL.Path {
 	case "/bind":
-		s.Login(r.FormValue("user"))
+		s.Login(r.FormValue("user"), r.Form["also"]...)
 		user.Set(s, r.FormValue("user"))
 	case "/terms":
 		s.SetIdleTimeout(time.Hour)

@@ -158,11 +158,17 @@ func (s *Session) Clear() { s.core().Clear() }
 // session at the same time are dropped on purpose.
 func (s *Session) Renew() { s.core().Renew() }
 
-// Login renews the session, as [Session.Renew] does, and seals the subject into it:
-// 1 to 255 bytes, usually the user's id. Call it when a visitor has logged in.
-// Sessions.RevokeSubject of package middleware ends all sessions that the subject
-// has logged in to before. Renew keeps the subject, and Login replaces it.
-func (s *Session) Login(subject string) { s.core().Login([]byte(subject)) }
+// Login renews the session, as [Session.Renew] does, and seals its subjects into it.
+// The first one is usually the user's id. The others are further names by which the
+// program can end the session, such as the session's id at an identity provider. A
+// session has at most four subjects of 1 to 255 bytes each; repeated ones are
+// ignored. Call Login when a visitor has logged in.
+//
+// Sessions.RevokeSubject of package middleware ends all sessions that were bound to
+// a subject before, whether it was given first or later. All subjects are names of
+// one kind, so give each kind a prefix if two could be equal. Renew keeps the
+// subjects, and Login replaces them.
+func (s *Session) Login(subject string, also ...string) { s.core().Login(subject, also...) }
 
 // SetLifetime sets this session's absolute lifetime, from now, in place of
 // Config.Lifetimes.Absolute: "remember me". The minimum is a second, and the maximum is
@@ -195,9 +201,10 @@ func (s *Session) SetBrowserSession(ends bool) {
 	})
 }
 
-// Subject returns the subject of the last [Session.Login], and whether there was one.
+// Subject returns the first subject of the last [Session.Login], and whether there was
+// one.
 func (s *Session) Subject() (subject string, ok bool) {
-	b := s.core().Subject()
+	b := s.core().Subjects().First()
 	return string(b), b != nil
 }
 

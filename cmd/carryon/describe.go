@@ -56,8 +56,8 @@ func (d description) head(c *state.Cookie) []line {
 	default:
 		lines = append(lines, line{"idle", (time.Duration(c.Idle) * time.Millisecond).String()})
 	}
-	if c.Subject != nil {
-		lines = append(lines, line{"subject", d.valueText(c.Subject, func(b []byte) string { return quote(string(b)) })})
+	for name := range c.Subjects.All() {
+		lines = append(lines, line{"subject", d.valueText(name, func(b []byte) string { return quote(string(b)) })})
 	}
 	if c.Stored() {
 		return append(lines, line{"record", fmt.Sprintf("%s, revision %d", c.Root.RecordID(), c.Row.Number)})

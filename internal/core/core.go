@@ -185,19 +185,19 @@ func (c *Core) get(name string) []byte {
 	return nil
 }
 
-// Subject returns the subject of the session, or nil if it has none.
-func (c *Core) Subject() []byte {
+// Subjects returns the subjects of the session, or nil if it has none.
+func (c *Core) Subjects() state.Subjects {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.load(requests) != nil:
 		return nil
-	case c.changes.Subject != nil:
-		return c.changes.Subject
+	case c.changes.Subjects != nil:
+		return c.changes.Subjects
 	case c.view.Head == nil || c.changes.Destroyed:
 		return nil
 	}
-	return c.view.Head.Subject
+	return c.view.Head.Subjects
 }
 
 // Names returns the names that have a value, sorted.
@@ -249,7 +249,7 @@ func (c *Core) begins() bool { return c.began || c.view.Head == nil || c.changes
 func (c *Core) writes() bool {
 	ch := &c.changes
 	if ch.Destroyed || c.view.Head == nil {
-		return len(ch.Ops) > 0 || ch.Subject != nil
+		return len(ch.Ops) > 0 || ch.Subjects != nil
 	}
 	return len(ch.Ops) > 0 || ch.Cleared || ch.Renewed
 }

@@ -197,18 +197,19 @@ func (c *Core) Renew() {
 	}
 }
 
-// Login renews the session and sets its subject.
-func (c *Core) Login(subject []byte) {
+// Login renews the session and sets its subjects.
+func (c *Core) Login(subject string, also ...string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.writable("Login") {
 		return
 	}
-	if len(subject) == 0 || len(subject) > state.MaxSubject {
-		c.faults = append(c.faults, errors.New("carryon: a subject has 1 to 255 bytes; call Login with the user's id"))
+	subjects, err := state.NewSubjects(subject, also...)
+	if err != nil {
+		c.faults = append(c.faults, err)
 		return
 	}
-	c.changes.Renewed, c.changes.Root, c.changes.Subject = true, state.NewRoot(), slices.Clone(subject)
+	c.changes.Renewed, c.changes.Root, c.changes.Subjects = true, state.NewRoot(), subjects
 }
 
 // SetTerms begins a new generation on other terms; change gets those so far.

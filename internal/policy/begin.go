@@ -54,7 +54,7 @@ func (d *decision) newHead() *state.Cookie {
 	}
 	h := &state.Cookie{Kind: state.Head, Root: c.Root, Born: d.stamp, Floor: d.stamp, Since: d.stamp.At, SeenAt: d.Now}
 	if old := v.Head; old != nil && !c.Destroyed {
-		h.Created, h.End, h.Browser, h.Idle, h.Subject, h.Bound = old.Created, old.End, old.Browser, old.Idle, old.Subject, old.Bound
+		h.Created, h.End, h.Browser, h.Idle, h.Subjects, h.Bound = old.Created, old.End, old.Browser, old.Idle, old.Subjects, old.Bound
 	} else {
 		h.Created, h.End, h.Browser = d.Now, from+d.Lifetime, d.Browser
 	}
@@ -69,8 +69,8 @@ func (d *decision) newHead() *state.Cookie {
 			h.Browser = t.Browser > 0
 		}
 	}
-	if c.Subject != nil {
-		h.Subject, h.Bound = c.Subject, max(d.Bound, d.Now)
+	if c.Subjects != nil {
+		h.Subjects, h.Bound = c.Subjects, max(d.Bound, d.Now)
 	}
 	return h
 }

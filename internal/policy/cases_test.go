@@ -120,6 +120,14 @@ func planCases() (cases []planVector) {
 
 type adder func(name string, cookies []*state.Cookie, change func(*planVector))
 
+// bound binds a head to subjects.
+func bound(first string, also ...string) func(*state.Cookie) {
+	return func(c *state.Cookie) {
+		c.Subjects, _ = state.NewSubjects(first, also...)
+		c.Bound = c.Created
+	}
+}
+
 func beginCases(add adder) {
 	own := []*state.Cookie{caseHead(60, caseEntry("a", 10))}
 	marker := []*state.Cookie{{Tag: caseRoot.EndTag(), Kind: state.Logout, Root: caseRoot, Born: caseStamp(5), Created: caseNow - 60*minute, End: caseNow + hour}}
@@ -128,8 +136,10 @@ func beginCases(add adder) {
 	add("a first request begins an orphan under the first fixed tag", nil, set("a", 10))
 	add("a login without a session begins under the second fixed tag", nil, all(renew, set("a", 10)))
 	add("a renewal begins under the next tag and expires the rest", append(own, caseCell(5, "b", 10)), renew)
-	add("a renewal keeps created, end and subject", []*state.Cookie{modified(own[0], func(c *state.Cookie) { c.Subject, c.Bound = []byte("u0"), c.Created })}, renew)
-	add("a login names the subject", own, all(renew, set("a", 20), withInput(func(i *vectorInput) { i.Subject = "u1" })))
+	add("a renewal keeps created, end and subjects", []*state.Cookie{modified(own[0], bound("u0", "s0"))}, renew)
+	add("a login names the subject", own, all(renew, set("a", 20), withInput(func(i *vectorInput) { i.Subjects = []string{"u1"} })))
+	add("a login replaces all subjects", []*state.Cookie{modified(own[0], bound("u0", "s0"))}, all(renew, withInput(func(i *vectorInput) { i.Subjects = []string{"u1", "s1", "d1"} })))
+	add("a repeated subject counts once", own, all(renew, withInput(func(i *vectorInput) { i.Subjects = []string{"u1", "s1", "u1"} })))
 	add("terms shorten the session", own, all(renew, withInput(func(i *vectorInput) { i.Terms = state.Terms{Lifetime: hour, Idle: 10 * minute, Browser: 1} })))
 	add("a stamp is above all times that came", []*state.Cookie{own[0], caseCell(-2, "b", 10)}, set("a", 10))
 	add("a logout sets a marker under the end tag", own, destroy)

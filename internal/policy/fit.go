@@ -156,8 +156,8 @@ const fewLines = 4
 // other cookies. It computes the size of the session after a candidate of cells, plus
 // more bytes.
 func (d *decision) wholeFits(cand *candidate, more int) bool {
-	const head, entry = 130, 8 // bytes of a head and of an entry without subject, names and values
-	n := head + len(d.View.Winner.Subject) + more
+	const head, entry = 130, 8 // bytes of a head and of an entry without subjects, names and values
+	n := head + len(d.View.Winner.Subjects) + more
 	for i := range d.View.Entries {
 		e := &d.View.Entries[i]
 		if _, written := d.Changes.Find(e.Name); !written && e.Live() {

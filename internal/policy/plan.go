@@ -51,7 +51,7 @@ type Input struct {
 	Lifetime    int64      // ms, of a new session
 	MaxLifetime int64      // ms, the longest that a program may choose for one session
 	Browser     bool       // a new session ends with the browser session
-	Bound       int64      // ms, the earliest time at which a subject may be bound
+	Bound       int64      // ms, the earliest time at which subjects may be bound
 	Idle        int64      // ms, the configured idle timeout; 0: none
 	Touch       int64      // ms, the age at which a touch renews the last-seen time
 	MayTouch    bool       // the response may be a touch

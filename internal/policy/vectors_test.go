@@ -56,7 +56,7 @@ type vectorInput struct {
 	Cleared   bool          `json:"cleared,omitempty"`
 	Renewed   bool          `json:"renewed,omitempty"`
 	Destroyed bool          `json:"destroyed,omitempty"`
-	Subject   string        `json:"subject,omitempty"`
+	Subjects  []string      `json:"subjects,omitempty"`
 	Terms     state.Terms   `json:"terms"`
 	Others    int           `json:"others,omitempty"`   // bytes of other programs' cookies
 	Unopened  int           `json:"unopened,omitempty"` // cookies of a key that another replica may have
@@ -133,8 +133,8 @@ func (p *planVector) input(t *testing.T) *policy.Input {
 		v.Unopened, v.Refused = i.Unopened, reason.UnknownKey
 	}
 	in.View, in.Changes = v, &state.Changes{Cleared: i.Cleared, Renewed: i.Renewed, Destroyed: i.Destroyed, Root: rootOf(t, i.Root), Terms: i.Terms}
-	if i.Subject != "" {
-		in.Changes.Subject = []byte(i.Subject)
+	if len(i.Subjects) > 0 {
+		in.Changes.Subjects, _ = state.NewSubjects(i.Subjects[0], i.Subjects[1:]...)
 	}
 	for _, op := range i.Ops {
 		o := state.Op{Name: op.Name}

@@ -73,13 +73,13 @@ func (a *Access) Load(ctx context.Context, head *state.Cookie) (*Record, error) 
 
 // endMarker returns the logout that replaces the record of an ended generation.
 func endMarker(c *state.Cookie, end int64) *state.Cookie {
-	return &state.Cookie{Kind: state.Logout, Root: c.Root, Created: c.Created, End: end, Born: c.Born, Subject: c.Subject}
+	return &state.Cookie{Kind: state.Logout, Root: c.Root, Created: c.Created, End: end, Born: c.Born, Subjects: c.Subjects}
 }
 
 // kindOf returns the kind of a record. A store that evicts records chooses them by
-// kind. An end marker has a subject only in memory, because it is not encoded.
+// kind. An end marker has subjects only in memory, because it is not encoded.
 func kindOf(c *state.Cookie) fallback.Kind {
-	login := c.Subject != nil
+	login := c.Subjects != nil
 	switch {
 	case c.Kind == state.Logout && login:
 		return fallback.KindLoginEnd

@@ -130,6 +130,14 @@ func (r *revocations) remember(row string, s Status, now time.Time) {
 	r.putLocked(row, cacheEntry{s, now})
 }
 
+// cached returns the cached status of a row, however old.
+func (r *revocations) cached(row string) Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e, _ := r.findLocked(row)
+	return e.Status
+}
+
 func (r *revocations) findLocked(row string) (cacheEntry, bool) {
 	if e, ok := r.ended.get(row); ok {
 		return e, true

@@ -90,9 +90,25 @@ func (a *Access) SessionStatus(ctx context.Context, head *state.Cookie, age time
 	})
 }
 
-// SubjectStatus returns the status of a subject's sessions, as SessionStatus does
+// SubjectsStatus returns the status of the sessions of several subjects: the latest
+// time of any of them. After an outage it makes no further calls to the store, and
+// uses the cached statuses of the other subjects.
+func (a *Access) SubjectsStatus(ctx context.Context, subjects state.Subjects, age time.Duration) (latest Status, err error) {
+	for name := range subjects.All() {
+		var one Status
+		if err == nil {
+			one, err = a.subjectStatus(ctx, name, age)
+		} else {
+			one = a.Client.revocations.cached(a.Client.subjectRow(name))
+		}
+		latest.BoundUpTo = max(latest.BoundUpTo, one.BoundUpTo)
+	}
+	return latest, err
+}
+
+// subjectStatus returns the status of a subject's sessions, as SessionStatus does
 // for one session.
-func (a *Access) SubjectStatus(ctx context.Context, subject []byte, age time.Duration) (Status, error) {
+func (a *Access) subjectStatus(ctx context.Context, subject []byte, age time.Duration) (Status, error) {
 	client := a.Client
 	row := client.subjectRow(subject)
 	return client.revocations.lookup(ctx, row, client.Clock(), age, func(ctx context.Context) (Status, error) {

@@ -19,10 +19,10 @@ type Changes struct {
 	Cleared   bool
 	Renewed   bool
 	Destroyed bool
-	Root      Root   // of the generation that these changes begin, if they begin one
-	Subject   []byte // of that generation; nil: unchanged
-	Terms     Terms  // of that generation
-	Now       int64  // when its lifetime begins; 0: when it is written
+	Root      Root     // of the generation that these changes begin, if they begin one
+	Subjects  Subjects // of that generation; nil: unchanged
+	Terms     Terms    // of that generation
+	Now       int64    // when its lifetime begins; 0: when it is written
 }
 
 // Terms are the program's settings for the end of one session. A zero field

@@ -23,8 +23,6 @@ func (k Kind) String() string { return [...]string{"", "head", "cell", "logout",
 const (
 	// MaxName is the longest name of an entry, in bytes.
 	MaxName = 255
-	// MaxSubject is the longest subject of a session, in bytes.
-	MaxSubject = 255
 	// MaxTime is the greatest encodable time or offset, in milliseconds (the year
 	// 10889). The sum of two does not overflow an int64.
 	MaxTime = 1<<48 - 1
@@ -51,16 +49,16 @@ type Cookie struct {
 	Orphan  bool  // begun by a request without session cookies that was not a login
 
 	// These fields are set in a head.
-	Browser bool     // the cookies end with the browser session
-	Turn    uint64   // how often a new head replaced the head and its cells
-	Floor   Stamp    // cells up to this stamp do not show, unless the head lists their entry
-	Since   int64    // when the turn began
-	Idle    int64    // the session's own idle timeout; 0 for the configured one, NoIdle for none
-	Subject []byte   // the user whom the program has named; nil if none
-	Bound   int64    // when the subject was set
-	Row     Revision // of the record that holds the entries; zero if the head holds them
-	Back    bool     // in a record: the entries have moved back to the cookies, in the next turn
-	Entries []Entry  // by name
+	Browser  bool     // the cookies end with the browser session
+	Turn     uint64   // how often a new head replaced the head and its cells
+	Floor    Stamp    // cells up to this stamp do not show, unless the head lists their entry
+	Since    int64    // when the turn began
+	Idle     int64    // the session's own idle timeout; 0 for the configured one, NoIdle for none
+	Subjects Subjects // by which the program can end the session; nil if none
+	Bound    int64    // when the subjects were set
+	Row      Revision // of the record that holds the entries; zero if the head holds them
+	Back     bool     // in a record: the entries have moved back to the cookies, in the next turn
+	Entries  []Entry  // by name
 
 	SeenAt int64 // when the visitor was last seen; set in a head and in a seen cookie
 

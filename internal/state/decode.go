@@ -167,8 +167,8 @@ func (r *reader) headField(key uint64) {
 		c.SeenAt = r.nonDefaultOffset(c.Born.At)
 	case keyIdle:
 		c.Idle = int64(r.positive(MaxTime))
-	case keySubject:
-		c.Subject = r.bytes(MaxSubject)
+	case keySubjects:
+		c.Subjects = r.subjects()
 	case keyBound:
 		c.Bound = r.offset()
 	case keyRow:

@@ -15,7 +15,7 @@ const (
 	keySince // default: Born.At
 	keySeen  // default: Born.At
 	keyIdle
-	keySubject
+	keySubjects
 	keyBound
 	keyRow
 	keyBack
@@ -37,7 +37,7 @@ func (c *Cookie) Plaintext() []byte {
 // estimatedLen returns an estimate of the plaintext's length. It is usually a little
 // too high.
 func (c *Cookie) estimatedLen() int {
-	n := 112 + len(c.Subject) + len(c.Entry.Name) + len(c.Entry.Value)
+	n := 112 + len(c.Subjects) + len(c.Entry.Name) + len(c.Entry.Value)
 	for i := range c.Entries {
 		n += 8 + len(c.Entries[i].Name) + len(c.Entries[i].Value)
 	}
@@ -181,7 +181,10 @@ func (w *headWriter) headFields() {
 	w.time(keySince, c.Since, c.Born.At)
 	w.time(keySeen, c.SeenAt, c.Born.At)
 	w.number(keyIdle, uint64(c.Idle))
-	w.bytes(keySubject, c.Subject)
+	if c.Subjects != nil {
+		w.key(keySubjects)
+		w.b = append(w.b, c.Subjects...)
+	}
 	w.time(keyBound, c.Bound, 0)
 	if c.Stored() {
 		w.key(keyRow)

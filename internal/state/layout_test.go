@@ -3,6 +3,7 @@ package state_test
 import (
 	"bytes"
 	"encoding/hex"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,7 +20,8 @@ func golden() map[string]*state.Cookie {
 	small := state.Cookie{Kind: state.Head, Root: root, Created: born.At, End: born.At + 3_600_000, Born: born, Floor: born, Since: born.At, SeenAt: born.At}
 	full := small
 	full.Orphan, full.Browser, full.Turn, full.Floor = true, true, 3, state.Stamp{At: born.At + 1000, ID: 6}
-	full.Since, full.SeenAt, full.Idle, full.Subject, full.Bound = born.At+2000, born.At+3000, 60_000, []byte("u1"), born.At+1
+	full.Since, full.SeenAt, full.Idle, full.Bound = born.At+2000, born.At+3000, 60_000, born.At+1
+	full.Subjects, _ = state.NewSubjects("u1", "s")
 	full.Entries = []state.Entry{
 		{Name: "a", Stamp: full.Floor, Value: []byte{0x01}},
 		{Name: "b", Stamp: state.Stamp{At: born.At + 1500}, Form: state.Listed},
@@ -87,7 +89,7 @@ func drawCookie(t *rapid.T) *state.Cookie {
 		c.Floor, c.Since, c.SeenAt = c.Born, c.Born.At, c.Born.At
 	}
 	if rapid.Bool().Draw(t, "terms") {
-		c.Idle, c.Subject, c.Bound = times.Draw(t, "idle"), rapid.SliceOfN(rapid.Byte(), 0, 9).Draw(t, "subject"), stamp().At
+		c.Idle, c.Subjects, c.Bound = times.Draw(t, "idle"), drawSubjects(t), stamp().At
 	}
 	c.Row.Number = uint64(rapid.IntRange(0, 3).Draw(t, "row"))
 	for _, name := range drawNames(t) {
@@ -107,6 +109,13 @@ func drawCookie(t *rapid.T) *state.Cookie {
 		c.Entries = append(c.Entries, e)
 	}
 	return c
+}
+
+func drawSubjects(t *rapid.T) state.Subjects {
+	names := rapid.SliceOfN(rapid.StringN(1, -1, 255), 1, 4).Draw(t, "subjects")
+	s, err := state.NewSubjects(names[0], names[1:]...)
+	require.NoError(t, err)
+	return s
 }
 
 func drawNames(t *rapid.T) (names []string) {
@@ -180,7 +189,16 @@ func TestDecodeRefusesNonCanonicalForms(t *testing.T) {
 		"an entry without a name":                    {"61614101", "604101"},
 		"a name that is not UTF-8":                   {"61614101", "61ff4101"},
 		"a tombstone without a stamp":                {"61614101", "6161f6"},
-		"a subject that is text":                     {"427531", "627531"},
+		"a subject that is text":                     {"82427531", "82627531"},
+		"a subject outside of an array":              {"0d824275314173", "0d427531"},
+		"an empty list of subjects":                  {"0d824275314173", "0d80"},
+		"an empty subject":                           {"824275314173", "8242753140"},
+		"the same subject twice":                     {"824275314173", "82427531427531"},
+		"five subjects":                              {"824275314173", "8541614162416341644165"},
+		"more subjects than are there":               {"824275314173", "844275314173"},
+		"a subject of 256 bytes":                     {"4275314173", "590100" + strings.Repeat("61", 256) + "4173"},
+		"a list of subjects without an end":          {"824275314173", "9f4275314173ff"},
+		"a count of subjects in a longer form":       {"824275314173", "98024275314173"},
 	} {
 		from, _ := hex.DecodeString(change[0])
 		to, _ := hex.DecodeString(change[1])
