@@ -49,7 +49,7 @@ func Require[T any](key session.Key[T], g Guard) func(http.Handler) http.Handler
 				return // the commit fails too, and ErrorHandler answers
 			}
 			if _, ok := key.Get(s); !ok {
-				g.refuse(w, r, s)
+				g.Refuse(w, r)
 				return
 			}
 			next.ServeHTTP(w, r)
@@ -57,8 +57,9 @@ func Require[T any](key session.Key[T], g Guard) func(http.Handler) http.Handler
 	}
 }
 
-// refuse redirects to the login page or answers 401.
-func (g Guard) refuse(w http.ResponseWriter, r *http.Request, s *session.Session) {
+// Refuse answers a request whose visitor is not logged in: it redirects to the login
+// page or answers 401. [Require] calls it.
+func (g Guard) Refuse(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "private, no-store")
 	if g.Login != "" && !g.isAPI(r) {
 		http.Redirect(w, r, g.loginURL(r), http.StatusSeeOther)
@@ -67,7 +68,7 @@ func (g Guard) refuse(w http.ResponseWriter, r *http.Request, s *session.Session
 	w.Header().Set("WWW-Authenticate", `Session realm="`+realm(r)+`"`) // RFC 9110 section 15.5.2 asks for one
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusUnauthorized)
-	_ = json.NewEncoder(w).Encode(refusalJSON{"login required", publicReason(s.Reason()), g.Login})
+	_ = json.NewEncoder(w).Encode(refusalJSON{"login required", publicReason(session.From(r.Context()).Reason()), g.Login})
 }
 
 // publicReason returns the reason that the response may state: why a session has
