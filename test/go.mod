@@ -6,6 +6,7 @@ require (
 	github.com/alexedwards/scs/v2 v2.9.0
 	github.com/carryon-go/carryon v0.0.0-00010101000000-000000000000
 	github.com/carryon-go/carryon/fallback/redisstore v0.0.0-00010101000000-000000000000
+	github.com/carryon-go/carryon/middleware/oidcsession v0.0.0-00010101000000-000000000000
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0
 	github.com/coder/websocket v1.8.15
@@ -30,9 +31,11 @@ require (
 	github.com/bytedance/sonic/loader v0.5.0 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/cloudwego/base64x v0.1.6 // indirect
+	github.com/coreos/go-oidc/v3 v3.21.0 // indirect
 	github.com/fasthttp/websocket v1.5.12 // indirect
 	github.com/gabriel-vasile/mimetype v1.4.12 // indirect
 	github.com/gin-contrib/sse v1.1.0 // indirect
+	github.com/go-jose/go-jose/v4 v4.1.4 // indirect
 	github.com/go-playground/locales v0.14.1 // indirect
 	github.com/go-playground/universal-translator v0.18.1 // indirect
 	github.com/go-playground/validator/v10 v10.30.1 // indirect
@@ -71,6 +74,7 @@ require (
 	golang.org/x/arch v0.22.0 // indirect
 	golang.org/x/crypto v0.57.0 // indirect
 	golang.org/x/net v0.58.0 // indirect
+	golang.org/x/oauth2 v0.38.0 // indirect
 	golang.org/x/time v0.15.0 // indirect
 	google.golang.org/protobuf v1.36.10 // indirect
 	gopkg.in/tomb.v1 v1.0.0-20141024135613-dd632973f1e7 // indirect
@@ -114,3 +118,7 @@ replace github.com/carryon-go/carryon/fallback/scsstore => ../fallback/scsstore
 replace github.com/carryon-go/carryon/fallback/redisstore => ../fallback/redisstore
 
 replace github.com/carryon-go/carryon/middleware/fibersession => ../middleware/fibersession
+
+replace github.com/carryon-go/carryon/middleware/oidcsession => ../middleware/oidcsession
+
+replace github.com/carryon-go/carryon/middleware/lambdasession => ../middleware/lambdasession

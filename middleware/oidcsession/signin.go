@@ -41,7 +41,7 @@ func (a *Auth[C]) authorizationURL(f *flow, st state) string {
 	for name := range a.config.Parameters {
 		options = append(options, oauth2.SetAuthURLParam(name, a.config.Parameters.Get(name)))
 	}
-	return a.oauth.AuthCodeURL(a.states.encode(st), options...)
+	return a.oauth.config.AuthCodeURL(a.states.encode(st), options...)
 }
 
 // callbackParameters are the parameters of a callback that count.
@@ -156,8 +156,9 @@ func (a *Auth[C]) checkAnswer(query url.Values) error {
 
 // exchange exchanges the code for tokens.
 func (a *Auth[C]) exchange(ctx context.Context, f *flow, code string) (*result, error) {
-	ctx = oidc.ClientContext(ctx, a.config.HTTPClient)
-	got, err := a.oauth.Exchange(ctx, code, oauth2.VerifierOption(f.derive(labelVerifier, 32)))
+	got, err := a.oauth.call(ctx, a.config.HTTPClient, func(ctx context.Context, c *oauth2.Config) (*oauth2.Token, error) {
+		return c.Exchange(ctx, code, oauth2.VerifierOption(f.derive(labelVerifier, 32)))
+	})
 	if err != nil {
 		return nil, signInFailed(failureOf(err))
 	}

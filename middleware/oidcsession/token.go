@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 
 	"github.com/carryon-go/carryon/session"
@@ -62,6 +61,11 @@ func (t *tokens) valid(now int64) bool { return t.Expires == 0 || now < t.Expire
 // If the provider refuses the refresh token for good, and no other request can have
 // used it, Token ends the session and returns a *RefreshError of kind [Permanent].
 //
+// If the provider's answer is lost after it has replaced the refresh token, no one has
+// the new one. Token then returns an error of kind [Transient], and the next call sends
+// the old refresh token again. A provider that accepts it for a moment gives out new
+// tokens; one that does not has ended the grant, and the session ends.
+//
 // Call Token before the response's header is written, so that the response can carry the
 // new tokens. After that, the visitor's next request gets them.
 func (a *Auth[C]) Token(ctx context.Context) (*oauth2.Token, error) {
@@ -111,8 +115,9 @@ func (a *Auth[C]) refreshOnce(ctx context.Context, s *session.Session) (account[
 
 // refresh exchanges the refresh token. It runs once for each state of the account.
 func (a *Auth[C]) refresh(ctx context.Context, old account[C]) (account[C], error) {
-	ctx = oidc.ClientContext(ctx, a.config.HTTPClient)
-	got, err := a.oauth.TokenSource(ctx, &oauth2.Token{RefreshToken: old.Refresh}).Token()
+	got, err := a.oauth.call(ctx, a.config.HTTPClient, func(ctx context.Context, c *oauth2.Config) (*oauth2.Token, error) {
+		return c.TokenSource(ctx, &oauth2.Token{RefreshToken: old.Refresh}).Token()
+	})
 	if err != nil {
 		code, cause := failureOf(err)
 		failed := &providerError{code, cause}
