@@ -146,7 +146,7 @@ func (a *Auth[C]) checkAnswer(query url.Values) error {
 		return signInFailed("issuer_mismatch", errors.New("the answer comes from another issuer than Config.Issuer"))
 	}
 	if code := query.Get("error"); code != "" {
-		return &SignInError{Code: code, Description: query.Get("error_description")}
+		return &SignInError{Code: codeFromBrowser(code), Description: query.Get("error_description")}
 	}
 	if query.Get("code") == "" {
 		return signInFailed("no_code", errors.New("the answer has neither a code nor an error"))
