@@ -105,6 +105,8 @@ func (s *settings) checkFallback(f *faults) {
 		"%d is none of OutageRefuse, OutageAbsent and OutageStrict", b.Outage)
 	f.add(b.Revocation < RevocationOn || b.Revocation > RevocationOff, "Fallback.Revocation",
 		"%d is none of RevocationOn, RevocationStrict and RevocationOff", b.Revocation)
+	f.add(b.List && isNil(b.Store), "Fallback.List", "the list is kept in a store, and Config.Fallback.Store is nil; set it")
+	f.add(b.List && b.Revocation == RevocationOff, "Fallback.List", "it needs revocation, and Config.Fallback.Revocation is RevocationOff; leave that out")
 }
 
 // checkMigration refuses a migration without an end, and importers whose cookies have

@@ -179,6 +179,11 @@ type Fallback struct {
 	// read about a session's revocation. 0 means 10 seconds, and a negative value
 	// means that every request reads the store.
 	RevocationMaxAge time.Duration
+
+	// List keeps a list of each subject's sessions in Store, for [Sessions.List]. It
+	// costs a load and a save at each login, renewal and logout, and whenever a
+	// response renews a session's last-seen time or changes its [session.Label].
+	List bool
 }
 
 // Migration imports the sessions of another library, so that visitors stay logged in

@@ -124,6 +124,7 @@ func (x *requestState) fields(ctx context.Context, o core.Outcome, r Response) (
 	if p.EndedByLogout != nil {
 		x.endGeneration(ctx, p.EndedByLogout, p.EndedByLogout.End)
 	}
+	x.noteListing(o, p)
 	x.pending = nil
 	if len(p.EndedByRenewal) > 0 {
 		x.pending = &pendingPlan{Plan: policy.Plan{EndedByRenewal: p.EndedByRenewal}} // Finish ends these
@@ -150,6 +151,7 @@ func (x *requestState) save(ctx context.Context, o core.Outcome) (*state.View, e
 		return nil, err
 	}
 	if p.Record != nil {
+		x.noteListing(o, p)
 		x.pending = &pendingPlan{Plan: x.withPending(p)}
 		return v, nil
 	}
@@ -257,9 +259,9 @@ func (b *backend) StoreCall(ctx context.Context, c records.Call) {
 	b.exchange().observe(ctx, e)
 }
 
-// RecordRefused reports a record that was refused. Package records calls it.
-func (b *backend) RecordRefused(ctx context.Context, root *state.Root, bytes int, err error) {
-	b.exchange().observe(ctx, Event{Kind: EventRefused, Reason: reasonOf(err), SessionID: root.ID(), Bytes: bytes})
+// RecordRefused reports a row that was refused. Package records calls it.
+func (b *backend) RecordRefused(ctx context.Context, id string, bytes int, err error) {
+	b.exchange().observe(ctx, Event{Kind: EventRefused, Reason: reasonOf(err), SessionID: id, Bytes: bytes})
 }
 
 func (b *backend) observe(e Event) { b.exchange().observe(b.exchange(), e) }

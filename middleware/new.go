@@ -28,8 +28,10 @@ func New(c Config) (*Sessions, error) {
 		s.Logger.Warn("carryon: sessions travel over plain HTTP, where anyone on the network path can read and plant them; " +
 			"unset Config.Cookie.DangerouslyAllowPlainHTTP outside of development")
 	}
-	return &Sessions{settings: s, records: records.Client{Store: s.Fallback.Store, Timeout: s.timeout, Idle: s.idle, Clock: s.Clock,
-		Audience: s.Audience, Name: s.Cookie.Name}}, nil
+	m := &Sessions{settings: s, records: records.Client{Store: s.Fallback.Store, Timeout: s.timeout, Idle: s.idle, Clock: s.Clock,
+		Audience: s.Audience, Name: s.Cookie.Name}}
+	m.records.Sealer = rowSealer{m}
+	return m, nil
 }
 
 // warnOfOverlap logs a warning if a key of the ring expires before the sessions that

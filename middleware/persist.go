@@ -129,6 +129,7 @@ func (x *requestState) persistCookies(ctx context.Context, p policy.Plan, v *sta
 // committed plan has replaced. The response does not depend on that, so a failure is
 // only an event.
 func (x *requestState) cleanUp(ctx context.Context) {
+	x.updateListings(ctx)
 	if x.pending == nil {
 		return
 	}

@@ -59,14 +59,18 @@ func (m *Sessions) latestEnd() time.Time {
 // Config.Fallback.RevocationMaxAge. Later logins are not affected, even if the
 // replicas' clocks differ. Its errors are those of [Sessions.Revoke].
 func (m *Sessions) RevokeSubject(ctx context.Context, subject string) error {
-	if m.Fallback.Store == nil {
+	switch {
+	case m.Fallback.Store == nil:
 		return errNothingRevoked
-	}
-	if m.Fallback.Revocation == RevocationOff {
+	case m.Fallback.Revocation == RevocationOff:
 		return errRevocationOff
-	}
-	if len(subject) == 0 || len(subject) > state.MaxSubject {
-		return errors.New("carryon: a subject has 1 to 255 bytes; call RevokeSubject with the user's id")
+	case !isSubject(subject):
+		return errNoSubject
 	}
 	return m.storage(ctx).EndSubject(ctx, []byte(subject), m.latestEnd())
 }
+
+func isSubject(s string) bool { return len(s) > 0 && len(s) <= state.MaxSubject }
+
+// errNoSubject is the error for a string that cannot be a session's subject.
+var errNoSubject = errors.New("carryon: a subject has 1 to 255 bytes; pass the user's id, as at the login")

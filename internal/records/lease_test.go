@@ -13,14 +13,13 @@ import (
 
 	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/internal/core"
-	"github.com/carryon-go/carryon/internal/state"
 )
 
 // deaf is a Listener that ignores all events.
 type deaf struct{}
 
-func (deaf) StoreCall(context.Context, Call)                        {}
-func (deaf) RecordRefused(context.Context, *state.Root, int, error) {}
+func (deaf) StoreCall(context.Context, Call)                   {}
+func (deaf) RecordRefused(context.Context, string, int, error) {}
 
 // leases returns leases of one value at replicas whose clocks differ by a minute.
 func leases(t *testing.T, n int) []*lease {
