@@ -37,8 +37,8 @@ const patience = 30 * time.Second
 func TestMain(m *testing.M) {
 	logging.Disable()
 	flag.Parse()
-	if text := os.Getenv(replicaVariable); text != "" {
-		os.Exit(runReplica(text))
+	if *asReplica != "" {
+		serveReplica(*asReplica)
 	}
 	os.Exit(m.Run())
 }
