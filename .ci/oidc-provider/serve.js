@@ -131,7 +131,7 @@ provider.on('grant.error', (ctx, error) => {
   if (error.error_detail === 'refresh token already used') counts.reused++
 })
 for (const name of ['server_error', 'backchannel.error']) {
-  provider.on(name, (ctx, error) => console.error(name, error))
+  provider.on(name, (ctx, error) => console.error(name, error.message))
 }
 
 function page (body) {
@@ -186,7 +186,7 @@ async function control (req, res) {
 function listen (port, handler) {
   const server = http.createServer((req, res) => {
     handler(req, res).catch((error) => {
-      console.error(error)
+      console.error(error.message)
       res.statusCode = 500
       res.end()
     })
