@@ -146,19 +146,21 @@ const escape = (text) => text.replace(/[&<>"]/g, (c) => '&#' + c.charCodeAt(0) +
 
 // interact signs a visitor in: at once, or after a form with a button.
 async function interact (req, res, body) {
-  const { uid, params, session } = await provider.interactionDetails(req, res)
+  const { uid, params, session, prompt } = await provider.interactionDetails(req, res)
   if (settings.form && req.method !== 'POST') {
     const user = escape(params.login_hint || 'ada')
     res.setHeader('Content-Type', 'text/html; charset=utf-8')
     res.end(page(`<form method="post" action="/interaction/${uid}"><input name="user" value="${user}"><button id="sign-in">Sign in</button></form>`))
     return
   }
-  const accountId = body.get('user') || session?.accountId || req.headers['x-account'] || params.login_hint || 'ada'
+  // Who is signed in here only consents: a login would end the other tabs' interactions.
+  const login = prompt.name === 'login'
+  const accountId = (!login && session?.accountId) || body.get('user') || params.login_hint || 'ada'
   const grant = new provider.Grant({ accountId, clientId: params.client_id })
   grant.addOIDCScope(params.scope)
   if (settings.jwt) grant.addResourceScope(resource, 'openid profile email offline_access')
   const grantId = await grant.save()
-  await provider.interactionFinished(req, res, { login: { accountId }, consent: { grantId } }, { mergeWithLastSubmission: false })
+  await provider.interactionFinished(req, res, { ...(login && { login: { accountId } }), consent: { grantId } }, { mergeWithLastSubmission: false })
 }
 
 async function read (req) {

@@ -27,6 +27,7 @@ import (
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
 	"github.com/carryon-go/carryon/middleware/oidcsession"
+	"github.com/carryon-go/carryon/test/browser"
 	"github.com/carryon-go/carryon/test/internal/providers"
 )
 
@@ -40,7 +41,7 @@ func TestMain(m *testing.M) {
 	if *asReplica != "" {
 		serveReplica(*asReplica)
 	}
-	os.Exit(m.Run())
+	os.Exit(browser.Main(m))
 }
 
 // rounds returns how often a burst is repeated. CARRYON_OIDC_ROUNDS=20 sets it.
