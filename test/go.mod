@@ -6,6 +6,7 @@ require (
 	github.com/alexedwards/scs/v2 v2.9.0
 	github.com/carryon-go/carryon v0.0.0-00010101000000-000000000000
 	github.com/carryon-go/carryon/fallback/redisstore v0.0.0-00010101000000-000000000000
+	github.com/carryon-go/carryon/middleware/lambdasession v0.0.0-00010101000000-000000000000
 	github.com/carryon-go/carryon/middleware/oidcsession v0.0.0-00010101000000-000000000000
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0
@@ -26,6 +27,7 @@ require (
 
 require (
 	github.com/andybalholm/brotli v1.2.0 // indirect
+	github.com/aws/aws-lambda-go v1.55.1 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/bytedance/gopkg v0.1.3 // indirect
 	github.com/bytedance/sonic v1.15.0 // indirect

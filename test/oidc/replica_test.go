@@ -38,40 +38,50 @@ type replicaSettings struct {
 	Redirect string
 	Ring     []byte
 	Redis    string // address
-	Prefix   string // of the keys
+	Prefix   string // of the keys; "": no store
+	Platform middleware.Platform
 }
 
 // serveReplica serves the program, and never returns.
 func serveReplica(text string) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	fatal(err)
+	h := replicaHandler(text)
+	go func() { fatal(http.Serve(listener, h)) }()
+	fmt.Println("http://" + listener.Addr().String())
+	end := make(chan os.Signal, 1)
+	signal.Notify(end, syscall.SIGTERM)
+	<-end
+	os.Exit(0)
+}
+
+// replicaHandler returns the program with its settings, and a route that moves its clock.
+func replicaHandler(text string) http.Handler {
 	var set replicaSettings
 	fatal(json.Unmarshal([]byte(text), &set))
 	ring, err := keyring.Parse(set.Ring)
 	fatal(err)
 	clock := &offset{}
-	client := redisstore.NewClient(&redis.UniversalOptions{Addrs: []string{set.Redis}})
-	store, err := redisstore.New(client, redisstore.Options{Prefix: set.Prefix, Clock: clock.now})
-	fatal(err)
-	mux := http.NewServeMux()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	fatal(err)
-	program, err := newProgram(context.Background(), middleware.Config{Keys: ring, Clock: clock.now, Fallback: middleware.Fallback{Store: store}}, oidcsession.Config{
+	sessions := middleware.Config{Keys: ring, Clock: clock.now, Platform: set.Platform}
+	if set.Prefix != "" {
+		client := redisstore.NewClient(&redis.UniversalOptions{Addrs: []string{set.Redis}})
+		sessions.Fallback.Store, err = redisstore.New(client, redisstore.Options{Prefix: set.Prefix, Clock: clock.now})
+		fatal(err)
+	}
+	program, err := newProgram(context.Background(), sessions, oidcsession.Config{
 		Issuer: set.Issuer, ClientID: providers.ClientID, ClientSecret: providers.Secret, RedirectURL: set.Redirect,
 		Scopes: []string{"profile", "offline_access"}, Parameters: url.Values{"prompt": {"consent"}},
 		Clock: clock.now, HTTPClient: &http.Client{Timeout: patience, Transport: named(set.Name)},
 	})
 	fatal(err)
+	mux := http.NewServeMux()
 	mux.Handle("/", program)
 	mux.HandleFunc("POST /advance", func(_ http.ResponseWriter, r *http.Request) {
 		d, err := time.ParseDuration(r.FormValue("by"))
 		fatal(err)
 		clock.advance(d)
 	})
-	go func() { fatal(http.Serve(listener, mux)) }()
-	fmt.Println("http://" + listener.Addr().String())
-	end := make(chan os.Signal, 1)
-	signal.Notify(end, syscall.SIGTERM)
-	<-end
-	os.Exit(0)
+	return mux
 }
 
 func fatal(err error) {

@@ -26,6 +26,7 @@ import (
 	"github.com/carryon-go/carryon/fallback/redisstore"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/middleware/lambdasession"
 	"github.com/carryon-go/carryon/middleware/oidcsession"
 	"github.com/carryon-go/carryon/test/browser"
 	"github.com/carryon-go/carryon/test/internal/providers"
@@ -40,6 +41,9 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	if *asReplica != "" {
 		serveReplica(*asReplica)
+	}
+	if text := os.Getenv(functionVariable); text != "" {
+		lambdasession.Start(replicaHandler(text))
 	}
 	os.Exit(browser.Main(m))
 }
