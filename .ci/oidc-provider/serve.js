@@ -8,7 +8,7 @@ import * as http from 'node:http'
 import Provider from 'oidc-provider'
 
 const settings = JSON.parse(process.env.CARRYON_PROVIDER)
-const counts = { codes: 0, refreshes: 0, refused: 0, reused: 0 }
+const counts = { codes: 0, refreshes: 0, reused: 0 }
 
 // The state is a map. The file is the log of its changes.
 const state = new Map()
@@ -127,7 +127,6 @@ provider.on('grant.success', (ctx) => {
   else counts.codes++
 })
 provider.on('grant.error', (ctx, error) => {
-  counts.refused++
   if (error.error_detail === 'refresh token already used') counts.reused++
 })
 for (const name of ['server_error', 'backchannel.error']) {

@@ -202,6 +202,8 @@ func TestLogoutAtTheProvider(t *testing.T) {
 				require.True(t, strings.HasPrefix(end, s.URL+s.Paths.Logout+"?"), end)
 				require.Equal(t, kept, value(end, "id_token_hint") != "")
 				require.False(t, v.signedIn())
+				s.clock.advance(middleware.DefaultRevocationMaxAge)
+				require.False(t, stolen.signedIn())
 
 				a = v.get(end)
 				if strings.Contains(a.body, "<form") { // the provider asks the visitor
@@ -211,10 +213,11 @@ func TestLogoutAtTheProvider(t *testing.T) {
 					a = read(t, response, err)
 				}
 				require.Equal(t, s.front.URL+"/public", a.Request.URL.String(), a.body)
+				if !kept && k.Name != providers.OIDCProvider.Name {
+					return // this provider knows no session without the hint
+				}
 				await(t, func() bool { return s.count(oidcsession.EventBackChannelLogout) == 1 })
 				require.NoError(t, s.lastError(oidcsession.EventBackChannelLogout))
-				s.clock.advance(middleware.DefaultRevocationMaxAge)
-				require.False(t, stolen.signedIn())
 			})
 		})
 	}

@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"flag"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -45,6 +46,7 @@ func TestMain(m *testing.M) {
 	if text := os.Getenv(functionVariable); text != "" {
 		lambdasession.Start(replicaHandler(text))
 	}
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // zitadel's provider logs each refusal
 	os.Exit(browser.Main(m))
 }
 
