@@ -8,7 +8,7 @@ import * as http from 'node:http'
 import Provider from 'oidc-provider'
 
 const settings = JSON.parse(process.env.CARRYON_PROVIDER)
-const counts = { codes: 0, refreshes: 0, refused: 0, reused: 0 }
+const counts = { codes: 0, refreshes: 0, reused: 0 }
 
 // The state is a map. The file is the log of its changes.
 const state = new Map()
@@ -127,11 +127,10 @@ provider.on('grant.success', (ctx) => {
   else counts.codes++
 })
 provider.on('grant.error', (ctx, error) => {
-  counts.refused++
   if (error.error_detail === 'refresh token already used') counts.reused++
 })
 for (const name of ['server_error', 'backchannel.error']) {
-  provider.on(name, (ctx, error) => console.error(name, error))
+  provider.on(name, (ctx, error) => console.error(name, error.message))
 }
 
 function page (body) {
@@ -146,19 +145,21 @@ const escape = (text) => text.replace(/[&<>"]/g, (c) => '&#' + c.charCodeAt(0) +
 
 // interact signs a visitor in: at once, or after a form with a button.
 async function interact (req, res, body) {
-  const { uid, params, session } = await provider.interactionDetails(req, res)
+  const { uid, params, session, prompt } = await provider.interactionDetails(req, res)
   if (settings.form && req.method !== 'POST') {
     const user = escape(params.login_hint || 'ada')
     res.setHeader('Content-Type', 'text/html; charset=utf-8')
     res.end(page(`<form method="post" action="/interaction/${uid}"><input name="user" value="${user}"><button id="sign-in">Sign in</button></form>`))
     return
   }
-  const accountId = body.get('user') || session?.accountId || req.headers['x-account'] || params.login_hint || 'ada'
+  // Who is signed in here only consents: a login would end the other tabs' interactions.
+  const login = prompt.name === 'login'
+  const accountId = (!login && session?.accountId) || body.get('user') || params.login_hint || 'ada'
   const grant = new provider.Grant({ accountId, clientId: params.client_id })
   grant.addOIDCScope(params.scope)
   if (settings.jwt) grant.addResourceScope(resource, 'openid profile email offline_access')
   const grantId = await grant.save()
-  await provider.interactionFinished(req, res, { login: { accountId }, consent: { grantId } }, { mergeWithLastSubmission: false })
+  await provider.interactionFinished(req, res, { ...(login && { login: { accountId } }), consent: { grantId } }, { mergeWithLastSubmission: false })
 }
 
 async function read (req) {
@@ -186,7 +187,7 @@ async function control (req, res) {
 function listen (port, handler) {
   const server = http.createServer((req, res) => {
     handler(req, res).catch((error) => {
-      console.error(error)
+      console.error(error.message)
       res.statusCode = 500
       res.end()
     })

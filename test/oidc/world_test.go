@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"flag"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -26,7 +27,9 @@ import (
 	"github.com/carryon-go/carryon/fallback/redisstore"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/middleware/lambdasession"
 	"github.com/carryon-go/carryon/middleware/oidcsession"
+	"github.com/carryon-go/carryon/test/browser"
 	"github.com/carryon-go/carryon/test/internal/providers"
 )
 
@@ -37,10 +40,14 @@ const patience = 30 * time.Second
 func TestMain(m *testing.M) {
 	logging.Disable()
 	flag.Parse()
-	if text := os.Getenv(replicaVariable); text != "" {
-		os.Exit(runReplica(text))
+	if *asReplica != "" {
+		serveReplica(*asReplica)
 	}
-	os.Exit(m.Run())
+	if text := os.Getenv(functionVariable); text != "" {
+		lambdasession.Start(replicaHandler(text))
+	}
+	slog.SetDefault(slog.New(slog.DiscardHandler)) // zitadel's provider logs each refusal
+	os.Exit(browser.Main(m))
 }
 
 // rounds returns how often a burst is repeated. CARRYON_OIDC_ROUNDS=20 sets it.

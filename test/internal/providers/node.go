@@ -28,7 +28,7 @@ var OIDCProvider = Kind{
 }
 
 // All lists the providers.
-var All = []Kind{OIDCProvider}
+var All = []Kind{OIDCProvider, Zitadel}
 
 // node is a process of oidc-provider.
 type node struct {

@@ -39,7 +39,6 @@ type Settings struct {
 type Counts struct {
 	Codes     int // codes exchanged
 	Refreshes int // refresh tokens exchanged
-	Refused   int // calls of the token endpoint that were refused
 	Reused    int // refresh tokens that came a second time, for which the grant ended
 }
 
