@@ -103,7 +103,8 @@ func (a *Auth[C]) refreshOnce(ctx context.Context, s *session.Session) (account[
 	acc, err := a.keys.account.Replace(ctx, s, func(acc account[C]) bool { return acc.due(a.now()) }, a.refresh)
 	switch {
 	case err == nil:
-		return acc, a.roomForRefresh(ctx, s)
+		a.dropExpiredFlows(s)
+		return acc, a.roomForRefresh(ctx, s, acc.Sub)
 	case errors.Is(err, session.ErrSpent):
 		err = &RefreshError{Kind: Permanent, Code: codeOf(err), err: err}
 		a.config.Observer(ctx, Event{Kind: EventSignedOut, Subject: acc.Sub, Err: err})
@@ -152,8 +153,8 @@ func (a *Auth[C]) refresh(ctx context.Context, old account[C]) (account[C], erro
 }
 
 // roomForRefresh makes room for tokens that have grown.
-func (a *Auth[C]) roomForRefresh(ctx context.Context, s *session.Session) error {
-	err := a.makeRoom(ctx, s)
+func (a *Auth[C]) roomForRefresh(ctx context.Context, s *session.Session, sub string) error {
+	err := a.makeRoom(ctx, s, sub)
 	var failed *SignInError
 	if errors.As(err, &failed) && failed.Code == "session_too_large" {
 		return &RefreshError{Kind: Transient, Code: failed.Code, err: failed}

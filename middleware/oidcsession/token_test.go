@@ -219,6 +219,18 @@ func TestClient(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, StatusOf(call("")))
 }
 
+// A sign-in that was begun and left takes no room any more when the tokens are
+// refreshed.
+func TestRefreshDropsExpiredFlows(t *testing.T) {
+	s := newSite(t, nil)
+	s.begin("/left")
+	s.get("/")
+	require.Contains(t, s.get("/public").body, "flow")
+	s.clock.advance(time.Hour)
+	require.Equal(t, 200, s.step(http.MethodGet, "/token").StatusCode)
+	require.NotContains(t, s.get("/public").body, "flow")
+}
+
 // The token does not follow a redirect to another host, nor back from there.
 func TestClientRedirects(t *testing.T) {
 	got := make(chan string, 10)
