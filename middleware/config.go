@@ -210,7 +210,7 @@ type Migration struct {
 
 // settings is a Config with its defaults filled in.
 type settings struct {
-	Config
+	config    Config
 	formats   *codec.Formats
 	lifetime  int64         // ms
 	idle      int64         // ms, 0: none
@@ -234,7 +234,7 @@ type Sessions struct {
 
 // revocable reports whether the store keeps revocations of sessions in cookies.
 func (s *settings) revocable() bool {
-	return s.Fallback.Store != nil && s.Fallback.Revocation != RevocationOff
+	return s.config.Fallback.Store != nil && s.config.Fallback.Revocation != RevocationOff
 }
 
 // DefaultRevocationMaxAge is the default of [Fallback.RevocationMaxAge].

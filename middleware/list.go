@@ -44,7 +44,7 @@ var errNoList = errors.New("carryon: Config.Fallback.List is false, so no list o
 // until its last-seen time is renewed.
 func (m *Sessions) List(ctx context.Context, subject string) ([]Listed, error) {
 	switch {
-	case !m.Fallback.List:
+	case !m.config.Fallback.List:
 		return nil, errNoList
 	case !isSubject(subject):
 		return nil, errNoSubject
@@ -58,7 +58,7 @@ func (m *Sessions) List(ctx context.Context, subject string) ([]Listed, error) {
 		return nil, err
 	}
 	var list []Listed
-	for _, l := range all.Live(state.Millis(m.Clock())) {
+	for _, l := range all.Live(state.Millis(m.config.Clock())) {
 		live, err := storage.IsListed(ctx, []byte(subject), &l, m.staleness)
 		if err != nil {
 			return nil, err
@@ -80,10 +80,10 @@ type listChange struct {
 // noteListing notes what a plan changes in the lists of sessions. Finish writes it,
 // because a failure must not change the response.
 func (x *requestState) noteListing(o core.Outcome, p policy.Plan) {
-	if !x.sessions.Fallback.List || o.View == nil || !changesListing(o, p) {
+	if !x.sessions.config.Fallback.List || o.View == nil || !changesListing(o, p) {
 		return
 	}
-	now := state.Millis(x.sessions.Clock())
+	now := state.Millis(x.sessions.config.Clock())
 	before, after := o.View.Head, sessionOf(p, o.View)
 	if before != nil && before.Subjects != nil && before.Root != after.Root {
 		x.listing = append(x.listing, listChange{before.Subjects.First(), func(l state.Listing) state.Listing {
@@ -152,7 +152,7 @@ type rowSealer struct{ *Sessions }
 var _ records.Sealer = rowSealer{}
 
 func (s rowSealer) SealRow(ctx context.Context, purpose string, plaintext []byte) ([]byte, error) {
-	key := s.Keys.Ring(ctx).Active(s.Clock())
+	key := s.config.Keys.Ring(ctx).Active(s.config.Clock())
 	if key == nil {
 		return nil, session.ErrNoKey
 	}
@@ -160,6 +160,6 @@ func (s rowSealer) SealRow(ctx context.Context, purpose string, plaintext []byte
 }
 
 func (s rowSealer) OpenRow(ctx context.Context, purpose string, data []byte) ([]byte, error) {
-	plaintext, _, err := s.formats.Open(nil, s.Keys.Ring(ctx), s.Clock(), s.binding(purpose), string(data))
+	plaintext, _, err := s.formats.Open(nil, s.config.Keys.Ring(ctx), s.config.Clock(), s.binding(purpose), string(data))
 	return plaintext, err
 }

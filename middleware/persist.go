@@ -41,8 +41,8 @@ func (x *requestState) persist(ctx context.Context, o core.Outcome, r Response) 
 		case !errors.Is(err, fallback.ErrConflict):
 			return policy.Plan{}, nil, err
 		case try == 1:
-			until = x.sessions.Clock().Add(maxWaits * x.sessions.timeout)
-		case try == records.MaxTries || x.sessions.timeout > 0 && x.sessions.Clock().After(until):
+			until = x.sessions.config.Clock().Add(maxWaits * x.sessions.timeout)
+		case try == records.MaxTries || x.sessions.timeout > 0 && x.sessions.config.Clock().After(until):
 			return policy.Plan{}, nil, records.Down(records.ErrBusy)
 		}
 		pause(ctx, try)
@@ -147,5 +147,5 @@ func (x *requestState) cleanUp(ctx context.Context) {
 // accepts.
 func (x *requestState) recordTooLarge(c *state.Cookie) error {
 	n := len(c.Plaintext())
-	return &session.TooLargeError{Limit: session.LimitRecordBytes, Need: n, Session: n, Platform: string(x.sessions.Platform)}
+	return &session.TooLargeError{Limit: session.LimitRecordBytes, Need: n, Session: n, Platform: string(x.sessions.config.Platform)}
 }

@@ -27,10 +27,10 @@ var errRevocationOff = errors.New("carryon: Config.Fallback.Revocation is Revoca
 // probably still valid: call Revoke again. For how durable a store's writes are,
 // see docs/stores.md.
 func (m *Sessions) Revoke(ctx context.Context, id string) error {
-	if m.Fallback.Store == nil {
+	if m.config.Fallback.Store == nil {
 		return errNothingRevoked
 	}
-	if m.Fallback.Revocation == RevocationOff && m.Fallback.Mode != AlwaysStored {
+	if m.config.Fallback.Revocation == RevocationOff && m.config.Fallback.Mode != AlwaysStored {
 		return errRevocationOff
 	}
 	if raw, err := base64.RawURLEncoding.Strict().DecodeString(id); err != nil || len(raw) != 16 || len(id) != 22 {
@@ -50,7 +50,7 @@ func (m *Sessions) storage(ctx context.Context) *stored {
 // latestEnd returns the latest time until which a browser may keep a cookie that is
 // set now, under any Config.Lifetimes.Absolute.
 func (m *Sessions) latestEnd() time.Time {
-	return m.Clock().Add(MaxLifetime + state.Settled*time.Millisecond)
+	return m.config.Clock().Add(MaxLifetime + state.Settled*time.Millisecond)
 }
 
 // RevokeSubject ends all sessions that were bound to the subject
@@ -60,9 +60,9 @@ func (m *Sessions) latestEnd() time.Time {
 // replicas' clocks differ. Its errors are those of [Sessions.Revoke].
 func (m *Sessions) RevokeSubject(ctx context.Context, subject string) error {
 	switch {
-	case m.Fallback.Store == nil:
+	case m.config.Fallback.Store == nil:
 		return errNothingRevoked
-	case m.Fallback.Revocation == RevocationOff:
+	case m.config.Fallback.Revocation == RevocationOff:
 		return errRevocationOff
 	case !isSubject(subject):
 		return errNoSubject
