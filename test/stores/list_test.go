@@ -2,7 +2,9 @@ package stores
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -49,61 +51,72 @@ func signIn(_ http.ResponseWriter, r *http.Request) {
 	session.Label.Set(s, r.FormValue("label"))
 }
 
-func listsSessions(t *testing.T, store fallback.Store) {
+// listed is two replicas that list sessions, and the browsers that log in there.
+type listed struct {
+	t        *testing.T
+	replicas [2]*middleware.Sessions
+	servers  [2]*httptest.Server
+	browsers []*http.Client
+}
+
+func newListed(t *testing.T, store fallback.Store, browsers int) *listed {
 	keys, err := keyring.Generate(time.Now())
 	require.NoError(t, err)
-	var replicas [2]*middleware.Sessions
-	var servers [2]*httptest.Server
-	for i := range replicas {
-		replicas[i], err = middleware.New(middleware.Config{Keys: keys, Fallback: middleware.Fallback{Store: store, List: true,
+	l := &listed{t: t}
+	for i := range l.replicas {
+		l.replicas[i], err = middleware.New(middleware.Config{Keys: keys, Fallback: middleware.Fallback{Store: store, List: true,
 			RevocationMaxAge: -1, Timeout: patience}})
 		require.NoError(t, err)
-		servers[i] = httptest.NewServer(replicas[i].Handler(http.HandlerFunc(signIn)))
-		t.Cleanup(servers[i].Close)
+		l.servers[i] = httptest.NewServer(l.replicas[i].Handler(http.HandlerFunc(signIn)))
+		t.Cleanup(l.servers[i].Close)
 	}
-	const logins = 10
-	browsers := make([]*http.Client, logins)
-	visit := func(i int, query string) error {
-		r, err := browsers[i].Get(servers[i%2].URL + "/?" + query)
-		if err == nil {
-			err = r.Body.Close()
-		}
-		if err == nil && r.StatusCode != http.StatusOK {
-			err = fmt.Errorf("status %d", r.StatusCode)
-		}
+	for i := range browsers {
+		l.browsers = append(l.browsers, &http.Client{Jar: &sessiontest.Jar{URL: l.servers[i%2].URL}})
+	}
+	return l
+}
+
+// visit sends a request of the i-th browser to its replica.
+func (l *listed) visit(i int, query string) error {
+	r, err := l.browsers[i].Get(l.servers[i%2].URL + "/?" + query)
+	if err != nil {
 		return err
 	}
+	if r.StatusCode != http.StatusOK {
+		err = fmt.Errorf("status %d", r.StatusCode)
+	}
+	return errors.Join(err, r.Body.Close())
+}
+
+// ids returns the ids of ada's sessions at the i-th replica, by their labels.
+func (l *listed) ids(i int) map[string]string {
+	list, err := l.replicas[i].List(l.t.Context(), "ada")
+	require.NoError(l.t, err)
+	ids := map[string]string{}
+	for _, one := range list {
+		ids[one.Label] = one.ID
+	}
+	return ids
+}
+
+func listsSessions(t *testing.T, store fallback.Store) {
+	const logins = 10
+	l := newListed(t, store, logins)
 	failed := make([]error, logins)
+	var want []string
 	var wg sync.WaitGroup
 	for i := range logins {
-		browsers[i] = &http.Client{Jar: &sessiontest.Jar{URL: servers[i%2].URL}}
-		wg.Go(func() { failed[i] = visit(i, fmt.Sprintf("label=device+%d", i)) })
+		want = append(want, fmt.Sprintf("device %d", i))
+		wg.Go(func() { failed[i] = l.visit(i, fmt.Sprintf("label=device+%d", i)) })
 	}
 	wg.Wait()
-	for _, err := range failed {
-		require.NoError(t, err)
-	}
-	labels := func(m *middleware.Sessions) (all []string) {
-		list, err := m.List(t.Context(), "ada")
-		require.NoError(t, err)
-		for _, l := range list {
-			all = append(all, l.Label)
-		}
-		slices.Sort(all)
-		return all
-	}
-	var want []string
-	for i := range logins {
-		want = append(want, fmt.Sprintf("device %d", i))
-	}
-	require.Equal(t, want, labels(replicas[0]))
+	require.NoError(t, errors.Join(failed...))
+	ids := l.ids(1)
+	require.Equal(t, want, slices.Sorted(maps.Keys(ids)))
 
-	list, err := replicas[1].List(t.Context(), "ada")
-	require.NoError(t, err)
-	ended := slices.IndexFunc(list, func(l middleware.Listed) bool { return l.Label == "device 0" })
-	require.NoError(t, replicas[1].Revoke(t.Context(), list[ended].ID))
-	require.NoError(t, visit(1, "out=1"))
-	for _, m := range replicas {
-		require.Equal(t, want[2:], labels(m))
+	require.NoError(t, l.replicas[1].Revoke(t.Context(), ids["device 0"]))
+	require.NoError(t, l.visit(1, "out=1"))
+	for i := range l.replicas {
+		require.Equal(t, want[2:], slices.Sorted(maps.Keys(l.ids(i))))
 	}
 }
