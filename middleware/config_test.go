@@ -161,6 +161,23 @@ func TestNewReturnsAllFaultsAtOnce(t *testing.T) {
 	require.ErrorIs(t, err, all["Formats"].Err)
 }
 
+// A list needs a store, and revocation.
+func TestNewRefusesAListThatCannotBeKept(t *testing.T) {
+	for problem, change := range map[string]func(f *middleware.Fallback){
+		"Store is nil":  func(f *middleware.Fallback) { f.Store = nil },
+		"RevocationOff": func(f *middleware.Fallback) { f.Revocation = middleware.RevocationOff },
+	} {
+		c := middleware.Config{Keys: newRing(t), Logger: quiet, Fallback: middleware.Fallback{Store: mem(t, nil), List: true}}
+		_, err := middleware.New(c)
+		require.NoError(t, err)
+		change(&c.Fallback)
+		_, err = middleware.New(c)
+		all := faultsOf(t, err)
+		require.Len(t, all, 1)
+		require.Contains(t, all["Fallback.List"].Problem, problem)
+	}
+}
+
 func TestNewRefusesUnknownValues(t *testing.T) {
 	for field, change := range map[string]func(c *middleware.Config, by int){
 		"Fallback.Mode": func(c *middleware.Config, by int) { c.Fallback.Mode = middleware.AlwaysStored + middleware.Mode(by) },

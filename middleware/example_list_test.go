@@ -81,7 +81,7 @@ func ExampleSessions_List() {
 			page.Body.Close()
 		}
 	}
-	// Output:
+	// Unordered output:
 	// laptop true
 	// phone false
 }

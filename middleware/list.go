@@ -5,10 +5,12 @@ import (
 	"errors"
 	"time"
 
+	"github.com/carryon-go/carryon/codec"
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/internal/policy"
 	"github.com/carryon-go/carryon/internal/records"
 	"github.com/carryon-go/carryon/internal/state"
+	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 )
@@ -19,7 +21,7 @@ type Listed struct {
 	Created  time.Time // when the session began
 	LastSeen time.Time // the last use, at most Config.Lifetimes.TouchAfter ago
 	Expires  time.Time // when the session ends if it is not used again
-	Label    string    // the value of [session.Label]; escape it where you show it
+	Label    string    // from [session.Label], as valid UTF-8; escape it where you show it
 	Current  bool      // it is the session of the context
 }
 
@@ -39,9 +41,14 @@ var errNoList = errors.New("carryon: Config.Fallback.List is false, so no list o
 // others, call [Sessions.Revoke] with its ID. Check first that the list has that ID:
 // it comes from the visitor.
 //
-// If the store fails, the error is [session.ErrStoreDown] (wrapped). A list is written
-// after the response, and a failure then is only an event: the list lacks that session
-// until its last-seen time is renewed.
+// If the store fails, the error is [session.ErrStoreDown] (wrapped). If another replica
+// has sealed the list with a key that this one cannot read from its source, the error is
+// [reason.UnknownKey] (wrapped). A list that was damaged or forged is an event and
+// counts as empty; the next write replaces it.
+//
+// A list is written after the response, and a failure then is only an event. The list
+// lacks a new session until its last-seen time is renewed, and shows one that was logged
+// out until it would have expired.
 func (m *Sessions) List(ctx context.Context, subject string) ([]Listed, error) {
 	switch {
 	case !m.config.Fallback.List:
@@ -140,7 +147,7 @@ func (x *requestState) updateListings(ctx context.Context) {
 	for _, c := range noted {
 		err := x.storage().UpdateListing(ctx, c.subject, c.change)
 		if err != nil && (!errors.Is(err, session.ErrStoreDown) || errors.Is(err, records.ErrBusy)) { // the call has reported an outage
-			x.observe(ctx, Event{Kind: EventStore, Detail: "list", Reason: reason.StoreDown, Err: err})
+			x.observe(ctx, Event{Kind: EventStore, Detail: "list", Reason: reason.Of(err), Err: err})
 		}
 	}
 }
@@ -160,6 +167,26 @@ func (s rowSealer) SealRow(ctx context.Context, purpose string, plaintext []byte
 }
 
 func (s rowSealer) OpenRow(ctx context.Context, purpose string, data []byte) ([]byte, error) {
-	plaintext, _, err := s.formats.Open(nil, s.config.Keys.Ring(ctx), s.config.Clock(), s.binding(purpose), string(data))
+	plaintext, err := s.openWith(s.config.Keys.Ring(ctx), purpose, data)
+	unknown, ok := errors.AsType[*codec.Error](err)
+	if !ok || unknown.Reason != reason.UnknownKey {
+		return plaintext, err
+	}
+	resolver, ok := s.config.Keys.(keyring.Resolver)
+	if !ok {
+		return nil, core.ErrRowKey
+	}
+	switch ring, verdict := resolver.Resolve(ctx, unknown.KeyID); verdict {
+	case keyring.Known:
+		return s.openWith(ring, purpose, data)
+	case keyring.Foreign:
+		return nil, err
+	default:
+		return nil, core.ErrRowKey
+	}
+}
+
+func (s rowSealer) openWith(ring *keyring.Ring, purpose string, data []byte) ([]byte, error) {
+	plaintext, _, err := s.formats.Open(nil, ring, s.config.Clock(), s.binding(purpose), string(data))
 	return plaintext, err
 }

@@ -12,13 +12,13 @@ import (
 	"sync"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/reason"
 	"github.com/carryon-go/carryon/session"
 	"github.com/carryon-go/carryon/sessiontest"
 )
@@ -200,7 +200,7 @@ func TestListOfLoginsAtOnce(t *testing.T) {
 func TestListIsBounded(t *testing.T) {
 	d := newDevices(t, 1)
 	first := d.login(0, "ada", "first")
-	for i := range middleware.MaxListed {
+	for i := range 150 {
 		d.sites[0].clock.advance(time.Second)
 		d.login(0, "ada", fmt.Sprint(i))
 	}
@@ -231,6 +231,68 @@ func TestListAfterASlowRequest(t *testing.T) {
 		require.Empty(t, d.list(0, "ada"))
 		require.Empty(t, d.list(1, "ada"))
 	})
+}
+
+// A slow request with the id from before a renewal lists neither id twice nor the old
+// one again.
+func TestListAfterASlowRequestAndARenewal(t *testing.T) {
+	both(t, func(t *testing.T, grow int) {
+		d := newDevices(t, 2)
+		b := d.login(0, "ada", "phone")
+		b.grow("a", grow)
+		d.sites[0].clock.advance(time.Hour) // a touch is due
+		copied, renewed := b.header(), false
+		d.store.interrupt(func(call string) {
+			if call == "load" && !renewed {
+				renewed = true
+				d.store.interrupt(nil)
+				b.get("/login?user=ada")
+			}
+		})
+		d.sites[1].with("/read", copied)
+		require.True(t, renewed)
+		for i := range d.sites {
+			list := d.list(i, "ada")
+			require.Len(t, list, 1)
+			require.Equal(t, b.get("/id").body, list[0].ID)
+		}
+	})
+}
+
+// A login as another user moves the session to that user's list.
+func TestListOfAnotherUser(t *testing.T) {
+	d := newDevices(t, 1)
+	b := d.login(0, "ada", "phone")
+	b.get("/bind?user=grace")
+	require.Empty(t, d.list(0, "ada"))
+	require.Equal(t, []string{"phone"}, labels(d.list(0, "grace")))
+}
+
+// After logins, renewals and logouts at once, the list has the sessions that are left.
+func TestListAfterARace(t *testing.T) {
+	d := newDevices(t, 3)
+	browsers := make([]*site, 12)
+	var wg sync.WaitGroup
+	for i := range browsers {
+		wg.Go(func() {
+			browsers[i] = d.login(i%3, "ada", fmt.Sprint(i))
+			browsers[i].get("/login?user=ada")
+			if i%2 == 0 {
+				browsers[i].get("/logout")
+			}
+		})
+	}
+	wg.Wait()
+	var want, got []string
+	for i, b := range browsers {
+		if i%2 != 0 {
+			want = append(want, b.get("/id").body)
+		}
+	}
+	for _, l := range d.list(0, "ada") {
+		got = append(got, l.ID)
+	}
+	require.ElementsMatch(t, want, got)
 }
 
 // If a logout could not be removed from the list, the list does not hide the logout
@@ -334,17 +396,60 @@ func TestListAfterARotation(t *testing.T) {
 	require.Equal(t, []string{"after", "before"}, labels(d.list(0, "ada")))
 }
 
+// A replica that may lack a newer key does not replace a list that it cannot open.
+func TestListOfANewerRing(t *testing.T) {
+	old := newRing(t)
+	newer, _, err := old.Rotate(noon, keyring.Policy{ActivateIn: -1})
+	require.NoError(t, err)
+	keys := &replica{ring: newer}
+	d := newDevices(t, 1, config(func(c *middleware.Config) { c.Keys = keys }))
+	d.login(0, "ada", "phone")
+
+	keys.set(old, nil)
+	_, err = d.sites[0].sessions.List(t.Context(), "ada")
+	require.ErrorIs(t, err, reason.UnknownKey)
+	require.Equal(t, 503, middleware.StatusOf(err))
+	laptop := d.login(0, "ada", "laptop")
+	require.Equal(t, "ada", laptop.who(), "the login succeeds")
+	failed := slices.DeleteFunc(d.sites[0].events.of(middleware.EventStore), func(e middleware.Event) bool { return e.Detail != "list" })
+	require.Len(t, failed, 1)
+	require.Equal(t, reason.UnknownKey, failed[0].Reason)
+	require.NotContains(t, failed[0].Err.Error(), "ada")
+	require.NotContains(t, failed[0].Err.Error(), "laptop")
+
+	keys.set(old, newer)
+	require.Equal(t, []string{"phone"}, labels(d.list(0, "ada")), "the replica reads the newer ring")
+	d.sites[0].clock.advance(time.Hour)
+	laptop.get("/read")
+	require.Equal(t, []string{"laptop", "phone"}, labels(d.list(0, "ada")), "a touch adds the login that was missed")
+}
+
+// If the source says that there is no such key, the list is lost, and a new one begins.
+func TestListOfALostKey(t *testing.T) {
+	keys := &replica{ring: newRing(t), current: true}
+	d := newDevices(t, 1, config(func(c *middleware.Config) { c.Keys = keys }))
+	d.login(0, "ada", "phone")
+	keys.set(newRing(t), nil)
+	require.Empty(t, d.list(0, "ada"))
+	require.Len(t, d.sites[0].events.of(middleware.EventRefused), 1)
+	d.login(0, "ada", "laptop")
+	require.Equal(t, []string{"laptop"}, labels(d.list(0, "ada")))
+}
+
 // A label is cut where it is too long, and is always text.
 func TestListLabels(t *testing.T) {
-	d := newDevices(t, 1)
-	d.login(0, "ada", strings.Repeat("é", 100))
-	d.login(0, "ada", "a\xff\x00<script>")
-	d.login(0, "ada", "")
-	list := labels(d.list(0, "ada"))
-	require.Contains(t, list, "")
-	require.Contains(t, list, strings.Repeat("é", 64))
-	for _, l := range list {
-		require.True(t, utf8.ValidString(l))
+	for label, want := range map[string]string{
+		"":                             "",
+		strings.Repeat("é", 100):       strings.Repeat("é", 64),
+		"x" + strings.Repeat("é", 100): "x" + strings.Repeat("é", 63),
+		strings.Repeat("y", 2000):      strings.Repeat("y", 128),
+		"\x00\x1b[2J\r\n<script>":      "\x00\x1b[2J\r\n<script>",
+		"a\xff\xfe<b>":                 "a?<b>",
+	} {
+		d := newDevices(t, 1)
+		b := d.login(0, "ada", label)
+		require.Equal(t, "ada", b.who())
+		require.Equal(t, []string{want}, labels(d.list(0, "ada")), "%q", label)
 	}
 }
 

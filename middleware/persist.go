@@ -126,10 +126,14 @@ func (x *requestState) persistCookies(ctx context.Context, p policy.Plan, v *sta
 }
 
 // cleanUp ends, in the store and in the other library, the sessions that the
-// committed plan has replaced. The response does not depend on that, so a failure is
-// only an event.
+// committed plan has replaced. Then it updates the lists of sessions. The response
+// depends on neither, so a failure is only an event.
 func (x *requestState) cleanUp(ctx context.Context) {
+	x.endReplaced(ctx) // first: if the process stops now, the list is only out of date
 	x.updateListings(ctx)
+}
+
+func (x *requestState) endReplaced(ctx context.Context) {
 	if x.pending == nil {
 		return
 	}

@@ -133,5 +133,6 @@ func (k Key[T]) Pop(s *Session) (T, bool) {
 func (k Key[T]) Delete(s *Session) { s.core().Delete(string(k)) }
 
 // Label is the name under which the visitor's session is listed, such as "Firefox on
-// Linux"; see middleware.Sessions.List. The list shows its first 128 bytes.
+// Linux"; see middleware.Sessions.List. The list shows the characters that fit its first
+// 128 bytes, and "?" for bytes that are not UTF-8. It keeps control characters.
 const Label Key[string] = "label"

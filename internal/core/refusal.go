@@ -14,3 +14,7 @@ func ErrorFor(r reason.Reason, text string) error { return &refusal{r, text} }
 func (e *refusal) Error() string { return "carryon: " + e.text + "; " + e.reason.Hint() }
 
 func (e *refusal) Unwrap() error { return e.reason }
+
+// ErrRowKey is returned for a row of the store whose key is not in the ring while the
+// ring may be out of date. Another replica can open the row, so it must not be replaced.
+var ErrRowKey = ErrorFor(reason.UnknownKey, "the list of sessions was sealed with a key that this replica does not have")

@@ -8,19 +8,21 @@ import (
 	"time"
 
 	"github.com/carryon-go/carryon/fallback"
+	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/internal/state"
 	"github.com/carryon-go/carryon/session"
 )
 
 // Sealer seals the rows that no cookie has the secret of, with the program's ring. A
-// row is bound to its purpose: under another one it does not open.
+// row is bound to its purpose: under another one it does not open. OpenRow returns
+// [core.ErrRowKey] if a newer ring may open the row.
 type Sealer interface {
 	SealRow(ctx context.Context, purpose string, plaintext []byte) ([]byte, error)
 	OpenRow(ctx context.Context, purpose string, data []byte) ([]byte, error)
 }
 
 // Listing returns the list of a subject's sessions. A row that does not open is
-// reported and counts as empty.
+// reported and counts as empty. The error may be [core.ErrRowKey].
 func (a *Access) Listing(ctx context.Context, subject []byte) (state.Listing, error) {
 	l, _, err := a.loadListing(ctx, a.Client.listRow(subject))
 	return l, err
@@ -35,6 +37,9 @@ func (a *Access) loadListing(ctx context.Context, row string) (state.Listing, fa
 		return nil, fallback.Revision{}, err
 	}
 	plaintext, err := a.Client.Sealer.OpenRow(ctx, listPurpose(row, got.Revision), got.Data)
+	if errors.Is(err, core.ErrRowKey) {
+		return nil, got.Revision, err
+	}
 	var l state.Listing
 	if err == nil {
 		l, err = state.DecodeListing(plaintext)

@@ -21,6 +21,8 @@ func TestSubjectRowsFollowFromEveryPart(t *testing.T) {
 	}
 	require.Len(t, rows, 8)
 	require.Equal(t, knownRow, row("shop", "__Host-session", "ada"), "replicas of all versions must use the same row")
+	list := (&Client{Audience: "shop", Name: "__Host-session"}).listRow([]byte("ada"))
+	require.Equal(t, knownListRow, list, "replicas of all versions must use the same row")
 }
 
 // knownRow was computed with another program:
@@ -30,3 +32,6 @@ func TestSubjectRowsFollowFromEveryPart(t *testing.T) {
 //	h = hashlib.sha256(b"carryon subject" + part(b"shop") + part(b"__Host-session") + part(b"ada"))
 //	"s" + base64.urlsafe_b64encode(h.digest()[:24]).decode()
 const knownRow = "sQiK-5L_tayfiGwKt2J9NxX-AUvyVMswe"
+
+// knownListRow was computed in the same way, with b"carryon list" and "l".
+const knownListRow = "lInQa_wUHfVGKLIrHgg2NIjINS_xOBKWm"

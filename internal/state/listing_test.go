@@ -89,6 +89,29 @@ func TestListingIsSeenForward(t *testing.T) {
 	require.Equal(t, head.Root.ID(), l[0].PublicID())
 }
 
+// The largest listing has 29,002 bytes.
+func TestLargestListing(t *testing.T) {
+	var l Listing
+	for i := range 2 * MaxListed {
+		item := ListItem{ID: [16]byte{byte(i)}, End: MaxTime, Ended: i >= MaxListed}
+		if !item.Ended {
+			item.Created, item.SeenAt, item.Bound, item.Label = MaxTime, MaxTime, MaxTime, strings.Repeat("x", MaxLabel)
+			for range MaxSubjects - 1 {
+				item.Others = append(item.Others, make([]byte, rowHash))
+			}
+		}
+		l = append(l, item)
+	}
+	plaintext, _ := l.Encode(0)
+	require.Equal(t, 29_002, len(plaintext))
+	got, err := DecodeListing(plaintext)
+	require.NoError(t, err)
+	require.Len(t, got, 2*MaxListed)
+	plaintext[0], plaintext[1] = 0x98, 2*MaxListed+1
+	_, err = DecodeListing(append(plaintext, plaintext[len(plaintext)-27:]...))
+	require.Error(t, err, "a further item")
+}
+
 // FuzzDecodeListing: a listing that decodes encodes to as many bytes, unless items are
 // dropped.
 func FuzzDecodeListing(f *testing.F) {
