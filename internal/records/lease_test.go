@@ -14,6 +14,7 @@ import (
 	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/internal/core"
 	"github.com/carryon-go/carryon/internal/state"
+	"github.com/carryon-go/carryon/session"
 )
 
 // deaf is a Listener that ignores all events.
@@ -126,6 +127,64 @@ func again(all []*lease) (fresh []*lease) {
 		fresh = append(fresh, &lease{access: l.access, id: l.id, time: l.time})
 	}
 	return fresh
+}
+
+// blinking is a store that a test makes fail.
+type blinking struct {
+	fallback.Store
+	down atomic.Bool
+}
+
+var errBlinks = errors.New("the store fails")
+
+func (b *blinking) Load(ctx context.Context, id string) (fallback.Record, error) {
+	if b.down.Load() {
+		return fallback.Record{}, errBlinks
+	}
+	return b.Store.Load(ctx, id)
+}
+
+func (b *blinking) Save(ctx context.Context, id string, old fallback.Revision, rec fallback.Record) error {
+	if b.down.Load() {
+		return errBlinks
+	}
+	return b.Store.Save(ctx, id, old, rec)
+}
+
+// If the store fails at a replica that has seen another one's lease, the replica does not
+// call its function: it waits for the store, or gives up after the lease time.
+func TestStoreFailsBesideALease(t *testing.T) {
+	for name, back := range map[string]time.Duration{"for a moment": leaseTime / 2, "for good": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				all := leases(t, 2)
+				holder, waiter := all[0], all[1]
+				store := &blinking{Store: waiter.access.Client.Store}
+				waiter.access.Client = &Client{Store: store, Clock: time.Now}
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					_, err := holder.once(t.Context(), func(context.Context) ([]byte, error) {
+						time.Sleep(3 * time.Second)
+						return []byte("new"), nil
+					})
+					require.NoError(t, err)
+				})
+				time.Sleep(time.Second)
+				wg.Go(func() { time.Sleep(time.Second); store.down.Store(true) })
+				wg.Go(func() { time.Sleep(back); store.down.Store(false) })
+				began := time.Now()
+				r, err := waiter.once(t.Context(), nil)
+				if back < leaseTime {
+					require.NoError(t, err)
+					require.Equal(t, core.Replacement{Value: []byte("new"), Known: true}, r)
+				} else {
+					require.ErrorIs(t, err, session.ErrStoreDown)
+					require.InDelta(t, leaseTime, time.Since(began), float64(2*time.Second))
+				}
+				wg.Wait()
+			})
+		})
+	}
 }
 
 // After a failure the lease is released: the next replica does not wait.
