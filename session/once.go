@@ -105,6 +105,9 @@ func newHeld[T any](v T) held[T] {
 //     still has the old value ten seconds later, Replace returns ErrSpent.
 //   - an error that wraps [ErrStoreDown]: another process was replacing the value, and
 //     the store has failed since. The visitor's next request probably has the new value.
+//   - [ErrLate] (wrapped): the response's header has been written, so that the session
+//     could not keep a new value, and no other request has made one. replace was not
+//     called.
 //   - any other error of replace. It is returned to all requests in the second that
 //     follows; then replace is called again.
 //   - an error that wraps ctx.Err().

@@ -122,7 +122,7 @@ func New[C any](ctx context.Context, c Config) (*Auth[C], error) {
 	if err := provider.Claims(&a.meta); err != nil {
 		return nil, fmt.Errorf("oidcsession: the discovery document of Config.Issuer is not valid: %w", err)
 	}
-	a.verifier = provider.VerifierContext(oidc.ClientContext(context.Background(), a.config.HTTPClient), &oidc.Config{
+	a.verifier = provider.VerifierContext(oidc.ClientContext(context.Background(), withKeyCache(a.config.HTTPClient)), &oidc.Config{
 		ClientID: c.ClientID,
 		Now:      func() time.Time { return a.config.Clock().Add(-clockSkew) },
 	})
