@@ -194,28 +194,48 @@ func (l *lease) release(ctx context.Context) {
 
 // publish saves a new value for the other replicas. If another replica took over
 // the lease and has published a value, publish returns that one: all replicas then
-// go on with the same value.
+// go on with the same value. If the store fails, publish goes on in the background for
+// the lease time, because other replicas wait that long before they take over.
 func (l *lease) publish(ctx context.Context, r core.Replacement) core.Replacement {
+	got, err := l.tryPublish(ctx, r)
+	if err != nil {
+		go l.publishLate(context.WithoutCancel(ctx), r)
+	}
+	return got
+}
+
+func (l *lease) publishLate(ctx context.Context, r core.Replacement) {
+	ctx, cancel := context.WithTimeout(ctx, l.time)
+	defer cancel()
+	for try := 0; l.pause(ctx, try) == nil; try++ {
+		if _, err := l.tryPublish(ctx, r); err == nil {
+			return
+		}
+	}
+}
+
+// tryPublish does what publish does. The error is the store's.
+func (l *lease) tryPublish(ctx context.Context, r core.Replacement) (core.Replacement, error) {
 	for range MaxTries {
 		next := l.rev.Next()
 		data, err := codec.SealRecord(nil, l.key(), codec.RecordBinding{ID: l.row(), Number: next.Number, Tag: next.Tag}, r.Value)
 		if err != nil {
-			return r
+			return r, nil // no later try would succeed
 		}
 		if err = l.save(ctx, l.rev, next, data); !errors.Is(err, fallback.ErrConflict) {
-			return r // saved, or the store does not answer: then this process alone keeps the value
+			return r, err
 		}
 		r.Alone = false
 		row, err := l.access.loadRow(ctx, l.row())
 		if err != nil && !errors.Is(err, fallback.ErrNotFound) {
-			return r
+			return r, err
 		}
 		if value, ok := l.open(row); ok {
-			return core.Replacement{Value: value, Known: true}
+			return core.Replacement{Value: value, Known: true}, nil
 		}
 		l.rev = row.Revision
 	}
-	return r
+	return r, nil
 }
 
 func (l *lease) save(ctx context.Context, old, next fallback.Revision, data []byte) error {

@@ -186,6 +186,51 @@ func TestStoreFailsBesideALease(t *testing.T) {
 	}
 }
 
+// If the store fails when the holder has the new value, the others get that value as soon
+// as the store answers again.
+func TestStoreFailsWhenTheValueIsSaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := leases(t, 2)
+		holder, waiter := all[0], all[1]
+		store := &blinking{Store: holder.access.Client.Store}
+		holder.access.Client = &Client{Store: store, Clock: time.Now}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			r, err := holder.once(t.Context(), func(context.Context) ([]byte, error) {
+				time.Sleep(3 * time.Second)
+				store.down.Store(true)
+				return []byte("new"), nil
+			})
+			require.NoError(t, err)
+			require.Equal(t, core.Replacement{Value: []byte("new"), Alone: true}, r)
+			require.True(t, store.down.Load(), "the holder does not wait")
+			time.Sleep(5 * time.Second)
+			store.down.Store(false)
+		})
+		time.Sleep(time.Second)
+		r, err := waiter.once(t.Context(), nil)
+		require.NoError(t, err)
+		require.Equal(t, core.Replacement{Value: []byte("new"), Known: true}, r)
+		wg.Wait()
+	})
+}
+
+// A holder whose store does not come back gives up.
+func TestValueIsNotSavedForever(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := leases(t, 1)[0]
+		store := &blinking{Store: l.access.Client.Store}
+		l.access.Client = &Client{Store: store, Clock: time.Now}
+		_, err := l.once(t.Context(), func(context.Context) ([]byte, error) {
+			store.down.Store(true)
+			return []byte("new"), nil
+		})
+		require.NoError(t, err)
+		time.Sleep(leaseTime + time.Second)
+		synctest.Wait() // and the test's end finds no goroutine
+	})
+}
+
 // After a failure the lease is released: the next replica does not wait.
 func TestLeaseIsReleasedAfterAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
