@@ -282,6 +282,31 @@ func TestReplacementsAreBounded(t *testing.T) {
 	require.Empty(t, r.running)
 }
 
+// However the calls of one process interleave, the function is called once for each
+// value.
+func TestOnceIsOnce(t *testing.T) {
+	c := &Client{Clock: time.Now}
+	for i := range 3000 {
+		var calls atomic.Int32
+		begin := make(chan struct{})
+		var wg sync.WaitGroup
+		for range 16 {
+			wg.Go(func() {
+				<-begin
+				r, err := c.Once(t.Context(), deaf{}, core.OnceID{byte(i), byte(i >> 8)}, func(context.Context) ([]byte, error) {
+					calls.Add(1)
+					return []byte("new"), nil
+				})
+				require.NoError(t, err)
+				require.Equal(t, "new", string(r.Value))
+			})
+		}
+		close(begin)
+		wg.Wait()
+		require.EqualValues(t, 1, calls.Load(), "value %d", i)
+	}
+}
+
 // A result is kept for ten minutes and a failure for one second, by both of Go's
 // clocks.
 func TestReplacementsAreForgotten(t *testing.T) {
@@ -291,7 +316,7 @@ func TestReplacementsAreForgotten(t *testing.T) {
 		after time.Duration
 		known bool
 	}{
-		{nil, 0, true}, {nil, onceKept - 1, true}, {nil, onceKept, false}, {nil, -1, false},
+		{nil, 0, true}, {nil, onceKept - 1, true}, {nil, onceKept, false}, {nil, -1, true}, {nil, -time.Hour, true},
 		{errors.New("down"), onceBackoff - 1, true}, {errors.New("down"), onceBackoff, false},
 	} {
 		var r replacements
