@@ -103,6 +103,8 @@ func newHeld[T any](v T) held[T] {
 //   - an error that wraps [ErrReplaced]: replace has returned [ErrSpent], but another
 //     process may have replaced the value at the same time. If the visitor's session
 //     still has the old value ten seconds later, Replace returns ErrSpent.
+//   - an error that wraps [ErrStoreDown]: another process was replacing the value, and
+//     the store has failed since. The visitor's next request probably has the new value.
 //   - [ErrLate] (wrapped): the response's header has been written, so that the session
 //     could not keep a new value, and no other request has made one. replace was not
 //     called.

@@ -31,6 +31,7 @@ type lease struct {
 	id     core.OnceID
 	time   time.Duration
 	rev    fallback.Revision // of the row when this replica last read or saved it
+	since  time.Time         // the row has had that revision since then, as far as this replica knows
 }
 
 // errStoreFails is returned by acquire if the store cannot say who has the lease.
@@ -53,40 +54,71 @@ func (l *lease) once(ctx context.Context, do func(context.Context) ([]byte, erro
 
 // acquire waits until this replica has the lease, or until another one has published
 // the new value, which acquire returns.
+//
+// If the store fails before acquire has seen another replica's lease, the error is
+// errStoreFails. After that, the other replica probably replaces the value at this
+// moment. So acquire goes on asking for the lease time, and then returns the store's
+// error.
 func (l *lease) acquire(ctx context.Context) (value []byte, known bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, onceLimit)
 	defer cancel()
-	since := time.Now() // the row has had the revision l.rev since then
+	l.since = time.Now()
+	var failed error // of the last look
 	for try := 0; ; try++ {
-		if l.rev.IsZero() || time.Since(since) >= l.time {
-			next := l.rev.Next()
-			err := l.save(ctx, l.rev, next, []byte(leaseData))
-			if err == nil {
-				l.rev = next
-				return nil, false, nil
-			}
-			if !errors.Is(err, fallback.ErrConflict) {
-				return nil, false, errStoreFails
+		if l.rev.IsZero() || failed == nil && l.expired() {
+			if err := l.take(ctx); !errors.Is(err, fallback.ErrConflict) {
+				return nil, false, err
 			}
 		}
-		row, err := l.access.loadRow(ctx, l.row())
-		if err != nil && !errors.Is(err, fallback.ErrNotFound) {
-			return nil, false, errStoreFails
-		}
-		if value, known := l.open(row); known {
+		value, known, failed = l.look(ctx)
+		switch {
+		case known:
 			return value, true, nil
-		}
-		if row.Revision != l.rev {
-			l.rev, since = row.Revision, time.Now()
-		}
-		if string(row.Data) != leaseData { // released, or overwritten by another program
-			since = since.Add(-l.time)
+		case failed != nil && l.rev.IsZero():
+			return nil, false, errStoreFails
+		case failed != nil && l.expired():
+			return nil, false, failed
+		case l.expired():
 			continue
 		}
 		if err := l.pause(ctx, try); err != nil {
 			return nil, false, err
 		}
 	}
+}
+
+// expired reports whether another replica's lease has ended.
+func (l *lease) expired() bool { return time.Since(l.since) >= l.time }
+
+// take takes the lease. The error is fallback.ErrConflict if another replica was faster.
+func (l *lease) take(ctx context.Context) error {
+	next := l.rev.Next()
+	switch err := l.save(ctx, l.rev, next, []byte(leaseData)); {
+	case err == nil:
+		l.rev = next
+		return nil
+	case errors.Is(err, fallback.ErrConflict):
+		return err
+	}
+	return errStoreFails
+}
+
+// look looks at another replica's lease, or at the new value.
+func (l *lease) look(ctx context.Context) (value []byte, known bool, err error) {
+	row, err := l.access.loadRow(ctx, l.row())
+	if err != nil && !errors.Is(err, fallback.ErrNotFound) {
+		return nil, false, err
+	}
+	if value, known := l.open(row); known {
+		return value, true, nil
+	}
+	if row.Revision != l.rev {
+		l.rev, l.since = row.Revision, time.Now()
+	}
+	if string(row.Data) != leaseData { // released, or overwritten by another program
+		l.since = time.Time{}
+	}
+	return nil, false, nil
 }
 
 // pause waits before the next look at another replica's lease.
@@ -162,28 +194,48 @@ func (l *lease) release(ctx context.Context) {
 
 // publish saves a new value for the other replicas. If another replica took over
 // the lease and has published a value, publish returns that one: all replicas then
-// go on with the same value.
+// go on with the same value. If the store fails, publish goes on in the background for
+// the lease time, because other replicas wait that long before they take over.
 func (l *lease) publish(ctx context.Context, r core.Replacement) core.Replacement {
+	got, err := l.tryPublish(ctx, r)
+	if err != nil {
+		go l.publishLate(context.WithoutCancel(ctx), r)
+	}
+	return got
+}
+
+func (l *lease) publishLate(ctx context.Context, r core.Replacement) {
+	ctx, cancel := context.WithTimeout(ctx, l.time)
+	defer cancel()
+	for try := 0; l.pause(ctx, try) == nil; try++ {
+		if _, err := l.tryPublish(ctx, r); err == nil {
+			return
+		}
+	}
+}
+
+// tryPublish does what publish does. The error is the store's.
+func (l *lease) tryPublish(ctx context.Context, r core.Replacement) (core.Replacement, error) {
 	for range MaxTries {
 		next := l.rev.Next()
 		data, err := codec.SealRecord(nil, l.key(), codec.RecordBinding{ID: l.row(), Number: next.Number, Tag: next.Tag}, r.Value)
 		if err != nil {
-			return r
+			return r, nil // no later try would succeed
 		}
 		if err = l.save(ctx, l.rev, next, data); !errors.Is(err, fallback.ErrConflict) {
-			return r // saved, or the store does not answer: then this process alone keeps the value
+			return r, err
 		}
 		r.Alone = false
 		row, err := l.access.loadRow(ctx, l.row())
 		if err != nil && !errors.Is(err, fallback.ErrNotFound) {
-			return r
+			return r, err
 		}
 		if value, ok := l.open(row); ok {
-			return core.Replacement{Value: value, Known: true}
+			return core.Replacement{Value: value, Known: true}, nil
 		}
 		l.rev = row.Revision
 	}
-	return r
+	return r, nil
 }
 
 func (l *lease) save(ctx context.Context, old, next fallback.Revision, data []byte) error {

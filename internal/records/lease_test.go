@@ -13,6 +13,7 @@ import (
 
 	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/internal/core"
+	"github.com/carryon-go/carryon/session"
 )
 
 // deaf is a Listener that ignores all events.
@@ -127,6 +128,109 @@ func again(all []*lease) (fresh []*lease) {
 	return fresh
 }
 
+// blinking is a store that a test makes fail.
+type blinking struct {
+	fallback.Store
+	down atomic.Bool
+}
+
+var errBlinks = errors.New("the store fails")
+
+func (b *blinking) Load(ctx context.Context, id string) (fallback.Record, error) {
+	if b.down.Load() {
+		return fallback.Record{}, errBlinks
+	}
+	return b.Store.Load(ctx, id)
+}
+
+func (b *blinking) Save(ctx context.Context, id string, old fallback.Revision, rec fallback.Record) error {
+	if b.down.Load() {
+		return errBlinks
+	}
+	return b.Store.Save(ctx, id, old, rec)
+}
+
+// If the store fails at a replica that has seen another one's lease, the replica does not
+// call its function: it waits for the store, or gives up after the lease time.
+func TestStoreFailsBesideALease(t *testing.T) {
+	for name, back := range map[string]time.Duration{"for a moment": leaseTime / 2, "for good": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				all := leases(t, 2)
+				holder, waiter := all[0], all[1]
+				store := &blinking{Store: waiter.access.Client.Store}
+				waiter.access.Client = &Client{Store: store, Clock: time.Now}
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					_, err := holder.once(t.Context(), func(context.Context) ([]byte, error) {
+						time.Sleep(3 * time.Second)
+						return []byte("new"), nil
+					})
+					require.NoError(t, err)
+				})
+				time.Sleep(time.Second)
+				wg.Go(func() { time.Sleep(time.Second); store.down.Store(true) })
+				wg.Go(func() { time.Sleep(back); store.down.Store(false) })
+				began := time.Now()
+				r, err := waiter.once(t.Context(), nil)
+				if back < leaseTime {
+					require.NoError(t, err)
+					require.Equal(t, core.Replacement{Value: []byte("new"), Known: true}, r)
+				} else {
+					require.ErrorIs(t, err, session.ErrStoreDown)
+					require.InDelta(t, leaseTime, time.Since(began), float64(2*time.Second))
+				}
+				wg.Wait()
+			})
+		})
+	}
+}
+
+// If the store fails when the holder has the new value, the others get that value as soon
+// as the store answers again.
+func TestStoreFailsWhenTheValueIsSaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := leases(t, 2)
+		holder, waiter := all[0], all[1]
+		store := &blinking{Store: holder.access.Client.Store}
+		holder.access.Client = &Client{Store: store, Clock: time.Now}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			r, err := holder.once(t.Context(), func(context.Context) ([]byte, error) {
+				time.Sleep(3 * time.Second)
+				store.down.Store(true)
+				return []byte("new"), nil
+			})
+			require.NoError(t, err)
+			require.Equal(t, core.Replacement{Value: []byte("new"), Alone: true}, r)
+			require.True(t, store.down.Load(), "the holder does not wait")
+			time.Sleep(5 * time.Second)
+			store.down.Store(false)
+		})
+		time.Sleep(time.Second)
+		r, err := waiter.once(t.Context(), nil)
+		require.NoError(t, err)
+		require.Equal(t, core.Replacement{Value: []byte("new"), Known: true}, r)
+		wg.Wait()
+	})
+}
+
+// A holder whose store does not come back gives up.
+func TestValueIsNotSavedForever(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := leases(t, 1)[0]
+		store := &blinking{Store: l.access.Client.Store}
+		l.access.Client = &Client{Store: store, Clock: time.Now}
+		_, err := l.once(t.Context(), func(context.Context) ([]byte, error) {
+			store.down.Store(true)
+			return []byte("new"), nil
+		})
+		require.NoError(t, err)
+		time.Sleep(leaseTime + time.Second)
+		synctest.Wait() // and the test's end finds no goroutine
+	})
+}
+
 // After a failure the lease is released: the next replica does not wait.
 func TestLeaseIsReleasedAfterAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -178,6 +282,31 @@ func TestReplacementsAreBounded(t *testing.T) {
 	require.Empty(t, r.running)
 }
 
+// However the calls of one process interleave, the function is called once for each
+// value.
+func TestOnceIsOnce(t *testing.T) {
+	c := &Client{Clock: time.Now}
+	for i := range 3000 {
+		var calls atomic.Int32
+		begin := make(chan struct{})
+		var wg sync.WaitGroup
+		for range 16 {
+			wg.Go(func() {
+				<-begin
+				r, err := c.Once(t.Context(), deaf{}, core.OnceID{byte(i), byte(i >> 8)}, func(context.Context) ([]byte, error) {
+					calls.Add(1)
+					return []byte("new"), nil
+				})
+				require.NoError(t, err)
+				require.Equal(t, "new", string(r.Value))
+			})
+		}
+		close(begin)
+		wg.Wait()
+		require.EqualValues(t, 1, calls.Load(), "value %d", i)
+	}
+}
+
 // A result is kept for ten minutes and a failure for one second, by both of Go's
 // clocks.
 func TestReplacementsAreForgotten(t *testing.T) {
@@ -187,7 +316,7 @@ func TestReplacementsAreForgotten(t *testing.T) {
 		after time.Duration
 		known bool
 	}{
-		{nil, 0, true}, {nil, onceKept - 1, true}, {nil, onceKept, false}, {nil, -1, false},
+		{nil, 0, true}, {nil, onceKept - 1, true}, {nil, onceKept, false}, {nil, -1, true}, {nil, -time.Hour, true},
 		{errors.New("down"), onceBackoff - 1, true}, {errors.New("down"), onceBackoff, false},
 	} {
 		var r replacements

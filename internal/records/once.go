@@ -112,17 +112,21 @@ func (r *replacements) lookupLocked(id core.OnceID, now time.Time) *replacing {
 	if run == nil {
 		run = r.older[id]
 	}
-	if run == nil || !fresh(run.at, now, run.keptFor()) {
+	if run == nil || !run.kept(now) {
 		return nil
 	}
 	return run
 }
 
-func (run *replacing) keptFor() time.Duration {
+// kept reports whether the result is kept, by both of Go's clocks. now may be before the
+// result: the caller has read its clock, and then the result came, or the clock was set
+// back. A value that was replaced must not be replaced again for that.
+func (run *replacing) kept(now time.Time) bool {
+	age := onceKept
 	if run.err != nil {
-		return onceBackoff
+		age = onceBackoff
 	}
-	return onceKept
+	return now.Sub(run.at) < age && now.Round(0).Sub(run.at.Round(0)) < age
 }
 
 var errOncePanicked = errors.New("carryon: the function that replaces a value of the session panicked in another request; repair that function")

@@ -45,6 +45,9 @@ func TestBurstsRefreshOnce(t *testing.T) {
 	providers.Each(t, func(t *testing.T, k providers.Kind) {
 		w := newWorld(t, k, nil)
 		for _, p := range platforms {
+			if k.Name == providers.Zitadel.Name && p.platform != middleware.APIGateway && rounds(t) == 1 {
+				continue // the platforms matter, but hardly together with the provider
+			}
 			for _, a := range arrangements {
 				t.Run(p.name+", "+a.name, func(t *testing.T) {
 					s := w.newSite(t, func(set *setup) {

@@ -129,7 +129,9 @@ func (s *site) startReplicas(n int) (all []*process.Process) {
 // the requests that wait get the new token. If the provider had used the refresh token
 // up, its answer was lost; see TestLostAnswer.
 func TestReplicaIsKilledWhileItRefreshes(t *testing.T) {
+	t.Parallel() // the lease time passes
 	providers.Each(t, func(t *testing.T, k providers.Kind) {
+		t.Parallel()
 		for name, used := range map[string]bool{"before the provider has answered": false, "after it has": true} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()

@@ -52,7 +52,7 @@ func TestMain(m *testing.M) {
 
 // rounds returns how often a burst is repeated. CARRYON_OIDC_ROUNDS=20 sets it.
 func rounds(t *testing.T) int {
-	n, err := strconv.Atoi(cmp.Or(os.Getenv("CARRYON_OIDC_ROUNDS"), "2"))
+	n, err := strconv.Atoi(cmp.Or(os.Getenv("CARRYON_OIDC_ROUNDS"), "1"))
 	require.NoError(t, err)
 	return n
 }

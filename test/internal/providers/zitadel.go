@@ -44,7 +44,7 @@ func startZitadel(p *Provider) backend {
 		DefaultLogoutRedirectURI: "/", SupportedScopes: scopes,
 	}
 	rand.Read(config.CryptoKey[:]) // never fails
-	provider, err := op.NewOpenIDProvider(p.URL, config, s, op.WithAllowInsecure())
+	provider, err := op.NewProvider(config, s, op.StaticIssuer(p.URL), op.WithAllowInsecure())
 	require.NoError(p.t, err)
 	z := &zitadel{t: p.t, storage: s}
 	mux := http.NewServeMux()
