@@ -2,9 +2,12 @@ package keyring_test
 
 import (
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
 	"fmt"
 	"os"
 	"path/filepath"
+	"testing/fstest"
 	"time"
 
 	"github.com/carryon-go/carryon/keyring"
@@ -40,6 +43,28 @@ func ExampleFunc() {
 	keys, err := keyring.Open(context.Background(), keyring.Func(fetch), keyring.ReloadEvery(10*time.Minute))
 	fmt.Println(keys.Ring(context.Background()).Fingerprint() == ring.Fingerprint(), err)
 	// Output: true <nil>
+}
+
+// A ring that is stored encrypted. In place of this cipher, call a key
+// management service, the transit engine of Vault, or age.
+func ExampleWrapped() {
+	ring, _ := keyring.Generate(time.Now())
+	text, _ := ring.Marshal()
+	block, _ := aes.NewCipher(make([]byte, 32))
+	service, _ := cipher.NewGCMWithRandomNonce(block)
+	stored := keyring.FS(fstest.MapFS{"session-keys.enc": {Data: service.Seal(nil, nil, text, nil)}}, "session-keys.enc")
+
+	unwrap := func(ctx context.Context, wrapped []byte) ([]byte, error) {
+		return service.Open(nil, nil, wrapped, nil)
+	}
+	keys, err := keyring.Open(context.Background(), keyring.Wrapped(stored, unwrap))
+	fmt.Println(keys.Ring(context.Background()).Fingerprint() == ring.Fingerprint(), err)
+
+	_, err = keyring.Open(context.Background(), keyring.Wrapped(keyring.FS(fstest.MapFS{"plain.json": {Data: text}}, "plain.json"), unwrap))
+	fmt.Println(err)
+	// Output:
+	// true <nil>
+	// keyring: cannot read the ring from the wrapped file plain.json: it is not encrypted: its secrets can be read; wrap it with: carryon keys wrap
 }
 
 // A program that rotates its own ring.
