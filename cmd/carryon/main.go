@@ -46,6 +46,7 @@ func commands() []command {
 		{"keys revoke", "[FLAGS] ID FILE", "revoke a leaked key and end all sessions it sealed", keysRevoke},
 		{"keys prune", "[FLAGS] FILE", "remove keys that have expired", keysPrune},
 		{"keys check", "[FLAGS] FILE", "check the ring for errors, and whether it logs visitors out", keysCheck},
+		{"keys fleet", "[FLAGS] URL...", "ask replicas whether they all have the same ring", keysFleet},
 		{"keys wrap", "[FLAGS] FILE", "encrypt a plain ring with a command of yours", keysWrap},
 		{"keys rewrap", "[FLAGS] FILE", "encrypt an encrypted ring with another key", keysRewrap},
 		{"keys export", "[FLAGS] FILE", "print the ring with its secrets, for a shell or Kubernetes", keysExport},
