@@ -5,6 +5,8 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing/fstest"
@@ -65,6 +67,38 @@ func ExampleWrapped() {
 	// Output:
 	// true <nil>
 	// keyring: cannot read the ring from the wrapped file plain.json: it is not encrypted: its secrets can be read; wrap it with: carryon keys wrap
+}
+
+// A first experiment, with a secret in the environment of the process.
+func ExampleDangerouslyFromText() {
+	os.Setenv("SESSION_SECRET", "keyboard cat")
+	defer os.Unsetenv("SESSION_SECRET")
+	_, err := keyring.DangerouslyFromText(os.Getenv("SESSION_SECRET"))
+	fmt.Println(err)
+
+	os.Setenv("SESSION_SECRET", "6cYJNVrxDvnPs4cB0pSxKmhbTSk1CkYnqGvM7oTBLZ3g")
+	keys, err := keyring.DangerouslyFromText(os.Getenv("SESSION_SECRET")) // logs a warning
+	fmt.Println(len(keys.Ring(context.Background()).Keys()), err)
+	// Output:
+	// keyring: the text has 12 characters, and at least 32 are needed; take a random one, such as the output of: openssl rand -base64 33; or make a key ring with: carryon keys init FILE
+	// 1 <nil>
+}
+
+// Operators ask every replica which ring it uses: carryon keys fleet URL...
+func ExampleKeys_FleetHandler() {
+	keys := keyring.Ephemeral() // in a program: keyring.Open
+	internal := http.NewServeMux()
+	internal.Handle("GET /keys", keys.FleetHandler())
+	server := httptest.NewServer(internal) // in a program: on an address that only operators reach
+	defer server.Close()
+
+	answer, err := http.Get(server.URL + "/keys")
+	if err != nil {
+		panic(err)
+	}
+	answer.Body.Close()
+	fmt.Println(answer.StatusCode, answer.Header.Get("Cache-Control"))
+	// Output: 200 no-store
 }
 
 // A program that rotates its own ring.
