@@ -161,6 +161,35 @@ func TestModesOfAKubernetesSecret(t *testing.T) {
 	}
 }
 
+// A secret that a platform mounts with mode 0444, which neither File nor
+// DangerouslyGroupReadableFile accepts, is read with FS. Kubernetes replaces it
+// by a symbolic link to another folder.
+func TestFSFollowsAMountedSecret(t *testing.T) {
+	clock, dir := newTick(), t.TempDir()
+	publish := func(name string) *Ring {
+		ring := mustGenerate(t, day)
+		require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name, "ring.json"), mustMarshal(t, ring), 0o444))
+		require.NoError(t, os.Symlink(name, filepath.Join(dir, "..data_tmp")))
+		require.NoError(t, os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
+		return ring
+	}
+	first := publish("..1")
+	require.NoError(t, os.Symlink("..data/ring.json", filepath.Join(dir, "ring.json")))
+	for _, src := range []Source{File(filepath.Join(dir, "ring.json")), DangerouslyGroupReadableFile(filepath.Join(dir, "ring.json"))} {
+		_, err := Open(ctx, src)
+		require.ErrorContains(t, err, "its mode is 0444")
+	}
+	keys, err := Open(ctx, FS(os.DirFS(dir), "ring.json"), Clock(clock.now), quiet)
+	require.NoError(t, err)
+	require.Equal(t, first.Fingerprint(), keys.Ring(ctx).Fingerprint())
+	second := publish("..2")
+	clock.pass(59 * time.Second)
+	require.Equal(t, first.Fingerprint(), keys.Ring(ctx).Fingerprint())
+	clock.pass(time.Second)
+	require.Equal(t, second.Fingerprint(), keys.Ring(ctx).Fingerprint())
+}
+
 // A program that does not run as root cannot read a file of mode 0400.
 func TestKubernetesSecretThatCannotBeRead(t *testing.T) {
 	if os.Geteuid() == 0 {
