@@ -1,4 +1,5 @@
-# The databases that the stores are tested on. Sourced by run, which sets tools.
+# The databases that the stores are tested on, and the OpenID provider of the sign-in.
+# Sourced by run, which sets tools.
 #
 # What answers at its usual port without a password is used as it is. What does
 # not is started from a folder of its own on another port, leaves nothing behind,
@@ -21,6 +22,7 @@ mariadb_answers() { mariadb --no-defaults -h 127.0.0.1 -u root -e 'SELECT 1' tes
 redis_answers() { [ "$(redis-cli -h 127.0.0.1 ping)" = PONG ]; }
 dynamodb_answers() { false; } # whatever stands at its port, it may be somebody's data
 ferretdb_answers() { false; }
+oidc_provider_answers() { false; } # each test starts one of its own
 
 # engine NAME VARIABLE ANSWERS START. START prints what the variable is to be.
 engine() {
@@ -42,6 +44,7 @@ start_engines() {
 	engine Redis CARRYON_TEST_REDIS redis_answers start_redis
 	engine DynamoDB CARRYON_TEST_DYNAMODB dynamodb_answers start_dynalite
 	engine FerretDB CARRYON_TEST_FERRETDB ferretdb_answers start_ferretdb
+	engine oidc-provider CARRYON_TEST_OIDC_PROVIDER oidc_provider_answers install_oidc_provider
 }
 
 # It refuses to run as root.
@@ -98,6 +101,14 @@ start_dynalite() {
 	echo $! >>"$engines/pids"
 	wait_for bash -c "exec 3<>/dev/tcp/127.0.0.1/${url##*:}" || return 1
 	echo "$url"
+}
+
+# oidc-provider from npm, in the same way. It prints the folder: the tests start it from
+# there, each with its own settings. Version 8 is the last one for Node.js before 22.
+install_oidc_provider() {
+	cp -r "$top/.ci/oidc-provider" "$engines/oidc-provider"
+	(cd "$engines/oidc-provider" && npm ci --ignore-scripts --no-audit --no-fund) >"$engines/oidc-provider.log" 2>&1 || return 1
+	echo "$engines/oidc-provider"
 }
 
 # FerretDB from Go's module proxy, with SQLite inside. It is built from a copy,

@@ -17,15 +17,15 @@ import (
 // check returns all faults but those of checkRoom. A configuration that a browser
 // would refuse is one.
 func (s *settings) check() (f faults) {
-	f.add(isNil(s.Keys), "Keys", "it is nil; open a ring with keyring.Open, or use keyring.Ephemeral() in development")
+	f.add(isNil(s.config.Keys), "Keys", "it is nil; open a ring with keyring.Open, or use keyring.Ephemeral() in development")
 	s.checkFormats(&f)
 	s.checkName(&f)
 	s.checkScope(&f)
 	s.checkLifetimes(&f)
 	s.checkFallback(&f)
 	s.checkMigration(&f)
-	_, known := s.Platform.Limits()
-	f.add(!known, "Platform", "%q is not one of %v", s.Platform, Platforms())
+	_, known := s.config.Platform.Limits()
+	f.add(!known, "Platform", "%q is not one of %v", s.config.Platform, Platforms())
 	s.limits.check(&f)
 	return f
 }
@@ -39,27 +39,27 @@ func isNil(field any) bool {
 // checkFormats creates the formats and checks that they suit the ring.
 func (s *settings) checkFormats(f *faults) {
 	var err error
-	if s.formats, err = codec.NewFormats(s.Formats...); err != nil {
+	if s.formats, err = codec.NewFormats(s.config.Formats...); err != nil {
 		f.add(true, "Formats", "%w", err)
 		return
 	}
-	if isNil(s.Keys) {
+	if isNil(s.config.Keys) {
 		return
 	}
-	check := func(r *keyring.Ring) error { return s.formats.Check(r, s.Clock()) }
-	if live, ok := s.Keys.(interface {
+	check := func(r *keyring.Ring) error { return s.formats.Check(r, s.config.Clock()) }
+	if live, ok := s.config.Keys.(interface {
 		Require(check func(*keyring.Ring) error) error
 	}); ok {
 		err = live.Require(check) // also for rings that are reloaded later
 	} else {
-		err = check(s.Keys.Ring(context.Background()))
+		err = check(s.config.Keys.Ring(context.Background()))
 	}
 	f.add(err != nil, "Keys", "the ring does not suit Config.Formats: %w", err)
 }
 
 func (s *settings) checkName(f *faults) {
 	const field = "Cookie.Name"
-	c := &s.Cookie
+	c := &s.config.Cookie
 	f.add(!isToken(c.Name), field, "%q is not a cookie name (RFC 6265: letters, digits and !#$%%&'*+-^_`|~)", c.Name)
 	f.add(strings.Contains(c.Name, "."), field, "%q contains a dot, which is reserved for the suffix; leave it out", c.Name)
 	f.add(len(c.Name) > 64, field, "it has %d bytes; 64 is the most, because it is sent with every cookie", len(c.Name))
@@ -72,7 +72,7 @@ func (s *settings) checkName(f *faults) {
 
 func (s *settings) checkScope(f *faults) {
 	const none = http.SameSiteNoneMode
-	c := &s.Cookie
+	c := &s.config.Cookie
 	f.add(!strings.HasPrefix(c.Path, "/") || !isAttribute(c.Path) || len(c.Path) > 1024, "Cookie.Path",
 		"it must begin with \"/\", have at most 1024 bytes, and no semicolon or control character")
 	f.add(c.Domain != "" && !isDomain(c.Domain), "Cookie.Domain", "%q is not a host name; give it without scheme, port and path", c.Domain)
@@ -85,7 +85,7 @@ func (s *settings) checkScope(f *faults) {
 }
 
 func (s *settings) checkLifetimes(f *faults) {
-	l := &s.Lifetimes
+	l := &s.config.Lifetimes
 	f.add(l.Absolute < 0, "Lifetimes.Absolute", "it is negative; 0 means %v, at most %v", DefaultLifetime, MaxLifetime)
 	f.add(l.Absolute > 0 && l.Absolute < time.Second, "Lifetimes.Absolute", "it is %v; cookies count in whole seconds", l.Absolute)
 	f.add(l.Absolute > MaxLifetime, "Lifetimes.Absolute", "it is %v, but browsers keep a cookie for at most %v", l.Absolute, MaxLifetime)
@@ -98,19 +98,21 @@ func (s *settings) checkLifetimes(f *faults) {
 }
 
 func (s *settings) checkFallback(f *faults) {
-	b := &s.Fallback
+	b := &s.config.Fallback
 	f.add(b.Mode < Auto || b.Mode > AlwaysStored, "Fallback.Mode", "%d is none of Auto, AlwaysCookies and AlwaysStored", b.Mode)
 	f.add(b.Mode == AlwaysStored && isNil(b.Store), "Fallback.Mode", "it needs a store, and Config.Fallback.Store is nil; set it")
 	f.add(b.Outage < OutageRefuse || b.Outage > OutageStrict, "Fallback.Outage",
 		"%d is none of OutageRefuse, OutageAbsent and OutageStrict", b.Outage)
 	f.add(b.Revocation < RevocationOn || b.Revocation > RevocationOff, "Fallback.Revocation",
 		"%d is none of RevocationOn, RevocationStrict and RevocationOff", b.Revocation)
+	f.add(b.List && isNil(b.Store), "Fallback.List", "the list is kept in a store, and Config.Fallback.Store is nil; set it")
+	f.add(b.List && b.Revocation == RevocationOff, "Fallback.List", "it needs revocation, and Config.Fallback.Revocation is RevocationOff; leave that out")
 }
 
 // checkMigration refuses a migration without an end, and importers whose cookies have
 // the names of ours.
 func (s *settings) checkMigration(f *faults) {
-	g := &s.Migration
+	g := &s.config.Migration
 	f.add(len(g.From) > 0 && g.Until.IsZero(), "Migration.Until",
 		"it is not set, but Migration.From is; set the time at which the imports end")
 	for i, from := range g.From {
@@ -121,7 +123,7 @@ func (s *settings) checkMigration(f *faults) {
 		}
 		name := from.Cookie().Name
 		f.add(!isToken(name), field, "its cookie has the name %q, which is not a cookie name", name)
-		_, ours := cookiejar.ParsePair(name+"=x", s.Cookie.Name, s.Cookie.FixedName)
+		_, ours := cookiejar.ParsePair(name+"=x", s.config.Cookie.Name, s.config.Cookie.FixedName)
 		f.add(ours, field, "it reads the cookie %q, which is one of ours; choose another Config.Cookie.Name", name)
 	}
 }

@@ -179,6 +179,11 @@ type Fallback struct {
 	// read about a session's revocation. 0 means 10 seconds, and a negative value
 	// means that every request reads the store.
 	RevocationMaxAge time.Duration
+
+	// List keeps a list of each subject's sessions in Store, for [Sessions.List]. It
+	// costs a load and a save at each login, renewal and logout, and whenever a
+	// response renews a session's last-seen time or changes its [session.Label].
+	List bool
 }
 
 // Migration imports the sessions of another library, so that visitors stay logged in
@@ -205,7 +210,7 @@ type Migration struct {
 
 // settings is a Config with its defaults filled in.
 type settings struct {
-	Config
+	config    Config
 	formats   *codec.Formats
 	lifetime  int64         // ms
 	idle      int64         // ms, 0: none
@@ -229,7 +234,7 @@ type Sessions struct {
 
 // revocable reports whether the store keeps revocations of sessions in cookies.
 func (s *settings) revocable() bool {
-	return s.Fallback.Store != nil && s.Fallback.Revocation != RevocationOff
+	return s.config.Fallback.Store != nil && s.config.Fallback.Revocation != RevocationOff
 }
 
 // DefaultRevocationMaxAge is the default of [Fallback.RevocationMaxAge].

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"reflect"
 	"slices"
 	"sort"
 	"strconv"
@@ -208,8 +209,9 @@ func TestNewRefusesLimitsInWhichNoSessionFits(t *testing.T) {
 	} {
 		for field, number := range fields {
 			t.Run(name+" "+field, func(t *testing.T) {
+				var c middleware.Config
 				sessions := func(n int) (*middleware.Sessions, error) {
-					c := middleware.Config{Keys: newRing(t), Logger: quiet}
+					c = middleware.Config{Keys: newRing(t), Logger: quiet}
 					test.config(&c)
 					*number(&c.Limits) = n
 					return middleware.New(c)
@@ -228,7 +230,7 @@ func TestNewRefusesLimitsInWhichNoSessionFits(t *testing.T) {
 					m, err = sessions(enough)
 				}
 				require.NoError(t, err)
-				jar := &sessiontest.Jar{URL: strings.TrimSuffix(sessiontest.Home, "/") + m.Cookie.Path}
+				jar := &sessiontest.Jar{URL: strings.TrimSuffix(sessiontest.Home, "/") + c.Cookie.Path}
 				for range 3 {
 					write(t, m, jar, func(s *session.Session) { session.Key[bool]("a").Set(s, !s.Has("a")) })()
 				}
@@ -265,4 +267,14 @@ func TestConfigIsCopied(t *testing.T) {
 	fields, err := x.Commit(t.Context(), middleware.Response{Status: 200})
 	require.NoError(t, err)
 	require.True(t, strings.HasPrefix(fmt.Sprint(fields.SetCookie), "[__Host-session."))
+}
+
+// A Sessions has no exported fields, not even by embedding: pkg.go.dev and completion
+// show its methods only.
+func TestSessionsHasNoFields(t *testing.T) {
+	for _, v := range []any{middleware.Sessions{}, middleware.Exchange{}} {
+		for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
+			require.False(t, f.IsExported() && f.Name != "Context", "%T.%s", v, f.Name)
+		}
+	}
 }

@@ -21,7 +21,7 @@ func (x *requestState) decidePlan(o core.Outcome, r Response, conflict bool) (po
 	in.Bound, in.MayTouch, in.Late, in.Conflict = x.bound, mayTouch(x.quiet, r), x.committed(), conflict
 	in.Others = policy.Size{Cookies: x.found.jar.Others, Request: x.found.jar.OthersBytes}
 	in.Jar = x.groups(&in.Others)
-	if m.Fallback.Store != nil {
+	if m.config.Fallback.Store != nil {
 		in.RowTag = fallback.Revision{}.Next().Tag
 	}
 	if o.Changes.Destroyed {
@@ -29,7 +29,7 @@ func (x *requestState) decidePlan(o core.Outcome, r Response, conflict bool) (po
 	}
 	p, err := m.decide(in)
 	if e, ok := errors.AsType[*session.TooLargeError](err); ok {
-		e.Platform = string(m.Platform)
+		e.Platform = string(m.config.Platform)
 	}
 	return p, err
 }
@@ -41,17 +41,17 @@ func (m *Sessions) decide(in *policy.Input) (p policy.Plan, err error) {
 		return policy.Decide(in)
 	}
 	in.InFlight = m.inFlight.begin(in.View)
-	defer func() { m.inFlight.end(in.View, p.Grows, m.Clock()) }()
+	defer func() { m.inFlight.end(in.View, p.Grows, m.config.Clock()) }()
 	return policy.Decide(in)
 }
 
 // input returns the policy's input as far as the configuration and the outcome
 // determine it.
 func (s *settings) input(o core.Outcome) *policy.Input {
-	return &policy.Input{View: o.View, Changes: o.Changes, Writes: o.Writes, Now: state.Millis(s.Clock()), ID: state.NewWriteID(),
-		Lifetime: s.lifetime, MaxLifetime: s.Lifetimes.Max.Milliseconds(), Browser: s.Cookie.BrowserSession, Idle: s.idle, Touch: s.touch,
-		Audience: s.Audience, Sizer: s.sizer, Limits: s.policyLimits(), FixedName: s.Cookie.FixedName,
-		Mode: policy.Mode(s.Fallback.Mode), Store: s.Fallback.Store != nil, Revocable: s.revocable()}
+	return &policy.Input{View: o.View, Changes: o.Changes, Writes: o.Writes, Now: state.Millis(s.config.Clock()), ID: state.NewWriteID(),
+		Lifetime: s.lifetime, MaxLifetime: s.config.Lifetimes.Max.Milliseconds(), Browser: s.config.Cookie.BrowserSession, Idle: s.idle, Touch: s.touch,
+		Audience: s.config.Audience, Sizer: s.sizer, Limits: s.policyLimits(), FixedName: s.config.Cookie.FixedName,
+		Mode: policy.Mode(s.config.Fallback.Mode), Store: s.config.Fallback.Store != nil, Revocable: s.revocable()}
 }
 
 // policyLimits returns the limits as the policy takes them.

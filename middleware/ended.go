@@ -47,9 +47,9 @@ func (x *requestState) applyStatus(v *state.View, status records.Status, err err
 		if status.LoggedOut {
 			v.Verdict = reason.LoggedOut
 		}
-	case err != nil && x.sessions.Fallback.Revocation == RevocationStrict:
+	case err != nil && x.sessions.config.Fallback.Revocation == RevocationStrict:
 		v.End(reason.StoreDown)
-		if x.sessions.Fallback.Outage == OutageAbsent {
+		if x.sessions.config.Fallback.Outage == OutageAbsent {
 			return nil
 		}
 		return err

@@ -124,7 +124,7 @@ func (s *settings) footprint(o core.Outcome) Footprint {
 func (s *settings) estimated(in *policy.Input) (policy.Plan, error) {
 	p, err := policy.Decide(in)
 	if e, ok := errors.AsType[*session.TooLargeError](err); ok {
-		e.Platform = string(s.Platform)
+		e.Platform = string(s.config.Platform)
 	}
 	return p, err
 }

@@ -124,13 +124,14 @@ func (x *requestState) fields(ctx context.Context, o core.Outcome, r Response) (
 	if p.EndedByLogout != nil {
 		x.endGeneration(ctx, p.EndedByLogout, p.EndedByLogout.End)
 	}
+	x.noteListing(o, p)
 	x.pending = nil
 	if len(p.EndedByRenewal) > 0 {
 		x.pending = &pendingPlan{Plan: policy.Plan{EndedByRenewal: p.EndedByRenewal}} // Finish ends these
 	}
 	out.SetCookie = x.expireLegacy(ctx, out.SetCookie, o, p, r)
 	x.cacheControl(ctx, &out, o, r, p.Changes)
-	if len(out.SetCookie) > 0 && x.sessions.Observer != nil {
+	if len(out.SetCookie) > 0 && x.sessions.config.Observer != nil {
 		x.observeCommit(ctx, p, out)
 		if p.Changes && o.View.Imported {
 			x.observe(ctx, Event{Kind: EventImported, SessionID: o.View.Winner.Root.ID()})
@@ -150,6 +151,7 @@ func (x *requestState) save(ctx context.Context, o core.Outcome) (*state.View, e
 		return nil, err
 	}
 	if p.Record != nil {
+		x.noteListing(o, p)
 		x.pending = &pendingPlan{Plan: x.withPending(p)}
 		return v, nil
 	}
@@ -186,8 +188,8 @@ func (b *backend) Load(ctx context.Context) (*state.View, error) {
 	if ctx == nil {
 		ctx = b.Context
 	}
-	cookies, found := cookiejar.EstimateGroups(b.cookies, b.sessions.Cookie.Name)
-	if !found && b.state.Load() == nil && b.sessions.Observer == nil && len(b.sessions.Migration.From) == 0 {
+	cookies, found := cookiejar.EstimateGroups(b.cookies, b.sessions.config.Cookie.Name)
+	if !found && b.state.Load() == nil && b.sessions.config.Observer == nil && len(b.sessions.config.Migration.From) == 0 {
 		return nil, nil // a load would find nothing, and there is no observer to report it to
 	}
 	return b.exchange().ensureStateFor(cookies).load(ctx)
@@ -235,7 +237,7 @@ func (b *backend) LateChange(what string) {
 // milliseconds.
 func (b *backend) Lifetimes() (now, lifetime, longest int64) {
 	m := b.sessions
-	return state.Millis(m.Clock()), m.lifetime, m.Lifetimes.Max.Milliseconds()
+	return state.Millis(m.config.Clock()), m.lifetime, m.config.Lifetimes.Max.Milliseconds()
 }
 
 // Clamped reports that a lifetime was outside of the permitted range.
@@ -257,9 +259,9 @@ func (b *backend) StoreCall(ctx context.Context, c records.Call) {
 	b.exchange().observe(ctx, e)
 }
 
-// RecordRefused reports a record that was refused. Package records calls it.
-func (b *backend) RecordRefused(ctx context.Context, root *state.Root, bytes int, err error) {
-	b.exchange().observe(ctx, Event{Kind: EventRefused, Reason: reasonOf(err), SessionID: root.ID(), Bytes: bytes})
+// RecordRefused reports a row that was refused. Package records calls it.
+func (b *backend) RecordRefused(ctx context.Context, id string, bytes int, err error) {
+	b.exchange().observe(ctx, Event{Kind: EventRefused, Reason: reasonOf(err), SessionID: id, Bytes: bytes})
 }
 
 func (b *backend) observe(e Event) { b.exchange().observe(b.exchange(), e) }

@@ -119,7 +119,7 @@ func (x *Exchange) loadResult() *loadResult {
 		return w.found
 	}
 	found := &loadResult{}
-	found.jar.Read(x.cookies, x.sessions.Cookie.Name, x.sessions.Cookie.FixedName)
+	found.jar.Read(x.cookies, x.sessions.config.Cookie.Name, x.sessions.config.Cookie.FixedName)
 	return found
 }
 

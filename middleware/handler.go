@@ -101,5 +101,5 @@ func (x *httpExchange) fail(err error) {
 	maps.Copy(h, x.outer)
 	vary(h, &x.value)
 	h.Set("Cache-Control", "private, no-store")
-	x.sessions.ErrorHandler(x.rw, x.request, err)
+	x.sessions.config.ErrorHandler(x.rw, x.request, err)
 }

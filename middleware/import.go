@@ -25,7 +25,7 @@ import (
 // findLegacy returns the other library's cookie in the request, or nil. If there are
 // several, the first importer in Config.Migration.From counts.
 func (x *requestState) findLegacy() *legacy {
-	for _, from := range x.sessions.Migration.From {
+	for _, from := range x.sessions.config.Migration.From {
 		name := from.Cookie().Name
 		for _, line := range x.cookies {
 			for pair := range strings.SplitSeq(line, ";") {
@@ -55,7 +55,7 @@ func (x *requestState) importLegacy(ctx context.Context, v *state.View, now time
 	switch {
 	case err != nil:
 		x.observe(ctx, Event{Kind: EventRefused, Reason: reason.ImportFailed, Err: err})
-		if m.Fallback.Outage == OutageAbsent || errors.Is(err, ErrCannotImport) {
+		if m.config.Fallback.Outage == OutageAbsent || errors.Is(err, ErrCannotImport) {
 			x.found.legacy = nil // so that the cookie stays, for an importer that can read it
 			return nil
 		}
@@ -64,7 +64,7 @@ func (x *requestState) importLegacy(ctx context.Context, v *state.View, now time
 		x.observe(ctx, Event{Kind: EventRefused, Reason: reason.ImportFailed})
 		return nil
 	}
-	head, err := m.importedHead(m.Keys.Ring(ctx).Active(now), l, got, now)
+	head, err := m.importedHead(m.config.Keys.Ring(ctx).Active(now), l, got, now)
 	if err != nil {
 		x.observe(ctx, Event{Kind: EventRefused, Reason: reason.ImportFailed, Err: err})
 		x.found.legacy = nil
@@ -98,7 +98,7 @@ func (m *Sessions) importedHead(key *keyring.Key, l *legacy, got *Imported, now 
 		return nil, err
 	}
 	return &state.Cookie{Kind: state.Head, Root: state.Root(hash[:32]), Born: born, Floor: born, Orphan: true, Created: created, End: end,
-		Browser: m.Cookie.BrowserSession, Entries: entries, Since: state.Millis(now), SeenAt: state.Millis(now)}, nil
+		Browser: m.config.Cookie.BrowserSession, Entries: entries, Since: state.Millis(now), SeenAt: state.Millis(now)}, nil
 }
 
 // importSlot is the key's slot for the secret that importHash uses.
@@ -114,7 +114,7 @@ func (m *Sessions) importHash(key *keyring.Key, l *legacy) []byte {
 	for part := byte(1); part <= 2; part++ {
 		mac := hmac.New(sha256.New, secret)
 		mac.Write([]byte{part})
-		for _, s := range []string{m.Audience, m.Cookie.Name, l.from.Cookie().Name, l.value} {
+		for _, s := range []string{m.config.Audience, m.config.Cookie.Name, l.from.Cookie().Name, l.value} {
 			mac.Write(binary.BigEndian.AppendUint32(nil, uint32(len(s))))
 			mac.Write([]byte(s))
 		}
@@ -156,13 +156,13 @@ func (x *requestState) legacyObsolete(o core.Outcome, p policy.Plan, r Response)
 		return false
 	case o.Changes.Destroyed:
 		return true
-	case x.sessions.Migration.Keep:
+	case x.sessions.config.Migration.Keep:
 		return false
 	case o.Changes.Renewed && p.Changes:
 		return true
 	case l.imported || o.View.Unopened > 0 || o.View.Head == nil && o.View.Verdict != reason.LoggedOut:
 		return false
-	case o.View.Head != nil && state.Millis(x.sessions.Clock())-o.View.Winner.Since < state.Settled:
+	case o.View.Head != nil && state.Millis(x.sessions.config.Clock())-o.View.Winner.Since < state.Settled:
 		return false // a request that carries only the old cookie may still be in flight
 	}
 	return p.Changes || mayTouch(x.quiet, r)
@@ -201,7 +201,7 @@ func (x *requestState) forget(ctx context.Context, l *legacy) {
 
 // imports reports whether other libraries' sessions are still imported.
 func (s *settings) imports(now time.Time) bool {
-	return len(s.Migration.From) > 0 && now.Before(s.Migration.Until)
+	return len(s.config.Migration.From) > 0 && now.Before(s.config.Migration.Until)
 }
 
 // hasOwn reports whether the request carries a session cookie of this program.

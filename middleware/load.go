@@ -17,14 +17,14 @@ import (
 // does not answer.
 func (x *requestState) load(ctx context.Context) (*state.View, error) {
 	m := x.sessions
-	start := m.Clock()
+	start := m.config.Clock()
 	found := &x.result
 	x.found = found
 	found.useBuffers()
-	found.jar.Read(x.cookies, m.Cookie.Name, m.Cookie.FixedName)
+	found.jar.Read(x.cookies, m.config.Cookie.Name, m.config.Cookie.FixedName)
 	l := loading{m: m, now: start, found: found}
 	if len(found.jar.Groups) > 0 {
-		l.ring = m.Keys.Ring(ctx)
+		l.ring = m.config.Keys.Ring(ctx)
 		l.openAll()
 	}
 	if l.unknown > 0 {
@@ -47,8 +47,8 @@ func (x *requestState) load(ctx context.Context) (*state.View, error) {
 		err = x.refuseRevoked(ctx, v)
 	}
 	found.merged = v
-	if m.Observer != nil && !x.silent {
-		x.observeLoad(ctx, v, m.Clock().Sub(start))
+	if m.config.Observer != nil && !x.silent {
+		x.observeLoad(ctx, v, m.config.Clock().Sub(start))
 	}
 	return v, err
 }
@@ -118,7 +118,7 @@ func (l *loading) openAll() {
 // ring, resolve opens the cookies with that ring. If the source says that the keys
 // belong to another program, resolve marks the cookies as foreign.
 func (l *loading) resolve(ctx context.Context) {
-	r, ok := l.m.Keys.(keyring.Resolver)
+	r, ok := l.m.config.Keys.(keyring.Resolver)
 	if !ok {
 		return
 	}
@@ -153,9 +153,9 @@ func (l *loading) reopenAll() {
 // cookie name, and how to fix that.
 func (m *Sessions) adviseOnForeign(id keyring.ID) {
 	m.foreign.Do(func() {
-		m.Logger.Warn("carryon: a request has a session cookie whose key is not in the ring: another program on this host uses the same "+
+		m.config.Logger.Warn("carryon: a request has a session cookie whose key is not in the ring: another program on this host uses the same "+
 			"Config.Cookie.Name, or the ring was replaced; if there is another program, give one of the two a different Config.Cookie.Name",
-			"name", m.Cookie.Name, "key", id.String())
+			"name", m.config.Cookie.Name, "key", id.String())
 	})
 }
 
@@ -255,7 +255,7 @@ func (l *loading) open(g *cookiejar.Group, piece func(i int) (string, bool)) (op
 
 // binding returns the context that a seal authenticates besides the content.
 func (m *Sessions) binding(tag string) codec.Binding {
-	return codec.Binding{Audience: m.Audience, Base: m.Cookie.Name, Suffix: tag}
+	return codec.Binding{Audience: m.config.Audience, Base: m.config.Cookie.Name, Suffix: tag}
 }
 
 // reload returns the session as it is now: expired or revoked meanwhile, or changed
@@ -263,7 +263,7 @@ func (m *Sessions) binding(tag string) codec.Binding {
 func (x *requestState) reload(ctx context.Context, have *state.View) (*state.View, error) {
 	now := *have
 	v := &now
-	if have.Head != nil && state.Millis(x.sessions.Clock()) >= have.Head.End {
+	if have.Head != nil && state.Millis(x.sessions.config.Clock()) >= have.Head.End {
 		v.End(reason.Expired)
 		return v, nil
 	}

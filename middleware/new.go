@@ -14,7 +14,7 @@ import (
 
 // New checks the configuration and returns all its faults at once.
 func New(c Config) (*Sessions, error) {
-	s := settings{Config: c}
+	s := settings{config: c}
 	s.fill()
 	f := s.check()
 	if len(f) == 0 {
@@ -25,25 +25,27 @@ func New(c Config) (*Sessions, error) {
 	}
 	s.warnOfOverlap()
 	if c.Cookie.DangerouslyAllowPlainHTTP {
-		s.Logger.Warn("carryon: sessions travel over plain HTTP, where anyone on the network path can read and plant them; " +
+		s.config.Logger.Warn("carryon: sessions travel over plain HTTP, where anyone on the network path can read and plant them; " +
 			"unset Config.Cookie.DangerouslyAllowPlainHTTP outside of development")
 	}
-	return &Sessions{settings: s, records: records.Client{Store: s.Fallback.Store, Timeout: s.timeout, Idle: s.idle, Clock: s.Clock,
-		Audience: s.Audience, Name: s.Cookie.Name}}, nil
+	m := &Sessions{settings: s, records: records.Client{Store: s.config.Fallback.Store, Timeout: s.timeout, Idle: s.idle, Clock: s.config.Clock,
+		Audience: s.config.Audience, Name: s.config.Cookie.Name}}
+	m.records.Sealer = rowSealer{m}
+	return m, nil
 }
 
 // warnOfOverlap logs a warning if a key of the ring expires before the sessions that
 // it seals. That is not an error: the ring can change while the program runs, and a
 // ring that was rotated in a hurry must not keep a replica from starting.
 func (s *settings) warnOfOverlap() {
-	ring := s.Keys.Ring(context.Background())
-	if err := ring.CheckLifetime(s.Clock(), max(s.Lifetimes.Absolute, s.Lifetimes.Max)); err != nil {
-		s.Logger.Warn("carryon: some sessions end before their lifetime: " + err.Error())
+	ring := s.config.Keys.Ring(context.Background())
+	if err := ring.CheckLifetime(s.config.Clock(), max(s.config.Lifetimes.Absolute, s.config.Lifetimes.Max)); err != nil {
+		s.config.Logger.Warn("carryon: some sessions end before their lifetime: " + err.Error())
 	}
 }
 
 func (s *settings) fill() {
-	c, l, b := &s.Cookie, &s.Lifetimes, &s.Fallback
+	c, l, b := &s.config.Cookie, &s.config.Lifetimes, &s.config.Fallback
 	if c.Path == "" {
 		c.Path = "/"
 	}
@@ -64,21 +66,21 @@ func (s *settings) fill() {
 	if isNil(b.Store) {
 		b.Store = nil
 	}
-	if s.ErrorHandler == nil {
-		s.ErrorHandler = answerError
+	if s.config.ErrorHandler == nil {
+		s.config.ErrorHandler = answerError
 	}
-	if s.Clock == nil {
-		s.Clock = time.Now
+	if s.config.Clock == nil {
+		s.config.Clock = time.Now
 	}
-	if s.Logger == nil {
-		s.Logger = slog.Default()
+	if s.config.Logger == nil {
+		s.config.Logger = slog.Default()
 	}
-	s.failures = &eventLog{logger: s.Logger, now: s.Clock}
-	platform, known := s.Platform.Limits()
+	s.failures = &eventLog{logger: s.config.Logger, now: s.config.Clock}
+	platform, known := s.config.Platform.Limits()
 	if !known {
 		platform, _ = Default.Limits() // so that the limits are not faults, too
 	}
-	s.limits = s.Limits.withDefaults(platform)
+	s.limits = s.config.Limits.withDefaults(platform)
 	if c.Partitioned {
 		s.limits.RequestBytes = min(s.limits.RequestBytes, partitionBytes)
 	}
@@ -100,9 +102,9 @@ func orDefault(d, def time.Duration) time.Duration {
 
 func (s *settings) defaultName() string {
 	switch {
-	case s.Cookie.DangerouslyAllowPlainHTTP:
+	case s.config.Cookie.DangerouslyAllowPlainHTTP:
 		return "session"
-	case s.Cookie.Domain != "" || s.Cookie.Path != "/":
+	case s.config.Cookie.Domain != "" || s.config.Cookie.Path != "/":
 		return "__Secure-session"
 	}
 	return DefaultName

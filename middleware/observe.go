@@ -45,8 +45,8 @@ func (o observed) Value(key any) any {
 // report passes an event to the Observer. Without an Observer, failures are logged.
 func (s *settings) report(ctx context.Context, e Event) {
 	switch {
-	case s.Observer != nil:
-		s.Observer(ctx, e)
+	case s.config.Observer != nil:
+		s.config.Observer(ctx, e)
 	case isFailure(e):
 		s.failures.observe(ctx, e)
 	}

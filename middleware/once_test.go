@@ -94,7 +94,8 @@ func (i *issuer) set(f func()) {
 	f()
 }
 
-// program serves /begin, /use (the ticket's serial), /drop, /has and /late.
+// program serves /begin, /use (the ticket's serial), /drop, /has, and /late and /during,
+// which send the header before and while they replace the ticket.
 func (i *issuer) program(w http.ResponseWriter, r *http.Request) {
 	s := session.From(r.Context())
 	switch r.URL.Path {
@@ -104,6 +105,16 @@ func (i *issuer) program(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusOK)
 		_ = http.NewResponseController(w).Flush()
 		i.use(w, r)
+	case "/during":
+		used := make(chan struct{})
+		go func() {
+			defer close(used)
+			i.use(w, r)
+		}()
+		<-i.entered
+		w.WriteHeader(http.StatusOK)
+		close(i.hold)
+		<-used
 	case "/drop":
 		_, _ = i.replace(r)
 		tickets.Delete(s)
@@ -124,6 +135,8 @@ func (i *issuer) use(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "spent")
 	case errors.Is(err, session.ErrReplaced):
 		_, _ = io.WriteString(w, "replaced")
+	case errors.Is(err, session.ErrLate):
+		_, _ = io.WriteString(w, "late")
 	case err != nil:
 		_, _ = io.WriteString(w, "error: "+err.Error())
 	default:
@@ -358,11 +371,33 @@ func TestReplaceWhileTheIssuerIsDown(t *testing.T) {
 	}
 }
 
-// A replacement after the header was sent reaches the visitor with a later response.
+// After the header was sent a new value would be lost, and the old one be spent. So
+// there is no replacement, but the new value of another request is found.
 func TestReplaceAfterTheHeader(t *testing.T) {
+	for _, store := range []bool{false, true} {
+		sites, i := replicas(t, 2, store)
+		old := sites[0].header()
+		require.Equal(t, "late", sites[0].get("/late").body)
+		exchanges, _ := i.counts()
+		require.Zero(t, exchanges)
+		require.Equal(t, "1 true [ticket]", sites[0].get("/has").body)
+
+		require.Equal(t, "2", sites[0].get("/use").body)
+		require.Equal(t, "2", sites[0].bare("/late", old).body)
+		require.Equal(t, map[bool]string{true: "2", false: "late"}[store], sites[1].bare("/late", old).body)
+		exchanges, refused := i.counts()
+		require.Equal(t, 1, exchanges)
+		require.Zero(t, refused)
+		require.Empty(t, sites[0].events.of(middleware.EventLateChange))
+	}
+}
+
+// The header may be sent while the value is being replaced. A later request gets the
+// new value.
+func TestReplaceDuringTheHeader(t *testing.T) {
 	sites, i := replicas(t, 1, false)
-	require.Equal(t, "2", sites[0].get("/late").body)
-	require.Empty(t, sites[0].events.of(middleware.EventLateChange))
+	i.hold = make(chan struct{})
+	require.Equal(t, "2", sites[0].get("/during").body)
 	require.Equal(t, "2", sites[0].get("/use").body)
 	exchanges, _ := i.counts()
 	require.Equal(t, 1, exchanges)

@@ -41,8 +41,8 @@ func (x *requestState) persist(ctx context.Context, o core.Outcome, r Response) 
 		case !errors.Is(err, fallback.ErrConflict):
 			return policy.Plan{}, nil, err
 		case try == 1:
-			until = x.sessions.Clock().Add(maxWaits * x.sessions.timeout)
-		case try == records.MaxTries || x.sessions.timeout > 0 && x.sessions.Clock().After(until):
+			until = x.sessions.config.Clock().Add(maxWaits * x.sessions.timeout)
+		case try == records.MaxTries || x.sessions.timeout > 0 && x.sessions.config.Clock().After(until):
 			return policy.Plan{}, nil, records.Down(records.ErrBusy)
 		}
 		pause(ctx, try)
@@ -129,6 +129,7 @@ func (x *requestState) persistCookies(ctx context.Context, p policy.Plan, v *sta
 // committed plan has replaced. The response does not depend on that, so a failure is
 // only an event.
 func (x *requestState) cleanUp(ctx context.Context) {
+	x.updateListings(ctx)
 	if x.pending == nil {
 		return
 	}
@@ -146,5 +147,5 @@ func (x *requestState) cleanUp(ctx context.Context) {
 // accepts.
 func (x *requestState) recordTooLarge(c *state.Cookie) error {
 	n := len(c.Plaintext())
-	return &session.TooLargeError{Limit: session.LimitRecordBytes, Need: n, Session: n, Platform: string(x.sessions.Platform)}
+	return &session.TooLargeError{Limit: session.LimitRecordBytes, Need: n, Session: n, Platform: string(x.sessions.config.Platform)}
 }

@@ -38,7 +38,7 @@ func TestEveryBrokenRequestHasItsReason(t *testing.T) {
 			b := c.make(t)
 			b.events.forget()
 			a := b.bare("/read", b.cookies...)
-			down := c.want == reason.StoreDown && b.sessions.Fallback.Outage != middleware.OutageAbsent
+			down := c.want == reason.StoreDown && b.config.Fallback.Outage != middleware.OutageAbsent
 			if down {
 				require.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
 			} else {

@@ -29,7 +29,7 @@ func (x *requestState) loadRecord(ctx context.Context) (*state.View, error) {
 	}
 	v := x.viewWith(nil)
 	v.End(reason.StoreDown)
-	if x.sessions.Fallback.Outage == OutageAbsent {
+	if x.sessions.config.Fallback.Outage == OutageAbsent {
 		err = nil
 	}
 	return v, err
@@ -44,7 +44,7 @@ func (x *requestState) checkRollback(ctx context.Context, rec *records.Record, h
 		return nil
 	}
 	x.observe(ctx, Event{Kind: EventRefused, Reason: reason.StoreRolledBack, SessionID: head.Root.ID()})
-	if x.sessions.Fallback.Outage == OutageStrict {
+	if x.sessions.config.Fallback.Outage == OutageStrict {
 		return errRolledBack
 	}
 	return nil
@@ -94,7 +94,7 @@ func (x *requestState) endGeneration(ctx context.Context, head *state.Cookie, en
 // record.
 func (x *requestState) markerEnd(c *state.Cookie) int64 {
 	if c.Stored() && !x.sessions.revocable() {
-		return state.Millis(x.sessions.Clock()) + state.Settled
+		return state.Millis(x.sessions.config.Clock()) + state.Settled
 	}
 	return c.End
 }

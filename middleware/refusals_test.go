@@ -214,9 +214,9 @@ var withoutSession = []struct {
 	}},
 	{"the wrong base name", reason.BadSeal, func(t *testing.T) broken {
 		ring := newRing(t)
-		s, name, value := loggedIn(t, config(func(c *middleware.Config) { c.Keys = ring }))
+		_, name, value := loggedIn(t, config(func(c *middleware.Config) { c.Keys = ring }))
 		other := newSite(t, app, config(func(c *middleware.Config) { c.Keys, c.Cookie.Name = ring, "__Host-admin" }))
-		return broken{other, []string{"__Host-admin" + strings.TrimPrefix(name, s.sessions.Cookie.Name) + "=" + value}}
+		return broken{other, []string{"__Host-admin" + strings.TrimPrefix(name, middleware.DefaultName) + "=" + value}}
 	}},
 	{"another audience", reason.BadSeal, func(t *testing.T) broken {
 		ring := newRing(t)

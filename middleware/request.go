@@ -71,6 +71,7 @@ type requestState struct {
 	found   *loadResult  // nil before the load
 	pending *pendingPlan // saved, but not yet in a header; nil: nothing
 	bound   int64        // when a login binds its session (ms)
+	listing []listChange // for Finish
 	silent  bool         // no event is reported, because the request is not a visitor's
 	value   [1]string    // buffer for the value of Cache-Control
 	result  loadResult

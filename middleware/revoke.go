@@ -27,10 +27,10 @@ var errRevocationOff = errors.New("carryon: Config.Fallback.Revocation is Revoca
 // probably still valid: call Revoke again. For how durable a store's writes are,
 // see docs/stores.md.
 func (m *Sessions) Revoke(ctx context.Context, id string) error {
-	if m.Fallback.Store == nil {
+	if m.config.Fallback.Store == nil {
 		return errNothingRevoked
 	}
-	if m.Fallback.Revocation == RevocationOff && m.Fallback.Mode != AlwaysStored {
+	if m.config.Fallback.Revocation == RevocationOff && m.config.Fallback.Mode != AlwaysStored {
 		return errRevocationOff
 	}
 	if raw, err := base64.RawURLEncoding.Strict().DecodeString(id); err != nil || len(raw) != 16 || len(id) != 22 {
@@ -50,7 +50,7 @@ func (m *Sessions) storage(ctx context.Context) *stored {
 // latestEnd returns the latest time until which a browser may keep a cookie that is
 // set now, under any Config.Lifetimes.Absolute.
 func (m *Sessions) latestEnd() time.Time {
-	return m.Clock().Add(MaxLifetime + state.Settled*time.Millisecond)
+	return m.config.Clock().Add(MaxLifetime + state.Settled*time.Millisecond)
 }
 
 // RevokeSubject ends all sessions that were bound to the subject
@@ -59,14 +59,18 @@ func (m *Sessions) latestEnd() time.Time {
 // Config.Fallback.RevocationMaxAge. Later logins are not affected, even if the
 // replicas' clocks differ. Its errors are those of [Sessions.Revoke].
 func (m *Sessions) RevokeSubject(ctx context.Context, subject string) error {
-	if m.Fallback.Store == nil {
+	switch {
+	case m.config.Fallback.Store == nil:
 		return errNothingRevoked
-	}
-	if m.Fallback.Revocation == RevocationOff {
+	case m.config.Fallback.Revocation == RevocationOff:
 		return errRevocationOff
-	}
-	if len(subject) == 0 || len(subject) > state.MaxSubject {
-		return errors.New("carryon: a subject has 1 to 255 bytes; call RevokeSubject with the user's id")
+	case !isSubject(subject):
+		return errNoSubject
 	}
 	return m.storage(ctx).EndSubject(ctx, []byte(subject), m.latestEnd())
 }
+
+func isSubject(s string) bool { return len(s) > 0 && len(s) <= state.MaxSubject }
+
+// errNoSubject is the error for a string that cannot be a session's subject.
+var errNoSubject = errors.New("carryon: a subject has 1 to 255 bytes; pass the user's id, as at the login")

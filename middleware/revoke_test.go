@@ -153,7 +153,7 @@ func TestRevokeSubjectAndClocks(t *testing.T) {
 	slow := sites[0]
 	at := func(d time.Duration) *site {
 		s := newSite(t, bindApp, config(func(c *middleware.Config) {
-			c.Keys, c.Fallback.Store = slow.sessions.Config.Keys, store
+			c.Keys, c.Fallback.Store = slow.config.Keys, store
 			c.Clock = func() time.Time { return slow.clock.Now().Add(d) }
 		}))
 		return s
@@ -175,7 +175,7 @@ func TestRevokeSubjectAtTheLimitOfTheClocks(t *testing.T) {
 	sites, store := sharing(t, 1)
 	slow := sites[0]
 	fast := newSite(t, bindApp, config(func(c *middleware.Config) {
-		c.Keys, c.Fallback.Store = slow.sessions.Config.Keys, store
+		c.Keys, c.Fallback.Store = slow.config.Keys, store
 		c.Clock = func() time.Time { return slow.clock.Now().Add(time.Minute) }
 	}))
 	fast.get("/bind?user=ada")

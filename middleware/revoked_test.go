@@ -94,10 +94,10 @@ func TestRevocationThatAFailoverLoses(t *testing.T) {
 // last RevokeSubject began are ended, and every login that began after it counts.
 func TestLoginsAndRevocationsAtOnce(t *testing.T) {
 	sites, _ := sharing(t, 3)
-	ring := sites[0].sessions.Config.Keys
+	ring := sites[0].config.Keys
 	for i, skew := range []time.Duration{-29 * time.Second, 0, 29 * time.Second} {
 		now := sites[0].clock
-		m, err := middleware.New(middleware.Config{Keys: ring, Fallback: middleware.Fallback{Store: sites[0].sessions.Fallback.Store},
+		m, err := middleware.New(middleware.Config{Keys: ring, Fallback: middleware.Fallback{Store: sites[0].config.Fallback.Store},
 			Clock: func() time.Time { return now.Now().Add(skew) }})
 		require.NoError(t, err)
 		sites[i].sessions = m

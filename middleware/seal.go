@@ -76,8 +76,8 @@ func (x *requestState) seal(p policy.Plan) ([]string, error) {
 	m := x.sessions
 	lines := make([]string, 0, len(p.Set)+len(p.Expire)+1)
 	if len(p.Set) > 0 {
-		now := m.Clock()
-		key := m.Keys.Ring(x).Active(now)
+		now := m.config.Clock()
+		key := m.config.Keys.Ring(x).Active(now)
 		if key == nil {
 			return nil, session.ErrNoKey
 		}
@@ -108,7 +108,7 @@ func (x *requestState) observeCommit(ctx context.Context, p policy.Plan, out Fie
 	if p.Whole {
 		x.observe(ctx, Event{Kind: EventWhole, SessionID: e.SessionID, Bytes: e.Bytes})
 	}
-	if key := x.sessions.Keys.Ring(x).Active(x.sessions.Clock()); key != nil && x.rotates(p) {
+	if key := x.sessions.config.Keys.Ring(x).Active(x.sessions.config.Clock()); key != nil && x.rotates(p) {
 		x.observe(ctx, Event{Kind: EventRotated, SessionID: e.SessionID, KeyID: key.ID().String()})
 	}
 }

@@ -96,6 +96,7 @@ func (l *logs) String() string {
 type site struct {
 	*httptest.Server
 	t        *testing.T
+	config   middleware.Config
 	sessions *middleware.Sessions
 	clock    *clock
 	events   *events
@@ -144,7 +145,8 @@ func newSite(t *testing.T, h http.HandlerFunc, options ...option) *site {
 		o(&set)
 	}
 	var err error
-	s.sessions, err = middleware.New(set.Config)
+	s.config = set.Config
+	s.sessions, err = middleware.New(s.config)
 	require.NoError(t, err)
 	if set.program != nil {
 		h = set.program

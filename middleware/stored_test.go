@@ -399,7 +399,7 @@ func TestAlwaysStored(t *testing.T) {
 func TestReferenceWithoutAStore(t *testing.T) {
 	s, _ := storedSite(t)
 	s.grow("large", 50_000)
-	bare := newSite(t, storedApp, config(func(c *middleware.Config) { c.Keys = s.sessions.Keys }))
+	bare := newSite(t, storedApp, config(func(c *middleware.Config) { c.Keys = s.config.Keys }))
 	require.Equal(t, 503, bare.bare("/get?name=large", s.header()).StatusCode)
 	require.ErrorContains(t, bare.events.of(middleware.EventFailed)[0].Err, "Config.Fallback.Store is nil")
 }

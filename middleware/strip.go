@@ -24,7 +24,7 @@ func (m *Sessions) StripCookies(r *http.Request) {
 		var kept []string
 		for pair := range strings.SplitSeq(line, ";") {
 			pair = cookiejar.Trim(pair)
-			if _, ours := cookiejar.ParsePair(pair, m.Cookie.Name, m.Cookie.FixedName); pair != "" && !ours {
+			if _, ours := cookiejar.ParsePair(pair, m.config.Cookie.Name, m.config.Cookie.FixedName); pair != "" && !ours {
 				kept = append(kept, pair)
 			}
 		}

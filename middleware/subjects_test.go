@@ -71,7 +71,7 @@ func TestLoginAfterTheRevocationOfEitherSubject(t *testing.T) {
 		sites, store := sharing(t, 1)
 		slow := sites[0]
 		fast := newSite(t, bindApp, config(func(c *middleware.Config) {
-			c.Keys, c.Fallback.Store = slow.sessions.Config.Keys, store
+			c.Keys, c.Fallback.Store = slow.config.Keys, store
 			c.Clock = func() time.Time { return slow.clock.Now().Add(29 * time.Second) }
 		}))
 		slow.get("/bind?user=ada&also=sid")

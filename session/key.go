@@ -131,3 +131,7 @@ func (k Key[T]) Pop(s *Session) (T, bool) {
 
 // Delete removes the value. Removing what is not there is no change.
 func (k Key[T]) Delete(s *Session) { s.core().Delete(string(k)) }
+
+// Label is the name under which the visitor's session is listed, such as "Firefox on
+// Linux"; see middleware.Sessions.List. The list shows its first 128 bytes.
+const Label Key[string] = "label"

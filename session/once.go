@@ -103,6 +103,9 @@ func newHeld[T any](v T) held[T] {
 //   - an error that wraps [ErrReplaced]: replace has returned [ErrSpent], but another
 //     process may have replaced the value at the same time. If the visitor's session
 //     still has the old value ten seconds later, Replace returns ErrSpent.
+//   - [ErrLate] (wrapped): the response's header has been written, so that the session
+//     could not keep a new value, and no other request has made one. replace was not
+//     called.
 //   - any other error of replace. It is returned to all requests in the second that
 //     follows; then replace is called again.
 //   - an error that wraps ctx.Err().

@@ -65,7 +65,7 @@ func (a *Access) Load(ctx context.Context, head *state.Cookie) (*Record, error) 
 	}
 	rec, err := open(head.Root, id, got)
 	if err != nil {
-		a.Listener.RecordRefused(ctx, &head.Root, len(got.Data), err)
+		a.Listener.RecordRefused(ctx, head.Root.ID(), len(got.Data), err)
 		return nil, nil
 	}
 	return rec, nil

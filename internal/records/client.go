@@ -20,6 +20,7 @@ type Client struct {
 	Clock    func() time.Time // returns the current time
 	Audience string           // of the program; programs that share a store have different ones
 	Name     string           // base name of the session's cookies
+	Sealer   Sealer           // of lists of sessions
 
 	revocations  revocations
 	replacements replacements
@@ -29,8 +30,9 @@ type Client struct {
 type Listener interface {
 	// StoreCall is called after each call to the store.
 	StoreCall(ctx context.Context, c Call)
-	// RecordRefused is called for a record that cannot be opened.
-	RecordRefused(ctx context.Context, root *state.Root, bytes int, err error)
+	// RecordRefused is called for a row that cannot be opened. id is the public id of
+	// its session, or "" for a list of sessions.
+	RecordRefused(ctx context.Context, id string, bytes int, err error)
 }
 
 // Call describes a finished call to the store.

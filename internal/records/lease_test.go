@@ -13,14 +13,13 @@ import (
 
 	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/internal/core"
-	"github.com/carryon-go/carryon/internal/state"
 )
 
 // deaf is a Listener that ignores all events.
 type deaf struct{}
 
-func (deaf) StoreCall(context.Context, Call)                        {}
-func (deaf) RecordRefused(context.Context, *state.Root, int, error) {}
+func (deaf) StoreCall(context.Context, Call)                   {}
+func (deaf) RecordRefused(context.Context, string, int, error) {}
 
 // leases returns leases of one value at replicas whose clocks differ by a minute.
 func leases(t *testing.T, n int) []*lease {
@@ -161,20 +160,20 @@ func TestReplacementsAreBounded(t *testing.T) {
 	value := make([]byte, 10_000)
 	id := func(i int) core.OnceID { return core.OnceID{byte(i), byte(i >> 8), byte(i >> 16)} }
 	for i := range 3000 { // 30 MB
-		run, started := r.start(id(i), time.Now())
+		run, started := r.find(id(i), time.Now(), true)
 		require.True(t, started)
 		run.result.Value, run.at = value, time.Now()
 		r.finish(id(i), run)
 	}
 	kept := 0
 	for i := range 3000 {
-		if r.findLocked(id(i)) != nil {
+		if r.lookupLocked(id(i), time.Now()) != nil {
 			kept++
 		}
 	}
 	require.Less(t, kept*len(value), 2*maxReplacements)
 	require.Greater(t, kept*len(value), maxReplacements-len(value))
-	_, started := r.start(id(2999), time.Now())
+	_, started := r.find(id(2999), time.Now(), true)
 	require.False(t, started)
 	require.Empty(t, r.running)
 }
@@ -192,10 +191,10 @@ func TestReplacementsAreForgotten(t *testing.T) {
 		{errors.New("down"), onceBackoff - 1, true}, {errors.New("down"), onceBackoff, false},
 	} {
 		var r replacements
-		run, _ := r.start(core.OnceID{1}, now)
+		run, _ := r.find(core.OnceID{1}, now, true)
 		run.at, run.err = now, c.err
 		r.finish(core.OnceID{1}, run)
-		_, started := r.start(core.OnceID{1}, now.Add(c.after))
+		_, started := r.find(core.OnceID{1}, now.Add(c.after), true)
 		require.Equal(t, c.known, !started, "%v after %v", c.err, c.after)
 	}
 }

@@ -50,8 +50,14 @@ type replacing struct {
 // has succeeded. The end of ctx ends the wait, not the call of do.
 //
 // Without a store, or while it does not answer, another replica may also call its do.
+//
+// If do is nil, Once only returns what another call has made or makes, or
+// [core.ErrLate].
 func (c *Client) Once(ctx context.Context, l Listener, id core.OnceID, do func(context.Context) ([]byte, error)) (core.Replacement, error) {
-	run, started := c.replacements.start(id, c.Clock())
+	run, started := c.replacements.find(id, c.Clock(), do != nil)
+	if run == nil {
+		return c.published(ctx, l, id)
+	}
 	if started {
 		go c.run(context.WithoutCancel(ctx), l, id, run, do)
 	}
@@ -68,14 +74,24 @@ func (c *Client) Once(ctx context.Context, l Listener, id core.OnceID, do func(c
 	return r, run.err
 }
 
-// start returns the run of an id, and reports whether the caller must begin it.
-func (r *replacements) start(id core.OnceID, now time.Time) (run *replacing, started bool) {
+// published returns the value that another replica has put into the store.
+func (c *Client) published(ctx context.Context, l Listener, id core.OnceID) (core.Replacement, error) {
+	if c.Store != nil {
+		lease := &lease{access: &Access{Client: c, Listener: l}, id: id}
+		row, err := lease.access.loadRow(ctx, lease.row())
+		if value, ok := lease.open(row); err == nil && ok {
+			return core.Replacement{Value: value, Known: true}, nil
+		}
+	}
+	return core.Replacement{}, core.ErrLate
+}
+
+// find returns the run of an id. If there is none, find returns nil or, if start is
+// set, a new run that the caller must begin.
+func (r *replacements) find(id core.OnceID, now time.Time, start bool) (run *replacing, started bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if run = r.running[id]; run != nil {
-		return run, false
-	}
-	if run = r.findLocked(id); run != nil && fresh(run.at, now, run.keptFor()) {
+	if run = r.lookupLocked(id, now); run != nil || !start {
 		return run, false
 	}
 	run = &replacing{done: make(chan struct{})}
@@ -86,11 +102,20 @@ func (r *replacements) start(id core.OnceID, now time.Time) (run *replacing, sta
 	return run, true
 }
 
-func (r *replacements) findLocked(id core.OnceID) *replacing {
-	if run := r.recent[id]; run != nil {
+// lookupLocked returns the run of an id that has not ended or whose result is kept, or
+// nil.
+func (r *replacements) lookupLocked(id core.OnceID, now time.Time) *replacing {
+	if run := r.running[id]; run != nil {
 		return run
 	}
-	return r.older[id]
+	run := r.recent[id]
+	if run == nil {
+		run = r.older[id]
+	}
+	if run == nil || !fresh(run.at, now, run.keptFor()) {
+		return nil
+	}
+	return run
 }
 
 func (run *replacing) keptFor() time.Duration {

@@ -109,8 +109,11 @@ func (a *Access) SubjectsStatus(ctx context.Context, subjects state.Subjects, ag
 // subjectStatus returns the status of a subject's sessions, as SessionStatus does
 // for one session.
 func (a *Access) subjectStatus(ctx context.Context, subject []byte, age time.Duration) (Status, error) {
+	return a.subjectRowStatus(ctx, a.Client.subjectRow(subject), age)
+}
+
+func (a *Access) subjectRowStatus(ctx context.Context, row string, age time.Duration) (Status, error) {
 	client := a.Client
-	row := client.subjectRow(subject)
 	return client.revocations.lookup(ctx, row, client.Clock(), age, func(ctx context.Context) (Status, error) {
 		ctx = client.sharedContext(ctx)
 		rec, err := a.loadRow(ctx, row)
@@ -124,13 +127,18 @@ func (a *Access) subjectStatus(ctx context.Context, subject []byte, age time.Dur
 // subjectRow returns the id of a subject's row. It is a hash: a reader of the store
 // can test a guessed subject but cannot list them.
 func (c *Client) subjectRow(subject []byte) string {
+	return "s" + c.subjectHash("carryon subject", subject)
+}
+
+// subjectHash returns a hash of a subject for one purpose: 192 bits as base64url.
+func (c *Client) subjectHash(purpose string, subject []byte) string {
 	h := sha256.New()
-	h.Write([]byte("carryon subject"))
+	h.Write([]byte(purpose))
 	for _, part := range [][]byte{[]byte(c.Audience), []byte(c.Name), subject} {
 		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(part))))
 		h.Write(part)
 	}
-	return "s" + base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:24])
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:24])
 }
 
 func isRevoked(data []byte) bool { return string(data) == revokedData }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
-	"golang.org/x/oauth2"
 
 	"github.com/carryon-go/carryon/middleware"
 	"github.com/carryon-go/carryon/session"
@@ -31,7 +30,7 @@ type Auth[C any] struct {
 	callback    string // the last part of RedirectURL's path
 	afterLogout string // URL
 	meta        metadata
-	oauth       oauth2.Config
+	oauth       tokenClient
 	verifier    *oidc.IDTokenVerifier
 	keys        keys[C]
 	states      states

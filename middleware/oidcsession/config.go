@@ -96,6 +96,8 @@ const clockSkew = time.Minute
 type metadata struct {
 	EndSession   string `json:"end_session_endpoint"`
 	IssParameter bool   `json:"authorization_response_iss_parameter_supported"` // RFC 9207
+
+	TokenAuth []string `json:"token_endpoint_auth_methods_supported"`
 }
 
 // New reads the provider's discovery document and returns the handlers for its
@@ -120,14 +122,15 @@ func New[C any](ctx context.Context, c Config) (*Auth[C], error) {
 	if err := provider.Claims(&a.meta); err != nil {
 		return nil, fmt.Errorf("oidcsession: the discovery document of Config.Issuer is not valid: %w", err)
 	}
-	a.verifier = provider.VerifierContext(oidc.ClientContext(context.Background(), a.config.HTTPClient), &oidc.Config{
+	a.verifier = provider.VerifierContext(oidc.ClientContext(context.Background(), withKeyCache(a.config.HTTPClient)), &oidc.Config{
 		ClientID: c.ClientID,
 		Now:      func() time.Time { return a.config.Clock().Add(-clockSkew) },
 	})
-	a.oauth = oauth2.Config{
+	a.oauth.config = oauth2.Config{
 		ClientID: c.ClientID, ClientSecret: c.ClientSecret, RedirectURL: c.RedirectURL, Endpoint: provider.Endpoint(),
 		Scopes: slices.Concat([]string{oidc.ScopeOpenID}, a.config.Scopes),
 	}
+	a.oauth.setStyle(a.meta.TokenAuth)
 	a.keys = newKeys[C](c.Issuer, c.ClientID)
 	a.states = newStates(c)
 	return a, nil

@@ -8,13 +8,16 @@ import (
 	"strings"
 
 	"golang.org/x/oauth2"
+
+	"github.com/carryon-go/carryon/session"
 )
 
 // SignInError reports a sign-in that has failed. Its text never contains a token, a
 // code or the provider's description.
 type SignInError struct {
 	// Code is the provider's error code, such as "access_denied" (RFC 6749 section
-	// 4.1.2.1), or one of this package: "flow_lost", "issuer_mismatch", "no_code",
+	// 4.1.2.1), at most 64 letters, digits and "_", or one of this package: "invalid_code" for
+	// any other code, "flow_lost", "issuer_mismatch", "no_code",
 	// "no_id_token", "id_token", "nonce_mismatch", "at_hash", "azp", "sub", "claims",
 	// "session_too_large", "session", "unreachable" and "http_500" for a response
 	// without a code.
@@ -50,8 +53,8 @@ type RefreshKind string
 const (
 	// Permanent: the visitor must sign in again.
 	Permanent RefreshKind = "permanent"
-	// Transient: the provider does not answer, or not as it should. The visitor stays
-	// signed in; a later request tries again.
+	// Transient: the provider does not answer, or not as it should, or the response's
+	// header has been written. The visitor stays signed in; a later request tries again.
 	Transient RefreshKind = "transient"
 	// LostRace: another replica has probably refreshed the tokens at the same time. The
 	// visitor's next request has them. It occurs only if the replicas share no store.
@@ -62,7 +65,7 @@ const (
 // never contains a token.
 type RefreshError struct {
 	Kind RefreshKind
-	Code string // as in SignInError, or "no_refresh_token"
+	Code string // as in SignInError, or "no_refresh_token", or "late" after the response's header
 	err  error
 }
 
@@ -109,13 +112,30 @@ type providerError struct {
 func (e *providerError) Error() string { return printable(e.code) + ": " + e.cause.Error() }
 func (e *providerError) Unwrap() error { return e.cause }
 
-// codeOf returns the code of an error of the provider.
+// codeOf returns the code of an error of a replacement.
 func codeOf(err error) string {
 	var failed *providerError
-	if errors.As(err, &failed) {
+	switch {
+	case errors.As(err, &failed):
 		return failed.code
+	case errors.Is(err, session.ErrLate):
+		return "late"
 	}
 	return "unreachable"
+}
+
+// codeFromBrowser returns the error code of a callback. Anyone can make a visitor's
+// browser send one, and it is logged.
+func codeFromBrowser(code string) string {
+	for _, c := range []byte(code) {
+		if c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+			return "invalid_code"
+		}
+	}
+	if len(code) > 64 {
+		return "invalid_code"
+	}
+	return code
 }
 
 // failureOf returns the code and the cause of an error of package oauth2, whose own text

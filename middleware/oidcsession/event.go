@@ -39,8 +39,7 @@ type Event struct {
 	Err     error
 }
 
-// Sizes are the lengths of the tokens in a session, in bytes, and that of the claims as
-// the session keeps them together with the tokens.
+// Sizes are the lengths of the tokens in a session, in bytes.
 type Sizes struct {
 	Access, Refresh, ID int
 }

@@ -79,19 +79,15 @@ func (a *Auth[C]) beginFlow(ctx context.Context, s *session.Session) (flow, erro
 	return f, err
 }
 
-// freeSlot returns a slot without a flow, or that of the oldest one. It removes flows
-// that have expired.
+// freeSlot returns a slot without a flow, or that of the oldest one.
 func (a *Auth[C]) freeSlot(s *session.Session) int {
+	a.dropExpiredFlows(s)
 	var free []int
 	oldest, began := 0, int64(math.MaxInt64)
 	for slot := range MaxFlows {
-		key := a.keys.flowKey(slot)
-		f, ok := key.Get(s)
+		f, ok := a.keys.flowKey(slot).Get(s)
 		switch {
 		case !ok:
-			free = append(free, slot)
-		case a.flowExpired(f):
-			key.Delete(s)
 			free = append(free, slot)
 		case f.Began < began:
 			oldest, began = slot, f.Began
@@ -101,6 +97,16 @@ func (a *Auth[C]) freeSlot(s *session.Session) int {
 		return oldest
 	}
 	return free[mathrand.IntN(len(free))]
+}
+
+// dropExpiredFlows removes the flows that have expired.
+func (a *Auth[C]) dropExpiredFlows(s *session.Session) {
+	for slot := range MaxFlows {
+		key := a.keys.flowKey(slot)
+		if f, ok := key.Get(s); ok && a.flowExpired(f) {
+			key.Delete(s)
+		}
+	}
 }
 
 // removeFlows removes all flows.

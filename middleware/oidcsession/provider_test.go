@@ -44,6 +44,8 @@ type provider struct {
 	refreshes int
 	refused   int
 	issued    int
+	keyReads  int
+	began     time.Time
 	logouts   []url.Values
 	metadata  map[string]any
 	now       func() time.Time
@@ -60,13 +62,16 @@ func newProvider(t *testing.T) *provider {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	p := &provider{key: key, user: "ada", sid: "s1", lifetime: time.Hour, size: 100, claims: map[string]any{},
-		codes: map[string]url.Values{}, refresh: map[string]*grant{}, metadata: map[string]any{}, now: time.Now}
+		codes: map[string]url.Values{}, refresh: map[string]*grant{}, metadata: map[string]any{}, now: time.Now, began: time.Now()}
 	mux := http.NewServeMux()
 	p.Server = httptest.NewServer(mux)
 	t.Cleanup(p.Close)
 	keys := &oidctest.Server{PublicKeys: []oidctest.PublicKey{{PublicKey: key.Public(), KeyID: "k", Algorithm: oidc.ES256}}}
 	keys.SetIssuer(p.URL)
-	mux.Handle("/", keys)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		p.set(func() { p.keyReads++ })
+		keys.ServeHTTP(w, r)
+	})
 	mux.HandleFunc("/.well-known/openid-configuration", p.discovery)
 	mux.HandleFunc("/authorize", p.authorize)
 	mux.HandleFunc("/token", p.token)

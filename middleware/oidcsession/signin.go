@@ -41,7 +41,7 @@ func (a *Auth[C]) authorizationURL(f *flow, st state) string {
 	for name := range a.config.Parameters {
 		options = append(options, oauth2.SetAuthURLParam(name, a.config.Parameters.Get(name)))
 	}
-	return a.oauth.AuthCodeURL(a.states.encode(st), options...)
+	return a.oauth.config.AuthCodeURL(a.states.encode(st), options...)
 }
 
 // callbackParameters are the parameters of a callback that count.
@@ -146,7 +146,7 @@ func (a *Auth[C]) checkAnswer(query url.Values) error {
 		return signInFailed("issuer_mismatch", errors.New("the answer comes from another issuer than Config.Issuer"))
 	}
 	if code := query.Get("error"); code != "" {
-		return &SignInError{Code: code, Description: query.Get("error_description")}
+		return &SignInError{Code: codeFromBrowser(code), Description: query.Get("error_description")}
 	}
 	if query.Get("code") == "" {
 		return signInFailed("no_code", errors.New("the answer has neither a code nor an error"))
@@ -156,8 +156,9 @@ func (a *Auth[C]) checkAnswer(query url.Values) error {
 
 // exchange exchanges the code for tokens.
 func (a *Auth[C]) exchange(ctx context.Context, f *flow, code string) (*result, error) {
-	ctx = oidc.ClientContext(ctx, a.config.HTTPClient)
-	got, err := a.oauth.Exchange(ctx, code, oauth2.VerifierOption(f.derive(labelVerifier, 32)))
+	got, err := a.oauth.call(ctx, a.config.HTTPClient, func(ctx context.Context, c *oauth2.Config) (*oauth2.Token, error) {
+		return c.Exchange(ctx, code, oauth2.VerifierOption(f.derive(labelVerifier, 32)))
+	})
 	if err != nil {
 		return nil, signInFailed(failureOf(err))
 	}
@@ -229,7 +230,7 @@ func (a *Auth[C]) signIn(ctx context.Context, s *session.Session, acc account[C]
 	if a.config.IDToken != IDTokenNever {
 		a.keys.idToken.Set(s, idToken)
 	}
-	if err := a.makeRoom(ctx, s); err != nil {
+	if err := a.makeRoom(ctx, s, acc.Sub); err != nil {
 		return err
 	}
 	a.config.Observer(ctx, Event{Kind: EventSignedIn, Subject: acc.Sub, Sizes: a.sizesOf(s)})
@@ -238,12 +239,12 @@ func (a *Auth[C]) signIn(ctx context.Context, s *session.Session, acc account[C]
 
 // makeRoom drops the ID token and the flows of other tabs if the session is too large
 // for its cookies. If it still is, makeRoom drops all changes of the request.
-func (a *Auth[C]) makeRoom(ctx context.Context, s *session.Session) error {
+func (a *Auth[C]) makeRoom(ctx context.Context, s *session.Session, sub string) error {
 	err := s.Save(ctx)
 	drop := []func(){func() { a.removeFlows(s) }}
 	if a.config.IDToken == IDTokenIfRoom && a.keys.idToken.GetOr(s, "") != "" {
 		drop = slices.Insert(drop, 0, func() {
-			a.config.Observer(ctx, Event{Kind: EventIDTokenDropped, Subject: "", Sizes: a.sizesOf(s)})
+			a.config.Observer(ctx, Event{Kind: EventIDTokenDropped, Subject: sub, Sizes: a.sizesOf(s)})
 			a.keys.idToken.Delete(s)
 		})
 	}

@@ -140,6 +140,8 @@ func TestAttacks(t *testing.T) {
 		code     string
 	}{
 		"error":              {callback: func(q url.Values) { q.Del("code"); q.Set("error", "access_denied") }, code: "access_denied"},
+		"error, made up":     {callback: func(q url.Values) { q.Set("error", "call 555 <b>now") }, code: "invalid_code"},
+		"error, long":        {callback: func(q url.Values) { q.Set("error", strings.Repeat("a", 65)) }, code: "invalid_code"},
 		"no code":            {callback: func(q url.Values) { q.Del("code") }, code: "no_code"},
 		"another issuer":     {callback: func(q url.Values) { q.Set("iss", "https://evil.example") }, code: "issuer_mismatch"},
 		"foreign code":       {callback: func(q url.Values) { q.Set("code", "other") }, code: "invalid_grant"},

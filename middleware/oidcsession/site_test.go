@@ -123,7 +123,7 @@ func (s *site) addReplica(set setup) {
 	require.NoError(s.t, err)
 	mux := http.NewServeMux()
 	mux.Handle("/auth/", auth)
-	mux.HandleFunc("/token", func(w http.ResponseWriter, r *http.Request) {
+	serveToken := func(w http.ResponseWriter, r *http.Request) {
 		token, err := auth.Token(r.Context())
 		var failed *RefreshError
 		switch {
@@ -134,6 +134,12 @@ func (s *site) addReplica(set setup) {
 		default:
 			fmt.Fprint(w, token.AccessToken)
 		}
+	}
+	mux.HandleFunc("/token", serveToken)
+	mux.HandleFunc("/stream", func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		serveToken(w, r)
 	})
 	mux.HandleFunc("/public", func(w http.ResponseWriter, r *http.Request) {
 		user, ok := auth.User(r.Context())

@@ -1,6 +1,7 @@
 package oidcsession
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -8,7 +9,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 
 	"github.com/carryon-go/carryon/session"
@@ -62,8 +62,16 @@ func (t *tokens) valid(now int64) bool { return t.Expires == 0 || now < t.Expire
 // If the provider refuses the refresh token for good, and no other request can have
 // used it, Token ends the session and returns a *RefreshError of kind [Permanent].
 //
+// If the provider's answer is lost after it has replaced the refresh token, no one has
+// the new one. Token then returns an error of kind [Transient], and the next call sends
+// the old refresh token again. A provider that accepts it for a moment gives out new
+// tokens; one that does not has ended the grant, and the session ends.
+//
 // Call Token before the response's header is written, so that the response can carry the
-// new tokens. After that, the visitor's next request gets them.
+// new tokens. After that Token does not refresh, because a refresh token that is spent
+// and not replaced would end the sign-in. It returns the old token until that has
+// expired, and then an error of kind [Transient]. A stream or a WebSocket ends then, and
+// the request with which the client begins another one refreshes the token.
 func (a *Auth[C]) Token(ctx context.Context) (*oauth2.Token, error) {
 	s := a.session(ctx)
 	if err := s.Load(ctx); err != nil {
@@ -95,7 +103,8 @@ func (a *Auth[C]) refreshOnce(ctx context.Context, s *session.Session) (account[
 	acc, err := a.keys.account.Replace(ctx, s, func(acc account[C]) bool { return acc.due(a.now()) }, a.refresh)
 	switch {
 	case err == nil:
-		return acc, a.roomForRefresh(ctx, s)
+		a.dropExpiredFlows(s)
+		return acc, a.roomForRefresh(ctx, s, acc.Sub)
 	case errors.Is(err, session.ErrSpent):
 		err = &RefreshError{Kind: Permanent, Code: codeOf(err), err: err}
 		a.config.Observer(ctx, Event{Kind: EventSignedOut, Subject: acc.Sub, Err: err})
@@ -111,8 +120,9 @@ func (a *Auth[C]) refreshOnce(ctx context.Context, s *session.Session) (account[
 
 // refresh exchanges the refresh token. It runs once for each state of the account.
 func (a *Auth[C]) refresh(ctx context.Context, old account[C]) (account[C], error) {
-	ctx = oidc.ClientContext(ctx, a.config.HTTPClient)
-	got, err := a.oauth.TokenSource(ctx, &oauth2.Token{RefreshToken: old.Refresh}).Token()
+	got, err := a.oauth.call(ctx, a.config.HTTPClient, func(ctx context.Context, c *oauth2.Config) (*oauth2.Token, error) {
+		return c.TokenSource(ctx, &oauth2.Token{RefreshToken: old.Refresh}).Token()
+	})
 	if err != nil {
 		code, cause := failureOf(err)
 		failed := &providerError{code, cause}
@@ -143,8 +153,8 @@ func (a *Auth[C]) refresh(ctx context.Context, old account[C]) (account[C], erro
 }
 
 // roomForRefresh makes room for tokens that have grown.
-func (a *Auth[C]) roomForRefresh(ctx context.Context, s *session.Session) error {
-	err := a.makeRoom(ctx, s)
+func (a *Auth[C]) roomForRefresh(ctx context.Context, s *session.Session, sub string) error {
+	err := a.makeRoom(ctx, s, sub)
 	var failed *SignInError
 	if errors.As(err, &failed) && failed.Code == "session_too_large" {
 		return &RefreshError{Kind: Transient, Code: failed.Code, err: failed}
@@ -156,11 +166,28 @@ func (a *Auth[C]) roomForRefresh(ctx context.Context, s *session.Session) error 
 // token to each request; see [Auth.Token] for the errors, which are wrapped in a
 // *url.Error. It sends requests with Config.HTTPClient.
 //
-// Use it only for services that may see the visitor's token.
+// If the service redirects to another host, that one does not get the token.
 func (a *Auth[C]) Client(ctx context.Context) *http.Client {
 	client := *a.config.HTTPClient
-	client.Transport = &oauth2.Transport{Source: tokenSource[C]{a, ctx}, Base: a.config.HTTPClient.Transport}
+	base := cmp.Or(client.Transport, http.DefaultTransport)
+	client.Transport = authorized{&oauth2.Transport{Source: tokenSource[C]{a, ctx}, Base: base}, base}
 	return &client
+}
+
+// authorized adds the token to requests, but to none that another host has caused by a
+// redirect from the first one.
+type authorized struct{ with, without http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (t authorized) RoundTrip(r *http.Request) (*http.Response, error) {
+	first := r
+	for first.Response != nil && first.Response.Request != nil { // set by http.Client for redirects
+		first = first.Response.Request
+	}
+	if r.URL.Scheme != first.URL.Scheme || r.URL.Host != first.URL.Host {
+		return t.without.RoundTrip(r)
+	}
+	return t.with.RoundTrip(r)
 }
 
 // tokenSource is an oauth2.TokenSource for one request.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -218,6 +219,67 @@ func TestClient(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, StatusOf(call("")))
 }
 
+// A sign-in that was begun and left takes no room any more when the tokens are
+// refreshed.
+func TestRefreshDropsExpiredFlows(t *testing.T) {
+	s := newSite(t, nil)
+	s.begin("/left")
+	s.get("/")
+	require.Contains(t, s.get("/public").body, "flow")
+	s.clock.advance(time.Hour)
+	require.Equal(t, 200, s.step(http.MethodGet, "/token").StatusCode)
+	require.NotContains(t, s.get("/public").body, "flow")
+}
+
+// The token does not follow a redirect to another host, nor back from there.
+func TestClientRedirects(t *testing.T) {
+	got := make(chan string, 10)
+	var other *httptest.Server
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got <- r.URL.Path + " " + strconv.FormatBool(r.Header.Get("Authorization") != "")
+		switch r.URL.Path {
+		case "/here":
+			http.Redirect(w, r, "/away", http.StatusFound)
+		case "/away":
+			http.Redirect(w, r, other.URL+"/there", http.StatusFound)
+		}
+	}))
+	defer api.Close()
+	other = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		got <- r.URL.Path + " " + strconv.FormatBool(r.Header.Get("Authorization") != "")
+	}))
+	defer other.Close()
+	s := newSite(t, nil)
+	s.get("/")
+	call := s.call(func(r *http.Request) error {
+		response, err := s.auths[0].Client(r.Context()).Get(api.URL + "/here")
+		if err == nil {
+			response.Body.Close()
+		}
+		return err
+	})
+	require.NoError(t, call(s.jar.Header("")))
+	require.Equal(t, "/here true", <-got)
+	require.Equal(t, "/away true", <-got)
+	require.Equal(t, "/there false", <-got)
+}
+
+// A response that has begun cannot carry new tokens, so that the refresh token is not
+// spent. The next request refreshes.
+func TestTokenAfterTheHeader(t *testing.T) {
+	s := newSite(t, nil)
+	s.get("/")
+	old := s.step(http.MethodGet, "/token").body
+	s.clock.advance(time.Hour - 10*time.Second)
+	require.Equal(t, old, s.step(http.MethodGet, "/stream").body, "due, but valid")
+	s.clock.advance(10 * time.Second)
+	require.Equal(t, "transient late\n", s.step(http.MethodGet, "/stream").body)
+	_, refreshes, refused := s.provider.counts()
+	require.Zero(t, refreshes+refused)
+	require.NotEqual(t, old, s.step(http.MethodGet, "/token").body)
+	require.Equal(t, "Ada ada at /", s.get("/").body)
+}
+
 // call returns a function that runs f in a request with the given cookies.
 func (s *site) call(f func(*http.Request) error) func(cookies string) error {
 	return func(cookies string) (err error) {
@@ -363,6 +425,24 @@ func TestBackChannelLogout(t *testing.T) {
 			require.Equal(t, "Ada ada at /", s.get("/").body, "a new sign-in is not affected")
 		})
 	}
+}
+
+// Bad logout tokens do not make this program read the provider's keys again and again.
+func TestBackChannelFlood(t *testing.T) {
+	s := newSite(t, withStore)
+	s.get("/")
+	s.provider.set(func() { s.provider.keyReads = 0 })
+	claims := map[string]any{"iss": s.provider.URL, "aud": "client", "sub": "ada", "jti": "j", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(),
+		"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}}
+	bad := s.provider.sign(claims)
+	bad = bad[:len(bad)-8] + "AAAAAAAA"
+	for range 20 {
+		r, err := http.PostForm(s.jar.URL+"/auth/backchannel-logout", url.Values{"logout_token": {bad}})
+		require.Equal(t, http.StatusBadRequest, read(t, r, err).StatusCode)
+	}
+	s.provider.set(func() { require.LessOrEqual(t, s.provider.keyReads, 1+int(time.Since(s.provider.began)/keyCacheTime)) })
+	r, err := http.PostForm(s.jar.URL+"/auth/backchannel-logout", url.Values{"logout_token": {s.provider.sign(claims)}})
+	require.Equal(t, http.StatusOK, read(t, r, err).StatusCode)
 }
 
 func TestBackChannelAttacks(t *testing.T) {

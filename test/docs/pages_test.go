@@ -16,6 +16,7 @@ import (
 var pages = map[string]string{
 	"express-session.md":  "express",
 	"gorilla-sessions.md": "gorilla",
+	"oidc.md":             "oidc",
 	"scs.md":              "scs",
 }
 

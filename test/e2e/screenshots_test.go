@@ -24,7 +24,7 @@ func TestScreenshots(t *testing.T) {
 	}
 	for name, look := range looks {
 		t.Run(name, func(t *testing.T) {
-			for _, take := range []func(*testing.T, browser.Tab, func(string)){pictureLogin, picturePlayground, pictureChunks, pictureStored, pictureRefused} {
+			for _, take := range []func(*testing.T, browser.Tab, func(string)){pictureSignIn, pictureLogin, picturePlayground, pictureChunks, pictureStored, pictureRefused} {
 				tab := browser.NewTab(t, browser.Chromium(t))
 				require.NoError(t, tab.Look(look))
 				take(t, tab, func(page string) {

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -21,6 +22,7 @@ type Process struct {
 	cmd    *exec.Cmd
 	stderr buffer
 	ended  sync.Once
+	killed atomic.Bool
 }
 
 // Start runs a program in a directory of its own, and waits until it has said
@@ -52,6 +54,18 @@ func (p *Process) Stop(t *testing.T) {
 		require.NoError(t, p.cmd.Wait(), "%s", p.Stderr())
 	})
 }
+
+// Kill ends the program at once, without giving it time for anything.
+func (p *Process) Kill() {
+	p.ended.Do(func() {
+		p.killed.Store(true)
+		_ = p.cmd.Process.Kill()
+		_ = p.cmd.Wait()
+	})
+}
+
+// Killed reports whether Kill has ended the program.
+func (p *Process) Killed() bool { return p.killed.Load() }
 
 // Stderr returns what the program has written to its standard error so far.
 func (p *Process) Stderr() string { return p.stderr.String() }

@@ -1,0 +1,390 @@
+package middleware_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/carryon-go/carryon/fallback"
+	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/middleware"
+	"github.com/carryon-go/carryon/session"
+	"github.com/carryon-go/carryon/sessiontest"
+)
+
+// devices are replicas of a program that lists its users' sessions.
+type devices struct {
+	t     *testing.T
+	sites []*site
+	store *watched
+}
+
+func newDevices(t *testing.T, n int, options ...option) *devices {
+	d := &devices{t: t}
+	options = append(options, config(func(c *middleware.Config) { c.Fallback.List = true }), asProgram(d.program))
+	d.sites, d.store = sharing(t, n, options...)
+	return d
+}
+
+// program sets the label of ?label=, serves ada's list as /devices (JSON, by the first
+// replica) and /clear, and is else bindApp.
+func (d *devices) program(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/devices" {
+		list, err := d.sites[0].sessions.List(r.Context(), "ada")
+		if err == nil {
+			err = json.NewEncoder(w).Encode(list)
+		}
+		if err != nil {
+			panic(err)
+		}
+		return
+	}
+	if r.URL.Path == "/clear" {
+		session.From(r.Context()).Clear()
+	}
+	bindApp(w, r)
+	if label := r.FormValue("label"); label != "" {
+		session.Label.Set(session.From(r.Context()), label)
+	}
+}
+
+// browser returns a new visitor of the i-th replica.
+func (d *devices) browser(i int) *site {
+	s := *d.sites[i]
+	client := *s.client
+	s.jar = &sessiontest.Jar{URL: s.URL, Clock: s.clock.Now}
+	client.Jar, s.client = s.jar, &client
+	return &s
+}
+
+// login logs a user in at a new browser.
+func (d *devices) login(i int, user, label string) *site {
+	b := d.browser(i)
+	require.Equal(d.t, 200, b.get("/bind?user="+url.QueryEscape(user)+"&label="+url.QueryEscape(label)).StatusCode)
+	return b
+}
+
+// list returns a user's list at the i-th replica.
+func (d *devices) list(i int, user string) []middleware.Listed {
+	d.t.Helper()
+	list, err := d.sites[i].sessions.List(d.t.Context(), user)
+	require.NoError(d.t, err)
+	return list
+}
+
+func labels(list []middleware.Listed) (all []string) {
+	for _, l := range list {
+		all = append(all, l.Label)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// A user's sessions are listed at every replica, in cookies and in the store.
+func TestList(t *testing.T) {
+	both(t, func(t *testing.T, grow int) {
+		d := newDevices(t, 2)
+		phone := d.login(0, "ada", "phone")
+		phone.grow("a", grow)
+		d.sites[0].clock.advance(time.Minute)
+		laptop := d.login(1, "ada", "laptop")
+		d.login(0, "grace", "tablet")
+		for i := range d.sites {
+			list := d.list(i, "ada")
+			require.Len(t, list, 2)
+			require.Equal(t, "laptop", list[0].Label, "the last seen first")
+			require.Equal(t, laptop.get("/id").body, list[0].ID)
+			require.Equal(t, noon.Add(time.Minute), list[0].Created.UTC())
+			require.Equal(t, noon.Add(time.Minute), list[0].LastSeen.UTC())
+			require.Equal(t, noon.Add(time.Minute+middleware.DefaultIdleTimeout), list[0].Expires.UTC())
+			require.Equal(t, phone.get("/id").body, list[1].ID)
+			require.False(t, list[0].Current || list[1].Current)
+		}
+		require.Equal(t, []string{"tablet"}, labels(d.list(0, "grace")))
+		require.Empty(t, d.list(0, "nobody"))
+
+		// The last use counts to within TouchAfter.
+		d.sites[0].clock.advance(time.Hour)
+		require.Equal(t, 200, phone.get("/read").StatusCode)
+		list := d.list(1, "ada")
+		require.Equal(t, []string{"phone", "laptop"}, []string{list[0].Label, list[1].Label})
+		require.Equal(t, noon.Add(61*time.Minute), list[0].LastSeen.UTC())
+
+		// Another label, a renewal, a logout, and the end of what is not used.
+		phone.get("/x?label=old+phone")
+		require.Equal(t, []string{"laptop", "old phone"}, labels(d.list(0, "ada")))
+		phone.get("/clear")
+		require.Equal(t, []string{"", "laptop"}, labels(d.list(0, "ada")))
+		phone.get("/x?label=old+phone")
+		before := phone.get("/id").body
+		phone.get("/login?user=ada")
+		list = d.list(0, "ada")
+		require.Equal(t, []string{"laptop", "old phone"}, labels(list))
+		require.NotEqual(t, before, list[0].ID)
+		require.Equal(t, noon, list[0].Created.UTC(), "a renewal keeps it")
+		phone.get("/logout")
+		require.Equal(t, []string{"laptop"}, labels(d.list(1, "ada")))
+		d.sites[0].clock.advance(middleware.DefaultIdleTimeout - time.Hour)
+		require.Empty(t, d.list(1, "ada"))
+	})
+}
+
+// The session of the context is marked, and the others can be ended one by one.
+func TestListMarksTheCurrentSession(t *testing.T) {
+	both(t, func(t *testing.T, grow int) {
+		d := newDevices(t, 2)
+		page := d.login(0, "ada", "here")
+		there := d.login(1, "ada", "there")
+		there.grow("a", grow)
+		var list []middleware.Listed
+		require.NoError(t, json.Unmarshal([]byte(page.get("/devices").body), &list))
+		current := map[string]bool{}
+		for _, l := range list {
+			current[l.Label] = l.Current
+			if !l.Current {
+				require.NoError(t, page.sessions.Revoke(t.Context(), l.ID))
+			}
+		}
+		require.Equal(t, map[string]bool{"here": true, "there": false}, current)
+		require.Equal(t, []string{"here"}, labels(d.list(0, "ada")), "this replica knows at once")
+		d.sites[0].clock.advance(middleware.DefaultRevocationMaxAge)
+		require.Equal(t, []string{"here"}, labels(d.list(1, "ada")))
+		require.Empty(t, there.who())
+		require.Equal(t, "ada", page.who())
+	})
+}
+
+// Ended by any of its subjects, a session is no longer listed, and later ones are.
+func TestListWithoutRevokedSubjects(t *testing.T) {
+	for _, name := range []string{"ada", "sid-1"} {
+		d := newDevices(t, 2)
+		d.browser(0).get("/bind?user=ada&also=sid-1&label=one")
+		d.browser(1).get("/bind?user=ada&also=sid-2&label=two")
+		require.Equal(t, []string{"one", "two"}, labels(d.list(1, "ada")))
+		require.NoError(t, d.sites[0].sessions.RevokeSubject(t.Context(), name))
+		want := map[string][]string{"ada": nil, "sid-1": {"two"}}[name]
+		require.Equal(t, want, labels(d.list(0, "ada")))
+		d.sites[0].clock.advance(middleware.DefaultRevocationMaxAge)
+		require.Equal(t, want, labels(d.list(1, "ada")))
+		d.login(0, "ada", "three")
+		require.Equal(t, append(want, "three"), append(slices.DeleteFunc(labels(d.list(0, "ada")), func(l string) bool { return l == "three" }), "three"))
+	}
+}
+
+// Logins at the same moment are all listed, whichever replica they reach.
+func TestListOfLoginsAtOnce(t *testing.T) {
+	d := newDevices(t, 3)
+	var wg sync.WaitGroup
+	var want []string
+	for i := range 30 {
+		label := fmt.Sprintf("%02d", i)
+		want = append(want, label)
+		wg.Go(func() { d.login(i%3, "ada", label) })
+	}
+	wg.Wait()
+	require.Equal(t, want, labels(d.list(0, "ada")))
+}
+
+// A list holds the hundred sessions that were seen last. The others continue.
+func TestListIsBounded(t *testing.T) {
+	d := newDevices(t, 1)
+	first := d.login(0, "ada", "first")
+	for i := range middleware.MaxListed {
+		d.sites[0].clock.advance(time.Second)
+		d.login(0, "ada", fmt.Sprint(i))
+	}
+	list := d.list(0, "ada")
+	require.Len(t, list, middleware.MaxListed)
+	require.NotContains(t, labels(list), "first")
+	require.Equal(t, "ada", first.who())
+	d.sites[0].clock.advance(time.Hour)
+	first.get("/read")
+	require.Contains(t, labels(d.list(0, "ada")), "first", "it is seen again")
+}
+
+// A slow request does not list a session again that has ended meanwhile.
+func TestListAfterASlowRequest(t *testing.T) {
+	both(t, func(t *testing.T, grow int) {
+		d := newDevices(t, 2)
+		b := d.login(0, "ada", "phone")
+		b.grow("a", grow)
+		d.sites[0].clock.advance(time.Hour) // a touch is due
+		copied := b.header()
+		d.store.interrupt(func(call string) {
+			if call == "load" { // of the slow request's list or status
+				d.store.interrupt(nil)
+				b.get("/logout")
+			}
+		})
+		d.sites[1].with("/read", copied)
+		require.Empty(t, d.list(0, "ada"))
+		require.Empty(t, d.list(1, "ada"))
+	})
+}
+
+// If a logout could not be removed from the list, the list does not hide the logout
+// from a replica.
+func TestListDoesNotHideALogout(t *testing.T) {
+	both(t, func(t *testing.T, grow int) {
+		d := newDevices(t, 2)
+		b := d.login(0, "ada", "phone")
+		b.grow("a", grow)
+		copied, marked := b.header(), false
+		d.store.interrupt(func(call string) {
+			if marked && call == "load" { // of the list
+				d.store.fail(errors.New("connection refused"))
+			}
+			marked = marked || call == "save"
+		})
+		b.get("/logout")
+		d.store.fail(nil)
+		d.store.interrupt(nil)
+		require.Equal(t, []string{"phone"}, labels(d.list(1, "ada")))
+		require.Equal(t, 404, d.sites[1].with("/read", copied).StatusCode)
+	})
+}
+
+// A failing store delays the list, and changes nothing for the visitor.
+func TestListWhileTheStoreFails(t *testing.T) {
+	d := newDevices(t, 1)
+	d.store.fail(errors.New("connection refused"))
+	b := d.login(0, "ada", "phone")
+	require.NotEmpty(t, b.events.of(middleware.EventStore))
+	_, err := b.sessions.List(t.Context(), "ada")
+	require.ErrorIs(t, err, session.ErrStoreDown)
+	d.store.fail(nil)
+	require.Equal(t, "ada", b.who())
+	require.Empty(t, d.list(0, "ada"))
+	b.clock.advance(time.Hour)
+	b.get("/read")
+	require.Equal(t, []string{"phone"}, labels(d.list(0, "ada")))
+}
+
+// A program that can write to the store can neither read a list, nor change it, nor
+// move it to another user.
+func TestListIsSealed(t *testing.T) {
+	d := newDevices(t, 1)
+	memory := d.store.Store
+	var row string
+	for before := maps.Clone(d.store.ids); row == ""; {
+		d.login(0, "ada", "ada's phone")
+		for id := range d.store.ids {
+			if !before[id] && strings.HasPrefix(id, "l") && len(id) == 33 {
+				row = id
+			}
+		}
+	}
+	got, err := memory.Load(t.Context(), row)
+	require.NoError(t, err)
+	require.NotContains(t, string(got.Data), "phone")
+	other := d.login(0, "grace", "grace's phone")
+	var graces string
+	for id := range d.store.ids {
+		if strings.HasPrefix(id, "l") && len(id) == 33 && id != row {
+			graces = id
+		}
+	}
+	overwrite := func(id string, rec fallback.Record) {
+		have, err := memory.Load(t.Context(), id)
+		require.NoError(t, err)
+		require.NoError(t, memory.Save(t.Context(), id, have.Revision, rec))
+	}
+	refused := func() int { return len(d.sites[0].events.of(middleware.EventRefused)) }
+
+	overwrite(graces, got)
+	require.Empty(t, d.list(0, "grace"), "moved to another user")
+	require.Equal(t, 1, refused())
+	forged := got
+	forged.Revision, forged.Data = got.Revision.Next(), slices.Clone(got.Data)
+	overwrite(row, forged)
+	require.Empty(t, d.list(0, "ada"), "moved to another revision")
+	forged = got
+	forged.Revision, forged.Data = forged.Revision.Next(), []byte(other.jar.All()[0].Value)
+	overwrite(row, forged)
+	require.Empty(t, d.list(0, "ada"), "a cookie's value")
+	require.Equal(t, 3, refused())
+	d.login(0, "ada", "new")
+	require.Equal(t, []string{"new"}, labels(d.list(0, "ada")), "the next login begins a new list")
+}
+
+// A list survives the rotation of keys.
+func TestListAfterARotation(t *testing.T) {
+	ring := newRing(t)
+	keys := &replica{ring: ring, current: true}
+	d := newDevices(t, 1, config(func(c *middleware.Config) { c.Keys = keys }))
+	d.login(0, "ada", "before")
+	rotated, _, err := ring.Rotate(noon, keyring.Policy{ActivateIn: -1})
+	require.NoError(t, err)
+	keys.mu.Lock()
+	keys.ring = rotated
+	keys.mu.Unlock()
+	require.Equal(t, []string{"before"}, labels(d.list(0, "ada")))
+	d.login(0, "ada", "after")
+	require.Equal(t, []string{"after", "before"}, labels(d.list(0, "ada")))
+}
+
+// A label is cut where it is too long, and is always text.
+func TestListLabels(t *testing.T) {
+	d := newDevices(t, 1)
+	d.login(0, "ada", strings.Repeat("é", 100))
+	d.login(0, "ada", "a\xff\x00<script>")
+	d.login(0, "ada", "")
+	list := labels(d.list(0, "ada"))
+	require.Contains(t, list, "")
+	require.Contains(t, list, strings.Repeat("é", 64))
+	for _, l := range list {
+		require.True(t, utf8.ValidString(l))
+	}
+}
+
+// The longest subject works, and what is none is refused.
+func TestListOfSubjects(t *testing.T) {
+	d := newDevices(t, 1)
+	long := strings.Repeat("x", 255)
+	d.login(0, long, "phone")
+	require.Equal(t, []string{"phone"}, labels(d.list(0, long)))
+	for _, bad := range []string{"", long + "x"} {
+		_, err := d.sites[0].sessions.List(t.Context(), bad)
+		require.ErrorContains(t, err, "1 to 255 bytes")
+	}
+	off, _ := sharing(t, 1)
+	_, err := off[0].sessions.List(t.Context(), "ada")
+	require.ErrorContains(t, err, "Config.Fallback.List")
+}
+
+// What a list costs: a load and a save for each change, and nothing for other
+// requests.
+func TestCostOfAList(t *testing.T) {
+	d := newDevices(t, 1)
+	plain, plainStore := sharing(t, 1)
+	calls := func(s *site, w *watched, path string) []string {
+		w.since()
+		s.get(path)
+		return w.since()
+	}
+	b := d.browser(0)
+	for _, c := range []struct {
+		path  string
+		after time.Duration
+		extra int
+	}{
+		{"/bind?user=ada", 0, 2}, {"/read", 0, 0}, {"/set?user=x", 0, 0}, {"/x?label=phone", 0, 2},
+		{"/read", time.Hour + time.Second, 2}, {"/login?user=ada", 0, 4}, {"/logout", 0, 2},
+	} {
+		b.clock.advance(c.after)
+		plain[0].clock.advance(c.after)
+		without := calls(plain[0], plainStore, strings.Replace(c.path, "/x?label=phone", "/set?user=y", 1))
+		require.Len(t, calls(b, d.store, c.path), len(without)+c.extra, c.path)
+	}
+}
