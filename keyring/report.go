@@ -27,7 +27,7 @@ type keyReport struct {
 // "carryon keys fleet". No program serves it unless it mounts it, best on an
 // address that only operators reach:
 //
-//	go http.ListenAndServe("127.0.0.1:9090", keys.FleetHandler())
+//	go func() { log.Print(http.ListenAndServe("10.0.0.1:9090", keys.FleetHandler())) }()
 //
 // The report is JSON: the fingerprint of the ring ([Ring.Fingerprint]), the id,
 // state and activation of each key that may open a cookie, and the time. The

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +89,17 @@ func TestReportDoesNotDependOnSecrets(t *testing.T) {
 	}
 	require.NotEqual(t, ring.keys[0].mat().secret, other.keys[0].mat().secret)
 	require.Equal(t, newReport(ring, day), newReport(other, day))
+}
+
+// SPEC.md shows the report of its example ring.
+func TestReportOfTheSpecification(t *testing.T) {
+	ring, err := DangerouslyParseWithExampleKeys(specRing)
+	require.NoError(t, err)
+	text, err := json.Marshal(newReport(ring, day))
+	require.NoError(t, err)
+	page, err := os.ReadFile("../SPEC.md")
+	require.NoError(t, err)
+	require.Contains(t, strings.ReplaceAll(string(page), "\n ", ""), string(text))
 }
 
 // The largest report fits the 64 KiB that "carryon keys fleet" reads.

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/keyring"
+	"github.com/carryon-go/carryon/middleware"
 )
 
 // fleetTime is the time of these tests.
@@ -248,6 +249,29 @@ func TestFleetBehindOneName(t *testing.T) {
 	code, _, said = call(fleetTime, "", "keys", "fleet", "--all-addresses", at)
 	require.Equal(t, exitFail, code)
 	require.Contains(t, said, "no such host")
+}
+
+// A program may mount the handler among pages that use the session. It reads no
+// session and sets no cookie: a response that depended on one would say so.
+func TestFleetHandlerReadsNoSession(t *testing.T) {
+	ring, _, _ := ringWithStaged(t)
+	replica := newFleetServer(t, ring)
+	sessions, err := middleware.New(middleware.Config{Keys: replica.keys})
+	require.NoError(t, err)
+	site := httptest.NewServer(sessions.Handler(replica.keys.FleetHandler()))
+	defer site.Close()
+	request, err := http.NewRequest(http.MethodGet, site.URL, nil)
+	require.NoError(t, err)
+	request.Header.Set("Cookie", "__Host-session=AeqPiUAAAJ8WWVuAq9Ic6maDibkYWC5y")
+	answer, err := site.Client().Do(request)
+	require.NoError(t, err)
+	answer.Body.Close()
+	require.Equal(t, http.StatusOK, answer.StatusCode)
+	require.Equal(t, "no-store", answer.Header.Get("Cache-Control"))
+	require.Empty(t, answer.Header.Values("Set-Cookie"))
+	require.NotContains(t, answer.Header.Values("Vary"), "Cookie")
+	code, _, said := call(fleetTime, "", "keys", "fleet", site.URL)
+	require.Zero(t, code, said)
 }
 
 func TestFleetIsCalledCorrectly(t *testing.T) {
