@@ -3,6 +3,7 @@ package keyring
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"strconv"
 	"strings"
@@ -38,10 +39,10 @@ type unwrapFunc func(ctx context.Context, wrapped []byte) ([]byte, error)
 // ([ReloadTimeout]), so unwrap should respect its context.
 //
 // The result must be a ring, and the source must not be one: a ring whose
-// secrets are readable is refused and never passed to unwrap. A wrapped ring
-// has at most [MaxWrapped] bytes. A wrapped [File] may be readable by everyone,
-// but the group and others must not be able to write it: with age, anyone can
-// wrap a ring of their own.
+// secrets are readable, also in base64, is refused and never passed to unwrap.
+// A wrapped ring has at most [MaxWrapped] bytes. A wrapped [File] may be
+// readable by everyone, but the group and others must not be able to write it:
+// with age, anyone can wrap a ring of their own.
 //
 // unwrap should return the errors of its service, because they say what to
 // repair. They are shortened to one line, without anything that could be a
@@ -71,7 +72,7 @@ var (
 // safely unwraps a ring. A panic becomes an error, because this runs in a
 // goroutine where a panic would end the program.
 func (f unwrapFunc) safely(ctx context.Context, wrapped []byte) (text []byte, err error) {
-	if hasReadableSecret(wrapped) {
+	if hasReadableSecret(wrapped) || hasReadableSecret(fromBase64(wrapped)) {
 		return nil, errNotWrapped
 	}
 	defer func() {
@@ -132,6 +133,16 @@ func scrub(text string) string {
 // isKeyText reports whether r occurs in hexadecimal digits or in base64.
 func isKeyText(r rune) bool {
 	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("+/-_=", r)
+}
+
+// fromBase64 returns the text that is encoded in base64, which is often taken
+// for encryption, or nil.
+func fromBase64(text []byte) []byte {
+	decoded, err := base64.StdEncoding.DecodeString(string(bytes.TrimSpace(text)))
+	if err != nil {
+		return nil
+	}
+	return decoded
 }
 
 // hasReadableSecret reports whether a text contains a key's secret as the JSON

@@ -184,6 +184,7 @@ func TestWrappedWhileTheServiceHangs(t *testing.T) {
 // to no one.
 func TestWrappedRefusesAPlainRing(t *testing.T) {
 	text := string(mustMarshal(t, mustGenerate(t, day)))
+	plain := text
 	var compact strings.Builder
 	require.NoError(t, json.NewEncoder(&compact).Encode(json.RawMessage(text)))
 	path := filepath.Join(t.TempDir(), "ring.json")
@@ -196,6 +197,7 @@ func TestWrappedRefusesAPlainRing(t *testing.T) {
 		"cut off":         text[:len(text)*2/3],
 		"with spaces":     strings.ReplaceAll(text, `"secret":"`, "\"secret\" :\n\t\""),
 		"in another file": `{"comment":"secret","data":` + text + "}",
+		"in base64":       base64.StdEncoding.EncodeToString([]byte(text)) + "\n",
 		"SOPS, in part":   strings.Replace(text, `"id":"`, `"id":"ENC[AES256_GCM,data:0aZ]`, 1),
 	} {
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
@@ -207,7 +209,7 @@ func TestWrappedRefusesAPlainRing(t *testing.T) {
 			_, err := Open(t.Context(), Wrapped(src, unwrap))
 			require.ErrorIs(t, err, errNotWrapped, name)
 			require.ErrorContains(t, err, "wrap it with: carryon keys wrap")
-			require.NotContains(t, err.Error(), secretIn(text))
+			requireNoSecret(t, err.Error(), secretIn(plain))
 		}
 	}
 	require.Zero(t, asked)

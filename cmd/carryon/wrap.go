@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"flag"
 	"fmt"
@@ -65,7 +66,7 @@ func (u *ui) wrapText(text []byte, ring *keyring.Ring) ([]byte, error) {
 		return nil, err
 	case len(out) == 0:
 		return nil, errors.New("the --wrap command printed nothing")
-	case hasSecretOf(out, text):
+	case hasSecretOf(out, text), hasSecretOf(fromBase64(out), text):
 		return nil, errors.New("the --wrap command printed a secret of the ring, so its output is not encrypted")
 	case u.verify == "":
 		return out, nil
@@ -85,6 +86,15 @@ func (u *ui) wrapText(text []byte, ring *keyring.Ring) ([]byte, error) {
 func (u *ui) unwrapText(_ context.Context, stored []byte) ([]byte, error) {
 	u.stored = stored
 	return u.pipe("--unwrap", u.unwrap, stored, keyring.MaxSize)
+}
+
+// fromBase64 returns the text that is encoded in base64, or nil.
+func fromBase64(text []byte) []byte {
+	decoded, err := base64.StdEncoding.DecodeString(string(bytes.TrimSpace(text)))
+	if err != nil {
+		return nil
+	}
+	return decoded
 }
 
 // hasSecretOf reports whether a text contains a secret of the ring in JSON.
