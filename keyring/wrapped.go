@@ -19,8 +19,9 @@ type unwrapFunc func(ctx context.Context, wrapped []byte) ([]byte, error)
 
 // Wrapped is a ring that is stored encrypted, and that unwrap decrypts: with a
 // key management service, the transit engine of Vault or OpenBao, or age.
-// Anyone who has only the wrapped ring learns nothing. Create one with
-// "carryon keys init --wrap COMMAND FILE"; docs/secrets.md has the commands.
+// Anyone who has only the wrapped ring learns nothing about its keys. Create
+// one with "carryon keys init --wrap COMMAND FILE"; docs/secrets.md has the
+// commands.
 //
 //	identity, err := age.ParseX25519Identity(os.Getenv("AGE_IDENTITY"))
 //	unwrap := func(_ context.Context, wrapped []byte) ([]byte, error) {
