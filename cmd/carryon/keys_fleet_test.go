@@ -147,8 +147,7 @@ func TestFleetThatMissedARevocation(t *testing.T) {
 func TestFleetThatDoesNotAnswer(t *testing.T) {
 	ring, _, _ := ringWithStaged(t)
 	good := newFleetServer(t, ring)
-	closed := httptest.NewServer(nil)
-	closed.Close()
+	const closed = "http://127.0.0.1:1" // no server has this port
 	hangs := make(chan struct{})
 	answers := map[string]struct {
 		handler http.HandlerFunc
@@ -174,7 +173,7 @@ func TestFleetThatDoesNotAnswer(t *testing.T) {
 	defer close(hangs)
 	for name, tt := range answers {
 		server := httptest.NewServer(tt.handler)
-		defer server.CloseClientConnections()
+		t.Cleanup(server.Close) // after the handlers have ended
 		timeout := "1h"
 		if strings.HasPrefix(name, "hangs") {
 			timeout = "50ms"
@@ -186,9 +185,9 @@ func TestFleetThatDoesNotAnswer(t *testing.T) {
 		require.NotContains(t, out+said, "\x1b", name)
 		require.Equal(t, 2, strings.Count(said, "\n"), said)
 	}
-	code, out, said := call(fleetTime, "", "keys", "fleet", good.at(), strings.Replace(closed.URL, "http://", "http://user:hunter2@", 1))
+	code, out, said := call(fleetTime, "", "keys", "fleet", good.at(), strings.Replace(closed, "http://", "http://user:hunter2@", 1))
 	require.Equal(t, exitFail, code)
-	require.Contains(t, said, "problem: "+strings.Replace(closed.URL, "http://", "http://user:xxxxx@", 1)+" does not answer: ")
+	require.Contains(t, said, "problem: "+strings.Replace(closed, "http://", "http://user:xxxxx@", 1)+" does not answer: ")
 	require.Contains(t, said, "refused")
 	require.NotContains(t, out+said, "hunter2")
 	require.Contains(t, out, "\n"+good.at()+" ", "the others are printed")
