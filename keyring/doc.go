@@ -36,6 +36,23 @@
 // ring in a file of mode 0600 or in a secret manager, never in a repository,
 // an image or a log.
 //
+// # Wrapped rings
+//
+// A ring can also be stored encrypted, so that its file may be in a repository
+// or an image, and only programs that may use the decryption key can read it.
+// [Wrapped] reads such a ring, with a function that decrypts it.
+//
+// # Several replicas
+//
+// [Keys.FleetHandler] reports which ring a replica uses. With it, the command
+// "carryon keys fleet" says whether every replica knows a staged key before that
+// key seals.
+//
+// # A first experiment
+//
+// [Ephemeral] makes a key that ends with the process, and
+// [DangerouslyFromText] derives one from a text. Neither is for production.
+//
 // # Time
 //
 // The states depend on the clocks of the replicas. A clock error smaller than

@@ -2,9 +2,14 @@ package keyring_test
 
 import (
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"testing/fstest"
 	"time"
 
 	"github.com/carryon-go/carryon/keyring"
@@ -40,6 +45,60 @@ func ExampleFunc() {
 	keys, err := keyring.Open(context.Background(), keyring.Func(fetch), keyring.ReloadEvery(10*time.Minute))
 	fmt.Println(keys.Ring(context.Background()).Fingerprint() == ring.Fingerprint(), err)
 	// Output: true <nil>
+}
+
+// A ring that is stored encrypted. In place of this cipher, call a key
+// management service, the transit engine of Vault, or age.
+func ExampleWrapped() {
+	ring, _ := keyring.Generate(time.Now())
+	text, _ := ring.Marshal()
+	block, _ := aes.NewCipher(make([]byte, 32))
+	service, _ := cipher.NewGCMWithRandomNonce(block)
+	stored := keyring.FS(fstest.MapFS{"session-keys.enc": {Data: service.Seal(nil, nil, text, nil)}}, "session-keys.enc")
+
+	unwrap := func(ctx context.Context, wrapped []byte) ([]byte, error) {
+		return service.Open(nil, nil, wrapped, nil)
+	}
+	keys, err := keyring.Open(context.Background(), keyring.Wrapped(stored, unwrap))
+	fmt.Println(keys.Ring(context.Background()).Fingerprint() == ring.Fingerprint(), err)
+
+	_, err = keyring.Open(context.Background(), keyring.Wrapped(keyring.FS(fstest.MapFS{"plain.json": {Data: text}}, "plain.json"), unwrap))
+	fmt.Println(err)
+	// Output:
+	// true <nil>
+	// keyring: cannot read the ring from the wrapped file plain.json: it is not encrypted: its secrets can be read; wrap it with: carryon keys wrap
+}
+
+// A first experiment, with a secret in the environment of the process.
+func ExampleDangerouslyFromText() {
+	os.Setenv("SESSION_SECRET", "keyboard cat")
+	defer os.Unsetenv("SESSION_SECRET")
+	_, err := keyring.DangerouslyFromText(os.Getenv("SESSION_SECRET"))
+	fmt.Println(err)
+
+	os.Setenv("SESSION_SECRET", "6cYJNVrxDvnPs4cB0pSxKmhbTSk1CkYnqGvM7oTBLZ3g")
+	keys, err := keyring.DangerouslyFromText(os.Getenv("SESSION_SECRET")) // logs a warning
+	fmt.Println(len(keys.Ring(context.Background()).Keys()), err)
+	// Output:
+	// keyring: the text has 12 characters, and at least 32 are needed; take a random one, such as the output of: openssl rand -base64 33; or make a key ring with: carryon keys init FILE
+	// 1 <nil>
+}
+
+// Operators ask every replica which ring it uses: carryon keys fleet URL...
+func ExampleKeys_FleetHandler() {
+	keys := keyring.Ephemeral() // in a program: keyring.Open
+	internal := http.NewServeMux()
+	internal.Handle("GET /keys", keys.FleetHandler())
+	server := httptest.NewServer(internal) // in a program: on an address that only operators reach
+	defer server.Close()
+
+	answer, err := http.Get(server.URL + "/keys")
+	if err != nil {
+		panic(err)
+	}
+	answer.Body.Close()
+	fmt.Println(answer.StatusCode, answer.Header.Get("Cache-Control"))
+	// Output: 200 no-store
 }
 
 // A program that rotates its own ring.

@@ -40,8 +40,11 @@ func file(path string, forbidden fs.FileMode) Source {
 		name:  "file " + printable(path),
 		make:  "carryon keys init " + shellQuote(path),
 		every: time.Second,
-		read: func(context.Context) (sourceRead, error) {
-			return readFile(path, forbidden)
+		read: func(_ context.Context, b bound) (sourceRead, error) {
+			if b == wrapped {
+				return readFile(path, forbidden&writable, b)
+			}
+			return readFile(path, forbidden, b)
 		},
 		fresh: func(last sourceRead) bool {
 			info, err := os.Stat(path)
@@ -58,7 +61,11 @@ func (s sourceRead) sameFile(info fs.FileInfo) bool {
 		s.at.Sub(info.ModTime()) > minStampAge && !isUnlinked(info)
 }
 
-func readFile(path string, forbidden fs.FileMode) (sourceRead, error) {
+// writable has the bits of a mode that let the group or others write. Anyone
+// may read a wrapped ring, but not replace it.
+const writable fs.FileMode = 0o022
+
+func readFile(path string, forbidden fs.FileMode, b bound) (sourceRead, error) {
 	// The file is checked before it is opened, because opening a pipe blocks
 	// until its other end is open. It is checked again afterwards, because it
 	// can be replaced in between.
@@ -69,10 +76,10 @@ func readFile(path string, forbidden fs.FileMode) (sourceRead, error) {
 	if err != nil {
 		return sourceRead{}, err
 	}
-	return readOpened(path, forbidden)
+	return readOpened(path, forbidden, b)
 }
 
-func readOpened(path string, forbidden fs.FileMode) (sourceRead, error) {
+func readOpened(path string, forbidden fs.FileMode, b bound) (sourceRead, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrPermission) && inKubernetes(path) {
 		return sourceRead{}, fmt.Errorf("%w; %s", withoutPath(err), kubernetesAdvice)
@@ -88,7 +95,7 @@ func readOpened(path string, forbidden fs.FileMode) (sourceRead, error) {
 	if err != nil {
 		return sourceRead{}, err
 	}
-	text, err := readBounded(f)
+	text, err := readBounded(f, b)
 	return sourceRead{text: text, info: info, replaced: isUnlinked(info) && isMountPoint(path)}, err
 }
 
@@ -104,6 +111,9 @@ func checkFile(path string, info fs.FileInfo, forbidden fs.FileMode) error {
 	mode := info.Mode().Perm()
 	if runtime.GOOS == "windows" || mode&forbidden == 0 {
 		return nil
+	}
+	if forbidden&^writable == 0 {
+		return fmt.Errorf("its mode is %#o, so other users can replace the keys; run: chmod go-w %s", mode, shellQuote(path))
 	}
 	advice := "run: chmod 600 " + shellQuote(path)
 	if inKubernetes(path) {

@@ -161,6 +161,35 @@ func TestModesOfAKubernetesSecret(t *testing.T) {
 	}
 }
 
+// A secret that a platform mounts with mode 0444, which neither File nor
+// DangerouslyGroupReadableFile accepts, is read with FS. Kubernetes replaces it
+// by a symbolic link to another folder.
+func TestFSFollowsAMountedSecret(t *testing.T) {
+	clock, dir := newTick(), t.TempDir()
+	publish := func(name string) *Ring {
+		ring := mustGenerate(t, day)
+		require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name, "ring.json"), mustMarshal(t, ring), 0o444))
+		require.NoError(t, os.Symlink(name, filepath.Join(dir, "..data_tmp")))
+		require.NoError(t, os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
+		return ring
+	}
+	first := publish("..1")
+	require.NoError(t, os.Symlink("..data/ring.json", filepath.Join(dir, "ring.json")))
+	for _, src := range []Source{File(filepath.Join(dir, "ring.json")), DangerouslyGroupReadableFile(filepath.Join(dir, "ring.json"))} {
+		_, err := Open(ctx, src)
+		require.ErrorContains(t, err, "its mode is 0444")
+	}
+	keys, err := Open(ctx, FS(os.DirFS(dir), "ring.json"), Clock(clock.now), quiet)
+	require.NoError(t, err)
+	require.Equal(t, first.Fingerprint(), keys.Ring(ctx).Fingerprint())
+	second := publish("..2")
+	clock.pass(59 * time.Second)
+	require.Equal(t, first.Fingerprint(), keys.Ring(ctx).Fingerprint())
+	clock.pass(time.Second)
+	require.Equal(t, second.Fingerprint(), keys.Ring(ctx).Fingerprint())
+}
+
 // A program that does not run as root cannot read a file of mode 0400.
 func TestKubernetesSecretThatCannotBeRead(t *testing.T) {
 	if os.Geteuid() == 0 {
@@ -274,7 +303,7 @@ func TestUnchangedFileIsNotReadAgain(t *testing.T) {
 	writeRing(t, path, mustGenerate(t, day))
 	src, reads := File(path), 0
 	read := src.read
-	src.read = func(ctx context.Context) (sourceRead, error) { reads++; return read(ctx) }
+	src.read = func(ctx context.Context, b bound) (sourceRead, error) { reads++; return read(ctx, b) }
 	keys, err := Open(ctx, src, Clock(clock.now), quiet)
 	require.NoError(t, err)
 	for range 5 {
@@ -337,13 +366,45 @@ func TestFileIsLookedAtAgainOnceItIsOpen(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "ring.json")
 	writeRing(t, path, mustGenerate(t, day))
-	_, err := readOpened(path, 0o077)
+	_, err := readOpened(path, 0o077, plain)
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(path, 0o640))
-	_, err = readOpened(path, 0o077)
+	_, err = readOpened(path, 0o077, plain)
 	require.ErrorContains(t, err, "its mode is 0640")
-	_, err = readOpened(dir, 0o077)
+	_, err = readOpened(dir, 0o077, plain)
 	require.ErrorContains(t, err, "not a regular file")
-	_, err = readOpened(path+".gone", 0o077)
+	_, err = readOpened(path+".gone", 0o077, plain)
 	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// Everyone may read a wrapped file, but not replace it: age encrypts for anyone.
+func TestModesOfAWrappedFile(t *testing.T) {
+	s, path := newKeyService(t), filepath.Join(t.TempDir(), "ring.age")
+	require.NoError(t, os.WriteFile(path, s.wrap(mustMarshal(t, mustGenerate(t, day))), 0o600))
+	for mode, ok := range map[os.FileMode]bool{0o600: true, 0o400: true, 0o644: true, 0o444: true, 0o664: false, 0o666: false, 0o602: false, 0o620: false} {
+		require.NoError(t, os.Chmod(path, mode))
+		for _, src := range []Source{File(path), DangerouslyGroupReadableFile(path)} {
+			_, err := Open(ctx, Wrapped(src, s.unwrap), quiet)
+			require.Equal(t, ok, err == nil, "%#o: %v", mode, err)
+			if err != nil {
+				require.ErrorContains(t, err, fmt.Sprintf("its mode is %#o, so other users can replace the keys; run: chmod go-w ", mode))
+			}
+		}
+	}
+}
+
+// The file is not even read again while its time stamp says that it is the same.
+func TestWrappedFileFollowsAReplacement(t *testing.T) {
+	clock, s, path := newTick(), newKeyService(t), filepath.Join(t.TempDir(), "ring.age")
+	first, second := mustGenerate(t, day), mustGenerate(t, day)
+	require.NoError(t, os.WriteFile(path, s.wrap(mustMarshal(t, first)), 0o644))
+	keys, err := Open(ctx, Wrapped(File(path), s.unwrap), Clock(clock.now), quiet)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path+".new", s.wrap(mustMarshal(t, second)), 0o644))
+	require.NoError(t, os.Rename(path+".new", path))
+	clock.pass(59 * time.Second)
+	require.Equal(t, first.Fingerprint(), keys.Ring(ctx).Fingerprint())
+	clock.pass(time.Second)
+	require.Equal(t, second.Fingerprint(), keys.Ring(ctx).Fingerprint())
+	require.Equal(t, 2, s.count())
 }

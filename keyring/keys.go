@@ -30,16 +30,17 @@ type Keys struct {
 
 	// Only the caller that fetches uses these fields.
 	last     sourceRead        // without its text
-	sum      [sha256.Size]byte // of the last text
+	sum      [sha256.Size]byte // of the last text, as the source has it
 	failures int
 	busy     <-chan outcome // an abandoned read, or nil
 }
 
 // outcome is the result of a read.
 type outcome struct {
-	sourceRead
-	same bool // nothing changed since the last read
-	err  error
+	sourceRead                   // its text is unwrapped, if it is new
+	sum        [sha256.Size]byte // of the text as the source has it
+	same       bool              // nothing changed since the last read
+	err        error
 }
 
 // Open reads a ring from src and returns the Keys that follow it. It fails if
@@ -48,7 +49,7 @@ type outcome struct {
 // [OnReload] is called.
 func Open(ctx context.Context, src Source, list ...Option) (*Keys, error) {
 	if src.read == nil {
-		return nil, errors.New("keyring: no source; use keyring.File, Env, FS or Func")
+		return nil, errors.New("keyring: no source; use keyring.File, Env, FS, Func or Wrapped")
 	}
 	k := &Keys{src: src, opt: newOptions(src, list)}
 	k.start = k.opt.clock()
@@ -200,15 +201,15 @@ func (k *Keys) read(ctx context.Context, force bool) outcome {
 		}
 	}
 	answer := make(chan outcome, 1)
-	last, now := k.last, k.opt.clock()
+	last, sum, now := k.last, k.sum, k.opt.clock()
 	go func() {
 		if !force && k.src.fresh != nil && k.src.fresh(last) {
 			answer <- outcome{same: true}
 			return
 		}
-		got, err := k.src.readSafely(ctx)
-		got.at = now
-		answer <- outcome{sourceRead: got, err: err}
+		out := k.src.fetch(ctx, sum)
+		out.at = now
+		answer <- out
 	}()
 	select {
 	case out := <-answer:
@@ -222,8 +223,8 @@ func (k *Keys) read(ctx context.Context, force bool) outcome {
 // install puts a ring in use unless the text is unchanged. It keeps only a
 // hash of the text, because the text contains the secrets.
 func (k *Keys) install(out outcome) (changed bool, lost []ID, err error) {
-	old, sum := k.ring.Load(), sha256.Sum256(out.text)
-	if old == nil || sum != k.sum {
+	old := k.ring.Load()
+	if old == nil || out.sum != k.sum {
 		ring, err := Parse(out.text)
 		if err == nil {
 			err = k.replace(ring)
@@ -234,7 +235,7 @@ func (k *Keys) install(out outcome) (changed bool, lost []ID, err error) {
 		changed = old == nil || old.Fingerprint() != ring.Fingerprint()
 		lost = old.lost(ring, k.opt.clock())
 	}
-	k.sum, k.last = sum, sourceRead{info: out.info, at: out.at}
+	k.sum, k.last = out.sum, sourceRead{info: out.info, at: out.at}
 	return changed, lost, nil
 }
 

@@ -24,8 +24,8 @@ type options struct {
 
 // ReloadEvery sets how long [Keys.Ring] uses a ring before it checks the
 // source again. 0 means the default of the source: 1 second for [File], 1
-// minute for [FS] and [Func], never for [Env]. A negative value means never;
-// [Keys.Resolve] still reads the source.
+// minute for [FS], [Func] and [Wrapped], never for [Env]. A negative value
+// means never; [Keys.Resolve] still reads the source.
 func ReloadEvery(d time.Duration) Option { return func(o *options) { o.every = d } }
 
 // ReloadTimeout sets how long one request waits for a reload before it

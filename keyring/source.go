@@ -2,6 +2,7 @@ package keyring
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -13,16 +14,33 @@ import (
 	"unicode/utf8"
 )
 
-// A Source is where a ring comes from. Create one with [File], [Env], [FS] or
-// [Func]. [Open] refuses the zero Source.
+// A Source is where a ring comes from. Create one with [File], [Env], [FS],
+// [Func] or [Wrapped]. [Open] refuses the zero Source.
 type Source struct {
-	name  string                                    // for errors and events
-	make  string                                    // command that creates such a ring, or ""
-	every time.Duration                             // default of ReloadEvery; negative: never
-	read  func(context.Context) (sourceRead, error) // reads at most MaxSize+1 bytes
-	fresh func(last sourceRead) bool                // nil, or reports whether nothing can have changed since the last read
+	name  string                                                 // for errors and events
+	make  string                                                 // command that creates such a ring, or ""
+	every time.Duration                                          // default of ReloadEvery; negative: never
+	read  func(ctx context.Context, b bound) (sourceRead, error) // reads at most b+1 bytes
+	fresh func(last sourceRead) bool                             // nil, or reports whether nothing can have changed since the last read
 
 	mounted func() bool // nil, or reports whether a replaced file would go unnoticed
+	unwrap  unwrapFunc  // only for Wrapped
+}
+
+// A bound is the maximum size of what a source reads: plain or wrapped.
+type bound int
+
+const (
+	plain   bound = MaxSize
+	wrapped bound = MaxWrapped
+)
+
+// bound returns the maximum size of the text in the source.
+func (s Source) bound() bound {
+	if s.unwrap != nil {
+		return wrapped
+	}
+	return plain
 }
 
 // A sourceRead is the result of one read of a source.
@@ -69,12 +87,12 @@ func withoutPath(err error) error {
 // variable unless the program removes it.
 func Env(name string) Source {
 	const command = "carryon keys init -"
-	return Source{name: "environment variable " + printable(name), make: command, every: -1, read: func(context.Context) (sourceRead, error) {
+	return Source{name: "environment variable " + printable(name), make: command, every: -1, read: func(_ context.Context, b bound) (sourceRead, error) {
 		text, ok := os.LookupEnv(name)
 		if !ok || text == "" {
 			return sourceRead{}, unsetError(name)
 		}
-		return sourceRead{text: []byte(text)}, nil
+		return sourceRead{text: []byte(text)}, b.check(len(text))
 	}}
 }
 
@@ -92,13 +110,13 @@ func (e unsetError) Is(target error) bool { return target == fs.ErrNotExist }
 // for a file on disk. Never embed a ring in a program, because anyone who has
 // the program then has the keys.
 func FS(fsys fs.FS, name string) Source {
-	return Source{name: "file " + printable(name), every: time.Minute, read: func(context.Context) (sourceRead, error) {
+	return Source{name: "file " + printable(name), every: time.Minute, read: func(_ context.Context, b bound) (sourceRead, error) {
 		f, err := fsys.Open(name)
 		if err != nil {
 			return sourceRead{}, err
 		}
 		defer f.Close()
-		text, err := readBounded(f)
+		text, err := readBounded(f, b)
 		return sourceRead{text: text}, err
 	}}
 }
@@ -113,18 +131,43 @@ func Func(fetch func(ctx context.Context) ([]byte, error)) Source {
 	if fetch == nil {
 		return Source{}
 	}
-	return Source{name: "function", every: time.Minute, read: func(ctx context.Context) (sourceRead, error) {
+	return Source{name: "function", every: time.Minute, read: func(ctx context.Context, b bound) (sourceRead, error) {
 		text, err := fetch(ctx)
+		if err == nil {
+			err = b.check(len(text))
+		}
 		return sourceRead{text: text}, err
 	}}
 }
 
-func readBounded(r io.Reader) ([]byte, error) {
-	text, err := io.ReadAll(io.LimitReader(r, MaxSize+1))
-	if err == nil && len(text) > MaxSize {
-		err = fmt.Errorf("it is larger than %d bytes", MaxSize)
+func readBounded(r io.Reader, b bound) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, int64(b)+1))
+	if err == nil {
+		err = b.check(len(text))
 	}
 	return text, err
+}
+
+func (b bound) check(size int) error {
+	if size > int(b) {
+		return fmt.Errorf("it is larger than %d bytes", b)
+	}
+	return nil
+}
+
+// fetch reads the source, and unwraps the text if it is new: sum is the hash of
+// the text that is in use. So a service that unwraps is called once for each
+// version of the ring, and may be down in between.
+func (s Source) fetch(ctx context.Context, sum [sha256.Size]byte) outcome {
+	got, err := s.readSafely(ctx)
+	if err != nil {
+		return outcome{err: err}
+	}
+	out := outcome{sourceRead: got, sum: sha256.Sum256(got.text)}
+	if s.unwrap != nil && out.sum != sum {
+		out.text, out.err = s.unwrap.safely(ctx, got.text)
+	}
+	return out
 }
 
 // readSafely turns a panic of the source into an error, because the read runs
@@ -135,5 +178,5 @@ func (s Source) readSafely(ctx context.Context) (got sourceRead, err error) {
 			err = errors.New("the source panicked")
 		}
 	}()
-	return s.read(ctx)
+	return s.read(ctx, s.bound())
 }

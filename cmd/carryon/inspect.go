@@ -44,6 +44,7 @@ func inspect(u *ui, args []string) error {
 	set.StringVar(&in.audience, "audience", "", "open the cookies for the audience `A`; use the program's Config.Audience")
 	set.BoolVar(&in.values, "values", false, "show the values of the session's entries, which may be secret")
 	set.DurationVar(&in.idle, "idle", middleware.DefaultIdleTimeout, "use the idle timeout `D`, the program's Config.Lifetimes.Idle; a negative one means no timeout")
+	u.unwrapFlag(set)
 	if _, err := u.parse(set, args, 0); err != nil {
 		return err
 	}

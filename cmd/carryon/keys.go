@@ -60,19 +60,14 @@ func (p place) inPlace() bool {
 // environment variable (env:NAME).
 func (u *ui) readRing(file string) (*keyring.Ring, error) {
 	if file == stdio {
-		text, err := io.ReadAll(io.LimitReader(u.in, keyring.MaxSize+1))
-		if err != nil {
-			return nil, fmt.Errorf("cannot read standard input: %w", err)
-		}
-		ring, err := keyring.Parse(text)
-		if err != nil {
-			return nil, fmt.Errorf("%w (on standard input)", err)
-		}
-		return ring, nil
+		return u.readStdin()
 	}
 	source := keyring.File(file)
 	if name, ok := strings.CutPrefix(file, envPrefix); ok {
 		source = keyring.Env(name)
+	}
+	if u.unwrap != "" {
+		source = keyring.Wrapped(source, u.unwrapText)
 	}
 	ctx := context.Background()
 	keys, err := keyring.Open(ctx, source, keyring.OnReload(func(keyring.ReloadEvent) {}))
@@ -80,6 +75,36 @@ func (u *ui) readRing(file string) (*keyring.Ring, error) {
 		return nil, err
 	}
 	return keys.Ring(ctx), nil
+}
+
+// readStdin reads a ring from standard input, which must be encrypted if and only
+// if there is --unwrap.
+func (u *ui) readStdin() (*keyring.Ring, error) {
+	text, err := io.ReadAll(io.LimitReader(u.in, keyring.MaxWrapped+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("cannot read standard input: %w", err)
+	case u.unwrap == "":
+	case len(text) > keyring.MaxWrapped:
+		return nil, fmt.Errorf("standard input is larger than %d bytes", keyring.MaxWrapped)
+	case isPlain(text):
+		return nil, errors.New("the ring on standard input is not encrypted")
+	default:
+		text, err = u.unwrapText(context.Background(), text)
+	}
+	if err != nil {
+		return nil, err
+	}
+	ring, err := keyring.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w (on standard input)", err)
+	}
+	return ring, nil
+}
+
+func isPlain(text []byte) bool {
+	_, err := keyring.Parse(text)
+	return err == nil
 }
 
 // changeRing reads a ring, changes it and writes the result. A ring that is
@@ -96,16 +121,31 @@ func (u *ui) changeRing(p place, change func(*keyring.Ring) (*keyring.Ring, erro
 		return err
 	}
 	next, err := change(ring)
-	if err != nil {
-		next = ring
-	}
 	switch {
 	case p.to == stdio:
-		return errors.Join(err, u.printRing(next))
+		return u.printNext(ring, next, err)
 	case err != nil:
 		return err
 	}
 	return u.storeRing(p.to, next)
+}
+
+// printNext prints the next ring, or the old one after an error.
+func (u *ui) printNext(ring, next *keyring.Ring, err error) error {
+	if err == nil && next != ring {
+		var text []byte
+		if text, err = u.encode(next); err == nil {
+			return u.print(text)
+		}
+	}
+	if u.unwrap != "" {
+		return errors.Join(err, u.print(u.stored))
+	}
+	text, failed := ring.Marshal()
+	if failed != nil {
+		return errors.Join(err, failed)
+	}
+	return errors.Join(err, u.print(text))
 }
 
 // storeRing writes a ring to another file than it was read from. It refuses to
@@ -113,7 +153,7 @@ func (u *ui) changeRing(p place, change func(*keyring.Ring) (*keyring.Ring, erro
 // that is revoked or expired there.
 func (u *ui) storeRing(file string, ring *keyring.Ring) error {
 	if _, err := os.Lstat(file); errors.Is(err, os.ErrNotExist) {
-		return createRing(file, ring)
+		return u.createRing(file, ring)
 	}
 	return u.changeFile(file, func(old *keyring.Ring) (*keyring.Ring, error) {
 		if err := checkSuccessor(old, ring, u.now()); err != nil {
@@ -142,13 +182,23 @@ func checkSuccessor(old, next *keyring.Ring, now time.Time) error {
 	return nil
 }
 
-// printRing writes a ring, with its secrets, to standard output.
+// printRing writes a ring to standard output, with its secrets unless it is
+// wrapped.
 func (u *ui) printRing(ring *keyring.Ring) error {
-	text, err := ring.Marshal()
+	text, err := u.encode(ring)
 	if err != nil {
 		return err
 	}
-	return u.printSecret(text)
+	return u.print(text)
+}
+
+// print writes a ring, as it is stored, to standard output.
+func (u *ui) print(text []byte) error {
+	if u.wrap == "" {
+		return u.printSecret(text)
+	}
+	_, err := u.out.Write(text)
+	return err
 }
 
 // printSecret writes to standard output. It warns if that is a file which other

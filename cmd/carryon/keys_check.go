@@ -30,6 +30,7 @@ func keysCheck(u *ui, args []string) error {
 	set.Var(&overlap, "overlap", "`DURATION` that you rotate with; default 32d; must fit --lifetime and --propagation")
 	set.Var(&period, "period", "`DURATION` after which you rotate; by default a key is overdue after two years")
 	strict := set.Bool("strict", false, "fail on warnings, too")
+	u.unwrapFlag(set)
 	rest, err := u.parse(set, args, 1)
 	if err != nil {
 		return err

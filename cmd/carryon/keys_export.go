@@ -33,6 +33,7 @@ func keysExport(u *ui, args []string) error {
 	set.StringVar(&e.namespace, "namespace", "", "`NAMESPACE` of the secret; default: the current namespace of kubectl")
 	set.StringVar(&e.entry, "key", "session-keys.json", "`KEY` in the secret, which becomes the name of the mounted file")
 	set.BoolVar(&e.force, "force", false, "replace the file given by --to if it exists")
+	u.unwrapFlag(set)
 	rest, err := u.parse(set, args, -1)
 	if err != nil {
 		return err

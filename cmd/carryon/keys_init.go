@@ -14,9 +14,14 @@ import (
 func keysInit(u *ui, args []string) error {
 	set, seal := u.flags(), form(1)
 	set.Var(&seal, "form", "`FORM` in which the key seals: xaes (default), xchacha or securecookie. Programs\n        need Config.Formats for any form but xaes")
+	u.wrapFlag(set)
+	set.StringVar(&u.verify, "unwrap", "", "`COMMAND` that decrypts the result, to check it; default: no check")
 	rest, err := u.parse(set, args, 1)
 	if err != nil {
 		return err
+	}
+	if u.verify != "" && u.wrap == "" {
+		return usageError{errors.New("--unwrap needs --wrap")}
 	}
 	ring, err := keyring.GenerateFormat(u.now(), byte(seal))
 	if err != nil {
@@ -27,15 +32,19 @@ func keysInit(u *ui, args []string) error {
 		u.note("made a key ring; its key %v is active", id)
 		return u.printRing(ring)
 	}
-	if err := createRing(rest[0], ring); err != nil {
+	if err := u.createRing(rest[0], ring); err != nil {
 		return err
+	}
+	if u.wrap != "" {
+		u.note("made %s, encrypted; its key %v is active. Use it on all replicas", rest[0], id)
+		return nil
 	}
 	u.note("made %s; its key %v is active. Keep the file secret, and use it on all replicas", rest[0], id)
 	return nil
 }
 
-func createRing(file string, ring *keyring.Ring) error {
-	text, err := ring.Marshal()
+func (u *ui) createRing(file string, ring *keyring.Ring) error {
+	text, err := u.encode(ring)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 func keysList(u *ui, args []string) error {
 	set := u.flags()
 	ascii := set.Bool("ascii", false, "draw with ASCII characters only")
+	u.unwrapFlag(set)
 	rest, err := u.parse(set, args, 1)
 	if err != nil {
 		return err

@@ -1,17 +1,22 @@
 package main
 
-import "github.com/carryon-go/carryon/keyring"
+import (
+	"cmp"
+
+	"github.com/carryon-go/carryon/keyring"
+)
 
 // keysPrune removes expired keys. Rotating does so, too.
 func keysPrune(u *ui, args []string) error {
 	var p place
 	set := u.flags()
 	p.flags(set)
+	u.wrapFlags(set)
 	rest, err := u.parse(set, args, -1)
 	if err != nil {
 		return err
 	}
-	if err := p.named(u.command.name, rest); err != nil {
+	if err := cmp.Or(p.named(u.command.name, rest), u.checkWrapFlags()); err != nil {
 		return err
 	}
 	var change keyring.Change

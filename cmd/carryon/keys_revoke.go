@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -27,11 +28,12 @@ func keysRevoke(u *ui, args []string) error {
 	set := u.flags()
 	r.flags(set)
 	yes := set.Bool("yes", false, "do not ask for confirmation; for scripts")
+	u.wrapFlags(set)
 	rest, err := u.parse(set, args, -1)
 	if err != nil {
 		return err
 	}
-	if err := r.arguments(u.command.name, rest); err != nil {
+	if err := cmp.Or(r.arguments(u.command.name, rest), u.checkWrapFlags()); err != nil {
 		return err
 	}
 	r.ask = !*yes

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -34,11 +35,12 @@ func keysRotate(u *ui, args []string) error {
 	set.BoolVar(&r.ifDue, "if-due", false, "do nothing until the newest key has been active for --period; for cron")
 	set.BoolVar(&r.force, "force", false, "rotate even if a key is still staged, or if that logs visitors out")
 	set.BoolVar(&u.quiet, "quiet", false, "print only warnings and errors")
+	u.wrapFlags(set)
 	rest, err := u.parse(set, args, -1)
 	if err != nil {
 		return err
 	}
-	if err := r.named(u.command.name, rest); err != nil {
+	if err := cmp.Or(r.named(u.command.name, rest), u.checkWrapFlags()); err != nil {
 		return err
 	}
 	r.propagation = time.Duration(propagation)

@@ -34,7 +34,7 @@ func ringFile(t *testing.T, now time.Time) (file, text string) {
 		require.NoError(t, err)
 	}
 	file = filepath.Join(t.TempDir(), "ring.json")
-	require.NoError(t, createRing(file, ring))
+	require.NoError(t, (&ui{}).createRing(file, ring))
 	b, err := os.ReadFile(file)
 	require.NoError(t, err)
 	return file, string(b)
@@ -146,7 +146,7 @@ func TestRotationsThatAreDueAtTheSameTime(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ring.json")
 	ring, err := keyring.Generate(now.Add(-31 * span.Day))
 	require.NoError(t, err)
-	require.NoError(t, createRing(file, ring))
+	require.NoError(t, (&ui{}).createRing(file, ring))
 	said := make(chan string, 20)
 	for range cap(said) {
 		go func() {

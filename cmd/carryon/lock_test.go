@@ -27,7 +27,7 @@ func newRing(t *testing.T) (file string) {
 	file = filepath.Join(t.TempDir(), "ring.json")
 	ring, err := keyring.Generate(time.Now())
 	require.NoError(t, err)
-	require.NoError(t, createRing(file, ring))
+	require.NoError(t, (&ui{}).createRing(file, ring))
 	return file
 }
 

@@ -46,6 +46,9 @@ func commands() []command {
 		{"keys revoke", "[FLAGS] ID FILE", "revoke a leaked key and end all sessions it sealed", keysRevoke},
 		{"keys prune", "[FLAGS] FILE", "remove keys that have expired", keysPrune},
 		{"keys check", "[FLAGS] FILE", "check the ring for errors, and whether it logs visitors out", keysCheck},
+		{"keys fleet", "[FLAGS] URL...", "ask replicas whether they all have the same ring", keysFleet},
+		{"keys wrap", "[FLAGS] FILE", "encrypt a plain ring with a command of yours", keysWrap},
+		{"keys rewrap", "[FLAGS] FILE", "encrypt an encrypted ring with another key", keysRewrap},
 		{"keys export", "[FLAGS] FILE", "print the ring with its secrets, for a shell or Kubernetes", keysExport},
 		{"inspect", "[FLAGS]", "show the sessions in the cookies on standard input", inspect},
 		{"size", "[FLAGS] [SESSION]", "show whether a session in JSON fits on each platform", size},
@@ -56,7 +59,8 @@ func commands() []command {
 const usageEnd = `
 FILE is a key ring in JSON: a file; "-" for standard input, or for standard
 output if the command creates a ring; or env:NAME to read an environment
-variable. SESSION is a JSON object whose members are the entries of a session;
+variable. If it is encrypted, --unwrap and --wrap name programs that decrypt and
+encrypt it. SESSION is a JSON object whose members are the entries of a session;
 "-" is standard input. Run "carryon COMMAND -h" for the flags of a command.
 
 Exit codes: 0 success, 1 failure, 2 wrong usage.

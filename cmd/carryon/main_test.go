@@ -97,7 +97,7 @@ func TestChangesAtTheSameTime(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ring.json")
 	ring, err := keyring.Generate(time.Now())
 	require.NoError(t, err)
-	require.NoError(t, createRing(file, ring))
+	require.NoError(t, (&ui{}).createRing(file, ring))
 	var wg sync.WaitGroup
 	const writers = 20
 	for range writers {

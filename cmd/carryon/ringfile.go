@@ -42,7 +42,7 @@ func (u *ui) changeFile(file string, change func(*keyring.Ring) (*keyring.Ring, 
 	if err != nil || next == ring {
 		return err
 	}
-	text, err := next.Marshal()
+	text, err := u.encode(next)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ type ui struct {
 	now      func() time.Time
 	command  command // the running command
 	quiet    bool    // suppress notes
+	wrapping
 }
 
 // A usageError is a wrong call: exit code 2, with a hint at the usage.
