@@ -43,6 +43,13 @@ type Config struct {
 	// "response_mode" may be "query" or "form_post".
 	Parameters url.Values
 
+	// LoginParameters names the parameters that a link to the login route may add to its
+	// authorization request, such as "login_hint", "screen_hint", "prompt" and
+	// "ui_locales": /auth/login?screen_hint=signup. Anyone can make such a link, so name
+	// no parameter that must not be chosen by a visitor. Their values take precedence
+	// over those of Parameters.
+	LoginParameters []string
+
 	// Sessions keeps the sign-in. Its Handler must be outside of all handlers of
 	// [Auth]. Required.
 	Sessions *middleware.Sessions
@@ -158,9 +165,12 @@ func (c *Config) check() (redirect *url.URL, err error) {
 	if mode := c.Parameters.Get("response_mode"); mode != "" && mode != "query" && mode != "form_post" {
 		fault("Config.Parameters has a response_mode that is neither query nor form_post; remove it")
 	}
-	for _, name := range []string{"client_id", "redirect_uri", "response_type", "scope", "state", "nonce", "code_challenge", "code_challenge_method"} {
-		if c.Parameters.Has(name) {
+	for _, name := range ownParameters {
+		if c.Parameters.Has(name) && name != "response_mode" {
 			fault("Config.Parameters sets " + name + ", which oidcsession sets itself; remove it")
+		}
+		if slices.Contains(c.LoginParameters, name) {
+			fault("Config.LoginParameters has " + name + ", which oidcsession sets itself; remove it")
 		}
 	}
 	if c.IDToken < IDTokenIfRoom || c.IDToken > IDTokenNever {
@@ -168,6 +178,11 @@ func (c *Config) check() (redirect *url.URL, err error) {
 	}
 	return redirect, errors.Join(faults...)
 }
+
+// ownParameters are the parameters of an authorization request that only this package
+// sets.
+var ownParameters = []string{"client_id", "redirect_uri", "response_type", "response_mode", "scope", "state", "nonce",
+	"code_challenge", "code_challenge_method", "request", "request_uri"}
 
 func redirectPath(u *url.URL) string {
 	if u == nil {

@@ -17,11 +17,18 @@ import (
 
 // serveLogin begins a sign-in.
 func (a *Auth[C]) serveLogin(w http.ResponseWriter, r *http.Request) {
-	a.begin(w, r, state{Page: middleware.Next(r, "/")})
+	chosen := url.Values{}
+	for _, name := range a.config.LoginParameters {
+		if v := r.URL.Query().Get(name); v != "" && len(v) <= maxPage {
+			chosen.Set(name, v)
+		}
+	}
+	a.begin(w, r, state{Page: middleware.Next(r, "/")}, chosen)
 }
 
-// begin adds a flow to the session and sends the visitor to the provider.
-func (a *Auth[C]) begin(w http.ResponseWriter, r *http.Request, st state) {
+// begin adds a flow to the session and sends the visitor to the provider. chosen are
+// parameters of the request that the visitor has chosen.
+func (a *Auth[C]) begin(w http.ResponseWriter, r *http.Request, st state, chosen url.Values) {
 	s := a.session(r.Context())
 	if s.Load(r.Context()) != nil {
 		return // the commit fails too, and ErrorHandler answers
@@ -32,14 +39,16 @@ func (a *Auth[C]) begin(w http.ResponseWriter, r *http.Request, st state) {
 		return
 	}
 	st.ID = f.id()
-	http.Redirect(w, r, a.authorizationURL(&f, st), http.StatusSeeOther)
+	http.Redirect(w, r, a.authorizationURL(&f, st, chosen), http.StatusSeeOther)
 }
 
 // authorizationURL returns the provider's address for a flow.
-func (a *Auth[C]) authorizationURL(f *flow, st state) string {
+func (a *Auth[C]) authorizationURL(f *flow, st state, chosen url.Values) string {
 	options := []oauth2.AuthCodeOption{oidc.Nonce(f.derive(labelNonce, 16)), oauth2.S256ChallengeOption(f.derive(labelVerifier, 32))}
-	for name := range a.config.Parameters {
-		options = append(options, oauth2.SetAuthURLParam(name, a.config.Parameters.Get(name)))
+	for _, more := range []url.Values{a.config.Parameters, chosen} {
+		for name := range more {
+			options = append(options, oauth2.SetAuthURLParam(name, more.Get(name)))
+		}
 	}
 	return a.oauth.config.AuthCodeURL(a.states.encode(st), options...)
 }
@@ -105,7 +114,7 @@ func (a *Auth[C]) startOver(w http.ResponseWriter, r *http.Request, st state) {
 		a.fail(w, r, signInFailed("flow_lost", errNoFlow))
 		return
 	}
-	a.begin(w, r, state{Restart: st.Restart + 1, Page: st.Page})
+	a.begin(w, r, state{Restart: st.Restart + 1, Page: st.Page}, nil)
 }
 
 // redirectTo sends the visitor to a page of this site.
@@ -214,8 +223,12 @@ func (a *Auth[C]) verify(ctx context.Context, raw, access string) (*oidc.IDToken
 	return token, nil
 }
 
-// signIn puts the account into the session under a new id.
+// signIn puts the account into the session under a new id. The values of an anonymous
+// visitor stay, and those of another user do not.
 func (a *Auth[C]) signIn(ctx context.Context, s *session.Session, acc account[C], sid, idToken string) error {
+	if former, ok := s.Subject(); ok && former != SubjectName(a.config.Issuer, acc.Sub) {
+		s.Clear()
+	}
 	for _, name := range s.Names() { // a session is signed in at one provider
 		if strings.HasPrefix(name, allPrefix) && !strings.HasPrefix(name, a.keys.flowPrefix()) {
 			s.Delete(name)

@@ -68,6 +68,37 @@ func TestFlowsAreBounded(t *testing.T) {
 	require.Equal(t, 1, strings.Count(s.get("/public").body, "flow"))
 }
 
+// Of the parameters of a link, only those that are named reach the provider.
+func TestLoginParameters(t *testing.T) {
+	s := newSite(t, func(set *setup) {
+		set.config.Parameters = url.Values{"prompt": {"consent"}, "audience": {"api"}}
+		set.config.LoginParameters = []string{"prompt", "login_hint"}
+	})
+	u, err := url.Parse(s.begin("/auth/login?prompt=login&login_hint=ada%26x&audience=evil&scope=evil&state=evil&next=/page"))
+	require.NoError(t, err)
+	q := u.Query()
+	require.Equal(t, []string{"login", "ada&x", "api", "openid profile email"}, []string{q.Get("prompt"), q.Get("login_hint"), q.Get("audience"), q.Get("scope")})
+	require.NotEqual(t, "evil", q.Get("state"))
+	for _, name := range []string{"state", "redirect_uri", "request_uri"} {
+		_, err = New[claims](t.Context(), Config{LoginParameters: []string{name}})
+		require.ErrorContains(t, err, "LoginParameters has "+name)
+	}
+}
+
+// The values of an anonymous visitor stay at a sign-in; those of another user do not.
+func TestAnotherUserSignsIn(t *testing.T) {
+	s := newSite(t, nil)
+	s.get("/keep")
+	s.get("/")
+	require.Contains(t, s.get("/public").body, "cart")
+	s.get("/auth/login?next=/")
+	require.Contains(t, s.get("/public").body, "cart", "the same user again")
+	s.provider.set(func() { s.provider.user = "grace" })
+	s.clock.advance(time.Minute)
+	require.Equal(t, "Ada grace at /", s.get("/auth/login?next=/").body)
+	require.NotContains(t, s.get("/public").body, "cart")
+}
+
 // A callback that comes again leads to where the first one led.
 func TestCallbackTwice(t *testing.T) {
 	s := newSite(t, nil)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/oauth2"
 
 	"github.com/carryon-go/carryon/fallback"
 	"github.com/carryon-go/carryon/keyring"
@@ -136,6 +137,17 @@ func (s *site) addReplica(set setup) {
 		}
 	}
 	mux.HandleFunc("/token", serveToken)
+	mux.HandleFunc("/refresh", func(w http.ResponseWriter, r *http.Request) {
+		token, err := auth.Refresh(r.Context(), &oauth2.Token{AccessToken: r.FormValue("refused")})
+		if err != nil {
+			http.Error(w, err.Error(), StatusOf(err))
+			return
+		}
+		fmt.Fprint(w, token.AccessToken)
+	})
+	mux.HandleFunc("/keep", func(_ http.ResponseWriter, r *http.Request) {
+		session.Key[string]("cart").Set(session.From(r.Context()), "kept")
+	})
 	mux.HandleFunc("/stream", func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusOK)
 		_ = http.NewResponseController(w).Flush()

@@ -73,6 +73,18 @@ func (t *tokens) valid(now int64) bool { return t.Expires == 0 || now < t.Expire
 // expired, and then an error of kind [Transient]. A stream or a WebSocket ends then, and
 // the request with which the client begins another one refreshes the token.
 func (a *Auth[C]) Token(ctx context.Context) (*oauth2.Token, error) {
+	return a.token(ctx, func(acc account[C]) bool { return acc.due(a.now()) })
+}
+
+// Refresh is [Auth.Token] for an access token that a service has refused although it has
+// not expired, or after the user's rights have changed: it refreshes the token if it
+// still is the given one. Parallel calls with the same token refresh it once.
+func (a *Auth[C]) Refresh(ctx context.Context, refused *oauth2.Token) (*oauth2.Token, error) {
+	return a.token(ctx, func(acc account[C]) bool { return acc.Access == refused.AccessToken || acc.due(a.now()) })
+}
+
+// token returns the access token, after a refresh if the account is due for one.
+func (a *Auth[C]) token(ctx context.Context, due func(account[C]) bool) (*oauth2.Token, error) {
 	s := a.session(ctx)
 	if err := s.Load(ctx); err != nil {
 		return nil, err
@@ -85,8 +97,8 @@ func (a *Auth[C]) Token(ctx context.Context) (*oauth2.Token, error) {
 		return nil, &RefreshError{Kind: Permanent, Code: "no_refresh_token"}
 	}
 	acc, err := before, error(nil)
-	if before.Refresh != "" && before.due(a.now()) {
-		acc, err = a.refreshOnce(ctx, s)
+	if before.Refresh != "" && due(before) {
+		acc, err = a.refreshOnce(ctx, s, due)
 	}
 	if err != nil && (ctx.Err() != nil || !acc.valid(a.now()) || isPermanent(err)) {
 		return nil, err
@@ -99,8 +111,8 @@ func (a *Auth[C]) Token(ctx context.Context) (*oauth2.Token, error) {
 }
 
 // refreshOnce refreshes the tokens of the session together with all parallel requests.
-func (a *Auth[C]) refreshOnce(ctx context.Context, s *session.Session) (account[C], error) {
-	acc, err := a.keys.account.Replace(ctx, s, func(acc account[C]) bool { return acc.due(a.now()) }, a.refresh)
+func (a *Auth[C]) refreshOnce(ctx context.Context, s *session.Session, due func(account[C]) bool) (account[C], error) {
+	acc, err := a.keys.account.Replace(ctx, s, due, a.refresh)
 	switch {
 	case err == nil:
 		a.dropExpiredFlows(s)

@@ -231,6 +231,25 @@ func TestRefreshDropsExpiredFlows(t *testing.T) {
 	require.NotContains(t, s.get("/public").body, "flow")
 }
 
+// A token that a service has refused is refreshed once, however many requests ask.
+func TestRefreshOfARefusedToken(t *testing.T) {
+	s := newSite(t, nil)
+	s.get("/")
+	old := s.step(http.MethodGet, "/token").body
+	answers := s.burst(6, "/refresh?refused="+url.QueryEscape(old))
+	fresh := answers[0].body
+	for _, a := range answers {
+		s.receive(a)
+		require.Equal(t, fresh, a.body)
+	}
+	require.NotEqual(t, old, fresh)
+	require.Equal(t, fresh, s.step(http.MethodGet, "/token").body)
+	require.Equal(t, fresh, s.step(http.MethodGet, "/refresh?refused="+url.QueryEscape(old)).body, "it is not that token any more")
+	_, refreshes, refused := s.provider.counts()
+	require.Equal(t, 1, refreshes)
+	require.Zero(t, refused)
+}
+
 // The token does not follow a redirect to another host, nor back from there.
 func TestClientRedirects(t *testing.T) {
 	got := make(chan string, 10)
