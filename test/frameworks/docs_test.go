@@ -12,8 +12,8 @@ import (
 	"github.com/gofiber/contrib/v3/websocket"
 	"github.com/gofiber/fiber/v3"
 	"github.com/gofiber/fiber/v3/middleware/recover"
-	"github.com/labstack/echo/v4"
-	echomiddleware "github.com/labstack/echo/v4/middleware"
+	"github.com/labstack/echo/v5"
+	echomiddleware "github.com/labstack/echo/v5/middleware"
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/keyring"
@@ -84,13 +84,13 @@ func TestDocumentedLinesAreTheseLines(t *testing.T) {
 	page, err := os.ReadFile("../../docs/frameworks.md")
 	require.NoError(t, err)
 	var code []string // the compiled lines
-	for _, file := range []string{"echo_test.go", "docs_test.go"} {
+	for _, file := range []string{"echo_test.go", "docs_test.go", "rpc_test.go"} {
 		source, err := os.ReadFile(file)
 		require.NoError(t, err)
 		code = append(code, trimmed(string(source))...)
 	}
 	blocks := strings.Split(string(page), "```go\n")[1:]
-	require.Len(t, blocks, 8)
+	require.Len(t, blocks, 9)
 	for _, block := range blocks {
 		block, _, _ = strings.Cut(block, "```")
 		rest := code

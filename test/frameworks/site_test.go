@@ -40,7 +40,8 @@ var all = []framework{
 	{"net/http", serveNetHTTP},
 	{"chi", serveChi},
 	{"gin", serveGin},
-	{"echo", serveEcho},
+	{"echo v5", serveEcho},
+	{"echo v4", serveEcho4},
 	{"fiber", serveFiber},
 }
 
