@@ -93,13 +93,21 @@ func (m *Memory) release(got reservation) {
 	m.usedBy[got.kind].Add(-got.ofKind)
 }
 
-// commit replaces a reservation by the size of r and frees the row that r
-// replaced.
+// commit replaces a reservation by the size of r, which has taken the place of had (nil
+// if there was none). Each count changes once: while it is too high, another Save
+// would evict rows in vain, and while it is too low, take more than there is.
 func (m *Memory) commit(got reservation, r, had *row) {
-	m.release(got)
-	m.used.Add(r.size())
-	m.usedBy[r.kind].Add(r.size())
-	m.free(had)
+	used, ofKind := r.size()-got.total, r.size()-got.ofKind
+	if had != nil {
+		used -= had.size()
+		if had.kind == r.kind {
+			ofKind -= had.size()
+		} else {
+			m.usedBy[had.kind].Add(-had.size())
+		}
+	}
+	m.used.Add(used)
+	m.usedBy[r.kind].Add(ofKind)
 }
 
 // free subtracts rows from the counts. It ignores nil rows.
