@@ -59,7 +59,7 @@ func picturePlayground(t *testing.T, tab browser.Tab, picture func(string)) {
 	require.NoError(t, browser.Fill(tab, "#name", "big"))
 	require.NoError(t, browser.Fill(tab, "#size", "2000"))
 	require.NoError(t, browser.Click(tab, "#put"))
-	require.NoError(t, browser.Until(tab, "document.querySelector('#values').textContent.includes('xxx')"))
+	require.NoError(t, browser.Until(tab, "document.querySelector('#values').textContent.includes('big')"))
 	require.NoError(t, browser.Fill(tab, "#size", "500000"))
 	require.NoError(t, browser.Click(tab, "#put"))
 	require.NoError(t, browser.Until(tab, "document.querySelector('#calls').textContent.includes('413')"))
