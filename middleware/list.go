@@ -92,12 +92,15 @@ func (x *requestState) noteListing(o core.Outcome, p policy.Plan) {
 	}
 	now := state.Millis(x.sessions.config.Clock())
 	before, after := o.View.Head, sessionOf(p, o.View)
-	if before != nil && before.Subjects != nil && before.Root != after.Root {
+	if o.Changes.Destroyed && !o.Writes { // in fixed-name mode a logout only expires the cookie
+		after = nil
+	}
+	if before != nil && before.Subjects != nil && (after == nil || before.Root != after.Root) {
 		x.listing = append(x.listing, listChange{before.Subjects.First(), func(l state.Listing) state.Listing {
 			return l.Remove(&before.Root, now)
 		}})
 	}
-	if after.Kind == state.Head && after.Subjects != nil {
+	if after != nil && after.Kind == state.Head && after.Subjects != nil {
 		e := x.listed(o, after, now)
 		x.listing = append(x.listing, listChange{after.Subjects.First(), func(l state.Listing) state.Listing { return l.Put(e) }})
 	}

@@ -317,18 +317,26 @@ func TestListDoesNotHideALogout(t *testing.T) {
 	})
 }
 
-// A logout without a session changes no list.
+// A logout without a session changes no list, and one with a session does, in each
+// form of the cookies.
 func TestListAndALogoutOfNothing(t *testing.T) {
-	d := newDevices(t, 1)
+	for _, fixed := range []bool{false, true} {
+		testLogoutsOfNothing(t, newDevices(t, 1, config(func(c *middleware.Config) { c.Cookie.FixedName = fixed })))
+	}
+}
+
+func testLogoutsOfNothing(t *testing.T, d *devices) {
 	b := d.login(0, "ada", "phone")
 	value := b.jar.All()[0].Value
-	for _, cookies := range []string{"", "__Host-session.aaaaaaaaaa=" + value, "__Host-session.0kxxpe54kh=" + value[:40], "__Host-session.0kxxpe54kh=x",
+	for _, cookies := range []string{"", "__Host-session=x", "__Host-session=" + value[:40], "__Host-session.aaaaaaaaaa=" + value, "__Host-session.0kxxpe54kh=" + value[:40], "__Host-session.0kxxpe54kh=x",
 		"__Host-session.0kxxpe54kh.1=" + value} {
 		for _, path := range []string{"/logout", "/clear", "/login?user=x"} {
 			require.Equal(t, 200, b.bare(path, cookies).StatusCode, "%s with %q", path, cookies)
 		}
 	}
 	require.Equal(t, []string{"phone"}, labels(d.list(0, "ada")))
+	b.get("/logout")
+	require.Empty(t, d.list(0, "ada"))
 }
 
 // A failing store delays the list, and changes nothing for the visitor.
