@@ -80,10 +80,10 @@ type Event struct {
 	tag string // the tag of the cookie that was refused
 }
 
-// Refusal is one cookie or record that did not count.
+// Refusal describes a cookie or a record that did not count.
 type Refusal struct {
 	Reason reason.Reason
-	KeyID  string // 8 hex digits, where a key is the reason
-	Tag    string // of the cookie, if it is one cookie's; see [CookieReport]
+	KeyID  string // 8 hex digits, if a key is the reason
+	Tag    string // of the cookie; see [CookieReport]
 	Err    error  // of an importer or a store
 }

@@ -11,69 +11,67 @@ import (
 	"github.com/carryon-go/carryon/reason"
 )
 
-// Explanation says how one request's session was found, for an operator who is
-// asked why a visitor was not recognised, and for a page that helps with debugging.
-// It holds names and numbers, and no values, cookies or secrets.
+// Explanation describes how the session of one request was found. Use it to answer why
+// a visitor was not recognised, and for debugging pages. It has names and numbers, but
+// no values, cookies or secrets.
 type Explanation struct {
-	// Reason is why there is no session; [reason.None] where there is one.
+	// Reason is why there is no session, or [reason.None] if there is one.
 	Reason reason.Reason
 	// SessionID is the public id of the session, if there is one.
 	SessionID string
-	// Refused are the cookies and records that did not count, each with its reason
-	// and, where a key is concerned, the key's id.
+	// Refused lists the cookies and records that did not count, with their reasons.
 	Refused []Refusal
-	// Err is why the session could not be loaded; nil where it was, or is absent.
+	// Err is the error of the load, or nil.
 	Err error
-	// Cookies are what the request carried of this session, and of older ones
-	// that are not cleared away yet, in the order of the Cookie header.
+	// Cookies lists the session cookies of the request, in the order of the Cookie
+	// header. Some may be left over from older sessions.
 	Cookies []CookieReport
-	// Record is what stands in the store for the session, as this request last
-	// loaded or saved it; nil if the session is not there.
+	// Record is the session's record in the store, as this request last loaded or
+	// saved it. It is nil if the session is in cookies.
 	Record *RecordReport
-	// StoreCalls is how many calls of the store this request has made so far. A
-	// call is one round trip, except for the few for which the store says
-	// otherwise.
+	// StoreCalls is how many calls to the store this request has made so far. Most
+	// calls are one round trip.
 	StoreCalls int
-	// Limits are the numbers in effect: the platform's, and those that Config
-	// overrides.
+	// Limits are the limits in force; see [Sessions.Limits].
 	Limits Limits
-	// Used is how much of Limits this request takes, counted as a write counts
-	// it: its largest session cookie, its cookies and its Cookie header, the
-	// program's own included. What only a response shows is 0.
+	// Used is how much of Limits this request uses: its largest session cookie, and
+	// the number and bytes of all its cookies, including those of other programs.
+	// Fields that apply only to a response are 0.
 	Used Limits
 }
 
 // RecordReport is a session's record in the store.
 type RecordReport struct {
-	ID      string    // under which the store has it: a hash, of no use without the cookies
+	ID      string    // of the row: a hash, which is useless without the cookies
 	Number  uint64    // of its revision; it grows by one with each write
 	Bytes   int       // sealed
-	Expires time.Time // when the store may drop it
-	Entries []string  // the names that have a value in it, sorted
+	Expires time.Time // when the store may delete it
+	Entries []string  // the names of the entries with a value in it, sorted
 }
 
-// CookieReport is one sealed value, in one cookie or chunked over several.
+// CookieReport describes one sealed value, in one cookie or in several pieces.
 type CookieReport struct {
 	// Tag is what follows the base name: of "__Host-session.k7m2qv5xyd" it is
 	// "k7m2qv5xyd". It is empty with [Cookie.FixedName].
 	Tag string
 	// Kind is "head" (the session as of some time), "reference" (to the record
 	// in the store), "cell" (one entry that was written later), "logout", "seen"
-	// (when the visitor was last seen), or "" if it did not open; the session's
-	// Reason may then say why.
+	// (when the visitor was last seen), or "" if the value did not open. Refused
+	// then has the reason.
 	Kind string
 	// Counts reports whether the session is made of this cookie. A cookie that
 	// does not count belongs to an older session, or holds an older value.
 	Counts bool
-	// Entries are the names whose present value is from this cookie, sorted.
+	// Entries are the names of the entries whose current value is from this cookie,
+	// sorted.
 	Entries []string
-	// Pieces is how many cookies it takes, and Bytes what these take of the
-	// Cookie header: names, values and separators.
+	// Pieces is the number of cookies, and Bytes their length in the Cookie header,
+	// with names and separators.
 	Pieces, Bytes int
 }
 
-// Explain reports how the session of a request was found, and what came of each of
-// its cookies. Changes that a handler has not saved are not in it.
+// Explain describes how the session of a request was found, and which of its cookies
+// counted. It does not include changes that a handler has not saved.
 //
 // If a handler has used the session of the request before, Explain reports that
 // session. Otherwise it loads the session as a handler would, without events and
