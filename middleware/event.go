@@ -29,8 +29,8 @@ const (
 	// EventImported: another library's session has become one of Carryon's.
 	EventImported EventKind = "imported"
 	// EventStore: a call of the store has ended. Detail is "load", "save",
-	// "touch", or "forget" for an [Importer]'s Forget. Bytes is the record's size,
-	// and Err the error. A record that is missing or has changed is not an error.
+	// "touch", "forget" for an [Importer]'s Forget, or "list" for a list of sessions
+	// that could not be written. Bytes is the record's size, and Err the error. A record that is missing or has changed is not an error.
 	EventStore EventKind = "store call"
 	// EventFailed: the commit failed with Err, and ErrorHandler answered.
 	EventFailed EventKind = "failed"

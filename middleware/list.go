@@ -27,7 +27,7 @@ type Listed struct {
 
 // MaxListed is how many sessions of one subject are listed. A further login takes the
 // place of the session that was seen least recently, which continues.
-const MaxListed = state.MaxListed
+const MaxListed = 100
 
 var errNoList = errors.New("carryon: Config.Fallback.List is false, so no list of sessions is kept; set it on every replica")
 

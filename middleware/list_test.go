@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/carryon-go/carryon/fallback"
+	"github.com/carryon-go/carryon/internal/state"
 	"github.com/carryon-go/carryon/keyring"
 	"github.com/carryon-go/carryon/middleware"
 	"github.com/carryon-go/carryon/reason"
@@ -205,6 +206,7 @@ func TestListIsBounded(t *testing.T) {
 		d.login(0, "ada", fmt.Sprint(i))
 	}
 	list := d.list(0, "ada")
+	require.Equal(t, state.MaxListed, middleware.MaxListed)
 	require.Len(t, list, middleware.MaxListed)
 	require.NotContains(t, labels(list), "first")
 	require.Equal(t, "ada", first.who())
