@@ -187,7 +187,8 @@ func (p *Provider) verify(authorization string) (claims jwt.Claims, err error) {
 	if err := token.Claims(p.key.Public(), &claims, &more); err != nil {
 		return claims, fmt.Errorf("not an access token of this provider")
 	}
-	err = claims.ValidateWithLeeway(jwt.Expected{Issuer: p.config.Issuer, AnyAudience: jwt.Audience{p.config.Issuer}, Time: time.Now()}, 0)
+	// Clocks differ, and a request takes time: a minute of leeway, as APIs usually have.
+	err = claims.ValidateWithLeeway(jwt.Expected{Issuer: p.config.Issuer, AnyAudience: jwt.Audience{p.config.Issuer}, Time: time.Now()}, jwt.DefaultLeeway)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if l := p.logins[more.SID]; l == nil || l.ended {
